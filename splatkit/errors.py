@@ -1,0 +1,13 @@
+"""Errors that splatkit raises on purpose: their message alone tells a person what to do."""
+
+
+class SplatkitError(Exception):
+    """Base of all errors of geometry or data that cannot be solved; the message names what to add or change."""
+
+
+class DatasetError(SplatkitError):
+    """A dataset (folder, transforms.json, image, point cloud) cannot be used; the message names the file."""
+
+
+class EmptyMeshError(SplatkitError):
+    """A reconstruction produced no surface; the message says which stage lost it."""

@@ -1,0 +1,1 @@
+"""Stage 3: from a trained run to a mesh and to splats that other programs read."""

@@ -1,0 +1,1 @@
+"""Stage 2: the nerfstudio methods, data parser and trainer; the only importer of nerfstudio."""

@@ -1,0 +1,1 @@
+"""Generalized exponential splatting: the kernel's parameters, the splats, their rendering, densification and losses."""

@@ -1,0 +1,1 @@
+"""Generated scenes with exactly known cameras, depth, normals and mesh."""
