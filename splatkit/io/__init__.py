@@ -1,1 +1,1 @@
-"""Readers and writers: images, point clouds, splats, meshes, transforms.json; everything is written to a temporary name, then renamed."""
+"""Readers and writers of images, point clouds, splats, meshes and datasets; outputs appear whole or not at all."""
