@@ -31,6 +31,11 @@ ONLY_IN_OPTIMIZE = {"nerfstudio", "viser", "gsplat"}
 
 # op family -> siblings it promises; the table only ever grows
 SIBLINGS = {
+    "photometric": [
+        "splatkit/reference/photometric.py",
+        "cuda/image/photometric_cpu.cpp",
+        "tests/ops/test_photometric.py",
+    ],
     "projection": [
         "splatkit/reference/projection.py",
         "cuda/splatting/projection_cpu.cpp",
