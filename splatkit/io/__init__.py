@@ -1,1 +1,1 @@
-"""Readers and writers: images, point clouds, splats, meshes, transforms.json; everything is written to a temporary name, then renamed."""
+"""Readers and writers: images, point clouds, splats, meshes, transforms.json; each written whole or not at all."""
