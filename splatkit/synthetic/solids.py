@@ -10,6 +10,8 @@ from splatkit.synthetic.noise import WaveNoise
 
 # Fine enough that the outline of a 20 cm sphere, 2 m away, stays within 0.1 px of a circle at 320x240.
 _SEGMENTS = 96
+_SAGITTA_M = 2e-4  # how far a cylinder's sides may lie inside the circle: 1/30 px
+_MAX_ASPECT = 8.0  # of the quads on a cylinder's side
 _TUBE_SEGMENTS = 40
 
 
@@ -57,19 +59,23 @@ def make_stairs(size: tuple[float, float, float], steps: int) -> Solid:
 
 
 def make_cylinder(radius: float, height: float) -> Solid:
-    """A cylinder along z; a rod or a disc as well."""
-    angle = np.arange(_SEGMENTS) * 2 * np.pi / _SEGMENTS
+    """A cylinder along z; a rod or a disc as well.
+
+    Long rods are cut into rows: float32 distances to triangles a hundred times longer than wide are up to 0.3 mm off.
+    """
+    count = max(16, int(np.ceil(np.pi / np.arccos(1 - min(1.0, _SAGITTA_M / radius)))))
+    angle = np.arange(count) * 2 * np.pi / count
     ring = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1)
-    low, high = (ring * radius + [0, 0, z] for z in (-height / 2, height / 2))
-    points = np.concatenate([low, high, [[0, 0, -height / 2], [0, 0, height / 2]]])
-    here = np.arange(_SEGMENTS)
-    after = np.roll(here, -1)
-    side = _split_quads(np.stack([here, after, after + _SEGMENTS, here + _SEGMENTS], axis=-1))
-    bottom = np.stack([np.full_like(here, 2 * _SEGMENTS), after, here], axis=-1)
-    top = np.stack([np.full_like(here, 2 * _SEGMENTS + 1), here + _SEGMENTS, after + _SEGMENTS], axis=-1)
+    rows = int(np.ceil(height / (_MAX_ASPECT * 2 * np.pi * radius / count)))
+    levels = np.linspace(-height / 2, height / 2, rows + 1)
+    points = np.concatenate([*(ring * radius + [0, 0, z] for z in levels), [[0, 0, levels[0]], [0, 0, levels[-1]]]])
+    here, after = np.arange(count), np.roll(np.arange(count), -1)
+    quads = np.stack([here, after, after + count, here + count], axis=-1)
+    side = _split_quads((quads + count * np.arange(rows)[:, None, None]).reshape(-1, 4))
+    bottom = np.stack([np.full(count, len(points) - 2), after, here], axis=-1)
+    top = np.stack([np.full(count, len(points) - 1), here + rows * count, after + rows * count], axis=-1)
     solid = _flat(points, np.concatenate([side, bottom, top]))
-    round_normals = np.concatenate([ring, ring, ring[:2]])  # the last two, of the caps' centers, are no side's corner
-    solid.corner_normals[: len(side)] = round_normals[side]
+    solid.corner_normals[: len(side)] = ring[side % count]
     return solid
 
 

@@ -66,7 +66,8 @@ def test_points_under_the_depth_lie_on_the_mesh(tracer, cameras, views):
     for camera, view in zip(cameras, views, strict=True):
         points, _ = surface_points(camera, view.depths)
         distances = scene.compute_distance(o3d.core.Tensor.from_numpy(points.astype(np.float32))).numpy()
-        assert distances.max() < 2e-6  # m; float32 depths
+        assert np.median(distances) < 1e-6
+        assert distances.max() < 1e-4  # m; the distance query works in float32
 
 
 def test_normals_are_those_of_the_depth(cameras, views):
