@@ -15,8 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats
+from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
 from splatkit.io.meshes import Mesh, write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
@@ -80,11 +83,9 @@ def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[Pinhole]) 
         "OPENCV", first.width, first.height, first.K[0, 0], first.K[1, 1], first.K[0, 2], first.K[1, 2]
     )
     files = [f"images/{name}.png" for name in names]
-    flip = np.array([1.0, -1.0, -1.0, 1.0])  # OpenCV to OpenGL camera axes
-    frames = tuple(
-        Frame(file, out / file, camera.camera_to_world * flip, intrinsics)
-        for file, camera in zip(files, cameras, strict=True)
-    )
+    viewmats = invert_rigid(torch.from_numpy(np.stack([camera.camera_to_world for camera in cameras])))
+    poses = opengl_from_viewmats(viewmats).numpy()
+    frames = tuple(Frame(file, out / file, pose, intrinsics) for file, pose in zip(files, poses, strict=True))
     held_out = tuple(files[::HOLD_OUT_INTERVAL])
     train = tuple(file for file in files if file not in held_out)
     splits = {"train": train, "val": held_out, "test": held_out}
@@ -110,9 +111,10 @@ def _seed_cloud(tracer: Tracer, cameras: Sequence[Pinhole], count: int, rng: np.
     points: list[NDArray[np.float64]] = []
     colors: list[NDArray[np.float32]] = []
     found = 0
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     needed = min(_SEEN_BY, len(cameras))
     while found < count:
-        candidates = _sample_surface(tracer.mesh, 2 * count, rng)
+        candidates = sample_triangles(tracer.mesh, 2 * count, generator).numpy()
         seen = np.stack([tracer.visible(candidates, camera, tolerance=1e-4) for camera in cameras])
         good = np.flatnonzero(seen.sum(0) >= needed)[: count - found]
         witness = seen[:, good].argmax(0)
@@ -123,14 +125,3 @@ def _seed_cloud(tracer: Tracer, cameras: Sequence[Pinhole], count: int, rng: np.
         found += len(good)
     noisy = np.concatenate(points) + rng.normal(scale=_SEED_NOISE_M, size=(count, 3))
     return PointCloud(noisy.astype(np.float32), np.round(np.concatenate(colors) * 255).astype(np.uint8))
-
-
-def _sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Points [count, 3], uniform by area."""
-    areas = mesh.face_areas()
-    faces = rng.choice(len(areas), size=count, p=areas / areas.sum())
-    u, v = rng.random((2, count, 1))
-    outside = u + v > 1
-    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    a, b, c = (mesh.vertices[mesh.faces[faces, corner]].astype(np.float64) for corner in range(3))
-    return a + u * (b - a) + v * (c - a)
