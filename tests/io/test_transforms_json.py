@@ -1,0 +1,225 @@
+"""transforms.json: what is read is what was written, and each defect is named with its frame."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from splatkit.errors import DatasetError
+from splatkit.io.images import write_image
+from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, read_transforms, write_transforms
+
+POSE = [[0.0, 0.0, 1.0, 3.0], [1.0, 0.0, 0.0, -2.0], [0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0]]
+
+
+def dataset(folder: Path, count: int = 3) -> dict:
+    """Images of 8x6 px in `folder` and the content of a matching file."""
+    names = [f"images/{i}.png" for i in range(count)]
+    (folder / "images").mkdir()
+    for name in names:
+        write_image(folder / name, np.zeros((6, 8, 3), np.uint8))
+    frames = [{"file_path": name, "transform_matrix": POSE} for name in names]
+    return {"w": 8, "h": 6, "fl_x": 7.0, "fl_y": 7.5, "cx": 4.0, "cy": 3.0, "k1": 0.1, "frames": frames}
+
+
+def read(folder: Path, meta: object):
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    return read_transforms(folder)
+
+
+def test_reads_poses_intrinsics_and_splits(tmp_path):
+    meta = dataset(tmp_path)
+    meta |= {"train_filenames": ["images/0.png", "images/2.png"], "test_filenames": ["images/1.png"]}
+    result = read(tmp_path, meta)
+    assert [frame.file_path for frame in result.frames] == ["images/0.png", "images/1.png", "images/2.png"]
+    np.testing.assert_array_equal(result.frames[0].camera_to_world, POSE)
+    assert result.frames[0].intrinsics == Intrinsics("OPENCV", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0, 0, 0))
+    assert result.splits == {"train": ("images/0.png", "images/2.png"), "test": ("images/1.png",)}
+    assert result.missing == ()
+
+
+def test_intrinsics_of_a_frame_override_those_of_the_file(tmp_path):
+    meta = dataset(tmp_path)
+    meta["frames"][1]["fl_x"] = 99.0
+    result = read(tmp_path, meta)
+    assert [frame.intrinsics.fl_x for frame in result.frames] == [7.0, 99.0, 7.0]
+
+
+def test_field_of_view_gives_the_focal_length(tmp_path):
+    meta = dataset(tmp_path)
+    del meta["fl_x"], meta["fl_y"], meta["cx"], meta["cy"]
+    intrinsics = read(tmp_path, meta | {"camera_angle_x": np.pi / 2}).frames[0].intrinsics
+    assert intrinsics.fl_x == intrinsics.fl_y == pytest.approx(4.0)
+    assert (intrinsics.cx, intrinsics.cy) == (4.0, 3.0)
+
+
+@pytest.mark.parametrize("per_frame", [False, True])
+def test_what_is_written_is_read_back(tmp_path, per_frame):
+    dataset(tmp_path)
+    for name in ("points.ply", "mask.png", "depth.npy"):
+        (tmp_path / name).touch()
+    root = tmp_path.resolve()
+    frames = tuple(
+        Frame(
+            f"images/{i}.png",
+            root / f"images/{i}.png",
+            np.array(POSE),
+            Intrinsics("PINHOLE", 8, 6, 5.0 + i * per_frame, 5.0, 4.0, 3.0),
+            mask_path=root / "mask.png",
+            depth_path=root / "depth.npy",
+        )
+        for i in range(3)
+    )
+    written = Transforms(root, frames, root / "points.ply", {"train": ("images/0.png",)}, applied_scale=0.5)
+    write_transforms(tmp_path / "transforms.json", written)
+    result = read_transforms(tmp_path / "transforms.json")
+    assert [frame.intrinsics for frame in result.frames] == [frame.intrinsics for frame in frames]
+    assert result.frames[0].mask_path == root / "mask.png"
+    assert result.frames[0].depth_path == root / "depth.npy"
+    assert (result.ply_path, result.splits, result.applied_scale) == (written.ply_path, written.splits, 0.5)
+
+
+def test_missing_images_are_dropped_and_listed(tmp_path):
+    meta = dataset(tmp_path) | {"train_filenames": ["images/0.png", "images/1.png"]}
+    (tmp_path / "images/1.png").unlink()
+    result = read(tmp_path, meta)
+    assert result.missing == ("images/1.png",)
+    assert len(result.frames) == 2
+    assert result.splits["train"] == ("images/0.png",)
+
+
+def test_all_images_missing_is_an_error(tmp_path):
+    meta = dataset(tmp_path)
+    for image in (tmp_path / "images").iterdir():
+        image.unlink()
+    with pytest.raises(DatasetError, match="none of its 3 images exists"):
+        read(tmp_path, meta)
+
+
+def nan_pose(meta):
+    meta["frames"][1]["transform_matrix"] = [[float("nan")] * 4] * 4
+
+
+def scaled_pose(meta):
+    meta["frames"][1]["transform_matrix"] = (np.array(POSE) * [[2], [2], [2], [1]]).tolist()
+
+
+def mirrored_pose(meta):
+    meta["frames"][1]["transform_matrix"] = (np.array(POSE) @ np.diag([-1, 1, 1, 1.0])).tolist()
+
+
+def short_pose(meta):
+    meta["frames"][1]["transform_matrix"] = POSE[:2]
+
+
+def text_pose(meta):
+    meta["frames"][1]["transform_matrix"] = "none"
+
+
+def no_focal_length(meta):
+    del meta["fl_x"]
+
+
+def text_focal_length(meta):
+    meta["frames"][1]["fl_x"] = "7"
+
+
+def other_size(meta):
+    meta["frames"][1]["w"] = 16
+
+
+def outside(meta):
+    meta["frames"][1]["file_path"] = "../secret.png"
+
+
+def absolute(meta):
+    meta["frames"][1]["file_path"] = "/etc/hostname"
+
+
+def no_path(meta):
+    del meta["frames"][1]["file_path"]
+
+
+def no_mask(meta):
+    meta["frames"][1]["mask_path"] = "masks/1.png"
+
+
+def unknown_model(meta):
+    meta["frames"][1]["camera_model"] = "LOMO"
+
+
+def repeated(meta):
+    meta["frames"][1]["file_path"] = "images/0.png"
+
+
+def unknown_split_name(meta):
+    meta["train_filenames"] = ["images/7.png"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (nan_pose, r"frame 1 \(images/1.png\): transform_matrix: contains NaN"),
+        (scaled_pose, r"frame 1 \(images/1.png\): transform_matrix is not a rigid pose"),
+        (mirrored_pose, r"frame 1 \(images/1.png\): transform_matrix is not a rigid pose.*det R = -1"),
+        (short_pose, r"frame 1 .*: transform_matrix: expected a 4x4 matrix, got shape \[2, 4\]"),
+        (text_pose, r"frame 1 .*: transform_matrix: expected a 4x4 matrix of numbers"),
+        (no_focal_length, r"frame 0 \(images/0.png\): intrinsics are missing"),
+        (text_focal_length, r"frame 1 .*fl_x must be a finite number"),
+        (other_size, r"frame 1 .*the image is 8x6 px but the file says w = 16"),
+        (outside, r"frame 1 .*leads out of the dataset's folder"),
+        (absolute, r"frame 1 .*leads out of the dataset's folder"),
+        (no_path, r"frame 1: expected an object with a 'file_path'"),
+        (no_mask, r"frame 1 .*mask_path: no such file"),
+        (unknown_model, r"frame 1 .*camera_model 'LOMO' is unknown"),
+        (repeated, r"images/0.png is listed by more than one frame"),
+        (unknown_split_name, r"train_filenames names images/7.png"),
+    ],
+)
+def test_each_defect_is_named_with_its_frame(tmp_path, damage, message):
+    meta = dataset(tmp_path)
+    damage(meta)
+    with pytest.raises(DatasetError, match=message):
+        read(tmp_path, meta)
+
+
+def test_a_link_that_leads_out_is_refused_unless_allowed(tmp_path):
+    inside, secret = tmp_path / "data", tmp_path / "secret.png"
+    inside.mkdir()
+    meta = dataset(inside)
+    (inside / "images/1.png").rename(secret)
+    (inside / "images/1.png").symlink_to(secret)
+    with pytest.raises(DatasetError, match="leads out"):
+        read(inside, meta)
+    assert len(read_transforms(inside, allow_outside=True).frames) == 3
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"frames": []}', '{"frames": 3}', "\ud800 not utf8"])
+def test_malformed_files_are_refused(tmp_path, text):
+    (tmp_path / "transforms.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(DatasetError, match=r"transforms\.json"):
+        read_transforms(tmp_path)
+
+
+def test_a_damaged_image_is_named(tmp_path):
+    meta = dataset(tmp_path)
+    (tmp_path / "images/1.png").write_bytes(b"not an image")
+    with pytest.raises(DatasetError, match=r"1\.png: not a readable image"):
+        read(tmp_path, meta)
+
+
+def test_no_such_folder_or_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        read_transforms(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no transforms\.json"):
+        read_transforms(tmp_path)
+
+
+@pytest.mark.skipif("SPLATKIT_DATA" not in os.environ, reason="SPLATKIT_DATA does not name a folder of real datasets")
+def test_real_photographs_are_read():
+    result = read_transforms(Path(os.environ["SPLATKIT_DATA"]) / "fox")
+    assert len(result.frames) == 50
+    assert result.ply_path is not None
+    assert not set(result.splits["train"]) & set(result.splits["val"])
