@@ -1,0 +1,78 @@
+"""PLY files: one binary writer for vertices and triangles, one reader whose errors name the file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from plyfile import PlyData, PlyParseError
+
+from splatkit.errors import DatasetError
+from splatkit.io.atomic import atomic_file
+
+_PLY_TYPES = {"u1": "uchar", "i4": "int", "f4": "float", "f8": "double"}
+
+
+def write_ply(
+    path: Path, vertices: NDArray[np.void], faces: NDArray[np.int32] | None = None, comments: tuple[str, ...] = ()
+) -> None:
+    """Write a binary little-endian PLY.
+
+    Args:
+        path: the file; written whole or not at all.
+        vertices: [V] structured array; its field names become the properties.
+        faces: [F, 3] vertex indices, or None for a point cloud.
+        comments: header lines, e.g. the frame and the units of the coordinates.
+    """
+    header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comments)]
+    header.append(f"element vertex {len(vertices)}")
+    for name in vertices.dtype.names or ():
+        header.append(f"property {_PLY_TYPES[vertices.dtype[name].str[1:]]} {name}")
+    if faces is not None:
+        header += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
+    header.append("end_header\n")
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write("\n".join(header).encode("ascii"))
+        file.write(vertices.astype(vertices.dtype.newbyteorder("<")).tobytes())
+        if faces is not None:
+            records = np.empty(len(faces), dtype=[("count", "u1"), ("indices", "<i4", (3,))])
+            records["count"], records["indices"] = 3, faces
+            file.write(records.tobytes())
+
+
+def read_ply_vertices(path: Path) -> NDArray[np.void]:
+    """The vertices of any PLY file as a structured array [V], V >= 1.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: not a PLY file, cut short, or without vertices.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        content = PlyData.read(str(path))
+        vertices = content["vertex"].data
+    except (PlyParseError, ValueError, EOFError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not a PLY file, or damaged or cut short ({error})") from error
+    except KeyError as error:
+        raise DatasetError(f"{path}: this PLY file has no vertices") from error
+    if len(vertices) == 0:
+        raise DatasetError(f"{path}: this PLY file is empty (0 vertices)")
+    return np.asarray(vertices)
+
+
+def stack_fields(path: Path, vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[Any]:
+    """Columns `names` of a structured array as [V, len(names)]; refuses missing and non-finite ones.
+
+    Args:
+        path: the file they come from, for messages.
+        vertices: [V] structured array.
+        names: fields, all of one type.
+    """
+    if missing := [name for name in names if name not in (vertices.dtype.names or ())]:
+        raise DatasetError(f"{path}: the vertices lack {', '.join(missing)}")
+    columns = np.stack([vertices[name] for name in names], axis=-1)
+    bad = len(columns) - int(np.isfinite(columns).all(axis=-1).sum())
+    if bad:
+        raise DatasetError(f"{path}: {', '.join(names)} of {bad} of {len(columns)} vertices are NaN or infinite")
+    return columns

@@ -1,0 +1,62 @@
+"""Meshes survive each format, in the frame that the format demands."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from splatkit.errors import DatasetError
+from splatkit.io.meshes import Mesh, read_mesh, write_mesh
+
+
+def tetrahedron():
+    vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
+    faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    colors = np.array([[0, 64, 255], [200, 0, 0], [128, 128, 128], [30, 90, 170]], np.uint8)
+    normals = vertices - vertices.mean(0)
+    return Mesh(vertices, faces, colors, normals / np.linalg.norm(normals, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb"])
+@pytest.mark.parametrize("with_normals", [False, True])
+def test_what_is_written_is_read_back(tmp_path, suffix, with_normals):
+    mesh = tetrahedron()
+    mesh = mesh if with_normals else Mesh(mesh.vertices, mesh.faces, mesh.vertex_colors)
+    path = tmp_path / f"a{suffix}"
+    write_mesh(path, mesh, comments=("units: m",))
+    read = read_mesh(path)
+    np.testing.assert_allclose(read.vertices, mesh.vertices, atol=1e-6)
+    np.testing.assert_array_equal(read.faces, mesh.faces)
+    assert read.vertex_colors is not None
+    assert mesh.vertex_colors is not None
+    np.testing.assert_array_equal(read.vertex_colors, mesh.vertex_colors)
+
+
+def test_a_mesh_without_colors_has_none(tmp_path):
+    mesh = tetrahedron()
+    for suffix in (".ply", ".obj", ".glb"):
+        write_mesh(tmp_path / f"a{suffix}", Mesh(mesh.vertices, mesh.faces))
+        assert read_mesh(tmp_path / f"a{suffix}").vertex_colors is None
+
+
+def test_glb_is_y_up(tmp_path):
+    write_mesh(tmp_path / "a.glb", tetrahedron())
+    loaded = trimesh.load_mesh(tmp_path / "a.glb", process=False)
+    np.testing.assert_allclose(loaded.bounds, [[0, 0, -2], [1, 3, 0]], atol=1e-6)
+    assert loaded.volume == pytest.approx(1.0)  # 1 * 2 * 3 / 6, positive: the triangles still face outward
+
+
+def test_areas_and_normals_of_faces():
+    mesh = tetrahedron()
+    np.testing.assert_allclose(mesh.face_areas(), [1.0, 1.5, 3.0, 3.5])
+    np.testing.assert_allclose(mesh.face_normals()[:3], [[0, 0, -1], [0, -1, 0], [-1, 0, 0]], atol=1e-12)
+
+
+def test_unusable_files_say_why(tmp_path):
+    with pytest.raises(ValueError, match=r"\.ply, \.obj, \.glb"):
+        write_mesh(tmp_path / "a.stl", tetrahedron())
+    with pytest.raises(FileNotFoundError, match="no such mesh"):
+        read_mesh(tmp_path / "a.ply")
+    for suffix in (".ply", ".glb"):
+        (tmp_path / f"a{suffix}").write_bytes(b"garbage")
+        with pytest.raises(DatasetError, match=r"not a readable mesh|no triangles"):
+            read_mesh(tmp_path / f"a{suffix}")

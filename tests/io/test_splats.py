@@ -1,0 +1,108 @@
+"""splats.ply: standard viewers see the nearest Gaussian, our reader the exact splat."""
+
+import numpy as np
+import pytest
+import torch
+from plyfile import PlyData
+
+from splatkit.errors import DatasetError
+from splatkit.io.splats import BAKE_TABLE, Splats, bake_factors, read_splats, write_splats
+from splatkit.reference.gef_weight import gef_weight
+
+
+def random_splats(count=64, terms=15, betas=None):
+    rng = np.random.default_rng(0)
+    draw = {
+        "means": rng.normal(size=(count, 3)),
+        "quats": rng.normal(size=(count, 4)),
+        "scales": np.exp(rng.normal(-4, 2, size=(count, 3))),
+        "opacities": rng.uniform(0.001, 0.999, size=count),
+        "betas": rng.uniform(1, 8, size=count) if betas is None else betas,
+        "sh0": rng.normal(size=(count, 3)),
+        "shN": rng.normal(size=(count, terms, 3)),
+    }
+    return Splats(**{name: values.astype(np.float32) for name, values in draw.items()})
+
+
+@pytest.mark.parametrize("terms", [0, 3, 8, 15])
+def test_our_reader_recovers_the_exact_splats(tmp_path, terms):
+    splats = random_splats(terms=terms)
+    write_splats(tmp_path / "a.ply", splats)
+    read = read_splats(tmp_path / "a.ply")
+    for name in ("means", "quats", "betas", "sh0", "shN"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(splats, name))
+    # Logarithm and logit are stored in float32, whose last bit moves a value of size 10 by 1e-6.
+    np.testing.assert_allclose(read.scales, splats.scales, rtol=2e-6)
+    np.testing.assert_allclose(read.opacities, splats.opacities, atol=1e-6)
+
+
+def test_gaussians_are_written_as_they_are(tmp_path):
+    splats = random_splats(betas=np.full(64, 2.0))
+    write_splats(tmp_path / "a.ply", splats)
+    vertices = PlyData.read(str(tmp_path / "a.ply"))["vertex"]
+    np.testing.assert_allclose(np.exp(vertices["scale_1"]), splats.scales[:, 1], rtol=2e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-vertices["opacity"])), splats.opacities, atol=1e-6)
+
+
+def test_layout_is_the_one_of_3dgs_with_beta_at_the_end(tmp_path):
+    splats = random_splats()
+    write_splats(tmp_path / "a.ply", splats)
+    vertices = PlyData.read(str(tmp_path / "a.ply"))["vertex"]
+    names = [prop.name for prop in vertices.properties]
+    assert names[:9] == ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"]
+    assert names[9:54] == [f"f_rest_{k}" for k in range(45)]
+    assert names[54:] == ["opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3", "beta"]
+    np.testing.assert_array_equal(vertices["f_rest_17"], splats.shN[:, 2, 1])  # channel-major: 17 = 1 * 15 + 2
+    np.testing.assert_array_equal(vertices["rot_0"], splats.quats[:, 0])
+
+
+def profile_error(beta, scale, opacity):
+    """Energy of the difference between a Gaussian and the splat's profile over the image plane."""
+    r = torch.linspace(0, 1, 4001, dtype=torch.float64) ** 2 * 60  # dense near the center; the widest tail ends at 60
+    weight = gef_weight(r * r, torch.tensor(beta, dtype=torch.float64), 1e-4)
+    gaussian = opacity * torch.exp(-r * r / (2 * scale**2))
+    return torch.trapezoid((gaussian - weight) ** 2 * r, r).item()
+
+
+@pytest.mark.parametrize("beta", [*BAKE_TABLE[:, 0].tolist(), 1.05, 1.6, 2.8, 6.5])
+def test_baked_gaussian_is_the_nearest_one(beta):
+    (scale,), (opacity,) = bake_factors(np.array([beta]))
+    best = profile_error(beta, scale, opacity)
+    # Between the knots of the table the nearest one is approached within 5 % of its error.
+    slack = 1e-9 if beta in BAKE_TABLE[:, 0] else 0.05 * best
+    for step in (0.99, 1.01):
+        assert best <= profile_error(beta, scale * step, opacity) + slack
+        if opacity * step <= 1:
+            assert best <= profile_error(beta, scale, opacity * step) + slack
+
+
+def test_baked_profile_is_nearer_than_the_unbaked_one():
+    for beta in (1.0, 1.5, 3.0, 8.0):
+        (scale,), (opacity,) = bake_factors(np.array([beta]))
+        assert profile_error(beta, scale, opacity) < 0.6 * profile_error(beta, 1.0, 1.0)
+
+
+def test_a_plain_3dgs_file_is_read_as_gaussians(tmp_path):
+    splats = random_splats(betas=np.full(64, 2.0))
+    write_splats(tmp_path / "a.ply", splats)
+    data = (tmp_path / "a.ply").read_bytes()
+    header, body = data.split(b"end_header\n", 1)
+    table = np.frombuffer(body, np.float32).reshape(64, -1)[:, :-1]
+    (tmp_path / "a.ply").write_bytes(header.replace(b"property float beta\n", b"") + b"end_header\n" + table.tobytes())
+    read = read_splats(tmp_path / "a.ply")
+    assert (read.betas == 2).all()
+    np.testing.assert_allclose(read.scales, splats.scales, rtol=2e-6)
+
+
+def test_bad_splats_are_refused(tmp_path):
+    splats = random_splats()
+    splats.means[3] = np.nan
+    with pytest.raises(ValueError, match="1 of 64 have NaN"):
+        write_splats(tmp_path / "a.ply", splats)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_ply_files_are_refused(tmp_path):
+    (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n0\n")
+    with pytest.raises(DatasetError, match="lack y, z, f_dc_0"):
+        read_splats(tmp_path / "a.ply")
