@@ -129,8 +129,6 @@ class GesModel(SplatfactoModel):
         rendering, probe = self._last
         self._last = None  # lets the graph of this step go
         gradients = probe.grad
-        if gradients is None and rendering.means2d.grad is not None:
-            gradients = rendering.means2d.grad.abs()
         if gradients is None:
             raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
         height, width = rendering.colors.shape[1:3]
@@ -186,7 +184,6 @@ class GesModel(SplatfactoModel):
             backgrounds=background[None],
             absgrad_probe=probe,
         )
-        rendering.means2d.retain_grad()
         self._last = (rendering, probe)
         return {
             "rgb": rendering.colors[0],
