@@ -45,9 +45,9 @@ def _serve_javascript() -> None:
 
 def _silence_host_warnings() -> None:
     """Warnings about code of the host that a user can do nothing about, by module and message."""
-    warnings.filterwarnings("ignore", message="Using a non-tuple sequence", module=r"nerfstudio\.")
+    for message in ("Using a non-tuple sequence", "To copy construct from a tensor", "Converting a tensor with requires_grad"):
+        warnings.filterwarnings("ignore", message=message, category=UserWarning, module=r"nerfstudio\.")
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning, module=r"nerfstudio\.")
-    warnings.filterwarnings("ignore", message=".*GradScaler", category=UserWarning)
 
 
 def _provide_ffmpeg() -> None:

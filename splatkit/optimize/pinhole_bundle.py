@@ -11,10 +11,14 @@ from nerfstudio.cameras.rays import RayBundle
 
 def camera_from_bundle(bundle: RayBundle) -> Cameras:
     """Camera of a bundle [H, W] (both at least 2) of undistorted rays through all pixel centers of a pinhole image."""
-    if bundle.origins.ndim != 3 or min(bundle.origins.shape[:2]) < 2:
+    if (
+        bundle.origins.ndim != 3
+        or min(bundle.origins.shape[:2]) < 2
+        or not torch.equal(bundle.origins, bundle.origins[:1, :1].expand_as(bundle.origins))
+    ):
         raise ValueError(
-            "rays: a splatting model renders whole images; expected rays of shape [H, W], "
-            f"got {list(bundle.origins.shape[:-1])}"
+            "a splatting model renders whole images of one camera, not single rays; for ns-export tsdf pass "
+            "--texture-method tsdf, and for other meshes use splatkit's own export"
         )
     rays = (bundle.directions * bundle.metadata["directions_norm"]).double()
     height, width = rays.shape[:2]

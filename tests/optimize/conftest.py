@@ -86,6 +86,7 @@ def make_config(tiny_dataset, tmp_path):
         config.steps_per_save = 3
         config.steps_per_eval_image = 4
         config.vis = "tensorboard"
+        config.logging.local_writer.enable = False
         config.viewer.quit_on_train_completion = True
         config.pipeline.model.densification = DensificationSettings(
             warmup_steps=2, refine_every=2, stop_share=0.9, grad_threshold=1e-5, max_splats=400
