@@ -29,8 +29,8 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def write_checkpoint(folder: Path, step: int, state: Mapping[str, Any], keep_all: bool) -> Path:
     """Write a checkpoint, then drop all but the newest two (unless keep_all).
 
-    The host's tools take the newest file of the folder, so a half-written one must never be in it: it is written beside the folder
-    and renamed into it.
+    The host's tools take the newest file of the folder, so a half-written one must never be in it: it is written
+    beside the folder and renamed into it.
 
     Raises:
         OSError: it cannot be written; nothing is left behind, and older checkpoints stay.

@@ -35,7 +35,7 @@ class RectifiedDataset(InputDataset):
         if self.scale_factor != 1.0:
             height, width = image.shape[:2]
             size = (int(width * self.scale_factor), int(height * self.scale_factor))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
         return image
 
     def get_metadata(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -80,9 +80,11 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
 
     config: GesDatamanagerConfig
 
-    def _load_images(self, split: Literal["train", "eval"], cache_images_device: str) -> list[dict[str, torch.Tensor]]:
-        # "cpu" pins memory, which needs an accelerator, and the host chooses it for more than 500 images; "gpu" means the device of
-        # the run, whatever that is.
+    def _load_images(
+        self, split: Literal["train", "eval"], cache_images_device: Literal["cpu", "gpu"]
+    ) -> list[dict[str, torch.Tensor]]:
+        # "cpu" pins memory, which needs an accelerator, and the host chooses it for more than 500 images; "gpu" means
+        # the device of the run, whatever that is.
         device = cache_images_device if torch.cuda.is_available() else "gpu"
         images = super()._load_images(split, cache_images_device=device)
         for index, data in enumerate(images):
@@ -91,7 +93,10 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
 
     @cached_property
     def fixed_indices_eval_dataloader(self) -> list[tuple[Cameras, dict[str, Any]]]:
-        """All evaluation cameras and images. Cached, because the viewer asks every plain property for its value at start."""
+        """All evaluation cameras and images.
+
+        Cached, because the viewer asks every plain property for its value at start.
+        """
         cameras = deepcopy(self.eval_dataset.cameras).to(self.device)
         out = []
         for index, data in enumerate(self.cached_eval):
@@ -112,7 +117,9 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
         """Continue with the order of views that `order_state` gave."""
         known = range(len(self.train_dataset))
         if any(index not in known for index in state["train"]):
-            raise ValueError(f"checkpoint: its views do not fit this dataset of {len(self.train_dataset)} training images")
+            raise ValueError(
+                f"checkpoint: its views do not fit this dataset of {len(self.train_dataset)} training images"
+            )
         self.train_unseen_cameras = list(state["train"])
         self.eval_unseen_cameras = list(state["eval"])
         self._generator().setstate(state["generator"])

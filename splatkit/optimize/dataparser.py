@@ -1,8 +1,9 @@
 """nerfstudio dataparser `splatkit-data`: a `transforms.json` dataset with its frame and scale kept exactly as they are.
 
-nerfstudio's own parser turns, centers and scales every scene into a unit cube, which destroys metric scale, and multiplies the seed
-cloud (but not the poses) by `applied_scale`. Here poses and points stay in the frame of the file, where both already agree, and the
-transform handed to the host is the identity. Lens distortion is removed by the dataset class, so cameras are pinholes everywhere.
+nerfstudio's own parser turns, centers and scales every scene into a unit cube, which destroys metric scale, and
+multiplies the seed cloud (but not the poses) by `applied_scale`. Here poses and points stay in the frame of the file,
+where both already agree, and the transform handed to the host is the identity. Lens distortion is removed by the
+dataset class, so cameras are pinholes everywhere.
 """
 
 from dataclasses import dataclass, field
@@ -54,9 +55,7 @@ class SplatkitDataParser(DataParser):
             metadata |= {"points3D_xyz": points, "points3D_rgb": colors}
         rectified = [rectified_intrinsics(frame) for frame in frames]
         if any(frame.intrinsics.distortion != (0.0,) * 6 for frame in frames):
-            metadata["lenses"] = [
-                (frame.intrinsics, matrix) for frame, matrix in zip(frames, rectified, strict=True)
-            ]
+            metadata["lenses"] = [(frame.intrinsics, matrix) for frame, matrix in zip(frames, rectified, strict=True)]
         masks = [frame.mask_path for frame in frames]
         if None in masks and any(masks):
             raise DatasetError(f"{self.config.data}: mask_path must be given for all frames or for none")
@@ -73,8 +72,8 @@ class SplatkitDataParser(DataParser):
 def split_frames(transforms: Transforms) -> dict[str, list[Frame]]:
     """Frames of "train", "val" and "test", each sorted by name and none empty.
 
-    Listed splits are kept. Without a list for evaluation every 8th of the images that are not listed for training is held out; a list that
-    is missing for "val" or "test" is taken from the other.
+    Listed splits are kept. Without a list for evaluation every 8th of the images that are not listed for training is
+    held out; a list that is missing for "val" or "test" is taken from the other.
     """
     by_name = {frame.file_path: frame for frame in transforms.frames}
     listed = {split: [name for name in names if name in by_name] for split, names in transforms.splits.items()}
@@ -98,7 +97,9 @@ def rectified_intrinsics(frame: Frame) -> NDArray[np.float64]:
     camera = frame.intrinsics
     matrix = camera.matrix()
     if camera.camera_model == "EQUIRECTANGULAR":
-        raise DatasetError(f"{frame.image_path}: equirectangular images cannot be splatted; cut them into pinhole views")
+        raise DatasetError(
+            f"{frame.image_path}: equirectangular images cannot be splatted; cut them into pinhole views"
+        )
     if not any(camera.distortion):
         return matrix
     size = (camera.width, camera.height)
@@ -108,9 +109,9 @@ def rectified_intrinsics(frame: Frame) -> NDArray[np.float64]:
         new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(matrix, coefficients, size, np.eye(3), balance=0)
     else:
         new, _ = cv2.getOptimalNewCameraMatrix(matrix, coefficients, size, 0)
-    new = np.array(new, dtype=np.float64)
-    new[:2, 2] += 0.5
-    return new
+    out: NDArray[np.float64] = np.array(new, dtype=np.float64)
+    out[:2, 2] += 0.5
+    return out
 
 
 def opencv_distortion(camera: Intrinsics) -> NDArray[np.float64]:

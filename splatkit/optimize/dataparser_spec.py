@@ -1,4 +1,7 @@
-"""The entry point `splatkit-data`; apart from the method's, because the host imports both while it builds its own tables."""
+"""The entry point `splatkit-data`.
+
+It is apart from the method's, because the host imports both while it builds its own tables.
+"""
 
 from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 

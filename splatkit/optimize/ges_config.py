@@ -8,8 +8,8 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
 
-from splatkit.optimize.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.datamanager import GesDatamanagerConfig
+from splatkit.optimize.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.ges_model import GesModelConfig
 from splatkit.optimize.host_guards import apply_host_guards
 from splatkit.optimize.schedulers import ExponentialDecayConfig

@@ -1,12 +1,12 @@
 """The nerfstudio model of generalized exponential splatting.
 
-It subclasses `SplatfactoModel` because the host's viewer and exporter ask for that class by name, and replaces all that needs CUDA or
-the internet. Parameters keep the host's names, plus `betas` (see `splatkit.splatting.splats`).
+It subclasses `SplatfactoModel` because the host's viewer and exporter ask for that class by name, and replaces all
+that needs CUDA or the internet. Parameters keep the host's names, plus `betas` (see `splatkit.splatting.splats`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
@@ -14,9 +14,8 @@ from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.models.splatfacto import SplatfactoModel
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 
@@ -56,9 +55,14 @@ class GesModel(SplatfactoModel):
     config: GesModelConfig
 
     def populate_modules(self) -> None:
-        """Splats of the seed cloud. Deliberately without the host's version: it downloads weights and calls `.cuda()`."""
+        """Splats of the seed cloud.
+
+        Deliberately without the host's version: it downloads weights and calls `.cuda()`.
+        """
         if self.seed_points is None:
-            raise ValueError("seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data")
+            raise ValueError(
+                "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
+            )
         generator = torch.Generator().manual_seed(self.config.seed)
         points, colors = (value.cpu() for value in self.seed_points)
         splats = splats_from_points(
@@ -79,7 +83,7 @@ class GesModel(SplatfactoModel):
 
     def splats(self) -> Splats:
         """Current values, part of the graph."""
-        return Splats.from_raw(self.gauss_params)
+        return Splats.from_raw(dict(self.gauss_params.items()))
 
     @property
     def betas(self) -> Parameter:
@@ -90,18 +94,18 @@ class GesModel(SplatfactoModel):
         """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
         return {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, **kwargs: Any) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take over a checkpoint's splats, whatever their count.
 
-        The parameters are resized in place: the host made its optimizers from these very objects before, and its own version, which makes
-        new ones, resumes to train nothing.
+        The parameters are resized in place: the host made its optimizers from these very objects before, and its own
+        version, which makes new ones, resumes to train nothing.
         """
-        means = state.get("gauss_params.means")
+        means = state_dict.get("gauss_params.means")
         if means is None:
             raise ValueError("checkpoint: expected one of the method ges, got one without gauss_params.means")
         for p in self.gauss_params.values():
             p.data = p.data.new_zeros(len(means), *p.shape[1:])
-        return torch.nn.Module.load_state_dict(self, state, strict=strict, **kwargs)
+        return torch.nn.Module.load_state_dict(self, state_dict, strict=strict, assign=assign)
 
     def update_to_step(self, step: int) -> None:
         """Called by the host when it loads a checkpoint of this step."""
@@ -133,7 +137,8 @@ class GesModel(SplatfactoModel):
             raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
         height, width = rendering.colors.shape[1:3]
         self.densification.gather(gradients[0], rendering.extents[0], width, height)
-        report = self.densification.refine(step + 1, total, self.gauss_params, optimizers.optimizers)
+        parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
+        report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:
             # The host clips gradients of the parameters that it remembers.
             for name in optimizers.parameters:
@@ -146,8 +151,8 @@ class GesModel(SplatfactoModel):
         """Render one camera.
 
         Returns:
-            rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background [3] or [H, W, 3] and, outside
-            of training, beta [H, W, 1], the mean exponent by contribution.
+            rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background ([3] in
+            training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution.
         """
         if camera.shape[0] != 1:
             raise ValueError(f"camera: expected one, got {camera.shape[0]}")
@@ -159,12 +164,12 @@ class GesModel(SplatfactoModel):
         width, height = int(camera.width.item()), int(camera.height.item())
         if self.training:
             return self._render_training(splats, viewmats, K, width, height)
-        outputs = render_outputs(
-            splats, viewmats, K, width, height, int(self.active_sh_degree), self.background_color
-        )
+        outputs = render_outputs(splats, viewmats, K, width, height, int(self.active_sh_degree), self.background_color)
         return {name: value.to(self.device) for name, value in outputs.items()}
 
-    def _render_training(self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int) -> dict[str, Tensor]:
+    def _render_training(
+        self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
+    ) -> dict[str, Tensor]:
         probe = torch.zeros(1, len(splats), 2, requires_grad=True)
         background = self.background_color
         if self.config.background_color == "random":

@@ -1,7 +1,7 @@
 """Guards against defects of nerfstudio 1.1.5 and of its viewer that would bite a user of splatkit.
 
-Each guard names its defect. Guards are light, may be applied more than once and never raise: nerfstudio loads plugins without a
-safety net, so an exception here would take down every ns-* command for every method.
+Each guard names its defect. Guards are light, may be applied more than once and never raise: nerfstudio loads plugins
+without a safety net, so an exception here would take down every ns-* command for every method.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import stat
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,23 +30,24 @@ def _allow_numpy_scalars() -> None:
 
     nerfstudio #3683. Adding exactly the types that occur keeps loading safe (`weights_only`), for every method.
     """
-    try:
-        from numpy._core.multiarray import scalar
-    except ImportError:  # numpy 1
-        from numpy.core.multiarray import scalar  # type: ignore[no-redef]
-    names = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
-    types = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
+    scalar = np.float64(0).__reduce__()[0]  # lives in another module in numpy 1 than in numpy 2
+    names: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+    types: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
     torch.serialization.add_safe_globals([*names, *types])
 
 
 def _serve_javascript() -> None:
-    """Some machines map .js to text/plain, and the browser then refuses the viewer's script: a blank page (nerfstudio #3462)."""
+    """Some machines map .js to text/plain; a browser then refuses the viewer's script and stays blank (#3462)."""
     mimetypes.add_type("text/javascript", ".js")
 
 
 def _silence_host_warnings() -> None:
     """Warnings about code of the host that a user can do nothing about, by module and message."""
-    for message in ("Using a non-tuple sequence", "To copy construct from a tensor", "Converting a tensor with requires_grad"):
+    for message in (
+        "Using a non-tuple sequence",
+        "To copy construct from a tensor",
+        "Converting a tensor with requires_grad",
+    ):
         warnings.filterwarnings("ignore", message=message, category=UserWarning, module=r"nerfstudio\.")
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning, module=r"nerfstudio\.")
 
@@ -53,7 +55,8 @@ def _silence_host_warnings() -> None:
 def _provide_ffmpeg() -> None:
     """`ns-render` refuses to start without a program named ffmpeg, even to write images.
 
-    imageio-ffmpeg brings one under another name; a link of the right name goes into a private folder at the end of this process's PATH.
+    imageio-ffmpeg brings one under another name; a link of the right name goes into a private folder at the end of
+    this process's PATH.
     """
     if shutil.which("ffmpeg") is not None:
         return

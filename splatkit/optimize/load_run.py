@@ -1,6 +1,7 @@
 """A finished (or interrupted) training run, read from disk for export: splats and cameras in the frame of the dataset.
 
-nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints load safely.
+nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints
+load safely.
 """
 
 from dataclasses import dataclass

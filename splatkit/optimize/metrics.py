@@ -1,7 +1,7 @@
 """Image metrics of an evaluation: PSNR and SSIM always, LPIPS where its weights are already on this machine.
 
-Stock methods download LPIPS weights while the model is built, so that nothing works offline. Here they are looked for when an image is
-evaluated, and never downloaded.
+Stock methods download LPIPS weights while the model is built, so that nothing works offline. Here they are looked for
+when an image is evaluated, and never downloaded.
 """
 
 import functools
@@ -30,7 +30,9 @@ def image_metrics(rendered: Tensor, target: Tensor) -> dict[str, float]:
 @functools.cache
 def _lpips() -> Callable[[Tensor, Tensor], float] | None:
     if not (Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_WEIGHTS).is_file():
-        CONSOLE.print(f"LPIPS is left out: its weights ({_LPIPS_WEIGHTS}) are not in {torch.hub.get_dir()}/checkpoints.")
+        CONSOLE.print(
+            f"LPIPS is left out: its weights ({_LPIPS_WEIGHTS}) are not in {torch.hub.get_dir()}/checkpoints."
+        )
         return None
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 

@@ -1,7 +1,7 @@
 """The pinhole camera behind a full image of rays.
 
-`ns-export tsdf` hands models rays, and a splatting model needs the camera. A ray's direction times `directions_norm` is affine in
-the pixel position, so the camera follows from three corners.
+`ns-export tsdf` hands models rays, and a splatting model needs the camera. A ray's direction times `directions_norm`
+is affine in the pixel position, so the camera follows from three corners.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Exponential decay of a learning rate, in Python floats.
 
-The host's own scheduler computes with numpy, so numpy scalars end up in every checkpoint and torch >= 2.6 refuses to load it
-(nerfstudio #3683).
+The host's own scheduler computes with numpy, so numpy scalars end up in every checkpoint and torch >= 2.6 refuses to
+load it (nerfstudio #3683).
 """
 
 import math

@@ -1,8 +1,8 @@
 """The host's training loop with checkpoints that survive a kill and a resume that changes nothing.
 
-The host saves in place, keeps only the newest file, and stores neither random states nor the order of views; it also reads
-`max_num_iterations` as "so many more" when it resumes. Here a run that was interrupted and resumed ends, on a CPU, with the same bits as one
-that was not.
+The host saves in place, keeps only the newest file, and stores neither random states nor the order of views; it also
+reads `max_num_iterations` as "so many more" when it resumes. Here a run that was interrupted and resumed ends, on a
+CPU, with the same bits as one that was not.
 """
 
 import random

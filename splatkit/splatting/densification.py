@@ -1,9 +1,10 @@
 """Adaptive density control: splats are added where the image asks for them and dropped where nothing is seen.
 
-The default gradient strategy of 3D Gaussian Splatting (arXiv 2308.04079, section 5.2) with absolute screen-space gradients (AbsGS,
-arXiv 2404.10484). What differs: a hard cap on the count, filled by the largest gradients first; schedules that are shares of the
-run, so that a run of 2 000 steps is a short run and not the start of a long one; opacities are reset only where enough steps remain
-to recover; all randomness comes from one generator, and the state is tensors, so that a resumed run repeats the same decisions.
+The default gradient strategy of 3D Gaussian Splatting (arXiv 2308.04079, section 5.2) with absolute screen-space
+gradients (AbsGS, arXiv 2404.10484). What differs: a hard cap on the count, filled by the largest gradients first;
+schedules that are shares of the run, so that a run of 2 000 steps is a short run and not the start of a long one;
+opacities are reset only where enough steps remain to recover; all randomness comes from one generator, and the state
+is tensors, so that a resumed run repeats the same decisions.
 """
 
 import math
@@ -34,7 +35,7 @@ class DensificationSettings:
     stop_at_most: int = 15_000
     """Step after which the count no longer changes, however long the run is (3DGS)."""
     grad_threshold: float = 0.0008
-    """Mean absolute screen-space gradient, in units of half the image, above which a splat is cloned or split (AbsGS)."""
+    """Mean absolute screen-space gradient (half the image is 1) above which a splat is cloned or split (AbsGS)."""
     split_size: float = 0.01
     """A splat larger than this share of the scene extent is split, a smaller one cloned (3DGS)."""
     prune_opacity: float = 0.02
@@ -130,9 +131,7 @@ class Densification:
         every = self.settings.reset_every
         return step % every == 0 and total_steps - step >= every
 
-    def _grow(
-        self, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]
-    ) -> tuple[int, int]:
+    def _grow(self, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> tuple[int, int]:
         """Clone small and split large splats whose mean gradient is over the threshold. Returns both counts."""
         count = len(parameters["means"])
         mean = self._gradients / self._views.clamp_min(1)
@@ -153,7 +152,7 @@ class Densification:
         return len(clones), len(splits)
 
     def _halves(self, parameters: Mapping[str, Parameter], splits: Tensor) -> dict[str, Tensor]:
-        """Two smaller splats for each index [M] of a large one, at positions drawn from its Gaussian. [2 M, ...] by name."""
+        """[2 M, ...] by name: two smaller splats for each index [M] of a large one, drawn from its Gaussian."""
         twice = splits.repeat(2)
         halves = {name: p[twice].clone() for name, p in parameters.items()}
         offsets = torch.randn(len(twice), 3, generator=self.generator) * halves["scales"].exp()
@@ -161,9 +160,7 @@ class Densification:
         halves["scales"] -= math.log(SPLIT_SHRINK)
         return halves
 
-    def _prune(
-        self, step: int, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]
-    ) -> int:
+    def _prune(self, step: int, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
         """Drop splats that are faint, far too large, or no longer finite. Returns how many."""
         keep = torch.sigmoid(parameters["opacities"][:, 0]) >= self.settings.prune_opacity
         for p in parameters.values():
@@ -195,7 +192,8 @@ def replace_splats(
 ) -> None:
     """Keep some splats and append others, in the parameters and in the moments of their optimizers together.
 
-    Each parameter becomes a new `Parameter`: the graph of the last step may still be alive, and it remembers the old shape.
+    Each parameter becomes a new `Parameter`: the graph of the last step may still be alive, and it remembers the old
+    shape.
 
     Args:
         parameters: raw parameters [N, ...] by name, replaced.

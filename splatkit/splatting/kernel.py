@@ -1,7 +1,8 @@
 """The exponent beta of the generalized exponential kernel and the unbounded number that stands for it in training.
 
-beta = 1 + 7 sigmoid(raw - ln 6) keeps beta in (1, 8): below 1 the support of a splat explodes, above 8 the kernel is a box whose gradient
-lives on a one-pixel rim. raw = 0 is beta = 2, the Gaussian (GES, arXiv 2402.10128, eq. 2; the range and the map are ours).
+beta = 1 + 7 sigmoid(raw - ln 6) keeps beta in (1, 8): below 1 the support of a splat explodes, above 8 the kernel is
+a box whose gradient lives on a one-pixel rim. raw = 0 is beta = 2, the Gaussian (GES, arXiv 2402.10128, eq. 2; the
+range and the map are ours).
 """
 
 import math
@@ -20,6 +21,6 @@ def beta_from_raw(raw: Tensor) -> Tensor:
 
 
 def raw_from_beta(betas: Tensor) -> Tensor:
-    """Raw parameters of exponents in (1, 8); the ends are pulled in by 1e-4 so that the result is finite. [...] -> [...]."""
+    """Raw parameters of exponents in (1, 8). [...] -> [...], finite: the ends are pulled in by 1e-4."""
     unit = (betas - BETA_MIN) / (BETA_MAX - BETA_MIN)
     return torch.logit(unit, eps=1e-4 / (BETA_MAX - BETA_MIN)) + _RAW_SHIFT

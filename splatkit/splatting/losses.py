@@ -1,7 +1,7 @@
 """The photometric loss of 3D Gaussian Splatting: (1 - l) L1 + l (1 - SSIM), l = 0.2 (arXiv 2308.04079, eq. 7).
 
-SSIM (Wang et al. 2004): Gaussian window of 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 1, the mean over all windows that lie
-wholly inside the image ("valid" convention) and over the channels.
+SSIM (Wang et al. 2004): Gaussian window of 11x11, sigma 1.5, K1 = 0.01, K2 = 0.03, data range 1, the mean over all
+windows that lie wholly inside the image ("valid" convention) and over the channels.
 """
 
 import functools
@@ -23,8 +23,8 @@ def photometric_loss(rendered: Tensor, target: Tensor, mask: Tensor | None = Non
     Args:
         rendered: [H, W, C], gradients flow to it.
         target: [H, W, C] in [0, 1].
-        mask: [H, W, 1], 1 where the pixel counts. Pixels that do not count are made equal in both images, so they give no gradient,
-            and the mean is taken over those that do.
+        mask: [H, W, 1], 1 where the pixel counts. Pixels that do not count are made equal in both images, so they
+            give no gradient, and the mean is taken over those that do.
 
     Returns:
         Scalar.
@@ -65,8 +65,8 @@ class _WindowedMeans(torch.autograd.Function):
 def _blur(images: Tensor) -> Tensor:
     """The two passes of `_WindowedMeans`, each as products of blocks with one small band matrix.
 
-    On a CPU this runs at the speed of the matrix library: several times faster than a convolution, or than one band matrix as large as
-    the image.
+    On a CPU this runs at the speed of the matrix library: several times faster than a convolution, or than one band
+    matrix as large as the image.
     """
     height, width = images.shape[-2] - _WINDOW + 1, images.shape[-1] - _WINDOW + 1
     band = _band().to(images)  # [BLOCK, BLOCK + 10]

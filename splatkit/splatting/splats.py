@@ -34,7 +34,7 @@ class Splats:
     scales: Tensor
     opacities: Tensor
     sh0: Tensor
-    shN: Tensor
+    shN: Tensor  # noqa: N815 - the field's name for the bands above 0
     betas: Tensor
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from nerfstudio.engine.trainer import TrainerConfig
+
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
 from splatkit.geometry.transform import opengl_from_viewmats
 from splatkit.io.images import write_image

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
@@ -47,7 +48,7 @@ def test_poses_points_and_scale_stay_as_the_file_has_them(dataset):
         np.testing.assert_allclose(pose, np.array(expected)[:3], atol=1e-6)
     cloud = read_point_cloud(dataset / "points.ply")
     np.testing.assert_array_equal(outputs.metadata["points3D_xyz"], cloud.points)
-    np.testing.assert_array_equal(outputs.metadata["points3D_rgb"], cloud.colors)
+    np.testing.assert_array_equal(outputs.metadata["points3D_rgb"], np.array(cloud.colors))
     assert outputs.dataparser_scale == 1.0
     assert torch.equal(outputs.dataparser_transform, torch.eye(4)[:3])
 

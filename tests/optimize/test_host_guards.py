@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import numpy as np
 import pytest
 import torch
+
 from splatkit.optimize import host_guards
 from splatkit.optimize.host_guards import apply_host_guards
 from splatkit.optimize.schedulers import ExponentialDecayConfig

@@ -5,6 +5,7 @@ import math
 import socket
 
 import imageio.v3 as iio
+import mediapy
 import numpy as np
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_render_dataset_writes_all_outputs(trained, tmp_path):
 def test_render_interpolate_writes_a_video(trained, tmp_path):
     RenderInterpolated(load_config=trained, output_path=tmp_path / "v.mp4", interpolation_steps=3).main()
     # Two evaluation cameras, three frames from one to the other; video codecs want even sides.
-    assert len(list(iio.imiter(tmp_path / "v.mp4", plugin="FFMPEG"))) == 3
+    assert mediapy.read_video(tmp_path / "v.mp4").shape == (3, 40, 56, 3)
 
 
 def test_render_camera_path_writes_images(trained, tmp_path):

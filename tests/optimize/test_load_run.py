@@ -1,14 +1,15 @@
 """`load_run`: what export reads, in the frame of the dataset, and one clear error for what cannot be read."""
 
+import pytest
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.utils.eval_utils import eval_setup
-import pytest
+
 from splatkit.errors import DatasetError
+from splatkit.geometry.transform import invert_rigid
 from splatkit.optimize.checkpoints import CheckpointError, list_checkpoints
 from splatkit.optimize.dataparser import SplatkitDataParser
 from splatkit.optimize.load_run import load_run
-from splatkit.geometry.transform import invert_rigid
 
 
 def render_first(run):
@@ -86,8 +87,8 @@ def test_checkpoint_of_another_method_is_refused(trained):
 
 
 def test_what_is_not_a_run_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing.yml"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.yml"):
         load_run(tmp_path / "nothing.yml")
     (tmp_path / "config.yml").write_text("a: 1")
-    with pytest.raises(DatasetError, match="expected the config.yml of a training run"):
+    with pytest.raises(DatasetError, match=r"expected the config\.yml of a training run"):
         load_run(tmp_path / "config.yml")

@@ -6,11 +6,12 @@ import pytest
 import torch
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.scripts.train import main
+
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.trainer import GesTrainer
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill of the process."""
 
 
@@ -55,12 +56,12 @@ def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkey
 
     def killed(self, step):
         if step == killed_at:
-            raise Killed
+            raise KilledError
         return train_iteration(self, step)
 
     with monkeypatch.context() as patch:
         patch.setattr(GesTrainer, "train_iteration", killed)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             main(broken)
     resumed = copy.deepcopy(make_config("broken", 12))
     resumed.load_dir = broken.get_checkpoint_dir()

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.nn import Parameter
+
 from splatkit.splatting.densification import Densification, DensificationSettings, replace_splats
 from splatkit.splatting.splats import Splats, splats_from_points
-from torch.nn import Parameter
 
 SETTINGS = DensificationSettings(
     warmup_steps=2, refine_every=2, stop_share=0.5, grad_threshold=1.0, split_size=0.1, max_splats=100, reset_every=10

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from splatkit.splatting.kernel import beta_from_raw, raw_from_beta
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from pytorch_msssim import ssim as peer_ssim
+
 from splatkit.splatting.losses import photometric_loss, ssim
 
 
@@ -25,7 +26,9 @@ def test_equal_images_have_ssim_one_and_no_loss():
 
 def test_gradient_matches_finite_differences():
     a, b = images(13, 60)
-    assert torch.autograd.gradcheck(lambda x: ssim(x, b[..., :1]), (a[..., :1].clone().requires_grad_(),), fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda x: ssim(x, b[..., :1]), (a[..., :1].clone().requires_grad_(),), fast_mode=True
+    )
 
 
 def test_masked_pixels_give_no_gradient_and_do_not_dilute_the_loss():

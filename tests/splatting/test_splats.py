@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from splatkit.splatting.splats import RAW_NAMES, Splats, splats_from_points
 
 
