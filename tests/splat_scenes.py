@@ -10,6 +10,8 @@ from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import invert_rigid
 from splatkit.reference import projection, rasterization
 
+Projected = tuple[Tensor, Tensor, Tensor, Tensor]  # means2d, conics, depths, extents
+
 
 class SplatScene(NamedTuple):
     """Arguments of a projection, in the order of `project_splats`."""
@@ -64,7 +66,29 @@ def make_splat_scene(splats: int, seed: int = 0, dtype: torch.dtype = torch.floa
 
 def cast_scene(scene: SplatScene, dtype: torch.dtype) -> SplatScene:
     """The same scene in another precision."""
-    return SplatScene(*[x.to(dtype) if isinstance(x, Tensor) else x for x in scene])
+    return replace_tensors(scene, {name: x.to(dtype) for name, x in scene._asdict().items() if isinstance(x, Tensor)})
+
+
+def replace_tensors(scene: SplatScene, tensors: dict[str, Tensor]) -> SplatScene:
+    """The scene with some of its tensors replaced, by name."""
+    return SplatScene(**{**scene._asdict(), **tensors})
+
+
+def first_splats(scene: SplatScene, count: int) -> SplatScene:
+    """The scene with its first splats only."""
+    return scene._replace(
+        means=scene.means[:count],
+        quats=scene.quats[:count],
+        scales=scene.scales[:count],
+        opacities=scene.opacities[:count],
+        betas=scene.betas[:count],
+    )
+
+
+def detached(projected: Projected) -> Projected:
+    """The same values outside the graph."""
+    means2d, conics, depths, extents = projected
+    return means2d.detach(), conics.detach(), depths.detach(), extents.detach()
 
 
 def one_splat(
@@ -97,11 +121,11 @@ def one_splat(
 class Backend(Protocol):
     """One implementation of projection and compositing."""
 
-    def project(self, scene: SplatScene) -> tuple[Tensor, ...]:
-        """means2d, conics, depths, extents."""
+    def project(self, scene: SplatScene) -> Projected:
+        """Splats in pixels."""
         ...
 
-    def composite(self, scene: SplatScene, projected: tuple[Tensor, ...], colors: Tensor) -> tuple[Tensor, Tensor]:
+    def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         """Features [C, H, W, D] and alphas [C, H, W]."""
         ...
 
@@ -113,10 +137,10 @@ class Backend(Protocol):
 class ReferenceBackend:
     """The definition in torch."""
 
-    def project(self, scene: SplatScene) -> tuple[Tensor, ...]:
+    def project(self, scene: SplatScene) -> Projected:
         return projection.project_splats(*scene)
 
-    def composite(self, scene: SplatScene, projected: tuple[Tensor, ...], colors: Tensor) -> tuple[Tensor, Tensor]:
+    def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         return rasterization.rasterize_splats(
             *projected, colors, scene.opacities, scene.betas, scene.width, scene.height
         )
@@ -131,10 +155,10 @@ class ReferenceBackend:
 class NativeBackend:
     """The CPU kernels, through the ops."""
 
-    def project(self, scene: SplatScene) -> tuple[Tensor, ...]:
+    def project(self, scene: SplatScene) -> Projected:
         return ops.project_splats(*scene)
 
-    def composite(self, scene: SplatScene, projected: tuple[Tensor, ...], colors: Tensor) -> tuple[Tensor, Tensor]:
+    def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         size = (scene.width, scene.height)
         lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, *size)
         return ops.rasterize_splats(*projected, colors, scene.opacities, scene.betas, lists, *size)

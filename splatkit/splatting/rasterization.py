@@ -79,7 +79,7 @@ def rasterization(
         raise ValueError(f"absgrad_probe: works with at most {MAX_CHANNELS - 1} features, got {features.shape[-1] - 1}")
     geometry = (means2d, conics, depths, extents)
     lists = intersect_tiles(*geometry, opacities, betas, width, height)
-    parts = []
+    parts: list[tuple[Tensor, Tensor]] = []
     for part in features.split(
         MAX_CHANNELS, -1
     ):  # every pass composites the same alphas; gradients of the passes add up

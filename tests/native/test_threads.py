@@ -13,14 +13,18 @@ from tests.splat_scenes import make_splat_scene
 def render_with_gradients() -> list[torch.Tensor]:
     scene = make_splat_scene(5000, dtype=torch.float32)._replace(width=200, height=150)
     scene = scene._replace(Ks=scene.Ks * torch.tensor([[4.0], [4.0], [1.0]]))
-    leaves = [x.requires_grad_() for x in scene[:7]]
+    s = scene
+    leaves = [x.requires_grad_() for x in (s.means, s.quats, s.scales, s.opacities, s.betas, s.viewmats, s.Ks)]
     colors = torch.rand(5000, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     probe = torch.zeros(2, 5000, 2, requires_grad=True)
     rendering = rasterization(
-        *leaves[:5], colors, *leaves[5:], scene.width, scene.height, sh_degree=3, near=scene.near, absgrad_probe=probe
-    )
+        s.means, s.quats, s.scales, s.opacities, s.betas, colors, s.viewmats, s.Ks, s.width, s.height,
+        sh_degree=3, near=s.near, absgrad_probe=probe,
+    )  # fmt: skip
     (rendering.colors.square().sum() + rendering.depths.sum()).backward()
-    return [rendering.colors, rendering.depths, *(leaf.grad for leaf in [*leaves, colors, probe])]
+    gradients = [leaf.grad for leaf in (*leaves, colors, probe) if leaf.grad is not None]
+    assert len(gradients) == 9
+    return [rendering.colors, rendering.depths, *gradients]
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ def test_loss_and_gradient_match_the_definition(height: int, width: int, channel
     tolerance = 1e-12 if dtype == torch.float64 else 2e-6
     for a, e in zip(actual, expected, strict=True):
         assert a.item() == pytest.approx(e.item(), abs=tolerance)
+    assert rendered.grad is not None
+    assert leaf.grad is not None
     scale = rendered.grad.abs().max()
     assert ((leaf.grad.double() / 2 - rendered.grad).abs() / scale).max() < 50 * tolerance
 

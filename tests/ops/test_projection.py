@@ -5,7 +5,7 @@ import torch
 
 from splatkit import ops
 from tests.helpers import relative_error
-from tests.splat_scenes import Backend, ReferenceBackend, cast_scene, make_splat_scene, one_splat
+from tests.splat_scenes import Backend, ReferenceBackend, cast_scene, make_splat_scene, one_splat, replace_tensors
 
 
 def test_center_and_covariance_of_a_round_splat_on_the_axis(backend: Backend):
@@ -42,7 +42,7 @@ def test_gradcheck_of_the_native_projection(name: str):
     assert (extents > 0).any()
 
     def project(leaf: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return ops.project_splats(*scene._replace(**{name: leaf}))[:3]
+        return ops.project_splats(*replace_tensors(scene, {name: leaf}))[:3]
 
     leaf = getattr(scene, name).clone().requires_grad_()
     if name in ("viewmats", "Ks"):  # only entries that a camera has may vary
@@ -56,7 +56,7 @@ def test_gradcheck_of_the_native_projection(name: str):
         narrow = scene._replace(means=scene.means * torch.tensor([0.2, 0.2, 0.3]) + torch.tensor([0.0, 0.0, 1.5]))
 
         def project_camera(leaf: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return ops.project_splats(*narrow._replace(**{name: leaf * mask + fixed * (1 - mask)}))[:3]
+            return ops.project_splats(*replace_tensors(narrow, {name: leaf * mask + fixed * (1 - mask)}))[:3]
 
         assert torch.autograd.gradcheck(project_camera, (leaf,), eps=1e-6, atol=1e-4, rtol=1e-4)
         return

@@ -7,7 +7,15 @@ import torch
 
 from splatkit import ops
 from tests.helpers import relative_error
-from tests.splat_scenes import Backend, ReferenceBackend, cast_scene, make_splat_scene, one_splat
+from tests.splat_scenes import (
+    Backend,
+    ReferenceBackend,
+    cast_scene,
+    detached,
+    first_splats,
+    make_splat_scene,
+    one_splat,
+)
 
 FLOAT_TOLERANCE = 1e-5  # of the image: sums of up to some hundred float32 terms of size <= 1
 
@@ -123,18 +131,19 @@ def test_gradcheck_of_the_native_compositor(name: str):
 
 def test_absgrad_is_the_sum_of_absolute_pixel_gradients():
     scene = make_splat_scene(6, seed=1, cameras=1)._replace(width=17, height=16)
-    projected = [x.detach() for x in ops.project_splats(*scene)]
+    projected = detached(ops.project_splats(*scene))
     colors = torch.rand(1, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, 17, 16)
     weights = torch.randn(1, 16, 17, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def image(means2d: torch.Tensor, probe: torch.Tensor | None) -> torch.Tensor:
         return ops.rasterize_splats(
-            means2d, *projected[1:], colors, scene.opacities, scene.betas, lists, 17, 16, probe
+            means2d, conics, depths, extents, colors, scene.opacities, scene.betas, lists, 17, 16, probe
         )[0]
 
     probe = torch.zeros_like(projected[0], requires_grad=True)
-    means2d = projected[0].requires_grad_()
+    means2d, conics, depths, extents = projected
+    means2d.requires_grad_()
     (image(means2d, probe) * weights).sum().backward()
     expected = torch.zeros_like(means2d)
     for row in range(16):
@@ -170,7 +179,7 @@ def test_any_image_size_works(backend: Backend, width: int, height: int):
 
 def test_no_splats_give_an_empty_image(backend: Backend):
     scene = make_splat_scene(3)
-    nothing = scene._replace(**{name: getattr(scene, name)[:0] for name in scene._fields[:5]})
+    nothing = first_splats(scene, 0)
     features, alphas = backend.composite(nothing, backend.project(nothing), torch.zeros(2, 0, 3, dtype=torch.float64))
     assert features.abs().max() == 0
     assert alphas.abs().max() == 0
@@ -195,7 +204,7 @@ def test_ops_pass_opcheck():
     scene = make_splat_scene(15, dtype=torch.float32)
     leaves = [x.clone().requires_grad_() if isinstance(x, torch.Tensor) else x for x in scene]
     torch.library.opcheck(torch.ops.splatkit.project_splats, tuple(leaves))
-    projected = [x.detach() for x in ops.project_splats(*scene)]
+    projected = detached(ops.project_splats(*scene))
     size = (scene.width, scene.height)
     lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, *size)
     colors = torch.rand(2, 15, 3, requires_grad=True)
