@@ -132,8 +132,8 @@ SPLATKIT_HD Vec<float, N> exp2(Vec<float, N> x) {
   return p;
 }
 
-// log2(x) for normal positive floats, absolute error below 2e-7 near 1 and relative elsewhere. x = 2^e * m with m in [2/3, 4/3);
-// log2(m) = 2/ln2 * atanh(s), s = (m - 1) / (m + 1), as an odd polynomial in s (|s| <= 0.2).
+// log2(x) for normal positive floats, absolute error of the fraction below 1e-7. x = 2^e * m with m in [2/3, 4/3);
+// log2(m) / (m - 1) by a degree-8 polynomial in m - 1 (Chebyshev fit on [-1/3, 1/3]): no division.
 template <int N>
 SPLATKIT_HD Vec<float, N> log2(Vec<float, N> x) {
   using V = Vec<float, N>;
@@ -145,15 +145,17 @@ SPLATKIT_HD Vec<float, N> log2(Vec<float, N> x) {
   V m;
   std::memcpy(&m.v, &mantissa, sizeof(m.v));
   const V e = V(__builtin_convertvector(exponent, typename V::Values));
-  const V s = (m - V(1.f)) / (m + V(1.f));
-  const V s2 = s * s;
-  V p = V(0.2623081892f);           // 2 / ln 2 / 11
-  p = p * s2 + V(0.3205988980f);    // ... / 9
-  p = p * s2 + V(0.4121985832f);    // ... / 7
-  p = p * s2 + V(0.5770780164f);    // ... / 5
-  p = p * s2 + V(0.9617966939f);    // ... / 3
-  p = p * s2 + V(2.8853900818f);
-  return p * s + e;
+  const V r = m - V(1.f);
+  V p = V(0.203237192f);
+  p = p * r + V(-0.22222056f);
+  p = p * r + V(0.201699001f);
+  p = p * r + V(-0.236786641f);
+  p = p * r + V(0.28871829f);
+  p = p * r + V(-0.360789563f);
+  p = p * r + V(0.480895817f);
+  p = p * r + V(-0.721346541f);
+  p = p * r + V(1.44269505f);
+  return p * r + e;
 }
 
 // Doubles serve gradient checks: exactness counts, speed does not.

@@ -25,7 +25,8 @@ struct TileSplat {
 };
 
 template <class Real>
-SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int tile_top, int rows_in_tile) {
+SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int tile_left, int tile_top,
+                                       int rows_in_tile) {
   const int64_t i = camera * input.splats + n;
   const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i;
   TileSplat<Real> s;
@@ -39,7 +40,7 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
   s.eps_power_log = s.eps_power * log2_eps;
   const Ellipse<Real> ellipse = make_ellipse(mean, conic, input.extents + 2 * i);
   s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips rows
-  s.rows = row_span(ellipse, input.height);
+  s.rows = row_span(ellipse, {tile_left, tile_left + kTileSize}, input.height);
   s.rows.first = s.rows.first > tile_top ? s.rows.first - tile_top : 0;
   s.rows.end = s.rows.end - tile_top < rows_in_tile ? s.rows.end - tile_top : rows_in_tile;
   s.color = input.colors + i * input.channels;

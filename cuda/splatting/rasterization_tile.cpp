@@ -38,7 +38,7 @@ void tile_forward(const SplatImageInput<Real>& input, const TileLists& lists, in
   for (int p = 0; p < kTilePixels; ++p) pixels.transmittance[p] = pixels.final_transmittance[p] = Real(1);
   for (int64_t at = tile.first; at < tile.end; ++at) {
     if ((at - tile.first) % kFinishedCheck == 0 && tile_finished<V>(pixels.transmittance, tile.rows)) break;
-    const TileSplat<Real> splat = load_splat(input, tile.camera, lists.splat_ids[at], tile.top, tile.rows);
+    const TileSplat<Real> splat = load_splat(input, tile.camera, lists.splat_ids[at], tile.left, tile.top, tile.rows);
     if (splat.gaussian) {
       composite_splat<V, D, true>(splat, tile.left, tile.top, tile.column_centers, pixels);
     } else {
@@ -88,7 +88,7 @@ void tile_backward(const SplatImageInput<Real>& input, const TileLists& lists, c
     bool touched = false;
     if (!finished && (at - tile.first) % kFinishedCheck == 0) finished = tile_finished<V>(pixels.transmittance, tile.rows);
     if (!finished) {
-      const TileSplat<Real> splat = load_splat(input, tile.camera, lists.splat_ids[at], tile.top, tile.rows);
+      const TileSplat<Real> splat = load_splat(input, tile.camera, lists.splat_ids[at], tile.left, tile.top, tile.rows);
       SplatMoments<V, D> moments;
       const V zero = V(Real(0));
       moments.qx = moments.qy = moments.abs_x = moments.abs_y = moments.qxx = moments.qxy = moments.qyy = zero;

@@ -25,41 +25,58 @@ SPLATKIT_HD PixelSpan pixels_between(Real low, Real high, int size) {
 
 template <class Real>
 struct Ellipse {
-  Real x, y;              // center, px
-  Real a, b, c, q_max;    // a dx^2 + 2 b dx dy + c dy^2 <= q_max
-  Real determinant;       // a c - b^2
-  Real extent_y;          // px
-  Real rightmost_y;       // dy of the rightmost point
+  Real x, y;                    // center, px
+  Real a, b, c, q_max;          // a dx^2 + 2 b dx dy + c dy^2 <= q_max
+  Real determinant;             // a c - b^2
+  Real extent_x, extent_y;      // px
 };
 
 // extent: half width and height of the support (px), as the projection found them: sqrt(q_max * covariance's diagonal).
 template <class Real>
 SPLATKIT_HD Ellipse<Real> make_ellipse(const Real* mean2d, const Real* conic, const Real* extent) {
-  Ellipse<Real> e = {mean2d[0], mean2d[1], conic[0], conic[1], conic[2], 0, 0, extent[1], 0};
+  Ellipse<Real> e = {mean2d[0], mean2d[1], conic[0], conic[1], conic[2], 0, 0, extent[0], extent[1]};
   e.determinant = e.a * e.c - e.b * e.b;
   // A needle's determinant may round to zero or below.
   const Real floor = Real(1e-6) * e.a * e.c;
   if (!(e.determinant > floor)) e.determinant = floor;
   e.q_max = extent[0] * extent[0] * e.determinant / e.c;
-  e.rightmost_y = -e.b / e.c * extent[0];
   return e;
 }
 
+// Reach [low, high] along one axis of the part of the ellipse whose other coordinate lies in [other_low, other_high] (relative to the
+// center). a belongs to the axis; far_other is the other coordinate of its outermost point.
+template <class Real>
+SPLATKIT_HD void reach(const Ellipse<Real>& e, Real a, Real far_other, Real other_low, Real other_high, Real& low, Real& high) {
+  const Real at_high = clamp(far_other, other_low, other_high), at_low = clamp(-far_other, other_low, other_high);
+  const Real high_root = a * e.q_max - e.determinant * at_high * at_high;
+  const Real low_root = a * e.q_max - e.determinant * at_low * at_low;
+  const Real inverse = Real(1) / a;
+  high = (-e.b * at_high + sqrt(high_root > 0 ? high_root : Real(0))) * inverse;
+  low = (-e.b * at_low - sqrt(low_root > 0 ? low_root : Real(0))) * inverse;
+}
+
+// Rows that the ellipse touches.
 template <class Real>
 SPLATKIT_HD PixelSpan row_span(const Ellipse<Real>& e, int height) {
   return pixels_between(e.y - e.extent_y, e.y + e.extent_y, height);
 }
 
-// Columns that the ellipse touches in the rows [first, end).
+// Rows that it touches in the given columns; empty where it passes by.
+template <class Real>
+SPLATKIT_HD PixelSpan row_span(const Ellipse<Real>& e, PixelSpan columns, int height) {
+  const Real left = Real(columns.first) + Real(0.5) - e.x, right = Real(columns.end) - Real(0.5) - e.x;
+  Real low, high;
+  reach(e, e.c, -e.b / e.a * e.extent_y, left, right, low, high);
+  return pixels_between(e.y + low, e.y + high, height);
+}
+
+// Columns that it touches in the given rows.
 template <class Real>
 SPLATKIT_HD PixelSpan column_span(const Ellipse<Real>& e, PixelSpan rows, int width) {
-  const Real low = Real(rows.first) + Real(0.5) - e.y, high = Real(rows.end) - Real(0.5) - e.y;
-  const Real right_y = clamp(e.rightmost_y, low, high), left_y = clamp(-e.rightmost_y, low, high);
-  const Real right_root = e.a * e.q_max - e.determinant * right_y * right_y;
-  const Real left_root = e.a * e.q_max - e.determinant * left_y * left_y;
-  const Real right = (-e.b * right_y + sqrt(right_root > 0 ? right_root : Real(0))) / e.a;
-  const Real left = (-e.b * left_y - sqrt(left_root > 0 ? left_root : Real(0))) / e.a;
-  return pixels_between(e.x + left, e.x + right, width);
+  const Real top = Real(rows.first) + Real(0.5) - e.y, bottom = Real(rows.end) - Real(0.5) - e.y;
+  Real low, high;
+  reach(e, e.a, -e.b / e.c * e.extent_x, top, bottom, low, high);
+  return pixels_between(e.x + low, e.x + high, width);
 }
 
 SPLATKIT_ISA_END

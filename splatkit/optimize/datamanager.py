@@ -105,6 +105,14 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
             out.append((camera, {**data, "image": data["image"].to(self.device)}))
         return out
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "train_pixel_sampler":
+            raise AttributeError(
+                "ns-export pointcloud and poisson need a method that trains on rays; "
+                "for splats take splatkit's own mesh export, or ns-export tsdf --texture-method tsdf"
+            )
+        return super().__getattr__(name)
+
     def order_state(self) -> dict[str, Any]:
         """The order of views to come, for a checkpoint."""
         return {
