@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "common/host_device.h"
 
 SPLATKIT_ISA_BEGIN
@@ -71,10 +75,20 @@ SPLATKIT_HD Vec<T, N> select(typename Vec<T, N>::Mask mask, Vec<T, N> yes, Vec<T
 }
 template <class T, int N>
 SPLATKIT_HD Vec<T, N> min(Vec<T, N> a, Vec<T, N> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) * N == 64 && sizeof(T) == 4) return Vec<T, N>(_mm512_min_ps(a.v, b.v));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) * N == 32 && sizeof(T) == 4) return Vec<T, N>(_mm256_min_ps(a.v, b.v));
+#endif
   return Vec<T, N>(a.v < b.v ? a.v : b.v);
 }
 template <class T, int N>
 SPLATKIT_HD Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) * N == 64 && sizeof(T) == 4) return Vec<T, N>(_mm512_max_ps(a.v, b.v));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) * N == 32 && sizeof(T) == 4) return Vec<T, N>(_mm256_max_ps(a.v, b.v));
+#endif
   return Vec<T, N>(a.v > b.v ? a.v : b.v);
 }
 template <class T, int N>
@@ -95,35 +109,48 @@ SPLATKIT_HD T sum(Vec<T, N> a) {
   }
 }
 
-template <class T, int N>
-SPLATKIT_HD bool any_bits(typename Vec<T, N>::Mask mask) {
-  uint64_t words[sizeof(mask) / 8 > 0 ? sizeof(mask) / 8 : 1] = {0};
-  std::memcpy(words, &mask, sizeof(mask));
-  uint64_t all = 0;
-  for (uint64_t word : words) all |= word;
-  return all != 0;
-}
+// Is any lane's mask set?
 template <class V>
 SPLATKIT_HD bool any(typename V::Mask mask) {
-  return any_bits<typename V::Lane, V::kLanes>(mask);
+#if defined(__AVX512F__)
+  if constexpr (sizeof(mask) == 64) return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  if constexpr (sizeof(mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#elif defined(__SSE2__)
+  if constexpr (sizeof(mask) == 16) return _mm_movemask_epi8((__m128i)mask) != 0;
+#endif
+  typename V::Int all = 0;
+  for (int i = 0; i < V::kLanes; ++i) all |= mask[i];
+  return all != 0;
 }
 
-// 2^x for floats, relative error below 2e-7 for x in [-126, 126]; smaller x give 2^-126. x = i + r with r in [-1/2, 1/2], and a
-// degree-6 polynomial (Chebyshev fit of 2^r that is exact at r = 0).
+// 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0.
 template <int N>
-SPLATKIT_HD Vec<float, N> exp2(Vec<float, N> x) {
+SPLATKIT_HD Vec<float, N> exp2_fraction(Vec<float, N> r) {
   using V = Vec<float, N>;
-  x = min(max(x, V(-126.f)), V(126.f));
-  const V shifted = x + V(12582912.f);  // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
-  const V whole = shifted - V(12582912.f);
-  const V r = x - whole;
   V p = V(1.5403530393381609e-4f);
   p = p * r + V(1.3333558146428443e-3f);
   p = p * r + V(9.6181291076284772e-3f);
   p = p * r + V(5.5504108664821580e-2f);
   p = p * r + V(2.4022650695910071e-1f);
   p = p * r + V(6.9314718055994531e-1f);
-  p = p * r + V(1.f);
+  return p * r + V(1.f);
+}
+
+// 2^x for floats; x below -126 may give 2^-126 or less, x above 126 2^126 or more.
+template <int N>
+SPLATKIT_HD Vec<float, N> exp2(Vec<float, N> x) {
+  using V = Vec<float, N>;
+#if defined(__AVX512F__)
+  if constexpr (N == 16) {  // rounding and scaling by a power of two are single instructions, and need no clamp
+    const V whole = _mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return V(_mm512_scalef_ps(exp2_fraction(x - whole).v, whole.v));
+  }
+#endif
+  x = min(max(x, V(-126.f)), V(126.f));
+  const V shifted = x + V(12582912.f);  // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
+  const V whole = shifted - V(12582912.f);
+  V p = exp2_fraction(x - whole);
   typename V::Mask exponent, bits;
   std::memcpy(&exponent, &shifted.v, sizeof(exponent));
   std::memcpy(&bits, &p.v, sizeof(bits));
