@@ -84,6 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (SplatkitError, OSError, ValueError) as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except ImportError as error:  # a library of the system that a package needs, as libusb for Open3D
+        print(f"splatkit: {_one_line(error)}; `splatkit doctor` shows what is missing", file=sys.stderr)
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("splatkit: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
