@@ -206,8 +206,6 @@ void bind_splatting(nb::module_& module) {
   module.def("fill_tile_lists", &fill_tile_lists_py);
   module.def("rasterize_splats", &rasterize_splats_py);
   module.def("rasterize_splats_backward", &rasterize_splats_backward_py);
-  module.def("instruction_set", &instruction_set);
-  module.def("use_instruction_set", &use_instruction_set);
 }
 
 }  // namespace splatkit

@@ -133,9 +133,25 @@ constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, b
 template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
 
-// "avx512", "avx2" or "baseline": the instruction set that the compositing kernels run on. Set it to compare; unknown or unavailable
-// names return false and change nothing.
-const char* instruction_set();
-bool use_instruction_set(const char* name);
+// The photometric loss of training, (1 - weight) * L1 + weight * (1 - SSIM), and its gradient in one go.
+// SSIM: Gaussian window of 11 x 11, sigma 1.5, windows wholly inside the image, mean over windows and channels.
+template <class Real>
+struct PhotometricInput {
+  int width, height, channels;  // both sides at least kSsimWindow
+  const Real* rendered;         // [H, W, channels]
+  const Real* target;           // [H, W, channels]
+  double ssim_weight;
+};
+constexpr int kSsimWindow = 11;
+
+template <class Real>
+struct PhotometricOutput {
+  Real* v_rendered;  // [H, W, channels] gradient of the loss
+  Real* planes;      // scratch [5, channels, H, W]
+  double* sums;      // scratch [2, channels, H]
+};
+// Returns the loss; *l1 and *ssim are its two means.
+template <class Real>
+double photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads, double* l1, double* ssim);
 
 }  // namespace splatkit

@@ -37,8 +37,9 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
   const Real log2_eps = log2(Real(kGefEps));
   s.eps_power = s.gaussian ? Real(kGefEps) : exp2(s.half_beta * log2_eps);
   s.eps_power_log = s.eps_power * log2_eps;
-  s.q_max = gef_support(input.opacities[n], beta) * Real(1.001) + Real(1e-5);  // alpha decides; this only skips rows
-  s.rows = row_span(make_ellipse(mean, conic, s.q_max), input.height);
+  const Ellipse<Real> ellipse = make_ellipse(mean, conic, input.extents + 2 * i);
+  s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips rows
+  s.rows = row_span(ellipse, input.height);
   s.rows.first = s.rows.first > tile_top ? s.rows.first - tile_top : 0;
   s.rows.end = s.rows.end - tile_top < rows_in_tile ? s.rows.end - tile_top : rows_in_tile;
   s.color = input.colors + i * input.channels;

@@ -7,7 +7,6 @@
 #include "common/parallel.h"
 #include "include/splatkit_native.h"
 #include "splatting/camera_partials.h"
-#include "splatting/gef_weight.h"
 #include "splatting/support.h"
 
 namespace splatkit {
@@ -20,8 +19,7 @@ template <class Real, class Visit>
 void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
   const int64_t i = camera * input.splats + n;
   if (!(input.extents[2 * i] > 0)) return;
-  const Real q_max = gef_support(input.opacities[n], input.betas[n]);
-  const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, q_max);
+  const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
   const PixelSpan rows = row_span(ellipse, input.height);
   const int tiles_x = tile_count(input.width);
   for (int row = rows.first; row < rows.end;) {

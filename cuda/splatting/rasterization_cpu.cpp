@@ -1,6 +1,3 @@
-#include <atomic>
-#include <cstring>
-
 #include "common/parallel.h"
 #include "include/splatkit_native.h"
 #include "splatting/camera_partials.h"
@@ -9,37 +6,9 @@
 namespace splatkit {
 namespace {
 
-bool available(const KernelSet& set) {
-#if defined(SPLATKIT_HAVE_X86_SETS)
-  if (std::strcmp(set.name, "avx512") == 0) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
-  }
-  if (std::strcmp(set.name, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-  return std::strcmp(set.name, "baseline") == 0;
-}
-
-const KernelSet* find_set(const char* name) {  // null name: the best one
-  const KernelSet* sets[] = {
-#if defined(SPLATKIT_HAVE_X86_SETS)
-      &kernel_set_avx512(), &kernel_set_avx2(),
-#endif
-      &kernel_set_baseline()};
-  for (const KernelSet* set : sets) {
-    if ((name == nullptr || std::strcmp(set->name, name) == 0) && available(*set)) return set;
-  }
-  return nullptr;
-}
-
-std::atomic<const KernelSet*>& current_set() {
-  static std::atomic<const KernelSet*> set{find_set(nullptr)};
-  return set;
-}
-
 template <class Real>
 const RasterizationKernels<Real>& kernels() {
-  const KernelSet& set = *current_set().load(std::memory_order_relaxed);
+  const RasterizationKernelSet& set = rasterization_kernels();
   if constexpr (sizeof(Real) == sizeof(float)) {
     return set.for_float;
   } else {
@@ -73,14 +42,6 @@ void sum_slots(const SplatImageInput<Real>& input, const TileLists& lists, const
 int64_t all_tiles(int64_t cameras, int width, int height) { return cameras * tile_count(width) * tile_count(height); }
 
 }  // namespace
-
-const char* instruction_set() { return current_set().load()->name; }
-
-bool use_instruction_set(const char* name) {
-  const KernelSet* set = find_set(name);
-  if (set != nullptr) current_set() = set;
-  return set != nullptr;
-}
 
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads) {

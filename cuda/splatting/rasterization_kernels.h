@@ -1,5 +1,6 @@
 // The compositing loops of one instruction set, by pointer: what rasterization_cpu.cpp chooses among at run time.
 #pragma once
+#include "common/instruction_set.h"
 #include "include/splatkit_native.h"
 
 namespace splatkit {
@@ -11,16 +12,11 @@ struct RasterizationKernels {
   void (*backward)(const SplatImageInput<Real>&, const TileLists&, const SplatImageGradient<Real>&, int64_t tile);
 };
 
-struct KernelSet {
-  const char* name;
+struct RasterizationKernelSet {
   RasterizationKernels<float> for_float;
   RasterizationKernels<double> for_double;
 };
 
-const KernelSet& kernel_set_baseline();
-#if defined(SPLATKIT_HAVE_X86_SETS)
-const KernelSet& kernel_set_avx2();
-const KernelSet& kernel_set_avx512();
-#endif
+SPLATKIT_KERNEL_SETS(RasterizationKernelSet, rasterization_kernels)
 
 }  // namespace splatkit

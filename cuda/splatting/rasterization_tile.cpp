@@ -129,12 +129,8 @@ void backward(const SplatImageInput<typename V::Lane>& input, const TileLists& l
 using FloatVec = Vec<float, SPLATKIT_LANES>;
 using DoubleVec = Vec<double, SPLATKIT_LANES / 2>;
 
-#define SPLATKIT_TEXT(x) #x
-#define SPLATKIT_NAME(x) SPLATKIT_TEXT(x)
-const KernelSet the_set = {SPLATKIT_NAME(SPLATKIT_ISA), {forward<FloatVec>, backward<FloatVec>}, {forward<DoubleVec>, backward<DoubleVec>}};
+constexpr RasterizationKernelSet kernel_set = {{forward<FloatVec>, backward<FloatVec>}, {forward<DoubleVec>, backward<DoubleVec>}};
 
 SPLATKIT_ISA_END
 
-#define SPLATKIT_JOIN(a, b) a##b
-#define SPLATKIT_SET(isa) SPLATKIT_JOIN(kernel_set_, isa)
-const splatkit::KernelSet& splatkit::SPLATKIT_SET(SPLATKIT_ISA)() { return splatkit::SPLATKIT_ISA::the_set; }
+SPLATKIT_DEFINE_KERNEL_SET(RasterizationKernelSet, rasterization_kernels, kernel_set)

@@ -32,15 +32,16 @@ struct Ellipse {
   Real rightmost_y;       // dy of the rightmost point
 };
 
+// extent: half width and height of the support (px), as the projection found them: sqrt(q_max * covariance's diagonal).
 template <class Real>
-SPLATKIT_HD Ellipse<Real> make_ellipse(const Real* mean2d, const Real* conic, Real q_max) {
-  Ellipse<Real> e = {mean2d[0], mean2d[1], conic[0], conic[1], conic[2], q_max, 0, 0, 0};
+SPLATKIT_HD Ellipse<Real> make_ellipse(const Real* mean2d, const Real* conic, const Real* extent) {
+  Ellipse<Real> e = {mean2d[0], mean2d[1], conic[0], conic[1], conic[2], 0, 0, extent[1], 0};
   e.determinant = e.a * e.c - e.b * e.b;
-  // A needle's determinant may round to zero or below: its box is then as large as one axis alone would make it.
-  const Real floor = Real(1e-7) * e.a * e.c;
+  // A needle's determinant may round to zero or below.
+  const Real floor = Real(1e-6) * e.a * e.c;
   if (!(e.determinant > floor)) e.determinant = floor;
-  e.extent_y = sqrt(q_max * e.a / e.determinant);
-  e.rightmost_y = -e.b / e.c * sqrt(q_max * e.c / e.determinant);
+  e.q_max = extent[0] * extent[0] * e.determinant / e.c;
+  e.rightmost_y = -e.b / e.c * extent[0];
   return e;
 }
 

@@ -81,7 +81,8 @@ def rasterize_splats(
         lists: from `intersect_tiles` with the same arguments.
         width: px.
         height: px.
-        absgrad_probe: [C, N, 2] whose gradient becomes the sum over pixels of the absolute gradient of means2d; its values are not read.
+        absgrad_probe: [C, N, 2] whose gradient becomes the sum over pixels of the absolute gradient of means2d; its
+            values are not read.
 
     Returns:
         Features [C, H, W, D] and alphas [C, H, W]. Gradients reach means2d, conics, colors, opacities and betas.
@@ -101,7 +102,8 @@ def _intersect_cpu(*args: Any) -> tuple[Tensor, ...]:
     count = native().count_intersections(*tensors, width, height, splat_offsets, threads())
     if count > torch.iinfo(torch.int32).max:
         raise MemoryError(
-            f"{count} intersections of splats and tiles exceed 32-bit indices: render fewer cameras at once or smaller images"
+            f"{count} intersections of splats and tiles exceed 32-bit indices: "
+            "render fewer cameras at once or smaller images"
         )
     splat_ids, slots = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
     native().fill_tile_lists(*tensors, width, height, splat_offsets, tile_offsets, splat_ids, slots, threads())
@@ -194,9 +196,9 @@ define(
     _rasterize_fake,
 )
 define(
-    f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width, int height,"
-    " Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas)"
-    " -> (Tensor v_means2d, Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
+    f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width,"
+    " int height, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas) -> (Tensor v_means2d,"
+    " Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
     _rasterize_backward_cpu,
     _rasterize_backward_fake,
 )

@@ -1,8 +1,8 @@
 """Projection of 3-D splats to 2-D by the local affine approximation (EWA splatting), pinhole cameras.
 
-Sources: EWA splatting (Zwicker et al. 2001); 3D Gaussian Splatting (arXiv 2308.04079). What differs: the support of a splat is
-the ellipse where it still reaches the smallest composited alpha, for its own opacity and exponent, instead of three
-standard deviations.
+Sources: EWA splatting (Zwicker et al. 2001); 3D Gaussian Splatting (arXiv 2308.04079). What differs: the support of a
+splat is the ellipse where it still reaches the smallest composited alpha, for its own opacity and exponent, instead of
+three standard deviations.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """Alpha compositing of projected splats by its definition: every pixel meets every splat, front to back.
 
-Source: 3D Gaussian Splatting (arXiv 2308.04079), section 4 and its limits (alpha at most 0.99 and at least 1/255, stop before the
-transmittance falls to 1e-4), with the exact generalized exponential kernel as the weight.
+Source: 3D Gaussian Splatting (arXiv 2308.04079), section 4 and its limits (alpha at most 0.99 and at least 1/255, stop
+before the transmittance falls to 1e-4), with the exact generalized exponential kernel as the weight.
 """
 
 import torch

@@ -1,0 +1,56 @@
+"""`splatkit doctor`: what of the toolkit works on this machine, and what to install where something is missing."""
+
+import importlib
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import splatkit
+
+_PACKAGES = ("torch", "nerfstudio", "open3d", "numpy")
+
+
+def report() -> list[tuple[str, str]]:
+    """(what, finding) for each thing that the toolkit needs or can use; a finding that is a problem says 'missing'."""
+    rows = [("splatkit", splatkit.__version__), ("python", platform.python_version())]
+    rows += [(name, _attempt(partial(_package_state, name))) for name in _PACKAGES]
+    rows += [
+        ("native code", _attempt(_native_state)),
+        ("CUDA", _attempt(_cuda_state)),
+        ("ffmpeg", _attempt(_ffmpeg_state)),
+        ("free disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB in {Path.cwd()}"),
+    ]
+    return rows
+
+
+def _attempt(state: Callable[[], str]) -> str:
+    """A finding, or why it could not be had: a broken library must not hide the rest of the report."""
+    try:
+        return state()
+    except Exception as error:
+        return f"missing ({type(error).__name__}: {error})"
+
+
+def _package_state(name: str) -> str:
+    importlib.import_module(name)  # a package can be installed and yet lack a system library
+    return importlib.metadata.version(name)
+
+
+def _native_state() -> str:
+    return str(importlib.import_module("splatkit.ops").build_info())
+
+
+def _cuda_state() -> str:
+    torch = importlib.import_module("torch")
+    if not torch.cuda.is_available():
+        return "no device; training runs on the CPU"
+    return f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})"
+
+
+def _ffmpeg_state() -> str:
+    if found := shutil.which("ffmpeg"):
+        return found
+    return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())

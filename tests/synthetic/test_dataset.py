@@ -1,0 +1,97 @@
+"""A generated dataset is complete, consistent and the same for the same seed."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from splatkit.geometry.transform import transform_points, viewmats_from_opengl
+from splatkit.io.images import read_image
+from splatkit.io.meshes import read_mesh
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.transforms_json import read_transforms
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
+
+
+def generate(folder, seed):
+    folder.mkdir()
+    generate_scene(read_scene(find_scene("studio")), folder, width=64, height=48, views=12, seed=seed)
+    return folder
+
+
+def digests(folder):
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    return generate(tmp_path_factory.mktemp("scenes") / "studio", seed=0)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(studio, tmp_path):
+    again, other = digests(generate(tmp_path / "again", 0)), digests(generate(tmp_path / "other", 1))
+    assert again == digests(studio)
+    assert again.keys() == other.keys()
+    assert again["images/frame_0003.png"] != other["images/frame_0003.png"]
+    assert again["points.ply"] != other["points.ply"]
+
+
+def test_it_is_a_dataset_with_every_eighth_view_held_out(studio):
+    transforms = read_transforms(studio)
+    assert len(transforms.frames) == 12
+    assert transforms.missing == ()
+    assert transforms.splits["test"] == transforms.splits["val"] == ("images/frame_0000.png", "images/frame_0008.png")
+    assert len(transforms.splits["train"]) == 10
+    assert transforms.ply_path == studio.resolve() / "points.ply"
+    for frame in transforms.frames:
+        assert read_image(frame.image_path).shape == (48, 64, 3)
+
+
+def test_seed_points_lie_on_the_depth_of_views_that_see_them(studio):
+    transforms = read_transforms(studio)
+    points = torch.from_numpy(read_point_cloud(studio / "points.ply").points).double()
+    assert len(points) == 64 * 48 // 16
+    seen = torch.zeros(len(points), dtype=torch.int64)
+    for frame in transforms.frames:
+        local = transform_points(viewmats_from_opengl(torch.from_numpy(frame.camera_to_world)), points)
+        pixels = local @ torch.from_numpy(frame.intrinsics.matrix()).T
+        columns, rows = (pixels[:, :2] / pixels[:, 2:]).long().T
+        inside = (local[:, 2] > 0) & (columns >= 0) & (columns < 64) & (rows >= 0) & (rows < 48)
+        depths = torch.from_numpy(np.load(studio / f"truth/depth/{frame.image_path.stem}.npy"))
+        depth = depths[rows.clamp(0, 47), columns.clamp(0, 63)]
+        seen += inside & ((local[:, 2] - depth).abs() < 0.1)  # pixels are 3 cm wide at this resolution
+    assert (seen >= 2).double().mean() > 0.98
+
+
+def test_seed_points_have_the_colors_of_the_images(studio):
+    cloud = read_point_cloud(studio / "points.ply")
+    assert cloud.colors is not None
+    images = np.stack([read_image(path) for path in sorted((studio / "images").iterdir())])
+    covered = np.stack([read_image(path)[..., 0] for path in sorted((studio / "truth/alphas").iterdir())]) == 255
+    np.testing.assert_allclose(cloud.colors.mean(0), images[covered].mean(0), atol=20)
+
+
+def test_truth_is_complete(studio):
+    summary = json.loads((studio / "truth/scene.json").read_text())
+    mesh = read_mesh(studio / "truth/mesh.ply")
+    np.testing.assert_allclose([mesh.vertices.min(0), mesh.vertices.max(0)], summary["bounds"], atol=1e-6)
+    assert summary["diagonal"] == pytest.approx(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
+    depth, normals = (np.load(studio / f"truth/{kind}/frame_0000.npy") for kind in ("depth", "normals"))
+    assert depth.shape == (48, 64)
+    assert depth.dtype == np.float32
+    assert normals.shape == (48, 64, 3)
+
+
+def test_bad_sizes_are_refused(tmp_path):
+    scene = read_scene(find_scene("studio"))
+    with pytest.raises(ValueError, match="views"):
+        generate_scene(scene, tmp_path, views=1)
+    with pytest.raises(ValueError, match="width"):
+        generate_scene(scene, tmp_path, width=0)
