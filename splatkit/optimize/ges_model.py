@@ -19,6 +19,7 @@ from nerfstudio.models.splatfacto import SplatfactoModel
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 
+from splatkit.evaluation.image import psnr
 from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.metrics import image_metrics
@@ -228,8 +229,7 @@ class GesModel(SplatfactoModel):
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
         """PSNR (dB) of the image and the count of splats."""
         target = self._target_image(batch, outputs["background"])
-        error = torch.mean((outputs["rgb"].clamp(0, 1) - target) ** 2).clamp_min(1e-12)
-        return {"psnr": -10 * torch.log10(error), "splats": float(self.num_points)}
+        return {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
 
     @torch.no_grad()
     def get_image_metrics_and_images(
