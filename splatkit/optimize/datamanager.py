@@ -86,10 +86,7 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
         # "cpu" pins memory, which needs an accelerator, and the host chooses it for more than 500 images; "gpu" means
         # the device of the run, whatever that is.
         device = cache_images_device if torch.cuda.is_available() else "gpu"
-        images = super()._load_images(split, cache_images_device=device)
-        for index, data in enumerate(images):
-            data.setdefault("image_idx", index)
-        return images
+        return super()._load_images(split, cache_images_device=device)
 
     @cached_property
     def fixed_indices_eval_dataloader(self) -> list[tuple[Cameras, dict[str, Any]]]:
@@ -104,6 +101,14 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
             camera.metadata = {**(camera.metadata or {}), "cam_idx": index}
             out.append((camera, {**data, "image": data["image"].to(self.device)}))
         return out
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "train_pixel_sampler":
+            raise AttributeError(
+                "ns-export pointcloud and poisson need a method that trains on rays; "
+                "for splats take splatkit's own mesh export, or ns-export tsdf --texture-method tsdf"
+            )
+        return super().__getattr__(name)
 
     def order_state(self) -> dict[str, Any]:
         """The order of views to come, for a checkpoint."""

@@ -78,6 +78,7 @@ class GesModel(SplatfactoModel):
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
         self.step = 0
+        self._gathers = True
         self._last: tuple[Rendering, Tensor] | None = None
 
     # Splats and their parameters
@@ -127,6 +128,7 @@ class GesModel(SplatfactoModel):
         self.step = step
         interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
         self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
+        self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
         if self._last is None:
@@ -171,7 +173,7 @@ class GesModel(SplatfactoModel):
     def _render_training(
         self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
     ) -> dict[str, Tensor]:
-        probe = torch.zeros(1, len(splats), 2, requires_grad=True)
+        probe = torch.zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
         background = self.background_color
         if self.config.background_color == "random":
             background = torch.rand(3)
@@ -190,7 +192,7 @@ class GesModel(SplatfactoModel):
             backgrounds=background[None],
             absgrad_probe=probe,
         )
-        self._last = (rendering, probe)
+        self._last = None if probe is None else (rendering, probe)
         return {
             "rgb": rendering.colors[0],
             "depth": rendering.depths[0],
