@@ -86,10 +86,7 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
         # "cpu" pins memory, which needs an accelerator, and the host chooses it for more than 500 images; "gpu" means
         # the device of the run, whatever that is.
         device = cache_images_device if torch.cuda.is_available() else "gpu"
-        images = super()._load_images(split, cache_images_device=device)
-        for index, data in enumerate(images):
-            data.setdefault("image_idx", index)
-        return images
+        return super()._load_images(split, cache_images_device=device)
 
     @cached_property
     def fixed_indices_eval_dataloader(self) -> list[tuple[Cameras, dict[str, Any]]]:

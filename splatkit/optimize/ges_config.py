@@ -3,7 +3,6 @@
 from copy import deepcopy
 
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
@@ -12,7 +11,7 @@ from splatkit.optimize.datamanager import GesDatamanagerConfig
 from splatkit.optimize.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.ges_model import GesModelConfig
 from splatkit.optimize.host_guards import apply_host_guards
-from splatkit.optimize.schedulers import ExponentialDecayConfig
+from splatkit.optimize.optimizers import ExponentialDecayConfig, FusedAdamConfig
 from splatkit.optimize.trainer import GesTrainer
 
 apply_host_guards()
@@ -31,7 +30,7 @@ _RATES = {
 
 def _optimizers() -> dict[str, dict[str, object]]:
     groups: dict[str, dict[str, object]] = {
-        name: {"optimizer": AdamOptimizerConfig(lr=rate, eps=1e-15), "scheduler": None} for name, rate in _RATES.items()
+        name: {"optimizer": FusedAdamConfig(lr=rate), "scheduler": None} for name, rate in _RATES.items()
     }
     groups["means"]["scheduler"] = ExponentialDecayConfig(final_share=0.01)
     return deepcopy(groups)

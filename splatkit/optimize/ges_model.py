@@ -19,6 +19,7 @@ from nerfstudio.models.splatfacto import SplatfactoModel
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 
+from splatkit.evaluation.image import psnr
 from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.metrics import image_metrics
@@ -77,6 +78,7 @@ class GesModel(SplatfactoModel):
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
         self.step = 0
+        self._gathers = True
         self._last: tuple[Rendering, Tensor] | None = None
 
     # Splats and their parameters
@@ -126,6 +128,7 @@ class GesModel(SplatfactoModel):
         self.step = step
         interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
         self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
+        self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
         if self._last is None:
@@ -170,7 +173,7 @@ class GesModel(SplatfactoModel):
     def _render_training(
         self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
     ) -> dict[str, Tensor]:
-        probe = torch.zeros(1, len(splats), 2, requires_grad=True)
+        probe = torch.zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
         background = self.background_color
         if self.config.background_color == "random":
             background = torch.rand(3)
@@ -189,7 +192,7 @@ class GesModel(SplatfactoModel):
             backgrounds=background[None],
             absgrad_probe=probe,
         )
-        self._last = (rendering, probe)
+        self._last = None if probe is None else (rendering, probe)
         return {
             "rgb": rendering.colors[0],
             "depth": rendering.depths[0],
@@ -228,8 +231,7 @@ class GesModel(SplatfactoModel):
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
         """PSNR (dB) of the image and the count of splats."""
         target = self._target_image(batch, outputs["background"])
-        error = torch.mean((outputs["rgb"].clamp(0, 1) - target) ** 2).clamp_min(1e-12)
-        return {"psnr": -10 * torch.log10(error), "splats": float(self.num_points)}
+        return {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
 
     @torch.no_grad()
     def get_image_metrics_and_images(

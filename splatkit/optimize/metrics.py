@@ -12,15 +12,14 @@ import torch
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from splatkit.splatting.losses import ssim
+from splatkit.evaluation.image import psnr, ssim
 
 _LPIPS_WEIGHTS = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which torchmetrics asks for
 
 
 def image_metrics(rendered: Tensor, target: Tensor) -> dict[str, float]:
     """PSNR (dB), SSIM ("valid" windows) and perhaps LPIPS of two images [H, W, 3] in [0, 1]."""
-    error = torch.mean((rendered - target) ** 2).clamp_min(1e-12)
-    out = {"psnr": float(-10 * torch.log10(error)), "ssim": float(ssim(rendered, target))}
+    out = {"psnr": float(psnr(rendered, target)), "ssim": float(ssim(rendered, target))}
     lpips = _lpips()
     if lpips is not None:
         out["lpips"] = lpips(rendered, target)

@@ -19,7 +19,7 @@ from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
-from splatkit.optimize.schedulers import ExponentialDecayConfig
+from splatkit.optimize.optimizers import ExponentialDecayConfig
 
 
 class GesTrainer(Trainer):

@@ -69,6 +69,10 @@ class Densification:
         self._gradients = torch.zeros(0)  # [N] sum of gradient norms
         self._views = torch.zeros(0)  # [N] how many images showed the splat
 
+    def is_active(self, step: int, total_steps: int) -> bool:
+        """Whether a refinement is still to come at `step` or later, so that gradients need be gathered."""
+        return step <= min(self.settings.stop_share * total_steps, self.settings.stop_at_most)
+
     def gather(self, gradients: Tensor, extents: Tensor, width: int, height: int) -> None:
         """Note the gradients of one image.
 
@@ -124,8 +128,8 @@ class Densification:
 
     def _due(self, step: int, total_steps: int) -> bool:
         s = self.settings
-        stop = min(s.stop_share * total_steps, s.stop_at_most)
-        return s.warmup_steps <= step <= stop and step % s.refine_every == 0 and len(self._views) > 0
+        due = step >= s.warmup_steps and step % s.refine_every == 0
+        return due and self.is_active(step, total_steps) and len(self._views) > 0
 
     def _reset_is_due(self, step: int, total_steps: int) -> bool:
         every = self.settings.reset_every

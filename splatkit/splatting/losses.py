@@ -23,15 +23,17 @@ def photometric_loss(rendered: Tensor, target: Tensor, mask: Tensor | None = Non
     Args:
         rendered: [H, W, C], gradients flow to it.
         target: [H, W, C] in [0, 1].
-        mask: [H, W, 1], 1 where the pixel counts. Pixels that do not count are made equal in both images, so they
-            give no gradient, and the mean is taken over those that do.
+        mask: [H, W, 1], 1 where the pixel counts. Pixels that do not count become those of the rendering in both
+            images: they give no gradient and do not disturb the windows that straddle the border of the mask. The
+            mean is taken over the pixels that count.
 
     Returns:
         Scalar.
     """
     share = 1.0
     if mask is not None:
-        rendered = torch.where(mask > 0, rendered, target)
+        unseen = rendered.detach()
+        rendered, target = torch.where(mask > 0, rendered, unseen), torch.where(mask > 0, target, unseen)
         share = float((mask > 0).float().mean().clamp_min(1e-6))
     l1 = (rendered - target).abs().mean()
     return ((1 - SSIM_WEIGHT) * l1 + SSIM_WEIGHT * (1 - ssim(rendered, target))) / share

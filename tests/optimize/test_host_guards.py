@@ -13,7 +13,7 @@ import torch
 
 from splatkit.optimize import host_guards
 from splatkit.optimize.host_guards import apply_host_guards
-from splatkit.optimize.schedulers import ExponentialDecayConfig
+from splatkit.optimize.optimizers import ExponentialDecayConfig
 
 
 def test_checkpoint_with_numpy_scalars_loads_safely(tmp_path):

@@ -1,15 +1,26 @@
-"""Exponential decay of a learning rate, in Python floats.
+"""Optimizer and schedule of the splatting methods.
 
-The host's own scheduler computes with numpy, so numpy scalars end up in every checkpoint and torch >= 2.6 refuses to
-load it (nerfstudio #3683).
+The schedule is an exponential decay in Python floats: the host's own computes with numpy, so numpy scalars end up in
+every checkpoint and torch >= 2.6 refuses to load it (nerfstudio #3683).
 """
 
 import math
 from dataclasses import dataclass, field
 
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+
+@dataclass
+class FusedAdamConfig(AdamOptimizerConfig):
+    """Adam in one pass over the memory, five times as fast as torch's default on a CPU."""
+
+    eps: float = 1e-15
+    """Keeps a division by zero away; gradients of splats are far below the usual 1e-8."""
+    fused: bool = True
+    """One pass for all of its operations."""
 
 
 @dataclass
