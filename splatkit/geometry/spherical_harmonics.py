@@ -1,7 +1,8 @@
 """Real spherical harmonics up to degree 3, with the signs and order that the splatting field stores.
 
-The basis is the one of 3D Gaussian Splatting (arXiv 2308.04079): order 0; 1: (-y, z, -x); 2: (xy, yz, 2zz-xx-yy, xz, xx-yy);
-3 alike; a color is `0.5 + sum_k basis_k(direction) * coefficient_k`, clamped at 0 by the caller.
+The basis is the one of 3D Gaussian Splatting (arXiv 2308.04079): bands in order, within a band from m = -l to l, with
+the Condon-Shortley phase (degree 1 is (-y, z, -x)). A color is `0.5 + sum_k basis_k(direction) * coefficient_k`,
+clamped at 0 by the caller.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""Readers and writers: images, point clouds, splats, meshes, transforms.json; each written whole or not at all."""
+"""Readers and writers of images, point clouds, splats, meshes and datasets; outputs appear whole or not at all."""

@@ -1,1 +1,23 @@
 """The one door to native code: torch.library ops with shapes, gradients and fake implementations."""
+
+from splatkit.ops._library import native
+from splatkit.ops.photometric import photometric_loss
+from splatkit.ops.projection import project_splats, sh_colors
+from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, rasterize_splats
+
+__all__ = [
+    "MAX_CHANNELS",
+    "TileLists",
+    "build_info",
+    "intersect_tiles",
+    "photometric_loss",
+    "project_splats",
+    "rasterize_splats",
+    "sh_colors",
+]
+
+
+def build_info() -> dict[str, str | bool]:
+    """What the installed native code is: compiler, the instruction set in use, and whether CUDA kernels are in."""
+    module = native()
+    return {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": bool(module.cuda)}

@@ -1,8 +1,8 @@
 """Projection of 3-D splats to 2-D by the local affine approximation (EWA splatting), pinhole cameras.
 
-Sources: EWA splatting (Zwicker et al. 2001); 3D Gaussian Splatting (arXiv 2308.04079). What differs: the support of a splat is
-the ellipse where it still reaches the smallest composited alpha, for its own opacity and exponent, instead of three
-standard deviations.
+Sources: EWA splatting (Zwicker et al. 2001); 3D Gaussian Splatting (arXiv 2308.04079). What differs: the support of a
+splat is the ellipse where it still reaches the smallest composited alpha, for its own opacity and exponent, instead of
+three standard deviations.
 """
 
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class ProjectedSplats(NamedTuple):
     """Splats in pixels of each camera."""
 
     means2d: Tensor  # [C, N, 2] px
-    depths: Tensor  # [C, N] z in camera coordinates
     conics: Tensor  # [C, N, 3] upper triangle (A, B, C) of the inverse 2-D covariance, 1/px^2
+    depths: Tensor  # [C, N] z in camera coordinates
     extents: Tensor  # [C, N, 2] half width and height of the support in px; (0, 0) where the splat is not visible
 
 
@@ -100,7 +100,7 @@ def project_splats(
         visible = valid & inside & (q_max > 0)
     return ProjectedSplats(
         torch.where(visible[..., None], means2d, 0.0),
-        torch.where(visible, z, 0.0),
         torch.where(visible[..., None], conics, 0.0),
+        torch.where(visible, z, 0.0),
         torch.where(visible[..., None], extents, 0.0),
     )

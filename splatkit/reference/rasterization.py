@@ -1,7 +1,7 @@
 """Alpha compositing of projected splats by its definition: every pixel meets every splat, front to back.
 
-Source: 3D Gaussian Splatting (arXiv 2308.04079), section 4 and its limits (alpha at most 0.99 and at least 1/255, stop before the
-transmittance falls to 1e-4), with the exact generalized exponential kernel as the weight.
+Source: 3D Gaussian Splatting (arXiv 2308.04079), section 4 and its limits (alpha at most 0.99 and at least 1/255, stop
+before the transmittance falls to 1e-4), with the exact generalized exponential kernel as the weight.
 """
 
 import torch
@@ -17,11 +17,11 @@ TRANSMITTANCE_MIN = 1e-4  # a pixel is finished before it falls to this
 def rasterize_splats(
     means2d: Tensor,
     conics: Tensor,
+    depths: Tensor,
+    extents: Tensor,
     colors: Tensor,
     opacities: Tensor,
     betas: Tensor,
-    depths: Tensor,
-    extents: Tensor,
     width: int,
     height: int,
     rows_per_chunk: int = 16,
@@ -31,11 +31,11 @@ def rasterize_splats(
     Args:
         means2d: [C, N, 2] px.
         conics: [C, N, 3] inverse 2-D covariances (upper triangle).
+        depths: [C, N], order of compositing; equal depths keep their index order.
+        extents: [C, N, 2] px, (0, 0) where a splat is not visible.
         colors: [C, N, D] features.
         opacities: [N] in [0, 1].
         betas: [N] exponents.
-        depths: [C, N], order of compositing; equal depths keep their index order.
-        extents: [C, N, 2] px, (0, 0) where a splat is not visible.
         width: px.
         height: px.
         rows_per_chunk: image rows in memory at a time.

@@ -5,10 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from splatkit.geometry.spherical_harmonics import sh_basis
-from splatkit.geometry.transform import invert_rigid
-from splatkit.reference.projection import project_splats
-from splatkit.reference.rasterization import rasterize_splats
+from splatkit.ops import MAX_CHANNELS, intersect_tiles, project_splats, rasterize_splats, sh_colors
 
 
 class Rendering(NamedTuple):
@@ -42,9 +39,10 @@ def rasterization(
 ) -> Rendering:
     """Render splats with the exact generalized exponential kernel.
 
-    A splat's alpha at a pixel is `opacity * exp(-u / 2)`, `u = (Q + eps)^(beta/2) - eps^(beta/2)`, with Q the squared Mahalanobis
-    distance of the pixel center in the image plane. Q equals the smallest 3-D distance along the (affine) ray, so alpha is the opacity times
-    the largest value of the 3-D generalized exponential on the ray (GES, arXiv 2402.10128, eq. 2, without its approximation).
+    A splat's alpha at a pixel is `opacity * exp(-u / 2)`, `u = (Q + eps)^(beta/2) - eps^(beta/2)`, with Q the squared
+    Mahalanobis distance of the pixel center in the image plane. Q equals the smallest 3-D distance along the (affine)
+    ray, so alpha is the opacity times the largest value of the 3-D generalized exponential on the ray (GES,
+    arXiv 2402.10128, eq. 2, without its approximation).
 
     Args:
         means: [N, 3] world.
@@ -52,7 +50,8 @@ def rasterization(
         scales: [N, 3] standard deviations, world units.
         opacities: [N] in [0, 1].
         betas: [N] exponents in [1, 8]; 2 is the Gaussian.
-        colors: [N, K, 3] spherical-harmonics coefficients if sh_degree is given (K >= (sh_degree + 1)^2), else [N, D] features.
+        colors: [N, K, 3] spherical-harmonics coefficients if sh_degree is given (K >= (sh_degree + 1)^2),
+            else [N, D] features.
         viewmats: [C, 4, 4] world to camera, OpenCV axes.
         Ks: [C, 3, 3] px, no skew.
         width: px.
@@ -62,30 +61,35 @@ def rasterization(
         far: z above which splats are dropped.
         eps2d: px^2, added to the diagonal of the 2-D covariances.
         backgrounds: [C, D], or None for black.
-        absgrad_probe: [C, N, 2] zeros that require a gradient; after backward their gradient holds the sum over pixels of the absolute
-            gradient of means2d (AbsGS, arXiv 2404.10484). None: not computed.
+        absgrad_probe: [C, N, 2] zeros that require a gradient; after backward their gradient holds the sum over pixels
+            of the absolute gradient of means2d (AbsGS, arXiv 2404.10484). At most 4 features then. None: not computed.
 
     Returns:
         Rendering. Gradients flow to all tensors, viewmats and Ks included.
     """
-    projected = project_splats(
+    means2d, conics, depths, extents = project_splats(
         means, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d
     )
     if sh_degree is None:
         features = colors.expand(viewmats.shape[0], *colors.shape)
     else:
-        centers = invert_rigid(viewmats)[:, None, :3, 3]
-        directions = torch.nn.functional.normalize(means[None] - centers, dim=-1)
-        basis = sh_basis(directions, sh_degree)  # [C, N, K]
-        features = (torch.einsum("cnk,nkd->cnd", basis, colors[:, : basis.shape[-1]]) + 0.5).clamp_min(0)
-    features = torch.cat([features, projected.depths[..., None]], -1)
-    means2d = projected.means2d
-    image, alphas = rasterize_splats(
-        means2d, projected.conics, features, opacities, betas, projected.depths, projected.extents, width, height
-    )
-    alphas = alphas[..., None]
+        features = sh_colors(means, viewmats, colors, extents, sh_degree)
+    features = torch.cat([features, depths[..., None]], -1)
+    if absgrad_probe is not None and features.shape[-1] > MAX_CHANNELS:
+        raise ValueError(f"absgrad_probe: works with at most {MAX_CHANNELS - 1} features, got {features.shape[-1] - 1}")
+    geometry = (means2d, conics, depths, extents)
+    lists = intersect_tiles(*geometry, opacities, betas, width, height)
+    parts: list[tuple[Tensor, Tensor]] = []
+    for part in features.split(
+        MAX_CHANNELS, -1
+    ):  # every pass composites the same alphas; gradients of the passes add up
+        image, alphas = rasterize_splats(
+            *geometry, part, opacities, betas, lists, width, height, None if parts else absgrad_probe
+        )
+        parts.append((image, alphas))
+    image, alphas = torch.cat([part[0] for part in parts], -1), parts[0][1][..., None]
     rendered = image[..., :-1]
     if backgrounds is not None:
         rendered = rendered + (1 - alphas) * backgrounds[:, None, None, :]
     expected_depth = torch.where(alphas > 0, image[..., -1:] / alphas.clamp_min(1e-10), 0.0)
-    return Rendering(rendered, alphas, expected_depth, means2d, projected.extents)
+    return Rendering(rendered, alphas, expected_depth, means2d, extents)

@@ -1,0 +1,30 @@
+# Two commands for a fresh machine: `make demo` (set-up and the main job) and `make test` (set-up and tests).
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+NATIVE := $(shell find cuda -type f)
+
+.PHONY: demo test test-fast bench lint
+
+$(VENV)/.installed: pyproject.toml $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python scripts/demo.py --out demo
+
+test: $(VENV)/.installed lint
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+bench: $(VENV)/.installed
+	$(BIN)/python scripts/benchmark.py training --json outputs/benchmark_training.json
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy

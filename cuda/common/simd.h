@@ -1,0 +1,200 @@
+// Vec<T, N>: N values side by side, by the compiler's vector extensions. The mathematics in the shared headers is written for float,
+// double and Vec alike; N is chosen per instruction set so that one Vec is one register.
+// Only operations that the kernels use are here. Comparison masks are integer vectors: all bits set means true.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "common/host_device.h"
+
+SPLATKIT_ISA_BEGIN
+
+template <class T>
+struct LaneInt;
+template <>
+struct LaneInt<float> {
+  using type = int32_t;
+};
+template <>
+struct LaneInt<double> {
+  using type = int64_t;
+};
+
+template <class T, int N>
+struct VecTypes {
+  typedef T values __attribute__((vector_size(sizeof(T) * N)));
+  typedef typename LaneInt<T>::type mask __attribute__((vector_size(sizeof(T) * N)));
+};
+
+template <class T, int N>
+struct Vec {
+  using Lane = T;
+  using Int = typename LaneInt<T>::type;
+  using Values = typename VecTypes<T, N>::values;
+  using Mask = typename VecTypes<T, N>::mask;
+  static constexpr int kLanes = N;
+  Values v;
+
+  SPLATKIT_HD Vec() {}
+  SPLATKIT_HD Vec(Values values) : v(values) {}
+  SPLATKIT_HD Vec(T value) : v(value - Values{}) {}
+
+  SPLATKIT_HD friend Vec operator+(Vec a, Vec b) { return a.v + b.v; }
+  SPLATKIT_HD friend Vec operator-(Vec a, Vec b) { return a.v - b.v; }
+  SPLATKIT_HD friend Vec operator*(Vec a, Vec b) { return a.v * b.v; }
+  SPLATKIT_HD friend Vec operator/(Vec a, Vec b) { return a.v / b.v; }
+  SPLATKIT_HD friend Vec operator-(Vec a) { return -a.v; }
+  SPLATKIT_HD Vec& operator+=(Vec b) {
+    v += b.v;
+    return *this;
+  }
+  SPLATKIT_HD friend Mask operator<(Vec a, Vec b) { return a.v < b.v; }
+  SPLATKIT_HD friend Mask operator>(Vec a, Vec b) { return a.v > b.v; }
+  SPLATKIT_HD friend Mask operator<=(Vec a, Vec b) { return a.v <= b.v; }
+  SPLATKIT_HD friend Mask operator>=(Vec a, Vec b) { return a.v >= b.v; }
+};
+
+template <class V>
+SPLATKIT_HD V load(const typename V::Lane* from) {
+  V out;
+  std::memcpy(&out.v, from, sizeof(out.v));
+  return out;
+}
+template <class V>
+SPLATKIT_HD void store(typename V::Lane* to, V value) {
+  std::memcpy(to, &value.v, sizeof(value.v));
+}
+
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> select(typename Vec<T, N>::Mask mask, Vec<T, N> yes, Vec<T, N> no) {
+  return Vec<T, N>(mask ? yes.v : no.v);
+}
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> min(Vec<T, N> a, Vec<T, N> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) * N == 64 && sizeof(T) == 4) return Vec<T, N>(_mm512_min_ps(a.v, b.v));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) * N == 32 && sizeof(T) == 4) return Vec<T, N>(_mm256_min_ps(a.v, b.v));
+#endif
+  return Vec<T, N>(a.v < b.v ? a.v : b.v);
+}
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) * N == 64 && sizeof(T) == 4) return Vec<T, N>(_mm512_max_ps(a.v, b.v));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) * N == 32 && sizeof(T) == 4) return Vec<T, N>(_mm256_max_ps(a.v, b.v));
+#endif
+  return Vec<T, N>(a.v > b.v ? a.v : b.v);
+}
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> abs(Vec<T, N> a) {
+  return max(a, -a);
+}
+
+// Adds neighbours pairwise, halving the width each time: the order is fixed, so sums have the same bits in every run.
+template <class T, int N>
+SPLATKIT_HD T sum(Vec<T, N> a) {
+  if constexpr (N == 1) {
+    return a.v[0];
+  } else {
+    Vec<T, N / 2> low, high;
+    std::memcpy(&low.v, &a.v, sizeof(low.v));
+    std::memcpy(&high.v, reinterpret_cast<const char*>(&a.v) + sizeof(low.v), sizeof(high.v));
+    return sum(low + high);
+  }
+}
+
+// Is any lane's mask set?
+template <class V>
+SPLATKIT_HD bool any(typename V::Mask mask) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(mask) == 64) return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  if constexpr (sizeof(mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#elif defined(__SSE2__)
+  if constexpr (sizeof(mask) == 16) return _mm_movemask_epi8((__m128i)mask) != 0;
+#endif
+  typename V::Int all = 0;
+  for (int i = 0; i < V::kLanes; ++i) all |= mask[i];
+  return all != 0;
+}
+
+// 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0.
+template <int N>
+SPLATKIT_HD Vec<float, N> exp2_fraction(Vec<float, N> r) {
+  using V = Vec<float, N>;
+  V p = V(1.5403530393381609e-4f);
+  p = p * r + V(1.3333558146428443e-3f);
+  p = p * r + V(9.6181291076284772e-3f);
+  p = p * r + V(5.5504108664821580e-2f);
+  p = p * r + V(2.4022650695910071e-1f);
+  p = p * r + V(6.9314718055994531e-1f);
+  return p * r + V(1.f);
+}
+
+// 2^x for floats; x below -126 may give 2^-126 or less, x above 126 2^126 or more.
+template <int N>
+SPLATKIT_HD Vec<float, N> exp2(Vec<float, N> x) {
+  using V = Vec<float, N>;
+#if defined(__AVX512F__)
+  if constexpr (N == 16) {  // rounding and scaling by a power of two are single instructions, and need no clamp
+    const V whole = _mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return V(_mm512_scalef_ps(exp2_fraction(x - whole).v, whole.v));
+  }
+#endif
+  x = min(max(x, V(-126.f)), V(126.f));
+  const V shifted = x + V(12582912.f);  // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
+  const V whole = shifted - V(12582912.f);
+  V p = exp2_fraction(x - whole);
+  typename V::Mask exponent, bits;
+  std::memcpy(&exponent, &shifted.v, sizeof(exponent));
+  std::memcpy(&bits, &p.v, sizeof(bits));
+  bits += exponent << 23;
+  std::memcpy(&p.v, &bits, sizeof(bits));
+  return p;
+}
+
+// log2(x) for normal positive floats, absolute error of the fraction below 1e-7. x = 2^e * m with m in [2/3, 4/3);
+// log2(m) / (m - 1) by a degree-8 polynomial in m - 1 (Chebyshev fit on [-1/3, 1/3]): no division.
+template <int N>
+SPLATKIT_HD Vec<float, N> log2(Vec<float, N> x) {
+  using V = Vec<float, N>;
+  using Mask = typename V::Mask;
+  Mask bits;
+  std::memcpy(&bits, &x.v, sizeof(bits));
+  const Mask exponent = (bits - 0x3f2aaaab) >> 23;  // 0x3f2aaaab is 2/3
+  const Mask mantissa = bits - (exponent << 23);
+  V m;
+  std::memcpy(&m.v, &mantissa, sizeof(m.v));
+  const V e = V(__builtin_convertvector(exponent, typename V::Values));
+  const V r = m - V(1.f);
+  V p = V(0.203237192f);
+  p = p * r + V(-0.22222056f);
+  p = p * r + V(0.201699001f);
+  p = p * r + V(-0.236786641f);
+  p = p * r + V(0.28871829f);
+  p = p * r + V(-0.360789563f);
+  p = p * r + V(0.480895817f);
+  p = p * r + V(-0.721346541f);
+  p = p * r + V(1.44269505f);
+  return p * r + e;
+}
+
+// Doubles serve gradient checks: exactness counts, speed does not.
+template <int N>
+SPLATKIT_HD Vec<double, N> exp2(Vec<double, N> x) {
+  for (int i = 0; i < N; ++i) x.v[i] = __builtin_exp2(x.v[i]);
+  return x;
+}
+template <int N>
+SPLATKIT_HD Vec<double, N> log2(Vec<double, N> x) {
+  for (int i = 0; i < N; ++i) x.v[i] = __builtin_log2(x.v[i]);
+  return x;
+}
+
+SPLATKIT_ISA_END

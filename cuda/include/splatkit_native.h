@@ -1,0 +1,157 @@
+// The native contract of splatkit: every entry point with shapes, units and ownership. Plain C++, no torch, no Python.
+//
+// Arrays are dense and row-major; the caller owns and allocates all of them, outputs and scratch included. Real is float or double.
+// C cameras, N splats, H x W pixels, D feature channels, T = tiles_x * tiles_y tiles of kTileSize^2 pixels a camera, M intersections.
+// `v_x` is the gradient of the loss with respect to x. Results have the same bits for any number of threads on one instruction set.
+#pragma once
+#include <cstdint>
+
+namespace splatkit {
+
+constexpr int kTileSize = 16;
+constexpr int kMaxChannels = 5;  // feature channels a rasterization call takes at most; the caller splits more
+
+// Pixel rows and columns are covered by tiles; the last ones may stick out of the image.
+static inline int tile_count(int pixels) { return (pixels + kTileSize - 1) / kTileSize; }
+
+template <class Real>
+struct ProjectionInput {
+  int64_t cameras, splats;
+  const Real* means;      // [N, 3] world
+  const Real* quats;      // [N, 4] wxyz, any non-zero norm
+  const Real* scales;     // [N, 3] standard deviations, world units
+  const Real* opacities;  // [N] in [0, 1]
+  const Real* betas;      // [N] exponents in [1, 8]
+  const Real* viewmats;   // [C, 4, 4] world to camera, OpenCV axes
+  const Real* Ks;         // [C, 3, 3] px
+  int width, height;      // px
+  double near, far;       // z limits
+  double eps2d;           // px^2, added to the diagonal of the 2-D covariance
+};
+
+template <class Real>
+struct ProjectionOutput {
+  Real* means2d;  // [C, N, 2] px
+  Real* depths;   // [C, N] z
+  Real* conics;   // [C, N, 3] upper triangle of the inverse 2-D covariance
+  Real* extents;  // [C, N, 2] px, half sizes of the support; (0, 0) and zeros above where the splat is not visible
+};
+
+template <class Real>
+struct ProjectionGradient {
+  const Real* extents;    // [C, N, 2] as the forward pass returned them
+  const Real* v_means2d;  // [C, N, 2]
+  const Real* v_depths;   // [C, N]
+  const Real* v_conics;   // [C, N, 3]
+  Real* v_means;          // [N, 3]
+  Real* v_quats;          // [N, 4]
+  Real* v_scales;         // [N, 3]
+  Real* v_viewmats;       // [C, 4, 4], last row zero
+  Real* v_Ks;             // [C, 3, 3], zero but for fx, fy, cx, cy
+  double* scratch;        // projection_scratch_size() doubles
+};
+
+int64_t projection_scratch_size(int64_t cameras, int64_t splats);
+template <class Real>
+void project_splats(const ProjectionInput<Real>& input, const ProjectionOutput<Real>& output, int threads);
+template <class Real>
+void project_splats_backward(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int threads);
+
+template <class Real>
+struct ShColorInput {
+  int64_t cameras, splats, bases;  // bases: coefficients a splat holds, >= (degree + 1)^2
+  int degree;                      // 0 to 3
+  const Real* means;               // [N, 3]
+  const Real* viewmats;            // [C, 4, 4]
+  const Real* coefficients;        // [N, bases, 3]
+  const Real* extents;             // [C, N, 2]; splats with extent 0 are skipped
+};
+
+template <class Real>
+struct ShColorGradient {
+  const Real* colors;    // [C, N, 3] as the forward pass returned them
+  const Real* v_colors;  // [C, N, 3]
+  Real* v_coefficients;  // [N, bases, 3]
+  Real* v_means;         // [N, 3]
+  Real* v_viewmats;      // [C, 4, 4]
+  double* scratch;       // projection_scratch_size() doubles
+};
+
+template <class Real>
+void sh_colors(const ShColorInput<Real>& input, Real* colors, int threads);
+template <class Real>
+void sh_colors_backward(const ShColorInput<Real>& input, const ShColorGradient<Real>& gradient, int threads);
+
+template <class Real>
+struct SplatImageInput {
+  int64_t cameras, splats;
+  int width, height, channels;  // channels: 1 to kMaxChannels
+  const Real* means2d;          // [C, N, 2] px
+  const Real* conics;           // [C, N, 3]
+  const Real* depths;           // [C, N] order of compositing; equal depths keep their index order
+  const Real* extents;          // [C, N, 2]; 0 where a splat is not visible
+  const Real* colors;           // [C, N, D]
+  const Real* opacities;        // [N]
+  const Real* betas;            // [N]
+};
+
+// Which splats touch which tile, front to back.
+struct TileLists {
+  int64_t* splat_offsets;  // [C * N + 1] first gradient slot of a splat; slots of one splat are neighbors
+  int64_t* tile_offsets;   // [C * T + 1] first intersection of a tile
+  int32_t* splat_ids;      // [M] splat of each intersection, by tile, then by depth
+  int32_t* slots;          // [M] gradient slot of each intersection
+};
+
+// Fills splat_offsets and returns M.
+template <class Real>
+int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_offsets, int threads);
+// Fills the rest.
+template <class Real>
+void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads);
+
+// features [C, H, W, D] over black; alphas [C, H, W].
+template <class Real>
+void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads);
+
+template <class Real>
+struct SplatImageGradient {
+  const Real* features;    // [C, H, W, D] as the forward pass returned them
+  const Real* alphas;      // [C, H, W]
+  const Real* v_features;  // [C, H, W, D]
+  const Real* v_alphas;    // [C, H, W]
+  Real* v_means2d;         // [C, N, 2]
+  Real* v_means2d_abs;     // [C, N, 2] sums over pixels of absolute gradients
+  Real* v_conics;          // [C, N, 3]
+  Real* v_colors;          // [C, N, D]
+  Real* v_opacities;       // [N]
+  Real* v_betas;           // [N]
+  Real* scratch;           // [M, kSlotGradients + D]
+};
+constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, beta
+
+template <class Real>
+void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
+
+// The photometric loss of training, (1 - weight) * L1 + weight * (1 - SSIM), and its gradient in one go.
+// SSIM: Gaussian window of 11 x 11, sigma 1.5, windows wholly inside the image, mean over windows and channels.
+template <class Real>
+struct PhotometricInput {
+  int width, height, channels;  // both sides at least kSsimWindow
+  const Real* rendered;         // [H, W, channels]
+  const Real* target;           // [H, W, channels]
+  double ssim_weight;
+};
+constexpr int kSsimWindow = 11;
+
+template <class Real>
+struct PhotometricOutput {
+  Real* v_rendered;  // [H, W, channels] gradient of the loss
+  Real* planes;      // scratch [5, channels, H, W]
+  double* sums;      // scratch [2, channels, H]
+};
+// Returns the loss; *l1 and *ssim are its two means.
+template <class Real>
+double photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads, double* l1, double* ssim);
+
+}  // namespace splatkit

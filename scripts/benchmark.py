@@ -1,0 +1,74 @@
+"""Measure splatkit: `scripts/benchmark.py FAMILY --json FILE [--quick]`.
+
+Writes {machine, commit, records: [{name, params, unit, median, min, max, repeats, peers}]}. Times are CPU-seconds or
+wall, named apart. Run it with nothing else running. Real scenes are found at $SPLATKIT_DATA.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie beside this file
+
+from benchmarks.record import Record
+from benchmarks.training import measure_training
+
+from splatkit.io.atomic import atomic_file
+from splatkit.ops import build_info
+
+FAMILIES: dict[str, Callable[[Path, bool], list[Record]]] = {"training": measure_training}
+
+
+def machine() -> dict[str, str | int | None]:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return {"processor": model, "cores": os.cpu_count(), "instruction_set": str(build_info()["instruction_set"])}
+
+
+def commit() -> str:
+    """The commit of the source tree, or "unknown" outside of one."""
+    root = Path(__file__).resolve().parent
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def main(
+    family: Annotated[Literal["training"], tyro.conf.Positional],
+    json_path: Annotated[Path, tyro.conf.arg(name="json")],
+    quick: bool = False,
+) -> None:
+    """Measure one family.
+
+    Args:
+        family: what to measure.
+        json_path: file to write.
+        quick: a small case that only shows that the benchmark works.
+    """
+    data = os.environ.get("SPLATKIT_DATA")
+    if not data or not Path(data).is_dir():
+        sys.exit("benchmark: set SPLATKIT_DATA to the folder of the real scenes (it holds fox and fox_tiny)")
+    records = FAMILIES[family](Path(data), quick)
+    json_path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(json_path) as temporary:
+        content = {"machine": machine(), "commit": commit(), "records": [asdict(record) for record in records]}
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+    for record in records:
+        print(f"{record.name:20} {record.median:10.3f} {record.unit:6} {record.params}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,205 @@
+"""Compositing of projected splats into images: tile lists, forward and backward.
+
+The definition is in `splatkit.reference.rasterization`; the native code in `cuda/splatting/compositing.h`.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
+
+TILE_SIZE = 16  # pixels; fixed by the native code
+MAX_CHANNELS = 5  # feature channels of one native pass
+
+_IMAGE = "Tensor means2d, Tensor conics, Tensor depths, Tensor extents"
+
+
+class TileLists(NamedTuple):
+    """Which splats touch which tile of 16 x 16 px, front to back. T tiles a camera, M intersections."""
+
+    splat_offsets: Tensor  # [C * N + 1] int64, first gradient slot of a splat
+    tile_offsets: Tensor  # [C * T + 1] int64, first intersection of a tile
+    splat_ids: Tensor  # [M] int32
+    slots: Tensor  # [M] int32, gradient slot of an intersection
+
+
+def intersect_tiles(
+    means2d: Tensor,
+    conics: Tensor,
+    depths: Tensor,
+    extents: Tensor,
+    opacities: Tensor,
+    betas: Tensor,
+    width: int,
+    height: int,
+) -> TileLists:
+    """Find the tiles that each splat's support touches, and order each tile's splats by depth (stable).
+
+    Args:
+        means2d: [C, N, 2] px.
+        conics: [C, N, 3] inverse 2-D covariances.
+        depths: [C, N] >= 0.
+        extents: [C, N, 2]; 0 where a splat is not visible.
+        opacities: [N].
+        betas: [N].
+        width: px.
+        height: px.
+
+    Returns:
+        TileLists. Raises MemoryError where there are more intersections than 32-bit indices reach.
+    """
+    return TileLists(
+        *torch.ops.splatkit.intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height)
+    )
+
+
+def rasterize_splats(
+    means2d: Tensor,
+    conics: Tensor,
+    depths: Tensor,
+    extents: Tensor,
+    colors: Tensor,
+    opacities: Tensor,
+    betas: Tensor,
+    lists: TileLists,
+    width: int,
+    height: int,
+    absgrad_probe: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Composite splats over black, front to back.
+
+    Args:
+        means2d: [C, N, 2] px.
+        conics: [C, N, 3] inverse 2-D covariances.
+        depths: [C, N], only ordered by.
+        extents: [C, N, 2], as the projection returned them.
+        colors: [C, N, D] features, D from 1 to MAX_CHANNELS.
+        opacities: [N] in [0, 1].
+        betas: [N] in [1, 8].
+        lists: from `intersect_tiles` with the same arguments.
+        width: px.
+        height: px.
+        absgrad_probe: [C, N, 2] whose gradient becomes the sum over pixels of the absolute gradient of means2d; its
+            values are not read.
+
+    Returns:
+        Features [C, H, W, D] and alphas [C, H, W]. Gradients reach means2d, conics, colors, opacities and betas.
+    """
+    return torch.ops.splatkit.rasterize_splats(
+        means2d, conics, depths, extents, colors, opacities, betas, absgrad_probe, *lists, width, height
+    )
+
+
+def _intersect_cpu(*args: Any) -> tuple[Tensor, ...]:
+    tensors, (width, height) = [dense(tensor) for tensor in args[:6]], args[6:]
+    check_image_size(width, height)
+    cameras, splats = tensors[2].shape
+    tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
+    splat_offsets = torch.empty(cameras * splats + 1, dtype=torch.int64)
+    tile_offsets = torch.empty(cameras * tiles + 1, dtype=torch.int64)
+    count = native().count_intersections(*tensors, width, height, splat_offsets, threads())
+    if count > torch.iinfo(torch.int32).max:
+        raise MemoryError(
+            f"{count} intersections of splats and tiles exceed 32-bit indices: "
+            "render fewer cameras at once or smaller images"
+        )
+    splat_ids, slots = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
+    native().fill_tile_lists(*tensors, width, height, splat_offsets, tile_offsets, splat_ids, slots, threads())
+    return splat_offsets, tile_offsets, splat_ids, slots
+
+
+def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
+    depths, (width, height) = args[2], args[6:]
+    cameras, splats = depths.shape
+    tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
+    count = torch.library.get_ctx().new_dynamic_size()
+    return (
+        depths.new_empty(cameras * splats + 1, dtype=torch.int64),
+        depths.new_empty(cameras * tiles + 1, dtype=torch.int64),
+        depths.new_empty(count, dtype=torch.int32),
+        depths.new_empty(count, dtype=torch.int32),
+    )
+
+
+def _rasterize_cpu(*args: Any) -> tuple[Tensor, Tensor]:
+    tensors, lists, (width, height) = [dense(tensor) for tensor in args[:7]], args[8:12], args[12:]
+    features, alphas = _rasterize_fake(*args)
+    native().rasterize_splats(*tensors, width, height, *lists, features, alphas, threads())
+    return features, alphas
+
+
+def _rasterize_fake(*args: Any) -> tuple[Tensor, Tensor]:
+    colors, (width, height) = args[4], args[12:]
+    cameras, _, channels = colors.shape
+    return colors.new_empty(cameras, height, width, channels), colors.new_empty(cameras, height, width)
+
+
+def _rasterize_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+    tensors, lists, (width, height) = [dense(tensor) for tensor in args[:7]], args[7:11], args[11:13]
+    gradients = [dense(v) for v in args[13:]]
+    outputs = _rasterize_backward_fake(*args)
+    channels = tensors[4].shape[-1]
+    scratch = tensors[4].new_empty(lists[2].shape[0], native().SLOT_GRADIENTS + channels)
+    native().rasterize_splats_backward(*tensors, width, height, *lists, *gradients, *outputs, scratch, threads())
+    return outputs
+
+
+def _rasterize_backward_fake(*args: Any) -> tuple[Tensor, ...]:
+    means2d, conics, _, _, colors, opacities, betas = args[:7]
+    like = (means2d, means2d, conics, colors, opacities, betas)
+    return tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in like)
+
+
+def _rasterize_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs[:7], *inputs[8:12], *output)
+    ctx.size = inputs[12:]
+    ctx.wants_absgrad = inputs[7] is not None
+
+
+def _rasterize_gradient(ctx: Any, v_features: Tensor, v_alphas: Tensor) -> tuple[Any, ...]:
+    saved = ctx.saved_tensors
+    v_means2d, v_means2d_abs, v_conics, v_colors, v_opacities, v_betas = torch.ops.splatkit.rasterize_splats_backward(
+        *saved[:11], *ctx.size, *saved[11:], v_features, v_alphas
+    )
+    v_probe = v_means2d_abs if ctx.wants_absgrad else None
+    return (
+        v_means2d,
+        v_conics,
+        None,
+        None,
+        v_colors,
+        v_opacities,
+        v_betas,
+        v_probe,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+_LISTS = "Tensor splat_offsets, Tensor tile_offsets, Tensor splat_ids, Tensor slots"
+
+define(
+    f"intersect_tiles({_IMAGE}, Tensor opacities, Tensor betas, int width, int height) -> ({_LISTS})",
+    _intersect_cpu,
+    _intersect_fake,
+)
+define(
+    f"rasterize_splats({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, Tensor? absgrad_probe, {_LISTS},"
+    " int width, int height) -> (Tensor features, Tensor alphas)",
+    _rasterize_cpu,
+    _rasterize_fake,
+)
+define(
+    f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width,"
+    " int height, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas) -> (Tensor v_means2d,"
+    " Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
+    _rasterize_backward_cpu,
+    _rasterize_backward_fake,
+)
+differentiate("rasterize_splats", _rasterize_gradient, _rasterize_setup)

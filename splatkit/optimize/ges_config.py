@@ -1,0 +1,58 @@
+"""The nerfstudio method `ges` and its settings for small scenes."""
+
+from copy import deepcopy
+
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from splatkit.optimize.datamanager import GesDatamanagerConfig
+from splatkit.optimize.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.ges_model import GesModelConfig
+from splatkit.optimize.host_guards import apply_host_guards
+from splatkit.optimize.optimizers import ExponentialDecayConfig, FusedAdamConfig
+from splatkit.optimize.trainer import GesTrainer
+
+apply_host_guards()
+
+# Learning rates of 3DGS and splatfacto. That of the means is for a scene of extent 1 and is scaled by the trainer.
+_RATES = {
+    "means": 1.6e-4,
+    "scales": 0.005,
+    "quats": 0.001,
+    "features_dc": 0.0025,
+    "features_rest": 0.0025 / 20,
+    "opacities": 0.05,
+    "betas": 0.001,
+}
+
+
+def _optimizers() -> dict[str, dict[str, object]]:
+    groups: dict[str, dict[str, object]] = {
+        name: {"optimizer": FusedAdamConfig(lr=rate), "scheduler": None} for name, rate in _RATES.items()
+    }
+    groups["means"]["scheduler"] = ExponentialDecayConfig(final_share=0.01)
+    return deepcopy(groups)
+
+
+ges_method = MethodSpecification(
+    config=TrainerConfig(
+        _target=GesTrainer,
+        method_name="ges",
+        max_num_iterations=7000,
+        steps_per_save=500,
+        steps_per_eval_batch=0,
+        steps_per_eval_image=500,
+        steps_per_eval_all_images=0,
+        mixed_precision=False,
+        machine=MachineConfig(device_type="cpu"),
+        pipeline=VanillaPipelineConfig(
+            datamanager=GesDatamanagerConfig(dataparser=SplatkitDataParserConfig()), model=GesModelConfig()
+        ),
+        optimizers=_optimizers(),
+        viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 15),
+        vis="viewer",
+    ),
+    description="Generalized exponential splatting on the CPU: splats that learn how sharp they are.",
+)

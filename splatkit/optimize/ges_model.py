@@ -1,0 +1,301 @@
+"""The nerfstudio model of generalized exponential splatting.
+
+It subclasses `SplatfactoModel` because the host's viewer and exporter ask for that class by name, and replaces all
+that needs CUDA or the internet. Parameters keep the host's names, plus `betas` (see `splatkit.splatting.splats`).
+"""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import torch
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.scene_box import OrientedBox
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.engine.optimizers import Optimizers
+from nerfstudio.models.base_model import ModelConfig
+from nerfstudio.models.splatfacto import SplatfactoModel
+from torch import Tensor
+from torch.nn import Parameter, ParameterDict
+
+from splatkit.evaluation.image import psnr
+from splatkit.geometry.spherical_harmonics import sh_basis
+from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.optimize.metrics import image_metrics
+from splatkit.optimize.pinhole_bundle import camera_from_bundle
+from splatkit.splatting.densification import Densification, DensificationSettings
+from splatkit.splatting.losses import photometric_loss
+from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.splats import Splats, splats_from_points
+
+_BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+_VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
+
+
+@dataclass
+class GesModelConfig(ModelConfig):
+    """Generalized exponential splatting: Gaussian splatting whose splats learn how sharp they are."""
+
+    _target: type = field(default_factory=lambda: GesModel)
+    sh_degree: Literal[0, 1, 2, 3] = 3
+    """Degree of the spherical harmonics that make colors depend on the direction of view."""
+    sh_steps: int = 1000
+    """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
+    background_color: Literal["random", "black", "white"] = "random"
+    """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
+    densification: DensificationSettings = field(default_factory=DensificationSettings)
+    """When and where splats are added and dropped."""
+    seed: int = 0
+    """Seed of the first orientations, of thinning and of splitting."""
+
+
+class GesModel(SplatfactoModel):
+    """See the module."""
+
+    config: GesModelConfig
+
+    def populate_modules(self) -> None:
+        """Splats of the seed cloud.
+
+        Deliberately without the host's version: it downloads weights and calls `.cuda()`.
+        """
+        if self.seed_points is None:
+            raise ValueError(
+                "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
+            )
+        generator = torch.Generator().manual_seed(self.config.seed)
+        points, colors = (value.cpu() for value in self.seed_points)
+        splats = splats_from_points(
+            points, colors / 255, self.config.sh_degree, self.config.densification.max_splats, generator
+        )
+        self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw().items()})
+        self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64))
+        # 1 is the radius of the cameras in the unit cube that other dataparsers make.
+        self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
+        self.densification = Densification(self.config.densification, self.extent, self.config.seed)
+        self.collider = None  # the host's default one expects rays and gets cameras
+        self.crop_box: OrientedBox | None = None
+        self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
+        self.step = 0
+        self._gathers = True
+        self._last: tuple[Rendering, Tensor] | None = None
+
+    # Splats and their parameters
+
+    def splats(self) -> Splats:
+        """Current values, part of the graph."""
+        return Splats.from_raw(dict(self.gauss_params.items()))
+
+    @property
+    def betas(self) -> Parameter:
+        """Raw exponents [N]."""
+        return self.gauss_params["betas"]
+
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
+        return {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take over a checkpoint's splats, whatever their count.
+
+        The parameters are resized in place: the host made its optimizers from these very objects before, and its own
+        version, which makes new ones, resumes to train nothing.
+        """
+        means = state_dict.get("gauss_params.means")
+        if means is None:
+            raise ValueError("checkpoint: expected one of the method ges, got one without gauss_params.means")
+        for p in self.gauss_params.values():
+            p.data = p.data.new_zeros(len(means), *p.shape[1:])
+        return torch.nn.Module.load_state_dict(self, state_dict, strict=strict, assign=assign)
+
+    def update_to_step(self, step: int) -> None:
+        """Called by the host when it loads a checkpoint of this step."""
+        self.step = step
+
+    # Training
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        """Schedules before a step, densification after it."""
+        total = attributes.trainer.config.max_num_iterations
+        before, after = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION, TrainingCallbackLocation.AFTER_TRAIN_ITERATION
+        return [
+            TrainingCallback([before], self._begin_step, args=[total]),
+            TrainingCallback([after], self._densify, args=[attributes.optimizers, total]),
+        ]
+
+    def _begin_step(self, total: int, step: int) -> None:
+        self.step = step
+        interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
+        self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
+        self._gathers = self.densification.is_active(step + 1, total)
+
+    def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
+        if self._last is None:
+            return
+        rendering, probe = self._last
+        self._last = None  # lets the graph of this step go
+        gradients = probe.grad
+        if gradients is None:
+            raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
+        height, width = rendering.colors.shape[1:3]
+        self.densification.gather(gradients[0], rendering.extents[0], width, height)
+        parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
+        report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
+        if report is not None:
+            # The host clips gradients of the parameters that it remembers.
+            for name in optimizers.parameters:
+                if name in self.gauss_params:
+                    optimizers.parameters[name] = [self.gauss_params[name]]
+
+    # Rendering
+
+    def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
+        """Render one camera.
+
+        Returns:
+            rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background ([3] in
+            training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution.
+        """
+        if camera.shape[0] != 1:
+            raise ValueError(f"camera: expected one, got {camera.shape[0]}")
+        splats = self.splats()
+        if self.crop_box is not None and not self.training:
+            splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
+        viewmats = viewmats_from_opengl(camera.camera_to_worlds)
+        K = camera.get_intrinsics_matrices()
+        width, height = int(camera.width.item()), int(camera.height.item())
+        if self.training:
+            return self._render_training(splats, viewmats, K, width, height)
+        outputs = render_outputs(splats, viewmats, K, width, height, int(self.active_sh_degree), self.background_color)
+        return {name: value.to(self.device) for name, value in outputs.items()}
+
+    def _render_training(
+        self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
+    ) -> dict[str, Tensor]:
+        probe = torch.zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
+        background = self.background_color
+        if self.config.background_color == "random":
+            background = torch.rand(3)
+        rendering = rasterization(
+            splats.means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.betas,
+            splats.sh,
+            viewmats,
+            K,
+            width,
+            height,
+            sh_degree=int(self.active_sh_degree),
+            backgrounds=background[None],
+            absgrad_probe=probe,
+        )
+        self._last = None if probe is None else (rendering, probe)
+        return {
+            "rgb": rendering.colors[0],
+            "depth": rendering.depths[0],
+            "accumulation": rendering.alphas[0],
+            "background": background,
+        }
+
+    @torch.no_grad()
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """Render one camera for people: the viewer, evaluation and exports come through here."""
+        self.set_crop(obb_box)
+        return self.get_outputs(camera.to(self.device))
+
+    @torch.no_grad()
+    def get_outputs_for_camera_ray_bundle(self, camera_ray_bundle: RayBundle) -> dict[str, Tensor]:
+        """Render the camera of a bundle of rays. Depth is the length of the ray here, as `ns-export tsdf` reads it."""
+        outputs = self.get_outputs_for_camera(camera_from_bundle(camera_ray_bundle))
+        outputs["depth"] = outputs["depth"] * camera_ray_bundle.metadata["directions_norm"]
+        return outputs
+
+    def get_rgba_image(self, outputs: dict[str, Tensor], output_name: str = "rgb") -> Tensor:
+        """[H, W, 4]: an output with the accumulated opacity beside it."""
+        return torch.cat([outputs[output_name], outputs["accumulation"].clamp(0, 1)], -1)
+
+    # Loss and metrics
+
+    def get_loss_dict(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
+    ) -> dict[str, Tensor]:
+        """The photometric loss; masked pixels do not count."""
+        mask = batch.get("mask")
+        target = self._target_image(batch, outputs["background"])
+        return {"main_loss": photometric_loss(outputs["rgb"], target, None if mask is None else mask.to(target))}
+
+    @torch.no_grad()
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
+        """PSNR (dB) of the image and the count of splats."""
+        target = self._target_image(batch, outputs["background"])
+        return {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
+
+    @torch.no_grad()
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Metrics of an evaluation image, and the photograph beside the rendering."""
+        target = self._target_image(batch, outputs["background"])
+        images = {"img": torch.cat([target, outputs["rgb"]], 1)}
+        return image_metrics(outputs["rgb"], target), images
+
+    def _target_image(self, batch: dict[str, Any], background: Tensor) -> Tensor:
+        """The photograph [H, W, 3] in [0, 1]; a transparent one stands before the background of the rendering."""
+        image = batch["image"].to(self.device)
+        if image.dtype == torch.uint8:
+            image = image.float() / 255
+        return self.composite_with_background(image, background)
+
+
+def render_outputs(
+    splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int, sh_degree: int, background: Tensor
+) -> dict[str, Tensor]:
+    """Render one camera with an extra feature channel for the exponent; on the CPU, wherever the splats are.
+
+    Args:
+        splats: of the scene, may be none at all (a crop box beside it).
+        viewmats: [1, 4, 4] world to camera, OpenCV axes.
+        K: [1, 3, 3] px.
+        width: px.
+        height: px.
+        sh_degree: to evaluate.
+        background: [3].
+
+    Returns:
+        rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
+    """
+    viewmats, K, background = viewmats.cpu(), K.cpu(), background.cpu()
+    splats = Splats(**{name: value.cpu() for name, value in vars(splats).items()})
+    outputs = {"background": background.expand(height, width, 3)}
+    if len(splats) == 0:
+        empty = torch.zeros(height, width, 1)
+        return {"rgb": outputs["background"].clone(), "depth": empty, "accumulation": empty, **outputs, "beta": empty}
+    centers = -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[:, :, 0]
+    directions = torch.nn.functional.normalize(splats.means - centers, dim=-1)
+    basis = sh_basis(directions, sh_degree)
+    rgb = (torch.einsum("nk,nkd->nd", basis, splats.sh[:, : basis.shape[1]]) + 0.5).clamp_min(0)
+    rendering = rasterization(
+        splats.means,
+        splats.quats,
+        splats.scales,
+        splats.opacities,
+        splats.betas,
+        torch.cat([rgb, splats.betas[:, None]], 1),
+        viewmats,
+        K,
+        width,
+        height,
+        backgrounds=torch.cat([background, background.new_zeros(1)])[None],
+    )
+    alphas, depths = rendering.alphas[0], rendering.depths[0]
+    return {
+        "rgb": rendering.colors[0, ..., :3].clamp(0, 1),
+        # Empty pixels lie behind everything, so that the viewer's own objects show in front of them.
+        "depth": torch.where(alphas > 0, depths, depths.max()),
+        "accumulation": alphas,
+        **outputs,
+        "beta": rendering.colors[0, ..., 3:] / alphas.clamp_min(1e-6),
+    }

@@ -1,0 +1,76 @@
+"""Guards against defects of nerfstudio 1.1.5 and of its viewer that would bite a user of splatkit.
+
+Each guard names its defect. Guards are light, may be applied more than once and never raise: nerfstudio loads plugins
+without a safety net, so an exception here would take down every ns-* command for every method.
+"""
+
+import contextlib
+import mimetypes
+import os
+import shutil
+import stat
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def apply_host_guards() -> None:
+    """Apply all guards."""
+    for guard in (_allow_numpy_scalars, _serve_javascript, _silence_host_warnings, _provide_ffmpeg):
+        with contextlib.suppress(Exception):
+            guard()
+
+
+def _allow_numpy_scalars() -> None:
+    """Checkpoints of stock methods hold numpy scalars as learning rates, which torch >= 2.6 refuses to load.
+
+    nerfstudio #3683. Adding exactly the types that occur keeps loading safe (`weights_only`), for every method.
+    """
+    scalar = np.float64(0).__reduce__()[0]  # lives in another module in numpy 1 than in numpy 2
+    names: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
+    types: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
+    torch.serialization.add_safe_globals([*names, *types])
+
+
+def _serve_javascript() -> None:
+    """Some machines map .js to text/plain; a browser then refuses the viewer's script and stays blank (#3462)."""
+    mimetypes.add_type("text/javascript", ".js")
+
+
+def _silence_host_warnings() -> None:
+    """Warnings about code of the host that a user can do nothing about, by module and message."""
+    for message in (
+        "Using a non-tuple sequence",
+        "To copy construct from a tensor",
+        "Converting a tensor with requires_grad",
+    ):
+        warnings.filterwarnings("ignore", message=message, category=UserWarning, module=r"nerfstudio\.")
+    warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning, module=r"nerfstudio\.")
+
+
+def _provide_ffmpeg() -> None:
+    """`ns-render` refuses to start without a program named ffmpeg, even to write images.
+
+    imageio-ffmpeg brings one under another name; a link of the right name goes into a private folder at the end of
+    this process's PATH.
+    """
+    if shutil.which("ffmpeg") is not None:
+        return
+    import imageio_ffmpeg
+
+    folder = Path(tempfile.gettempdir()) / f"splatkit-ffmpeg-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    # A folder that someone else made under this name could hold any program.
+    if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+        return
+    link = folder / "ffmpeg"
+    target = imageio_ffmpeg.get_ffmpeg_exe()
+    if not link.exists():
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    os.environ["PATH"] = os.environ.get("PATH", "") + os.pathsep + str(folder)

@@ -1,0 +1,151 @@
+"""A finished (or interrupted) training run, read from disk for export: splats and cameras in the frame of the dataset.
+
+nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints
+load safely.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.engine.trainer import TrainerConfig
+from torch import Tensor
+
+from splatkit.errors import DatasetError
+from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
+from splatkit.geometry.spherical_harmonics import rotate_sh
+from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.splats import RAW_NAMES, Splats
+
+
+@dataclass(frozen=True)
+class RunCameras:
+    """C cameras of a dataset, in its own frame and scale."""
+
+    image_paths: tuple[Path, ...]
+    viewmats: Tensor  # [C, 4, 4] world to camera, OpenCV axes
+    Ks: Tensor  # [C, 3, 3] px, without distortion
+    sizes: Tensor  # [C, 2] int64, width and height, px
+
+    def __len__(self) -> int:
+        return len(self.image_paths)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What export needs of a run."""
+
+    splats: Splats  # in the frame and scale of the dataset
+    sh_degree: int  # that training had reached
+    train_cameras: RunCameras
+    eval_cameras: RunCameras
+    dataset: Path
+    checkpoint: Path
+    step: int  # index of the last step done
+
+    @torch.no_grad()
+    def render(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> Rendering:
+        """Render one camera over black.
+
+        Args:
+            viewmat: [4, 4] dataset frame to camera, OpenCV axes.
+            K: [3, 3] px.
+            width: px.
+            height: px.
+
+        Returns:
+            Rendering with C = 1; depths are z, 0 where nothing was hit.
+        """
+        s = self.splats
+        return rasterization(
+            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], width, height,
+            sh_degree=self.sh_degree,
+        )  # fmt: skip
+
+
+def load_run(config_path: Path) -> TrainedRun:
+    """Read a run by its `config.yml`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the run has no readable checkpoint of the method ges.
+        DatasetError: `config_path` is not a run's, or the dataset of the run cannot be read.
+    """
+    config = _read_config(config_path)
+    state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
+    parsed = {split: _parse_dataset(config, split) for split in ("train", "test")}
+    model = state["pipeline"]
+    raw = {name: model.get(f"_model.gauss_params.{name}") for name in RAW_NAMES}
+    if any(value is None for value in raw.values()):
+        missing = ", ".join(name for name, value in raw.items() if value is None)
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of the method ges (without {missing})")
+    try:
+        splats = Splats.from_raw(raw)
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
+    outputs = parsed["train"]
+    return TrainedRun(
+        splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
+        sh_degree=int(model["_model.active_sh_degree"]),
+        train_cameras=_run_cameras(parsed["train"]),
+        eval_cameras=_run_cameras(parsed["test"]),
+        dataset=Path(config.pipeline.datamanager.data),
+        checkpoint=checkpoint,
+        step=int(state["step"]),
+    )
+
+
+def _read_config(path: Path) -> TrainerConfig:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; expected the config.yml of a training run")
+    try:
+        config = yaml.load(path.read_text(), Loader=yaml.Loader)
+    except Exception as error:  # YAML errors, and whatever the classes in it raise
+        raise DatasetError(f"{path}: cannot be read as the config.yml of a run ({error})") from error
+    if not isinstance(config, TrainerConfig):
+        raise DatasetError(f"{path}: expected the config.yml of a training run, got a {type(config).__name__}")
+    return config
+
+
+def _parse_dataset(config: TrainerConfig, split: str) -> DataparserOutputs:
+    manager = config.pipeline.datamanager
+    if manager.data is not None:
+        manager.dataparser.data = Path(manager.data)
+    return manager.dataparser.setup().get_dataparser_outputs(split=split)
+
+
+def _run_cameras(outputs: DataparserOutputs) -> RunCameras:
+    cameras: Cameras = outputs.cameras
+    poses = cameras.camera_to_worlds
+    bottom = poses.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(poses), 1, 4)
+    applied = torch.cat([outputs.dataparser_transform.to(poses), poses.new_tensor([[0.0, 0.0, 0.0, 1.0]])])
+    scaled = torch.cat([poses[:, :, :3], poses[:, :, 3:] / outputs.dataparser_scale], 2)
+    original = torch.linalg.inv(applied) @ torch.cat([scaled, bottom], 1)
+    return RunCameras(
+        image_paths=tuple(outputs.image_filenames),
+        viewmats=viewmats_from_opengl(original),
+        Ks=cameras.get_intrinsics_matrices(),
+        sizes=torch.cat([cameras.width, cameras.height], 1).long(),
+    )
+
+
+def _to_input_frame(splats: Splats, transform: Tensor, scale: float) -> Splats:
+    """Undo x_train = scale * (R x + t), transform = [R | t] [3, 4]; `splatkit-data` applies none."""
+    if scale == 1.0 and torch.equal(transform, torch.eye(4)[:3]):
+        return splats
+    rotation, translation = transform[:, :3].to(splats.means), transform[:, 3].to(splats.means)
+    sh = rotate_sh(splats.sh, rotation.T)
+    return Splats(
+        means=(splats.means / scale - translation) @ rotation,  # rows: R^T (x - t)
+        quats=multiply_quats(rotmat_to_quat(rotation.T), splats.quats),
+        scales=splats.scales / scale,
+        opacities=splats.opacities,
+        sh0=sh[:, 0],
+        shN=sh[:, 1:],
+        betas=splats.betas,
+    )

@@ -1,0 +1,65 @@
+"""Where splats start: the dataset's point cloud, or random points in front of the cameras where there is none."""
+
+import numpy as np
+import torch
+from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
+
+from splatkit.errors import DatasetError
+from splatkit.io.transforms_json import Transforms
+
+RANDOM_POINTS = 20_000  # enough to find a small scene, few enough for a CPU
+_RADIUS_MARGIN = 1.1  # 3DGS: the extent is a little more than the cameras' own
+
+
+def load_seed_points(transforms: Transforms) -> tuple[Tensor, Tensor]:
+    """Points [N, 3] float32 in the frame of the poses, and colors [N, 3] uint8."""
+    if transforms.ply_path is None:
+        CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at random points.")
+        points = _random_points(transforms)
+        return points, torch.full(points.shape, 128, dtype=torch.uint8)
+    from splatkit.io.point_clouds import read_point_cloud
+
+    cloud = read_point_cloud(transforms.ply_path)
+    points = torch.from_numpy(np.array(cloud.points, dtype=np.float32))
+    finite = torch.isfinite(points).all(1)
+    if not finite.any():
+        raise DatasetError(f"{transforms.ply_path}: the seed cloud has no finite point")
+    if not finite.all():
+        CONSOLE.print(f"{transforms.ply_path}: {int((~finite).sum())} points are not finite and are left out.")
+    if cloud.colors is None:
+        CONSOLE.print(f"{transforms.ply_path}: the seed cloud has no colors; splats start gray.")
+        colors = torch.full(points.shape, 128, dtype=torch.uint8)
+    else:
+        colors = torch.from_numpy(np.array(cloud.colors, dtype=np.uint8))
+    return points[finite], colors[finite]
+
+
+def scene_extent(transforms: Transforms) -> float:
+    """Radius of the cameras around their center (3DGS's unit of learning rates and sizes), in units of the dataset.
+
+    Where the cameras stand in one place, the distance between them says nothing; then 1.
+    """
+    centers = _centers(transforms)
+    radius = float(np.linalg.norm(centers - centers.mean(0), axis=1).max())
+    return radius * _RADIUS_MARGIN if radius > 1e-6 else 1.0
+
+
+def _centers(transforms: Transforms) -> np.ndarray:
+    return np.stack([frame.camera_to_world[:3, 3] for frame in transforms.frames])
+
+
+def _random_points(transforms: Transforms) -> Tensor:
+    """Points in a ball around the place the cameras look at, reaching as far as the cameras."""
+    centers = _centers(transforms)
+    axes = np.stack([-frame.camera_to_world[:3, 2] for frame in transforms.frames])
+    # The point nearest to all optical axes in the least-squares sense; the small ridge keeps parallel axes solvable.
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    system, right = across.sum(0), (across @ centers[:, :, None]).sum(0)[:, 0]
+    ridge = 1e-3 * len(centers) * np.eye(3)
+    focus = np.linalg.solve(system + ridge, right + ridge @ centers.mean(0))
+    radius = max(float(np.linalg.norm(centers - focus, axis=1).mean()), scene_extent(transforms))
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.randn(RANDOM_POINTS, 3, generator=generator), dim=1)
+    radii = radius * torch.rand(RANDOM_POINTS, 1, generator=generator) ** (1 / 3)
+    return torch.from_numpy(focus).float() + directions * radii

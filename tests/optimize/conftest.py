@@ -1,0 +1,107 @@
+"""One small dataset for all tests of the host: 10 views, 56x40 px, of 150 known splats."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.engine.trainer import TrainerConfig
+
+from splatkit.geometry.spherical_harmonics import sh0_to_rgb
+from splatkit.geometry.transform import opengl_from_viewmats
+from splatkit.io.images import write_image
+from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.splats import Splats, splats_from_points
+
+VIEWS, WIDTH, HEIGHT, FOCAL = 10, 56, 40, 60.0
+
+
+def scene_splats() -> Splats:
+    """A colorful, opaque ball of splats, 10 units from the origin: the frame of the dataset is not a normalized one."""
+    generator = torch.Generator().manual_seed(3)
+    directions = torch.nn.functional.normalize(torch.randn(150, 3, generator=generator), dim=1)
+    center = torch.tensor([10.0, 0.0, 0.0])
+    splats = splats_from_points(
+        center + 2 * directions, torch.rand(150, 3, generator=generator), 0, 1000, torch.Generator().manual_seed(0)
+    )
+    return Splats(**{**vars(splats), "opacities": torch.full((150,), 0.95)})
+
+
+def orbit_viewmats() -> torch.Tensor:
+    """[VIEWS, 4, 4] cameras on a circle of radius 7 around the ball, looking at its center."""
+    poses = []
+    for angle in np.linspace(0, 2 * np.pi, VIEWS, endpoint=False):
+        backward = np.array([np.cos(angle), np.sin(angle), 0.3])
+        backward /= np.linalg.norm(backward)
+        right = np.cross([0.0, 0.0, 1.0], backward)
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3, :3] = np.stack([right, np.cross(backward, right), backward], 1)
+        pose[:3, 3] = np.array([10.0, 0.0, 0.0]) + 7 * backward
+        poses.append(pose)
+    from splatkit.geometry.transform import viewmats_from_opengl
+
+    return viewmats_from_opengl(torch.tensor(np.stack(poses), dtype=torch.float32))
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory) -> Path:
+    """Folder of the dataset."""
+    folder = tmp_path_factory.mktemp("tiny") / "ball"
+    (folder / "images").mkdir(parents=True)
+    splats, viewmats = scene_splats(), orbit_viewmats()
+    K = torch.tensor([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1.0]])
+    frames = []
+    for index, viewmat in enumerate(viewmats):
+        s = splats
+        rendering = rasterization(
+            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], WIDTH, HEIGHT, sh_degree=0,
+            backgrounds=torch.full((1, 3), 0.4),
+        )  # fmt: skip
+        name = f"images/{index:03d}.png"
+        write_image(folder / name, rendering.colors[0].clamp(0, 1).numpy())
+        frames.append({"file_path": name, "transform_matrix": opengl_from_viewmats(viewmat).tolist()})
+    colors = (sh0_to_rgb(splats.sh0).clamp(0, 1) * 255).to(torch.uint8)
+    write_point_cloud(folder / "points.ply", PointCloud(splats.means.numpy(), colors.numpy()))
+    camera = {"camera_model": "PINHOLE", "w": WIDTH, "h": HEIGHT, "fl_x": FOCAL, "fl_y": FOCAL}
+    camera |= {"cx": WIDTH / 2, "cy": HEIGHT / 2, "ply_file_path": "points.ply"}
+    (folder / "transforms.json").write_text(json.dumps({**camera, "frames": frames}))
+    return folder
+
+
+@pytest.fixture
+def make_config(tiny_dataset, tmp_path):
+    """Configurations of short runs that densify: `make_config("name", steps)`."""
+    from splatkit.optimize.ges_config import ges_method
+    from splatkit.splatting.densification import DensificationSettings
+
+    def make(name: str, steps: int) -> TrainerConfig:
+        config = copy.deepcopy(ges_method.config)
+        config.data = tiny_dataset
+        config.output_dir = tmp_path
+        config.experiment_name, config.timestamp = "run", name
+        config.max_num_iterations = steps
+        config.steps_per_save = 3
+        config.steps_per_eval_image = 4
+        config.vis = "tensorboard"
+        config.logging.local_writer.enable = False
+        config.viewer.quit_on_train_completion = True
+        config.pipeline.model.densification = DensificationSettings(
+            warmup_steps=2, refine_every=2, stop_share=0.9, grad_threshold=1e-5, max_splats=400
+        )
+        return config
+
+    return make
+
+
+@pytest.fixture
+def trained(make_config):
+    """Path of the config.yml of a short run."""
+    from nerfstudio.scripts.train import main
+
+    config = make_config("trained", 4)
+    main(config)
+    return config.get_base_dir() / "config.yml"

@@ -1,0 +1,108 @@
+"""Losses of the model with masks and transparency, and what it says on a machine with a GPU."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.scripts.train import main
+
+from splatkit.io.images import read_image, write_image
+from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.trainer import GesTrainer
+
+
+@pytest.fixture
+def dataset(tiny_dataset, tmp_path):
+    return shutil.copytree(tiny_dataset, tmp_path / "data")
+
+
+def edit_frames(dataset, change):
+    file = dataset / "transforms.json"
+    meta = json.loads(file.read_text())
+    for frame in meta["frames"]:
+        change(frame)
+    file.write_text(json.dumps(meta))
+
+
+def pipeline_of(config):
+    return config.pipeline.setup(device="cpu", test_mode="val")
+
+
+def with_data(make_config, name, dataset):
+    config = make_config(name, 4)
+    config.data = config.pipeline.datamanager.data = dataset
+    return config
+
+
+def test_masked_pixels_do_not_move_the_splats(make_config, dataset):
+    """Spoil a part of all photographs and mask it: gradients must be those of the clean ones."""
+    mask = np.full((40, 56), 255, np.uint8)
+    mask[:, 30:] = 0
+    write_image(dataset / "mask.png", mask)
+    edit_frames(dataset, lambda frame: frame.update(mask_path="mask.png"))
+    gradients = []
+    for spoil in (False, True):
+        if spoil:
+            for path in (dataset / "images").glob("*.png"):
+                image = read_image(path)
+                image[:, 30:] = 255 - image[:, 30:]
+                write_image(path, image)
+        torch.manual_seed(0)
+        pipeline = pipeline_of(with_data(make_config, "masked", dataset)).train()
+        _, losses, _ = pipeline.get_train_loss_dict(0)
+        losses["main_loss"].backward()
+        gradients.append(pipeline.model.gauss_params["features_dc"].grad)
+    assert gradients[0].abs().max() > 0
+    assert torch.equal(gradients[0], gradients[1])
+
+
+def test_transparent_photographs_stand_before_the_background_of_the_rendering(make_config, dataset):
+    for path in (dataset / "images").glob("*.png"):
+        image = read_image(path)
+        write_image(path, np.concatenate([image, np.full_like(image[..., :1], 0)], -1))
+    config = with_data(make_config, "transparent", dataset)
+    pipeline = pipeline_of(config)
+    camera, batch = pipeline.datamanager.next_train(0)
+    pipeline.train()
+    outputs = pipeline.model.get_outputs(camera)
+    outputs["rgb"] = outputs["background"].expand_as(outputs["rgb"])
+    assert pipeline.model.get_loss_dict(outputs, batch)["main_loss"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_machine_with_a_gpu_is_told_that_it_trains_on_its_cpu(make_config, monkeypatch, capsys):
+    config = make_config("gpu", 1)
+    config.machine.device_type = "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert GesTrainer(config).device == "cpu"
+    assert "trains on its CPU" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("degree", [0, 1])
+def test_lower_degrees_of_harmonics_train_and_save(make_config, degree):
+    config = make_config(f"sh{degree}", 3)
+    config.pipeline.model.sh_degree = degree
+    main(config)
+    saved = read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])["pipeline"]
+    assert saved["_model.gauss_params.features_rest"].shape[1] == (degree + 1) ** 2 - 1
+
+
+@pytest.mark.slow
+def test_training_with_viewer_and_tensorboard_ends_by_itself(make_config):
+    config = make_config("watched", 4)
+    config.vis = "viewer+tensorboard"
+    config.viewer.websocket_port = None
+    config.viewer.websocket_port_default = 7890
+    main(config)
+    assert list(config.get_base_dir().glob("events.out.tfevents.*"))
+    assert len(list_checkpoints(config.get_checkpoint_dir())) == 1
+
+
+def test_same_seed_gives_the_same_bits(make_config):
+    ends = []
+    for name in ("one", "two"):
+        config = make_config(name, 5)
+        main(config)
+        ends.append(read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])["pipeline"])
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

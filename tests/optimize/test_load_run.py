@@ -1,0 +1,94 @@
+"""`load_run`: what export reads, in the frame of the dataset, and one clear error for what cannot be read."""
+
+import pytest
+import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.utils.eval_utils import eval_setup
+
+from splatkit.errors import DatasetError
+from splatkit.geometry.transform import invert_rigid
+from splatkit.optimize.checkpoints import CheckpointError, list_checkpoints
+from splatkit.optimize.dataparser import SplatkitDataParser
+from splatkit.optimize.load_run import load_run
+
+
+def render_first(run):
+    cameras = run.train_cameras
+    width, height = (int(v) for v in cameras.sizes[0])
+    return run.render(cameras.viewmats[0], cameras.Ks[0], width, height)
+
+
+def test_rendering_equals_the_model_in_the_input_frame(trained):
+    run = load_run(trained)
+    _, pipeline, _, _ = eval_setup(trained)
+    pipeline.model.set_background(torch.zeros(3))
+    expected = pipeline.model.get_outputs_for_camera(pipeline.datamanager.train_dataset.cameras[:1])
+    rendering = render_first(run)
+    torch.testing.assert_close(rendering.colors[0], expected["rgb"], atol=1e-5, rtol=0)
+    assert run.step == 3
+    assert len(run.train_cameras) == 8
+    assert len(run.eval_cameras) == 2
+    torch.testing.assert_close(run.splats.means.mean(0), torch.tensor([10.0, 0.0, 0.0]), atol=0.5, rtol=0)
+
+
+def test_transform_and_scale_of_another_parser_are_undone(trained, monkeypatch):
+    """A parser that normalizes the scene, as nerfstudio's own does, must not show in what is exported."""
+    plain = load_run(trained)
+    angle = torch.tensor(0.7)
+    rotation = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0], [0, 0, 1]])
+    transform, scale = torch.cat([rotation, torch.tensor([[1.0], [2.0], [3.0]])], 1), 0.25
+    original = SplatkitDataParser._generate_dataparser_outputs
+
+    def normalized(self, split="train", **kwargs) -> DataparserOutputs:
+        outputs = original(self, split, **kwargs)
+        poses = outputs.cameras.camera_to_worlds
+        bottom = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(len(poses), 1, 4)
+        poses = transform @ torch.cat([poses, bottom], 1)
+        poses[:, :, 3] *= scale
+        outputs.cameras.camera_to_worlds = poses
+        outputs.dataparser_transform, outputs.dataparser_scale = transform, scale
+        return outputs
+
+    monkeypatch.setattr(SplatkitDataParser, "_generate_dataparser_outputs", normalized)
+    moved = load_run(trained)
+    torch.testing.assert_close(moved.train_cameras.viewmats, plain.train_cameras.viewmats, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        (moved.splats.means + torch.tensor([1.0, 2.0, 3.0]) @ rotation) * scale @ rotation.T
+        - (moved.splats.means * scale @ rotation.T),
+        (torch.tensor([1.0, 2.0, 3.0]) * scale).expand_as(moved.splats.means),
+        atol=1e-5,
+        rtol=0,
+    )
+    # x_train = scale (R x + t) of the undone splats must give back what the checkpoint holds.
+    again = scale * (moved.splats.means @ rotation.T + transform[:, 3])
+    torch.testing.assert_close(again, plain.splats.means, atol=1e-4, rtol=0)
+    torch.testing.assert_close(moved.splats.scales * scale, plain.splats.scales)
+    assert torch.isfinite(invert_rigid(moved.train_cameras.viewmats)).all()
+
+
+def test_newest_readable_checkpoint_is_taken_and_none_is_an_error(trained):
+    checkpoints = list_checkpoints(trained.parent / "nerfstudio_models")
+    checkpoints[0].write_bytes(checkpoints[0].read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="cut short"):
+        load_run(trained)
+    checkpoints[0].unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_run(trained)
+
+
+def test_checkpoint_of_another_method_is_refused(trained):
+    path = list_checkpoints(trained.parent / "nerfstudio_models")[0]
+    torch.save({"step": 1, "pipeline": {"_model.field.weight": torch.zeros(1)}}, path)
+    with pytest.raises(CheckpointError, match="not a checkpoint of the method ges"):
+        load_run(trained)
+    torch.save([1, 2], path)
+    with pytest.raises(CheckpointError, match="not a checkpoint of a run"):
+        load_run(trained)
+
+
+def test_what_is_not_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.yml"):
+        load_run(tmp_path / "nothing.yml")
+    (tmp_path / "config.yml").write_text("a: 1")
+    with pytest.raises(DatasetError, match=r"expected the config\.yml of a training run"):
+        load_run(tmp_path / "config.yml")

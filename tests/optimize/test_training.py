@@ -1,0 +1,114 @@
+"""Training through the host: it moves, it stops where it should, and an interruption changes nothing."""
+
+import copy
+
+import pytest
+import torch
+from nerfstudio.engine.trainer import Trainer
+from nerfstudio.scripts.train import main
+
+from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.trainer import GesTrainer
+
+
+class KilledError(Exception):
+    """Stands for a kill of the process."""
+
+
+def final_state(config):
+    return read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])
+
+
+def assert_equal_states(a, b, path=""):
+    assert type(a) is type(b), path
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), path
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            assert_equal_states(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal_states(x, y, f"{path}/{index}")
+    else:
+        assert a == b, path
+
+
+def test_training_moves_every_parameter_and_densifies(make_config):
+    config = make_config("moves", 8)
+    main(config)
+    state = final_state(config)
+    assert state["step"] == 7
+    model = state["pipeline"]
+    assert len(model["_model.gauss_params.means"]) > 150
+    for name in ("scales", "opacities", "features_dc", "features_rest", "betas"):
+        assert model[f"_model.gauss_params.{name}"].abs().max() > 0
+
+
+@pytest.mark.parametrize("killed_at", [4, 8])
+def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkeypatch, killed_at):
+    whole = make_config("whole", 12)
+    main(whole)
+
+    broken = make_config("broken", 12)
+    train_iteration = Trainer.train_iteration
+
+    def killed(self, step):
+        if step == killed_at:
+            raise KilledError
+        return train_iteration(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GesTrainer, "train_iteration", killed)
+        with pytest.raises(KilledError):
+            main(broken)
+    resumed = copy.deepcopy(make_config("broken", 12))
+    resumed.load_dir = broken.get_checkpoint_dir()
+    main(resumed)
+    assert_equal_states(final_state(whole), final_state(resumed))
+
+
+def test_resumed_run_moves_its_parameters(make_config):
+    config = make_config("first", 4)
+    main(config)
+    before = final_state(config)
+    longer = make_config("first", 5)  # a step without densification, so that parameters can be compared
+    longer.load_dir = config.get_checkpoint_dir()
+    main(longer)
+    after = final_state(longer)
+    for name, value in before["pipeline"].items():
+        if "gauss_params" in name and "features_rest" not in name:
+            assert (after["pipeline"][name] - value).abs().max() > 0, name
+
+
+def test_iterations_count_in_total_and_a_finished_run_stays_as_it_is(make_config):
+    config = make_config("done", 4)
+    main(config)
+    again = make_config("done", 4)
+    again.load_dir = config.get_checkpoint_dir()
+    main(again)
+    assert final_state(again)["step"] == 3
+
+
+def test_unreadable_newest_checkpoint_falls_back_to_the_one_before_and_says_so(make_config, capsys):
+    config = make_config("torn", 7)
+    main(config)
+    newest, previous = list_checkpoints(config.get_checkpoint_dir())
+    newest.write_bytes(newest.read_bytes()[:1000])
+    again = make_config("torn", 7)
+    again.load_dir = config.get_checkpoint_dir()
+    main(again)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "trying the one before it" in shown
+    assert f"Resuming after step {int(previous.stem[5:])}" in shown
+
+
+def test_learning_rate_of_means_follows_the_scene_and_the_length_of_the_run(make_config):
+    config = make_config("rates", 4)
+    rate = config.optimizers["means"]["optimizer"].lr
+    main(config)
+    group = final_state(config)["optimizers"]["means"]["param_groups"][0]
+    extent = 7 * 1.1 / (1 + 0.3**2) ** 0.5  # the cameras stand on a circle of radius 7 / |(1, 0, 0.3)|
+    assert group["initial_lr"] == pytest.approx(rate * extent, rel=1e-4)
+    assert group["lr"] == pytest.approx(rate * extent * 0.01, rel=1e-4)

@@ -1,0 +1,112 @@
+"""The viewer, driven over its websocket as a browser would: what it delivers is what the model renders."""
+
+import io
+import socket
+import threading
+import time
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+import viser.transforms as vtf
+from nerfstudio.cameras.cameras import CameraType
+from nerfstudio.configs.base_config import ViewerConfig
+from nerfstudio.scripts.train import main
+from nerfstudio.scripts.viewer.run_viewer import _start_viewer
+from nerfstudio.utils.eval_utils import eval_setup
+from nerfstudio.viewer.utils import CameraState, get_camera
+from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+from PIL import Image
+from websockets.sync.client import connect
+
+QUIET_S = 4.0  # the viewer refines a resting picture within two seconds
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def deliver(config_path, index):
+    """Start the viewer on a run, look through training camera `index`.
+
+    Returns the last picture [H, W, 3] uint8, the model's own rendering of it, and the photograph [h, w, 3] uint8.
+    """
+    config, pipeline, _, step = eval_setup(config_path)
+    config.vis = "viewer"
+    config.viewer = ViewerConfig(
+        websocket_host="127.0.0.1", websocket_port=free_port(), image_format="png", default_composite_depth=False
+    )
+    threading.Thread(target=_start_viewer, args=(config, pipeline, step), daemon=True).start()
+    camera = pipeline.datamanager.train_dataset.cameras[index]
+    pose = camera.camera_to_worlds.double()
+    fov = 2 * np.arctan(camera.height.item() / 2 / camera.fy.item())
+    aspect = camera.width.item() / camera.height.item()
+    picture = last_picture(config.viewer.websocket_port, pose.numpy(), fov, aspect)
+    state = CameraState(fov=fov, aspect=aspect, c2w=pose, camera_type=CameraType.PERSPECTIVE, time=0.0)
+    view = get_camera(state, picture.shape[0], picture.shape[1])
+    rendered = (pipeline.model.get_outputs_for_camera(view)["rgb"] * 255).to(torch.uint8).numpy()
+    photograph = pipeline.datamanager.cached_train[index]["image"].numpy()
+    return picture, rendered, photograph
+
+
+def last_picture(port, pose, fov, aspect):
+    turned = vtf.SO3.from_matrix(pose[:, :3]) @ vtf.SO3.from_x_radians(np.pi)
+    message = {
+        "type": "ViewerCameraMessage",
+        "wxyz": [float(v) for v in turned.wxyz],
+        "position": [float(v) * VISER_NERFSTUDIO_SCALE_RATIO for v in pose[:, 3]],
+        "fov": float(fov),
+        "aspect": float(aspect),
+        "look_at": [0.0, 0.0, 0.0],
+        "up_direction": [0.0, 0.0, 1.0],
+    }
+    wait_for(port)
+    pictures = []
+    with connect(f"ws://127.0.0.1:{port}", max_size=2**28) as browser:
+        pictures += received(browser.recv(timeout=60))  # the viewer greets before it takes a camera
+        browser.send(msgspec.msgpack.encode(message))
+        while True:
+            try:
+                pictures += received(browser.recv(timeout=QUIET_S))
+            except TimeoutError:
+                return pictures[-1]
+
+
+def received(raw):
+    """Pictures [H, W, 3] among the messages of one batch."""
+    return [
+        np.asarray(Image.open(io.BytesIO(item["rgb_bytes"])).convert("RGB"))
+        for item in msgspec.msgpack.decode(raw)
+        if item["type"] == "BackgroundImageMessage" and item["rgb_bytes"]
+    ]
+
+
+def wait_for(port):
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the viewer does not listen")
+
+
+@pytest.mark.slow
+def test_delivered_picture_equals_the_rendering_of_the_model(trained):
+    picture, rendered, _ = deliver(trained, 3)
+    assert picture.std() > 5
+    assert np.abs(picture.astype(int) - rendered.astype(int)).max() <= 2
+
+
+@pytest.mark.slow
+def test_delivered_picture_shows_the_trained_scene(make_config):
+    config = make_config("long", 300)
+    config.steps_per_save = 1000
+    main(config)
+    picture, _, photograph = deliver(config.get_base_dir() / "config.yml", 5)
+    small = np.asarray(Image.fromarray(picture).resize(photograph.shape[1::-1], Image.Resampling.BOX)) / 255
+    psnr = -10 * np.log10(np.mean((small - photograph / 255) ** 2))
+    assert psnr > 20
