@@ -79,3 +79,12 @@ def test_ns_train_knows_the_method():
     command = [sys.executable, "-c", "from nerfstudio.scripts.train import entrypoint; entrypoint()", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert "ges" in shown.stdout.split()
+
+
+@pytest.mark.slow
+def test_broken_native_module_does_not_take_down_the_commands_of_the_host():
+    """The host imports every plugin whatever the method, and without a safety net."""
+    code = (
+        "import sys; sys.modules['splatkit._C'] = None; import splatkit.optimize.ges_config as c; print(c.ges_method)"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300, check=True)
