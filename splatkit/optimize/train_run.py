@@ -71,15 +71,21 @@ def render_view(run: TrainedRun, cameras: RunCameras, index: int) -> torch.Tenso
     return run.render(cameras.viewmats[index], cameras.Ks[index], width, height).colors[0].clamp(0, 1)
 
 
+def read_target(path: Path) -> torch.Tensor:
+    """A photograph [H, W, 3] in [0, 1]; a transparent one before black, as `render_view` renders."""
+    image = torch.from_numpy(read_image_float(path))
+    return image[..., :3] * image[..., 3:] if image.shape[-1] == 4 else image
+
+
 def evaluate(config_path: Path) -> list[ImageScore]:
-    """Score every held-out image of a run.
+    """Score every held-out image of a run; where it is transparent, before black.
 
     Images are compared as stored; for lenses with distortion use `ns-eval`, which rectifies them.
     """
     run = load_run(config_path)
     scores = []
     for index, path in enumerate(run.eval_cameras.image_paths):
-        target = torch.from_numpy(read_image_float(path))[..., :3]
+        target = read_target(path)
         rendered = render_view(run, run.eval_cameras, index)
         scores.append(ImageScore(path, float(psnr(rendered, target)), float(ssim(rendered, target))))
     return scores
