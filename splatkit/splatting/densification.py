@@ -39,7 +39,7 @@ class DensificationSettings:
     split_size: float = 0.01
     """A splat larger than this share of the scene extent is split, a smaller one cloned (3DGS)."""
     prune_opacity: float = 0.1
-    """Splats fainter than this are dropped (splatfacto). On photographs 0.1 beat 0.02 by 0.7 dB at an equal count."""
+    """Splats fainter than this are dropped (splatfacto); lower values let haze use up the cap."""
     prune_size: float = 0.5
     """After the first opacity reset, splats larger than this share of the scene extent are dropped."""
     reset_every: int = 3000
