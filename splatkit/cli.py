@@ -60,9 +60,81 @@ class Scene:
         print(f"{self.out}: {self.views} views of {description.name}, {self.width}x{self.height}")
 
 
+@dataclass(frozen=True)
+class ExportMesh:
+    """Fuse the depth that a trained run renders into a mesh, in the frame and scale of the dataset; write its splats too.
+
+    The folder gets mesh.ply, mesh.obj, mesh.glb, splats.ply and export.json.
+    """
+
+    load_config: Path
+    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    out: Path
+    """Folder to make."""
+    voxel_size: float | None = None
+    """Edge of a voxel in units of the dataset; by default what the images resolve."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+    def run(self) -> None:
+        """Render, fuse, write into a temporary folder, then rename it."""
+        from rich.progress import track
+
+        from splatkit.export.fusion import FusionSettings
+        from splatkit.export.run_export import export_run
+
+        if self.voxel_size is not None and not self.voxel_size > 0:
+            raise ValueError(f"--voxel-size: expected a positive length, got {self.voxel_size}")
+        mesh = export_run(
+            self.load_config,
+            self.out,
+            FusionSettings(voxel_size=self.voxel_size),
+            overwrite=self.overwrite,
+            progress=lambda steps, label: track(steps, label),
+        )
+        print(f"{self.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces")
+
+
+@dataclass(frozen=True)
+class ExportSplats:
+    """Write a trained run's splats as a .ply, in the frame and scale of the dataset.
+
+    Viewers of Gaussian splats show it; an extra property keeps the exact shape of each splat.
+    """
+
+    load_config: Path
+    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    out: Path
+    """File to write, ending in .ply."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+    def run(self) -> None:
+        """Write under a temporary name, then rename."""
+        from splatkit.export.run_export import export_splats
+
+        count = export_splats(self.load_config, self.out, overwrite=self.overwrite)
+        print(f"{self.out}: {count} splats")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Turn a trained run into files that other programs read."""
+
+    what: (
+        Annotated[ExportMesh, tyro.conf.subcommand("mesh", prefix_name=False)]
+        | Annotated[ExportSplats, tyro.conf.subcommand("splats", prefix_name=False)]
+    )
+
+    def run(self) -> None:
+        """Run the export that was asked for."""
+        self.what.run()
+
+
 Command = (
     Annotated[Doctor, tyro.conf.subcommand("doctor", prefix_name=False)]
     | Annotated[Scene, tyro.conf.subcommand("scene", prefix_name=False)]
+    | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
 )
 
 
@@ -72,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    command: Doctor | Scene = tyro.cli(
+    command: Doctor | Scene | Export = tyro.cli(
         Command,
         prog="splatkit",
         description=splatkit.__doc__,

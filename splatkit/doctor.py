@@ -40,7 +40,8 @@ def _package_state(name: str) -> str:
 
 
 def _native_state() -> str:
-    return str(importlib.import_module("splatkit.ops").build_info())
+    info = importlib.import_module("splatkit.ops").build_info()
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in info.items())
 
 
 def _cuda_state() -> str:

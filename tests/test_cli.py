@@ -1,5 +1,7 @@
 """The command: exit codes, one line for bad input, nothing half-written."""
 
+import sys
+
 import pytest
 
 import splatkit
@@ -49,3 +51,9 @@ def test_doctor_reports_every_part(capsys):
     printed = capsys.readouterr().out
     for part in ("python", "torch", "nerfstudio", "open3d", "native code", "CUDA", "ffmpeg", "free disk"):
         assert part in printed
+
+
+def test_a_library_that_is_missing_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "splatkit.synthetic.dataset", None)  # what Python does with a failed import
+    assert main(["scene", "studio", "--out", str(tmp_path / "out")]) == 2
+    assert "splatkit doctor" in capsys.readouterr().err

@@ -2,13 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
-# Wang et al. 2004: an 11x11 Gaussian window of sigma 1.5, and constants that keep flat regions from dividing by zero.
-_WINDOW = 11
-_SIGMA = 1.5
-_C1 = 0.01**2
-_C2 = 0.03**2
+from splatkit.ops import photometric_loss
+
+_WINDOW = 11  # px, of SSIM
 
 
 def psnr(image: Tensor, target: Tensor) -> Tensor:
@@ -44,24 +41,10 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
     height, width, channels = image.shape[-3:]
     if min(height, width) < _WINDOW:
         raise ValueError(f"image: SSIM needs at least {_WINDOW}x{_WINDOW} px, got {width}x{height}")
-    x, y = (
-        values.reshape(-1, height, width, channels).permute(0, 3, 1, 2).reshape(-1, 1, height, width)
-        for values in (image.clamp(0, 1), target)
+    pairs = zip(
+        image.clamp(0, 1).reshape(-1, height, width, channels), target.reshape(-1, height, width, channels), strict=True
     )
-    mean_x, mean_y = _blur(x), _blur(y)
-    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
-    covariance = _blur(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
-    structure = (2 * covariance + _C2) / (var_x + var_y + _C2)
-    return (luminance * structure).reshape(*image.shape[:-3], -1).mean(-1)
-
-
-def _blur(images: Tensor) -> Tensor:
-    """Gaussian-weighted means over all windows inside. [B, 1, H, W] -> [B, 1, H - 10, W - 10]."""
-    offsets = torch.arange(_WINDOW, dtype=images.dtype, device=images.device) - _WINDOW // 2
-    weights = torch.exp(-(offsets**2) / (2 * _SIGMA**2))
-    weights = weights / weights.sum()
-    return conv2d(conv2d(images, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    return torch.stack([photometric_loss(x, y, 1.0)[2] for x, y in pairs]).reshape(image.shape[:-3])
 
 
 def _check(image: Tensor, target: Tensor) -> None:

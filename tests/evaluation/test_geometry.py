@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from splatkit.evaluation.geometry import compare_surfaces, point_to_surface, visible_sample
-from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.meshes import Mesh
 
 
@@ -56,16 +55,6 @@ def test_a_surface_compared_with_itself_is_at_zero():
 def test_points_are_measured_to_triangles_not_to_vertices():
     points = torch.tensor([[0.4, 0.3, 0.7], [2.0, 0.5, 0.0]])
     torch.testing.assert_close(point_to_surface(points, plane(0.0)), torch.tensor([0.7, 1.0]).double())
-
-
-def test_sampling_is_uniform_by_area():
-    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 0, 0], [8, 0, 0], [5, 1, 0]], dtype=np.float64)
-    points = sample_triangles(
-        Mesh(vertices, np.array([[0, 1, 2], [3, 4, 5]])), 100_000, torch.Generator().manual_seed(0)
-    )
-    small = points[:, 0] < 2
-    assert small.double().mean() == pytest.approx(0.25, abs=0.005)
-    torch.testing.assert_close(points[small].mean(0), torch.tensor([1, 1, 0]).double() / 3, atol=0.01, rtol=0)
 
 
 def cameras_above(count) -> dict[str, Any]:
