@@ -35,7 +35,7 @@ SPLATKIT_HD GefExponent<Real> gef_exponent(Real q, Real half_beta, Real eps_powe
   const Real e = q + Real(kGefEps);
   const Real log_e = log2(e);
   const Real power = exp2(half_beta * log_e);
-  return {power - eps_power, half_beta * power / e, Real(0.5 * kLn2) * (power * log_e - eps_power_log)};
+  return {power - eps_power, half_beta * power * reciprocal(e), Real(0.5 * kLn2) * (power * log_e - eps_power_log)};
 }
 
 // The Gaussian case, beta == 2: u = q without a power; the derivative with respect to beta stays.

@@ -86,19 +86,22 @@ template <class V, int D, int Parts, class Real>
 SPLATKIT_HD void splat_backward(const TileSplat<Real>& splat, const Real* color, Real opacity, int blocks, const PixelCenters<Real>& centers,
                                 TileGradients<Real>& pixels, Real* slot) {
   constexpr int kSlot = kSlotGradients + D, kSums = 16;
+  if (blocks == 0) {
+    std::memset(slot, 0, kSlot * sizeof(Real));
+    return;
+  }
   static_assert(kSlot <= kSums, "sums of a slot fill one tree");
   alignas(64) V sums[kSums];
   alignas(64) Real totals[kSums];
   for (int k = 0; k < kSums; ++k) sums[k] = V(Real(0));
-  const bool touched = splat.gaussian ? composite_splat_backward<V, D, true, Parts>(splat, color, blocks, centers, pixels, sums)
-                                      : composite_splat_backward<V, D, false, Parts>(splat, color, blocks, centers, pixels, sums);
-  if (touched) {
-    sum_each<kSums>(sums, totals);
-    moments_to_gradients(splat, opacity, totals);
-    std::memcpy(slot, totals, kSlot * sizeof(Real));
+  if (splat.gaussian) {
+    composite_splat_backward<V, D, true, Parts>(splat, color, blocks, centers, pixels, sums);
   } else {
-    std::memset(slot, 0, kSlot * sizeof(Real));
+    composite_splat_backward<V, D, false, Parts>(splat, color, blocks, centers, pixels, sums);
   }
+  sum_each<kSums>(sums, totals);
+  moments_to_gradients(splat, opacity, totals);
+  std::memcpy(slot, totals, kSlot * sizeof(Real));
 }
 
 template <class V, int D, int Parts, class Real>

@@ -37,13 +37,16 @@ def make_cloud(splats: int, kernel: str, width: int, height: int) -> Cloud:
     """The set `cloud`: splats spread over a frustum, seed 0, the same for every image size.
 
     Sizes fall with the square root of their number, so that a pixel always lies under some 30 of them; axes differ by up to
-    e^1.5, opacities follow u^1.5; exponents are 2 (gaussian) or spread evenly over 1.2 to 4 (gef).
+    e^1.5, opacities follow u^1.5. Exponents are 2, without a gradient (gaussian) or with one (gef_at_2), or spread evenly over
+    1.2 to 4 (gef).
     """
     generator = torch.Generator().manual_seed(0)
     depth = 2 + 8 * torch.rand(splats, generator=generator)
     across = (torch.rand(splats, 2, generator=generator) * 2 - 1) * 1.05
     means = torch.cat([across * torch.tensor([0.5, 0.28125]) * depth[:, None] / 0.8, depth[:, None]], -1)
-    sigma_px = _SIGMA_PX * (_COVERAGE_SPLATS / splats) ** 0.5 * torch.exp(torch.randn(splats, generator=generator) * 0.4)
+    sigma_px = (
+        _SIGMA_PX * (_COVERAGE_SPLATS / splats) ** 0.5 * torch.exp(torch.randn(splats, generator=generator) * 0.4)
+    )
     stretch = torch.exp((torch.rand(splats, 3, generator=generator) - 0.5) * 1.5)
     focal = 0.8 * width
     quats = torch.randn(splats, 4, generator=generator)
@@ -55,7 +58,7 @@ def make_cloud(splats: int, kernel: str, width: int, height: int) -> Cloud:
         quats,
         stretch * (sigma_px * depth / (0.8 * 960))[:, None],
         opacities,
-        torch.full_like(opacities, 2.0) if kernel == "gaussian" else shapes,
+        shapes if kernel == "gef" else torch.full_like(opacities, 2.0),
         colors,
         torch.eye(4)[None],
         torch.tensor([[[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]]),
@@ -86,7 +89,7 @@ def measure_splatting(_: Path | None, quick: bool) -> list[Record]:
     records = []
     for splats in counts:
         for width, height in sizes:
-            for kernel in ("gaussian", "gef"):
+            for kernel in ("gaussian", "gef_at_2", "gef"):
                 records += _measure_cloud(splats, width, height, kernel)
     torch.set_num_threads(1)
     records += _measure_peer(2_000 if quick else 20_000)
@@ -104,8 +107,8 @@ def _measure_cloud(splats: int, width: int, height: int, kernel: str) -> list[Re
     for threads in (1, 2):
         torch.set_num_threads(threads)
         with ops.native_threads_only():  # as in training
-            forward, backward = _time_frames(cloud, width, height, repeats)
-            phases = _time_phases(cloud, width, height, repeats)
+            forward, backward = _time_frames(cloud, kernel, width, height, repeats)
+            phases = _time_phases(cloud, kernel, width, height, repeats)
         params: dict[str, str | int] = {
             "set": "cloud", "kernel": kernel, "splats": splats, "width": width, "threads": threads, "pairs": pairs,
         }  # fmt: skip
@@ -123,9 +126,14 @@ def _project(cloud: Cloud, width: int, height: int) -> tuple[tuple[Tensor, ...],
     return projected, ops.intersect_tiles(*projected, cloud.opacities, cloud.betas, width, height)
 
 
-def _time_frames(cloud: Cloud, width: int, height: int, repeats: int) -> tuple[Clock, Clock]:
+def _leaves(cloud: Cloud, kernel: str) -> list[Tensor]:
+    return [x.clone().requires_grad_(i != 4 or kernel != "gaussian") for i, x in enumerate(cloud[:6])]
+
+
+def _time_frames(cloud: Cloud, kernel: str, width: int, height: int, repeats: int) -> tuple[Clock, Clock]:
     forward, backward = Clock(), Clock()
-    leaves = [x.clone().requires_grad_() for x in cloud[:6]]
+    leaves = _leaves(cloud, kernel)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
     v_image = torch.randn(1, height, width, 3, generator=torch.Generator().manual_seed(1))
     for repeat in range(repeats + 1):
         if repeat == 1:  # the first frame pays for fresh memory
@@ -133,16 +141,16 @@ def _time_frames(cloud: Cloud, width: int, height: int, repeats: int) -> tuple[C
         rendering = forward.measure(
             lambda: rasterization(*leaves, cloud.viewmats, cloud.Ks, width, height, sh_degree=_SH_DEGREE)
         )
-        backward.measure(lambda image=rendering.colors: torch.autograd.grad(image, leaves, v_image))
+        backward.measure(lambda image=rendering.colors: torch.autograd.grad(image, wanted, v_image))
     return forward, backward
 
 
-def _time_phases(cloud: Cloud, width: int, height: int, repeats: int) -> dict[str, Clock]:
+def _time_phases(cloud: Cloud, kernel: str, width: int, height: int, repeats: int) -> dict[str, Clock]:
     """Each op of a frame alone, forward and backward."""
     clocks: dict[str, Clock] = {}
     settings = (width, height, 0.01, 1e10, 0.3)
     for _ in range(repeats):
-        leaves = [x.clone().requires_grad_() for x in cloud[:6]]
+        leaves = _leaves(cloud, kernel)
         geometry = leaves[:5]
 
         def timed(name: str, call: Callable[[], Result]) -> Result:
@@ -162,7 +170,7 @@ def _time_phases(cloud: Cloud, width: int, height: int, repeats: int) -> dict[st
         timed(
             "composite_backward",
             lambda i=image, f=features, p=fixed, x=leaves: torch.autograd.grad(
-                i, [*p[:2], f, x[3], x[4]], torch.ones_like(i)
+                i, [*p[:2], f, *(y for y in x[3:5] if y.requires_grad)], torch.ones_like(i)
             ),
         )
         timed(
