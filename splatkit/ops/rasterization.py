@@ -245,8 +245,9 @@ define(
 )
 define(
     f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width,"
-    " int height, int kernel, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas, bool wants_absgrad, bool wants_betas)"
-    " -> (Tensor v_means2d, Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
+    " int height, int kernel, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas, bool wants_absgrad,"
+    " bool wants_betas) -> (Tensor v_means2d, Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors,"
+    " Tensor v_opacities, Tensor v_betas)",
     _rasterize_backward_cpu,
     _rasterize_backward_fake,
 )
