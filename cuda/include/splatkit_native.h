@@ -11,6 +11,8 @@ namespace splatkit {
 constexpr int kTileSize = 16;
 constexpr int kMaxChannels = 5;  // feature channels a rasterization call takes at most; the caller splits more
 
+using CudaStream = void*;  // a cudaStream_t, without CUDA's headers
+
 // Pixel rows and columns are covered by tiles; the last ones may stick out of the image.
 static inline int tile_count(int pixels) { return (pixels + kTileSize - 1) / kTileSize; }
 
