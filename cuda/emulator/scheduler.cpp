@@ -1,6 +1,7 @@
 #include "emulator/scheduler.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -60,13 +61,10 @@ struct Block {
   char barrier_tags[2], start_tag, end_tag;  // addresses that ThreadSanitizer orders threads by
 };
 
-struct Settings {
-  Order order = Order::kForward;
-  uint64_t seed = 1;
-};
+enum class Order { kForward, kReverse, kRandom };
 
 Block block;
-Settings settings;
+Order thread_order = Order::kForward;
 uint64_t random_state = 1;
 std::mutex one_grid_at_a_time;
 
@@ -205,9 +203,16 @@ void shuffle(std::vector<unsigned>& order) {
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[next_random() % i]);
 }
 
+void choose_order() {
+  const char* text = std::getenv("SPLATKIT_THREAD_ORDER");
+  const std::string order = text == nullptr ? "forward" : text;
+  thread_order = order == "forward" ? Order::kForward : order == "reverse" ? Order::kReverse : Order::kRandom;
+  random_state = std::strtoull(order.c_str(), nullptr, 10) * 0x9e3779b97f4a7c15u | 1;
+}
+
 std::vector<unsigned> turns(size_t count) {
   std::vector<unsigned> order(count);
-  for (size_t i = 0; i < count; ++i) order[i] = static_cast<unsigned>(settings.order == Order::kReverse ? count - 1 - i : i);
+  for (size_t i = 0; i < count; ++i) order[i] = static_cast<unsigned>(thread_order == Order::kReverse ? count - 1 - i : i);
   return order;
 }
 
@@ -216,7 +221,7 @@ void run_block(dim3 position, dim3 size) {
   std::vector<unsigned> order = turns(block.count);
   release(&block.start_tag);
   while (block.alive > 0) {
-    if (settings.order == Order::kRandom) shuffle(order);
+    if (thread_order == Order::kRandom) shuffle(order);
     bool progress = false;
     for (const unsigned i : order) {
       Thread& thread = *block.threads[i];
@@ -235,8 +240,6 @@ void run_block(dim3 position, dim3 size) {
 }
 
 }  // namespace
-
-void set_order(Order order, uint64_t seed) { settings = {order, seed}; }
 
 BarrierVotes block_barrier(bool predicate, Place place) {
   Thread& self = *block.current;
@@ -295,14 +298,14 @@ void poison_once(void* memory, size_t size) {
 void run_grid(dim3 grid, dim3 size, size_t dynamic_shared_bytes, void (*body)(void*), void* context) {
   const std::lock_guard<std::mutex> alone(one_grid_at_a_time);
   if (size.x * size.y * size.z == 0 || size.x * size.y * size.z > 1024) throw std::runtime_error("emulated kernel: a block has 1 to 1024 threads");
-  random_state = settings.seed * 0x9e3779b97f4a7c15u | 1;
+  choose_order();
   block.dynamic_shared.resize(dynamic_shared_bytes);
   block.body = body;
   block.context = context;
   indices.block_dim = size;
   indices.grid_dim = grid;
   std::vector<unsigned> order = turns(size_t(grid.x) * grid.y * grid.z);
-  if (settings.order == Order::kRandom) shuffle(order);
+  if (thread_order == Order::kRandom) shuffle(order);
   for (const unsigned i : order) run_block(dim3(i % grid.x, i / grid.x % grid.y, i / (grid.x * grid.y)), size);
 }
 

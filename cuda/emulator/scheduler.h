@@ -1,5 +1,7 @@
 // Runs the blocks of a kernel on the host, one after the other; the threads of a block are fibers that take turns at barriers and warp
 // operations. A wrong kernel ends the launch with std::runtime_error that names threads and lines.
+// The order in which the threads of a block, and the blocks of a grid, take their turns is the environment variable SPLATKIT_THREAD_ORDER:
+// "forward" (also where it is not set), "reverse", or the seed of a random one. A right kernel gives the same result in any.
 // Not emulated: memory-model reorderings, timing, textures, inline PTX.
 #pragma once
 #include <cstddef>
@@ -14,10 +16,6 @@ namespace emulator {
 
 constexpr unsigned kWarpSize = 32;
 constexpr size_t kSlotSize = 16;  // bytes that a lane can hand over in one warp operation
-
-// In which order the threads of a block, and the blocks of a grid, take their turns. A right kernel gives the same result in any.
-enum class Order { kForward, kReverse, kRandom };
-void set_order(Order order, uint64_t seed);
 
 struct Place {
   const char* file;

@@ -1,48 +1,16 @@
 // Which splats touch which tile. Splats are sorted by depth once, then dealt to tiles by a stable counting sort: each tile's list comes
 // out front to back without sorting intersections.
-#include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "common/parallel.h"
 #include "include/splatkit_native.h"
 #include "splatting/camera_partials.h"
-#include "splatting/support.h"
+#include "splatting/tiles.h"
 
 namespace splatkit {
 using namespace portable;
 
 namespace {
-
-// Calls visit(tile) for the tiles of one camera that splat n touches, row by row.
-template <class Real, class Visit>
-void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
-  const int64_t i = camera * input.splats + n;
-  if (!(input.extents[2 * i] > 0)) return;
-  const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
-  const PixelSpan rows = row_span(ellipse, input.height);
-  const int tiles_x = tile_count(input.width);
-  for (int row = rows.first; row < rows.end;) {
-    const int tile_y = row / kTileSize, next = std::min((tile_y + 1) * kTileSize, rows.end);
-    const PixelSpan columns = column_span(ellipse, {row, next}, input.width);
-    if (columns.first < columns.end) {
-      for (int tile_x = columns.first / kTileSize; tile_x <= (columns.end - 1) / kTileSize; ++tile_x) visit(tile_y * tiles_x + tile_x);
-    }
-    row = next;
-  }
-}
-
-// Bits that order like the value, for values >= 0.
-uint32_t ordered_bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-uint64_t ordered_bits(double value) {
-  uint64_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
 
 template <class Key>
 struct DepthEntry {

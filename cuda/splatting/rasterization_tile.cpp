@@ -4,7 +4,7 @@
 
 #include "common/scalar_math.h"
 #include "common/simd.h"
-#include "splatting/compositing.h"
+#include "splatting/compositing_rows.h"
 #include "splatting/rasterization_kernels.h"
 
 SPLATKIT_ISA_BEGIN
@@ -89,14 +89,14 @@ void tile_backward(const SplatImageInput<Real>& input, const TileLists& lists, c
     if (!finished && (at - tile.first) % kFinishedCheck == 0) finished = tile_finished<V>(pixels.transmittance, tile.rows);
     if (!finished) {
       const TileSplat<Real> splat = load_splat(input, tile.camera, lists.splat_ids[at], tile.left, tile.top, tile.rows);
-      SplatMoments<V, D> moments;
-      const V zero = V(Real(0));
-      moments.qx = moments.qy = moments.abs_x = moments.abs_y = moments.qxx = moments.qxy = moments.qyy = zero;
-      moments.opacity = moments.beta = zero;
-      for (int d = 0; d < D; ++d) moments.color[d] = zero;
-      touched = splat.gaussian ? composite_splat_backward<V, D, true>(splat, tile.left, tile.top, tile.column_centers, pixels, moments)
-                               : composite_splat_backward<V, D, false>(splat, tile.left, tile.top, tile.column_centers, pixels, moments);
-      if (touched) write_slot<V, D>(splat, moments, input.opacities[lists.splat_ids[at]], slot);
+      V sums[kSlot];
+      for (int k = 0; k < kSlot; ++k) sums[k] = V(Real(0));
+      touched = splat.gaussian ? composite_splat_backward<V, D, true>(splat, tile.left, tile.top, tile.column_centers, pixels, sums)
+                               : composite_splat_backward<V, D, false>(splat, tile.left, tile.top, tile.column_centers, pixels, sums);
+      if (touched) {
+        for (int k = 0; k < kSlot; ++k) slot[k] = sum(sums[k]);
+        moments_to_gradients(splat, input.opacities[lists.splat_ids[at]], slot);
+      }
     }
     if (!touched) std::memset(slot, 0, kSlot * sizeof(Real));
   }

@@ -89,9 +89,7 @@ def mesh_of_run(run: TrainedRun, settings: FusionSettings, progress: Progress = 
         colors.append((rendering.colors[0] / alpha.clamp_min(1e-6)[..., None]).clamp(0, 1))
         depths.append(rendering.depths[0, ..., 0])
         alphas.append(alpha)
-    return fuse_depths(
-        torch.stack(depths), torch.stack(colors), torch.stack(alphas), cameras.viewmats, Ks, settings
-    )
+    return fuse_depths(torch.stack(depths), torch.stack(colors), torch.stack(alphas), cameras.viewmats, Ks, settings)
 
 
 def splat_values(run: TrainedRun) -> splat_files.Splats:

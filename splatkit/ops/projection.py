@@ -57,11 +57,11 @@ def sh_colors(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Te
 
 
 def _new_scratch(viewmats: Tensor, means: Tensor) -> Tensor:
-    size = native().projection_scratch_size(viewmats.shape[0], means.shape[0])
-    return torch.empty(size, dtype=torch.float64)
+    size = native().projection_scratch_size(means, viewmats.shape[0])
+    return means.new_empty(size, dtype=torch.float64)
 
 
-def _project_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _project_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, settings = [dense(tensor) for tensor in args[:7]], args[7:]
     check_image_size(settings[0], settings[1])
     outputs = _project_fake(*args)
@@ -75,7 +75,7 @@ def _project_fake(*args: Any) -> tuple[Tensor, ...]:
     return (means.new_empty(*shape, 2), means.new_empty(*shape, 3), means.new_empty(shape), means.new_empty(*shape, 2))
 
 
-def _project_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _project_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, settings, gradients = [dense(tensor) for tensor in args[:7]], args[7:12], [dense(v) for v in args[12:]]
     outputs = _project_backward_fake(*args)
     scratch = _new_scratch(tensors[5], tensors[0])
@@ -107,19 +107,19 @@ def _project_gradient(
 
 define(
     f"project_splats({_SPLATS}, {_CAMERA}) -> (Tensor means2d, Tensor conics, Tensor depths, Tensor extents)",
-    _project_cpu,
+    _project_native,
     _project_fake,
 )
 define(
     f"project_splats_backward({_SPLATS}, {_CAMERA}, Tensor extents, Tensor v_means2d, Tensor v_conics, Tensor v_depths)"
     " -> (Tensor v_means, Tensor v_quats, Tensor v_scales, Tensor v_viewmats, Tensor v_Ks)",
-    _project_backward_cpu,
+    _project_backward_native,
     _project_backward_fake,
 )
 differentiate("project_splats", _project_gradient, _project_setup)
 
 
-def _sh_cpu(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
+def _sh_native(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
     colors = _sh_fake(means, viewmats, coefficients, extents, degree)
     tensors = [dense(tensor) for tensor in (means, viewmats, coefficients, extents)]
     native().sh_colors(*tensors, degree, colors, threads())
@@ -130,7 +130,7 @@ def _sh_fake(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Ten
     return means.new_empty(viewmats.shape[0], means.shape[0], 3)
 
 
-def _sh_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _sh_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, degree, colors, v_colors = [dense(tensor) for tensor in args[:4]], args[4], dense(args[5]), dense(args[6])
     outputs = _sh_backward_fake(*args)
     scratch = _new_scratch(tensors[1], tensors[0])
@@ -156,13 +156,13 @@ def _sh_gradient(ctx: Any, v_colors: Tensor) -> tuple[Any, ...]:
 
 define(
     "sh_colors(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree) -> Tensor",
-    _sh_cpu,
+    _sh_native,
     _sh_fake,
 )
 define(
     "sh_colors_backward(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree, Tensor colors,"
     " Tensor v_colors) -> (Tensor v_coefficients, Tensor v_means, Tensor v_viewmats)",
-    _sh_backward_cpu,
+    _sh_backward_native,
     _sh_backward_fake,
 )
 differentiate("sh_colors", _sh_gradient, _sh_setup)

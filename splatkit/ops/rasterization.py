@@ -92,22 +92,26 @@ def rasterize_splats(
     )
 
 
-def _intersect_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _intersect_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, (width, height) = [dense(tensor) for tensor in args[:6]], args[6:]
     check_image_size(width, height)
     cameras, splats = tensors[2].shape
     tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
-    splat_offsets = torch.empty(cameras * splats + 1, dtype=torch.int64)
-    tile_offsets = torch.empty(cameras * tiles + 1, dtype=torch.int64)
-    count = native().count_intersections(*tensors, width, height, splat_offsets, threads())
+    means2d = tensors[0]
+    splat_offsets = means2d.new_empty(cameras * splats + 1, dtype=torch.int64)
+    tile_offsets = means2d.new_empty(cameras * tiles + 1, dtype=torch.int64)
+    scratch = means2d.new_empty(native().count_scratch_size(means2d), dtype=torch.uint8)
+    count = native().count_intersections(*tensors, width, height, splat_offsets, scratch, threads())
     if count > torch.iinfo(torch.int32).max:
         raise MemoryError(
             f"{count} intersections of splats and tiles exceed 32-bit indices: "
             "render fewer cameras at once or smaller images"
         )
-    splat_ids, slots = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
-    native().fill_tile_lists(*tensors, width, height, splat_offsets, tile_offsets, splat_ids, slots, threads())
-    return splat_offsets, tile_offsets, splat_ids, slots
+    splat_ids = means2d.new_empty(count, dtype=torch.int32)
+    lists = (splat_offsets, tile_offsets, splat_ids, torch.empty_like(splat_ids))
+    scratch = means2d.new_empty(native().tile_lists_scratch_size(means2d, cameras * tiles, count), dtype=torch.uint8)
+    native().fill_tile_lists(*tensors, width, height, *lists, scratch, threads())
+    return lists
 
 
 def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
@@ -123,7 +127,7 @@ def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _rasterize_cpu(*args: Any) -> tuple[Tensor, Tensor]:
+def _rasterize_native(*args: Any) -> tuple[Tensor, Tensor]:
     tensors, lists, (width, height) = [dense(tensor) for tensor in args[:7]], args[8:12], args[12:]
     features, alphas = _rasterize_fake(*args)
     native().rasterize_splats(*tensors, width, height, *lists, features, alphas, threads())
@@ -136,7 +140,7 @@ def _rasterize_fake(*args: Any) -> tuple[Tensor, Tensor]:
     return colors.new_empty(cameras, height, width, channels), colors.new_empty(cameras, height, width)
 
 
-def _rasterize_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _rasterize_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, lists, (width, height) = [dense(tensor) for tensor in args[:7]], args[7:11], args[11:13]
     gradients = [dense(v) for v in args[13:]]
     outputs = _rasterize_backward_fake(*args)
@@ -186,20 +190,20 @@ _LISTS = "Tensor splat_offsets, Tensor tile_offsets, Tensor splat_ids, Tensor sl
 
 define(
     f"intersect_tiles({_IMAGE}, Tensor opacities, Tensor betas, int width, int height) -> ({_LISTS})",
-    _intersect_cpu,
+    _intersect_native,
     _intersect_fake,
 )
 define(
     f"rasterize_splats({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, Tensor? absgrad_probe, {_LISTS},"
     " int width, int height) -> (Tensor features, Tensor alphas)",
-    _rasterize_cpu,
+    _rasterize_native,
     _rasterize_fake,
 )
 define(
     f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width,"
     " int height, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas) -> (Tensor v_means2d,"
     " Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
-    _rasterize_backward_cpu,
+    _rasterize_backward_native,
     _rasterize_backward_fake,
 )
 differentiate("rasterize_splats", _rasterize_gradient, _rasterize_setup)

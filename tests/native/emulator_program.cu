@@ -1,7 +1,6 @@
 // Kernels that are right, and kernels with one fault each, for tests/native/test_emulator.py.
-// program CASE [forward|reverse|SEED]: prints what the kernel computed.
+// program CASE: prints what the kernel computed.
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -81,11 +80,8 @@ __global__ void votes(const float* x, float* y) {
   y[t] = out + x[0] * __shfl_down_sync(~0u, 1.f, 1);
 }
 
-int main(int count, char** arguments) {
+int main(int, char** arguments) {
   const char* name = arguments[1];
-  const char* order = count > 2 ? arguments[2] : "forward";
-  if (std::strcmp(order, "reverse") == 0) emulator::set_order(emulator::Order::kReverse, 1);
-  if (std::atoi(order) > 0) emulator::set_order(emulator::Order::kRandom, static_cast<uint64_t>(std::atoi(order)));
   const int blocks = std::strcmp(name, "mirror") == 0 || std::strcmp(name, "mirror_without_barrier") == 0 ? 2 : 1;
   std::vector<float> x(blocks * kThreads), y(blocks * kThreads, -1);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);

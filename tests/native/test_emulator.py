@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SANITIZERS = {"plain": [], "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], "thread": ["-fsanitize=thread"]}
+SANITIZERS = {
+    "plain": [],
+    "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    "thread": ["-fsanitize=thread"],
+}
 ORDERS = ["forward", "reverse", "1", "2", "3"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,8 +34,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def run_case(build: str, case: str, order: str = "forward") -> subprocess.CompletedProcess[str]:
         # What ASan would call leaks are the stacks that the emulator keeps for its threads.
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
-        command = [str(folder / build), case, order]
+        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "SPLATKIT_THREAD_ORDER": order}
+        command = [str(folder / build), case]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     return run_case

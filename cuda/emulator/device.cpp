@@ -1,4 +1,4 @@
-// The emulator's twin of common/device_sort.cu: the same promise without CUB.
+// The emulator's twins of common/device.cu and common/device_sort.cu: the same promises without a device and without CUB.
 #include "common/device_sort.h"
 
 #include <algorithm>
@@ -6,6 +6,8 @@
 #include <vector>
 
 namespace splatkit {
+
+int use_cuda_device(int index) { return index; }
 
 size_t device_sort_scratch_size(int64_t, int) { return 0; }
 
