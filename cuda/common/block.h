@@ -5,6 +5,7 @@
 namespace splatkit {
 
 constexpr int kBlockThreads = 256;  // every kernel's block, in one dimension
+constexpr int kResidentBlocks = 4;  // for kernels that the compiler would squeeze into fewer registers than they need, and spill
 constexpr int kWarpThreads = 32;
 constexpr int kBlockWarps = kBlockThreads / kWarpThreads;
 constexpr unsigned kWholeWarp = ~0u;
@@ -13,22 +14,28 @@ constexpr unsigned kWholeWarp = ~0u;
 __device__ inline int thread_of_block() { return static_cast<int>(threadIdx.x); }
 __device__ inline int64_t thread_of_grid() { return int64_t(blockIdx.x) * kBlockThreads + threadIdx.x; }
 
+// Lanes that differ in the bit `Half` trade halves of what they hold, then in the next lower bit. By recursion: the values stay in
+// registers only where every index is a constant.
+template <int Half, class T>
+__device__ __forceinline__ void trade_halves(T* values, int lane) {
+  if constexpr (Half > 0) {
+    const bool upper = (lane & Half) != 0;
+#pragma unroll
+    for (int i = 0; i < Half; ++i) {
+      const T kept = upper ? values[i + Half] : values[i];
+      const T given = upper ? values[i] : values[i + Half];
+      values[i] = kept + __shfl_xor_sync(kWholeWarp, given, Half);
+    }
+    trade_halves<Half / 2>(values, lane);
+  }
+}
+
 // Sums each of `values` over the lanes of a whole warp; lane l returns the sum of values[l % Count]. Count: a power of two up to 32.
-// Lanes trade halves of what they hold, so that Count values take about Count shuffles instead of 5 * Count.
+// Takes about Count shuffles instead of 5 * Count.
 template <int Count, class T>
 __device__ __forceinline__ T warp_sums(T (&values)[Count]) {
   static_assert(Count >= 1 && Count <= kWarpThreads && (Count & (Count - 1)) == 0, "a power of two");
-  const int lane = thread_of_block() % kWarpThreads;
-#pragma unroll
-  for (int half = Count / 2; half > 0; half /= 2) {
-    const bool upper = (lane & half) != 0;
-#pragma unroll
-    for (int i = 0; i < half; ++i) {
-      const T kept = upper ? values[i + half] : values[i];
-      const T given = upper ? values[i] : values[i + half];
-      values[i] = kept + __shfl_xor_sync(kWholeWarp, given, half);
-    }
-  }
+  trade_halves<Count / 2>(values, thread_of_block() % kWarpThreads);
   T sum = values[0];
 #pragma unroll
   for (int offset = Count; offset < kWarpThreads; offset *= 2) sum += __shfl_xor_sync(kWholeWarp, sum, offset);

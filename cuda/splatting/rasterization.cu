@@ -62,7 +62,7 @@ __device__ __forceinline__ void load_into(const SplatImageInput<float>& input, c
 }
 
 template <int D>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
     rasterize_kernel(SplatImageInput<float> input, TileLists lists, float* features, float* alphas) {
   ForwardBatch<D>& batch = shared_memory<ForwardBatch<D>>();
   const Pixel pixel(input);
@@ -171,7 +171,7 @@ __device__ __forceinline__ void write_batch(BackwardBatch<D>& batch, int count, 
 }
 
 template <int D>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
     rasterize_backward_kernel(SplatImageInput<float> input, TileLists lists, SplatImageGradient<float> gradient) {
   constexpr int kSlot = kSlotGradients + D;
   BackwardBatch<D>& batch = shared_memory<BackwardBatch<D>>();

@@ -1,5 +1,7 @@
 #include "splatting/spherical_harmonics.h"
 
+#include <type_traits>
+
 #include "common/block.h"
 #include "splatting/camera_sums.h"
 
@@ -9,6 +11,7 @@ using namespace portable;
 namespace {
 
 // One thread a splat and camera.
+template <int Degree>
 __global__ void __launch_bounds__(kBlockThreads) sh_colors_kernel(ShColorInput<float> input, float* colors) {
   const int64_t i = thread_of_grid();
   if (i >= input.cameras * input.splats) return;
@@ -18,7 +21,7 @@ __global__ void __launch_bounds__(kBlockThreads) sh_colors_kernel(ShColorInput<f
     float center[3], direction[3];
     camera_center(input.viewmats + 16 * (i / input.splats), center);
     view_direction(input.means + 3 * n, center, direction);
-    sh_color(input.degree, direction, input.coefficients + 3 * input.bases * n, color);
+    sh_color(Degree, direction, input.coefficients + 3 * input.bases * n, color);
   }
   for (int k = 0; k < 3; ++k) colors[3 * i + k] = color[k];
 }
@@ -28,7 +31,9 @@ struct CenterTotal {
 };
 
 // One thread a splat; cameras one after the other, the gradients of their centers summed over the block.
-__global__ void __launch_bounds__(kBlockThreads) sh_colors_backward_kernel(ShColorInput<float> input, ShColorGradient<float> gradient) {
+template <int Degree>
+__global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
+    sh_colors_backward_kernel(ShColorInput<float> input, ShColorGradient<float> gradient) {
   const int64_t n = thread_of_grid(), stride = 3 * input.bases;
   const bool present = n < input.splats;
   for (int64_t k = 0; present && k < stride; ++k) gradient.v_coefficients[stride * n + k] = 0;
@@ -42,7 +47,7 @@ __global__ void __launch_bounds__(kBlockThreads) sh_colors_backward_kernel(ShCol
       float center[3], direction[3];
       camera_center(viewmat, center);
       const float distance = view_direction(input.means + 3 * n, center, direction);
-      sh_color_backward(input.degree, direction, distance, input.coefficients + stride * n, gradient.colors + 3 * i,
+      sh_color_backward(Degree, direction, distance, input.coefficients + stride * n, gradient.colors + 3 * i,
                         gradient.v_colors + 3 * i, gradient.v_coefficients + stride * n, v_mean);
     }
     for (int k = 0; k < 3; ++k) v_splat[k] += v_mean[k];
@@ -57,14 +62,29 @@ __global__ void __launch_bounds__(kBlockThreads) sh_colors_backward_kernel(ShCol
   for (int k = 0; present && k < 3; ++k) gradient.v_means[3 * n + k] = v_splat[k];
 }
 
+// Calls body(number) with the degree as a constant: the bases then stay in registers.
+template <class Body>
+void with_degree(int degree, const Body& body) {
+  switch (degree) {
+    case 0: return body(std::integral_constant<int, 0>());
+    case 1: return body(std::integral_constant<int, 1>());
+    case 2: return body(std::integral_constant<int, 2>());
+    default: return body(std::integral_constant<int, 3>());
+  }
+}
+
 }  // namespace
 
 void sh_colors_cuda(const ShColorInput<float>& input, float* colors, CudaStream stream) {
-  launch(sh_colors_kernel, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, colors);
+  with_degree(input.degree, [&](auto degree) {
+    launch(sh_colors_kernel<decltype(degree)::value>, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, colors);
+  });
 }
 
 void sh_colors_backward_cuda(const ShColorInput<float>& input, const ShColorGradient<float>& gradient, CudaStream stream) {
-  launch(sh_colors_backward_kernel, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
+  with_degree(input.degree, [&](auto degree) {
+    launch(sh_colors_backward_kernel<decltype(degree)::value>, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
+  });
   launch_sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, nullptr, stream);
 }
 
