@@ -104,8 +104,8 @@ def test_no_kernel_spills_or_grows_beyond_the_record(tmp_path: Path):
 def test_a_new_spill_and_a_grown_stack_are_complaints():
     recorded = {"a_kernel<3>": {"sm_90": {"registers": 40, "spills": 0, "stack": 0, "shared": 1024}}}
     text = """
-ptxas info    : Compiling entry function '_ZN8splatkit12_GLOBAL__N_18a_kernelILi3EEEvNS_15SplatImageInputIfEE' for 'sm_90'
-ptxas info    : Function properties for _ZN8splatkit12_GLOBAL__N_18a_kernelILi3EEEvNS_15SplatImageInputIfEE
+ptxas info    : Compiling entry function '_ZN8splatkit12_GLOBAL__N_18a_kernelILi3EEEvPf' for 'sm_90'
+ptxas info    : Function properties for _ZN8splatkit12_GLOBAL__N_18a_kernelILi3EEEvPf
     16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads
 ptxas info    : Used 42 registers, used 1 barriers, 16 bytes cumulative stack size, 1024 bytes smem, 400 bytes cmem[0]
 """
