@@ -1,6 +1,7 @@
 """The CUDA kernels compiled for the host, as a stand-in for the native module: built once a checkout."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,20 @@ def build_emulated(folder: Path) -> Path:
         assert done.returncode == 0, done.stdout + done.stderr
     (module,) = folder.glob("_C_emulated*.so")
     return module
+
+
+def run_sanitized(program: Path, *arguments: str, order: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of emulated kernels that was built with a sanitizer, in a thread order."""
+    # What ASan would call leaks are the stacks that the emulator keeps for its threads.
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "SPLATKIT_THREAD_ORDER": order}
+    command = [str(program), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if (
+        "unexpected memory mapping" in done.stderr
+    ):  # ThreadSanitizer of older compilers and a far-reaching address randomization
+        command = ["setarch", "-R", *command]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done
 
 
 def load_emulated() -> ModuleType:

@@ -76,15 +76,27 @@ __global__ void __launch_bounds__(kBlockThreads)
   });
 }
 
-// One thread an intersection in sorted order, and one more: marks where the tiles between the neighbor before and itself begin.
-__global__ void __launch_bounds__(kBlockThreads)
-    fill_lists_kernel(const uint64_t* sorted_keys, const int32_t* ids_by_slot, int64_t count, int64_t tiles, TileLists lists) {
+// One thread an intersection in sorted order.
+__global__ void __launch_bounds__(kBlockThreads) fill_ids_kernel(const int32_t* ids_by_slot, int64_t count, TileLists lists) {
   const int64_t at = thread_of_grid();
-  if (at > count) return;
-  const int64_t tile = at < count ? static_cast<int64_t>(sorted_keys[at] >> kDepthBits) : tiles;
-  const int64_t before = at > 0 ? static_cast<int64_t>(sorted_keys[at - 1] >> kDepthBits) : -1;
-  for (int64_t t = before + 1; t <= tile; ++t) lists.tile_offsets[t] = at;
   if (at < count) lists.splat_ids[at] = ids_by_slot[lists.slots[at]];
+}
+
+// One thread a tile, and one for the end: the first key that is not of a tile before, by bisection.
+__global__ void __launch_bounds__(kBlockThreads)
+    find_tiles_kernel(const uint64_t* sorted_keys, int64_t count, int64_t tiles, int64_t* tile_offsets) {
+  const int64_t tile = thread_of_grid();
+  if (tile > tiles) return;
+  int64_t low = 0, high = count;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (static_cast<int64_t>(sorted_keys[middle] >> kDepthBits) < tile) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  tile_offsets[tile] = low;
 }
 
 struct ScratchLayout {
@@ -128,7 +140,8 @@ void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& 
   launch(emit_keys_kernel, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, lists.splat_offsets, unsorted);
   device_sort(bytes + layout.sort, static_cast<size_t>(layout.total - layout.sort), unsorted.keys, sorted_keys, unsorted.slots, lists.slots,
               count, key_bits(tiles), stream);
-  launch(fill_lists_kernel, grid_of(count + 1), dim3(kBlockThreads), 0, stream, sorted_keys, unsorted.splat_ids, count, tiles, lists);
+  launch(fill_ids_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, unsorted.splat_ids, count, lists);
+  launch(find_tiles_kernel, grid_of(tiles + 1), dim3(kBlockThreads), 0, stream, sorted_keys, count, tiles, lists.tile_offsets);
 }
 
 }  // namespace splatkit

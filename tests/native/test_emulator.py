@@ -1,11 +1,12 @@
 """The emulator finds planted faults, and leaves right kernels alone."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.emulated import run_sanitized
 
 ROOT = Path(__file__).resolve().parents[2]
 SANITIZERS = {
@@ -33,10 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         subprocess.run(["g++", *flags, *sanitizer, *kernels, *objects], cwd=folder, check=True)
 
     def run_case(build: str, case: str, order: str = "forward") -> subprocess.CompletedProcess[str]:
-        # What ASan would call leaks are the stacks that the emulator keeps for its threads.
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "SPLATKIT_THREAD_ORDER": order}
-        command = [str(folder / build), case]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return run_sanitized(folder / build, case, order=order)
 
     return run_case
 

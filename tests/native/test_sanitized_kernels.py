@@ -1,10 +1,11 @@
 """The CUDA kernels on the host under AddressSanitizer, UndefinedBehaviorSanitizer and, for races, ThreadSanitizer."""
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.emulated import run_sanitized
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ["projection", "spherical_harmonics", "intersection", "rasterization"]
@@ -26,9 +27,7 @@ def test_kernels_please_the_sanitizers_in_several_thread_orders(tmp_path: Path, 
     subprocess.run(["g++", *instrumented, program, *objects, "-o", "program"], cwd=tmp_path, check=True)
     outputs = set()
     for order in ("forward", "1"):
-        # What ASan would call leaks are the stacks that the emulator keeps for its threads.
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "SPLATKIT_THREAD_ORDER": order}
-        done = subprocess.run([tmp_path / "program"], env=environment, capture_output=True, text=True, check=False)
+        done = run_sanitized(tmp_path / "program", order=order)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         outputs.add(done.stdout)
