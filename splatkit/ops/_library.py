@@ -52,8 +52,9 @@ def threads() -> int:
 def native_threads_only() -> Iterator[None]:
     """Inside, native loops keep torch's number of threads and torch's own operators run on one.
 
-    For loops of many small operators, like training: torch's OpenMP threads wait for each other at every operator, and on a
-    machine where anything else runs that costs several times what it gains. Native loops never wait for a late thread.
+    For loops of many small operators, like training: torch's OpenMP threads wait for each other at every operator, and
+    on a machine where anything else runs that costs several times what it gains. Native loops never wait for a late
+    thread.
     """
     global _native_threads
     before = torch.get_num_threads()
