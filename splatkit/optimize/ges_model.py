@@ -24,6 +24,7 @@ from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
+from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.splatting.densification import Densification, DensificationSettings
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.rasterization import Rendering, rasterization
@@ -74,6 +75,7 @@ class GesModel(SplatfactoModel):
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
         self.densification = Densification(self.config.densification, self.extent, self.config.seed)
+        self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
