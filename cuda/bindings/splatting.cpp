@@ -4,6 +4,7 @@
 #include "include/splatkit_native.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace splatkit {
 namespace {
@@ -167,6 +168,12 @@ void rasterize_splats_py(nb::handle means2d, nb::handle conics, nb::handle depth
   });
 }
 
+// Null for None.
+template <class Real>
+Real* wanted(nb::handle tensor, const char* name, std::initializer_list<int64_t> shape) {
+  return tensor.is_none() ? nullptr : Arg(tensor, name).data<Real>(shape);
+}
+
 void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
                                   nb::handle opacities, nb::handle betas, int width, int height, nb::handle splat_offsets,
                                   nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle features, nb::handle alphas,
@@ -182,9 +189,9 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
     const SplatImageGradient<Real> gradient = {
         Arg(features, "features").data<Real>({c, height, width, d}),     Arg(alphas, "alphas").data<Real>({c, height, width}),
         Arg(v_features, "v_features").data<Real>({c, height, width, d}), Arg(v_alphas, "v_alphas").data<Real>({c, height, width}),
-        Arg(v_means2d, "v_means2d").data<Real>({c, n, 2}),               Arg(v_means2d_abs, "v_means2d_abs").data<Real>({c, n, 2}),
+        Arg(v_means2d, "v_means2d").data<Real>({c, n, 2}),               wanted<Real>(v_means2d_abs, "v_means2d_abs", {c, n, 2}),
         Arg(v_conics, "v_conics").data<Real>({c, n, 3}),                 Arg(v_colors, "v_colors").data<Real>({c, n, d}),
-        Arg(v_opacities, "v_opacities").data<Real>({n}),                 Arg(v_betas, "v_betas").data<Real>({n}),
+        Arg(v_opacities, "v_opacities").data<Real>({n}),                 wanted<Real>(v_betas, "v_betas", {n}),
         Arg(scratch, "scratch").data<Real>({m, kSlotGradients + d})};
     nb::gil_scoped_release unlocked;
     rasterize_splats_backward(input, lists, gradient, threads);
@@ -205,7 +212,10 @@ void bind_splatting(nb::module_& module) {
   module.def("count_intersections", &count_intersections_py);
   module.def("fill_tile_lists", &fill_tile_lists_py);
   module.def("rasterize_splats", &rasterize_splats_py);
-  module.def("rasterize_splats_backward", &rasterize_splats_backward_py);
+  module.def("rasterize_splats_backward", &rasterize_splats_backward_py, "means2d"_a, "conics"_a, "depths"_a, "extents"_a, "colors"_a,
+             "opacities"_a, "betas"_a, "width"_a, "height"_a, "splat_offsets"_a, "tile_offsets"_a, "splat_ids"_a, "slots"_a, "features"_a,
+             "alphas"_a, "v_features"_a, "v_alphas"_a, "v_means2d"_a, "v_means2d_abs"_a.none(), "v_conics"_a, "v_colors"_a, "v_opacities"_a,
+             "v_betas"_a.none(), "scratch"_a, "threads"_a);
 }
 
 }  // namespace splatkit

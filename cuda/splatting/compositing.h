@@ -1,10 +1,12 @@
-// Alpha compositing of splats in one tile, forward and backward, one vector of pixels at a time.
+// What one splat does to one pixel, forward and backward: shared by the CPU, where V is a vector of pixels, and by CUDA, where it is a float.
 //
 // Source: 3D Gaussian Splatting (arXiv 2308.04079) and its limits, with the exact generalized exponential kernel. What differs: the backward
 // pass walks the list front to back as the forward pass does. It meets bit-identical transmittances (nothing is rebuilt by division) and
 // takes what lies behind a splat from the finished pixel minus what was composited so far.
 #pragma once
-#include "common/simd.h"
+#include <type_traits>
+
+#include "common/scalar_math.h"
 #include "include/splatkit_native.h"
 #include "splatting/gef_weight.h"
 #include "splatting/support.h"
@@ -47,139 +49,108 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
   return s;
 }
 
-// State of a tile's pixels. transmittance is 0 once a pixel is finished; `final_transmittance` keeps the value it finished with.
-template <class Real>
-struct alignas(64) TilePixels {
-  Real transmittance[kTilePixels];
-  Real final_transmittance[kTilePixels];
-  Real features[kMaxChannels][kTilePixels];
-};
-
-// alpha of one vector of pixels, before the upper clamp; Exponent: GefExponent or the value alone.
+// Squared Mahalanobis distance of pixels that lie dx from the center on a row dy from it; twice_b_dy = 2 b dy, c_dy_dy = c dy^2.
 template <class V, class Real>
-SPLATKIT_HD V unclamped_alpha(const TileSplat<Real>& s, V u) {
-  return exp2(V(Real(-0.5 * kLog2E)) * u + V(s.log2_opacity));
+SPLATKIT_HD V squared_distance(const TileSplat<Real>& s, V dx, V twice_b_dy, V c_dy_dy) {
+  return max(dx * (V(s.a) * dx + twice_b_dy) + c_dy_dy, V(Real(0)));
 }
 
-template <class V, int D, bool Gaussian, class Real>
-SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, int tile_left, int tile_top, const Real* column_centers, TilePixels<Real>& tile) {
-  for (int row = s.rows.first; row < s.rows.end; ++row) {
-    const Real dy = Real(tile_top + row) + Real(0.5) - s.y;
-    const V b_dy = V(2 * s.b * dy), c_dy = V(s.c * dy * dy);
-    for (int column = 0; column < kTileSize; column += V::kLanes) {
-      const int p = row * kTileSize + column;
-      const V dx = load<V>(column_centers + column) + V(Real(tile_left) - s.x);
-      const V q = max(dx * (V(s.a) * dx + b_dy) + c_dy, V(Real(0)));
-      if (!any<V>(q <= V(s.q_max))) continue;
-      V u = q;
-      if constexpr (!Gaussian) u = gef_exponent_value(q, V(s.half_beta), V(s.eps_power));
-      const V raw = unclamped_alpha(s, u);
-      const V alpha = select(raw >= V(Real(kAlphaMin)), min(raw, V(Real(kAlphaMax))), V(Real(0)));
-      const V before = load<V>(tile.transmittance + p);
-      const V weight = alpha * before, after = before - weight;
-      const auto alive = after > V(Real(kTransmittanceMin));
-      const V used = select(alive, weight, V(Real(0)));
-      const V left = select(alive, after, V(Real(0)));
-      store(tile.transmittance + p, left);
-      store(tile.final_transmittance + p, select(alive, left, load<V>(tile.final_transmittance + p)));
-      for (int d = 0; d < D; ++d) {
-        store(tile.features[d] + p, load<V>(tile.features[d] + p) + used * V(s.color[d]));
-      }
-    }
-  }
+template <class V, bool Gaussian, class Real>
+SPLATKIT_HD V exponent_value(const TileSplat<Real>& s, V q) {
+  if constexpr (Gaussian) return q;
+  return gef_exponent_value(q, V(s.half_beta), V(s.eps_power));
 }
 
+template <class V, bool Gaussian, class Real>
+SPLATKIT_HD GefExponent<V> exponent_with_derivatives(const TileSplat<Real>& s, V q) {
+  if constexpr (Gaussian) return gaussian_exponent(q);
+  return gef_exponent(q, V(s.half_beta), V(s.eps_power), V(s.eps_power_log));
+}
+
+// What a splat takes of the light that comes through to it.
+template <class V, class Mask>
+struct Absorption {
+  V raw, alpha;   // before and after the clamps
+  Mask alive;     // the pixel goes on: neither finished before nor by this splat
+  V weight;       // share of the pixel's color; 0 unless alive
+  V left;         // transmittance behind the splat; 0 unless alive, which marks the pixel as finished
+};
+
+// u: exponent of the weight. before: transmittance in front of the splat; 0 once the pixel is finished.
 template <class V, class Real>
-SPLATKIT_HD bool tile_finished(const Real* transmittance, int rows) {
-  V most = V(Real(0));
-  for (int p = 0; p < rows * kTileSize; p += V::kLanes) most = max(most, load<V>(transmittance + p));
-  return !any<V>(most > V(Real(0)));
+SPLATKIT_HD auto absorb(const TileSplat<Real>& s, V u, V before) {
+  const V raw = exp2(V(Real(-0.5 * kLog2E)) * u + V(s.log2_opacity)), zero = V(Real(0));
+  const V alpha = select(raw >= V(Real(kAlphaMin)), min(raw, V(Real(kAlphaMax))), zero);
+  const V weight = alpha * before, after = before - weight;
+  const auto alive = after > V(Real(kTransmittanceMin));
+  using Mask = typename std::remove_const<decltype(alive)>::type;
+  return Absorption<V, Mask>{raw, alpha, alive, select(alive, weight, zero), select(alive, after, zero)};
 }
 
-// Sums over the pixels of a tile, for one splat.
-template <class V, int D>
-struct SplatMoments {
-  V qx, qy, abs_x, abs_y, qxx, qxy, qyy, opacity, beta, color[D];
-};
+// Sums over pixels for one splat, from which all its gradients follow; colors come last.
+enum Moment { kX, kY, kAbsX, kAbsY, kXx, kXy, kYy, kOpacity, kBeta, kColor };
+static_assert(kColor == kSlotGradients, "a slot holds one gradient a moment");
 
-// Per-pixel constants of the backward pass of a tile and what is left behind the current splat.
-template <class Real>
-struct alignas(64) TileGradients {
-  Real transmittance[kTilePixels];
-  Real behind[kTilePixels];  // sum over splats behind of weight * (color . v_features + v_alpha)
-  Real v_features[kMaxChannels][kTilePixels];
-  Real v_alphas[kTilePixels];
-};
+// Sums that a caller may leave out: absolute gradients of the means, and the exponent's of Gaussians.
+enum MomentParts { kNoParts = 0, kAbsoluteParts = 1, kBetaParts = 2, kAllParts = 3 };
 
-template <class V, int D, bool Gaussian, class Real>
-SPLATKIT_HD bool composite_splat_backward(const TileSplat<Real>& s, int tile_left, int tile_top, const Real* column_centers,
-                                          TileGradients<Real>& tile, SplatMoments<V, D>& sum) {
-  bool touched = false;
-  for (int row = s.rows.first; row < s.rows.end; ++row) {
-    const Real dy = Real(tile_top + row) + Real(0.5) - s.y;
-    const V b_dy = V(2 * s.b * dy), c_dy = V(s.c * dy * dy);
-    for (int column = 0; column < kTileSize; column += V::kLanes) {
-      const int p = row * kTileSize + column;
-      const V dx = load<V>(column_centers + column) + V(Real(tile_left) - s.x);
-      const V q = max(dx * (V(s.a) * dx + b_dy) + c_dy, V(Real(0)));
-      if (!any<V>(q <= V(s.q_max))) continue;
-      const V before = load<V>(tile.transmittance + p);
-      GefExponent<V> exponent;
-      if constexpr (Gaussian) {
-        exponent = gaussian_exponent(q);
-      } else {
-        exponent = gef_exponent(q, V(s.half_beta), V(s.eps_power), V(s.eps_power_log));
-      }
-      const V raw = unclamped_alpha(s, exponent.u);
-      const V alpha = select(raw >= V(Real(kAlphaMin)), min(raw, V(Real(kAlphaMax))), V(Real(0)));
-      const V weight_if_used = alpha * before, after = before - weight_if_used;
-      const auto alive = after > V(Real(kTransmittanceMin));
-      store(tile.transmittance + p, select(alive, after, V(Real(0))));
-      const V weight = select(alive, weight_if_used, V(Real(0)));
-      if (!any<V>(weight > V(Real(0)))) continue;
-      touched = true;
-
-      V v_pixel = load<V>(tile.v_alphas + p);
-      for (int d = 0; d < D; ++d) {
-        const V v = load<V>(tile.v_features[d] + p);
-        v_pixel += V(s.color[d]) * v;
-        sum.color[d] += weight * v;
-      }
-      const V behind = load<V>(tile.behind + p) - weight * v_pixel;
-      store(tile.behind + p, behind);
-      const V v_alpha = before * v_pixel - behind / (V(Real(1)) - alpha);
-      // The clamp at kAlphaMax passes no gradient.
-      const V v_raw = select(weight > V(Real(0)), select(raw < V(Real(kAlphaMax)), alpha * v_alpha, V(Real(0))), V(Real(0)));
-      const V v_u = V(Real(-0.5)) * v_raw, v_q = v_u * exponent.du_dq;
-      sum.opacity += v_raw;
-      sum.beta += v_u * exponent.du_dbeta;
-      const V qx = v_q * dx, qy = v_q * V(dy);
-      sum.qx += qx;
-      sum.qy += qy;
-      sum.qxx += qx * dx;
-      sum.qxy += qx * V(dy);
-      sum.qyy += qy * V(dy);
-      sum.abs_x += abs(V(s.a) * qx + V(s.b) * qy);
-      sum.abs_y += abs(V(s.b) * qx + V(s.c) * qy);
-    }
+// Adds one pixel's share to sums[kSlotGradients + D] and returns what is left behind the splat: the sum over splats behind it of
+// weight * (color . v_features + v_alpha), for which `behind` is that in front of it. color: the splat's, [D].
+template <int D, int Parts = kAllParts, class V, class Mask, class Real>
+SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Absorption<V, Mask>& light, const GefExponent<V>& exponent,
+                          V before, V dx, V dy, const V* v_features, V v_alpha, V behind, V* sums) {
+  const V zero = V(Real(0));
+  V v_pixel = v_alpha;
+  for (int d = 0; d < D; ++d) {
+    v_pixel += V(color[d]) * v_features[d];
+    sums[kColor + d] += light.weight * v_features[d];
   }
-  return touched;
+  behind = behind - light.weight * v_pixel;
+  const V v = before * v_pixel - behind * reciprocal(V(Real(1)) - light.alpha);
+  // The clamp at kAlphaMax passes no gradient.
+  const V v_raw = select(light.weight > zero, select(light.raw < V(Real(kAlphaMax)), light.alpha * v, zero), zero);
+  const V v_u = V(Real(-0.5)) * v_raw, v_q = v_u * exponent.du_dq;
+  const V qx = v_q * dx, qy = v_q * dy;
+  sums[kX] += qx;
+  sums[kY] += qy;
+  if constexpr ((Parts & kAbsoluteParts) != 0) {
+    sums[kAbsX] += abs(V(s.a) * qx + V(s.b) * qy);
+    sums[kAbsY] += abs(V(s.b) * qx + V(s.c) * qy);
+  }
+  sums[kXx] += qx * dx;
+  sums[kXy] += qx * dy;
+  sums[kYy] += qy * dy;
+  sums[kOpacity] += v_raw;
+  if constexpr ((Parts & kBetaParts) != 0) sums[kBeta] += v_u * exponent.du_dbeta;
+  return behind;
 }
 
+// Gradients of one splat in one tile, in place of the sums over its pixels.
 // Q = a dx^2 + 2 b dx dy + c dy^2 with dx = pixel - mean: the mean's gradient is minus that of the pixel.
-template <class V, int D, class Real>
-SPLATKIT_HD void write_slot(const TileSplat<Real>& s, const SplatMoments<V, D>& m, Real opacity, Real* slot) {
-  const Real qx = sum(m.qx), qy = sum(m.qy);
-  slot[0] = -2 * (s.a * qx + s.b * qy);
-  slot[1] = -2 * (s.b * qx + s.c * qy);
-  slot[2] = 2 * sum(m.abs_x);
-  slot[3] = 2 * sum(m.abs_y);
-  slot[4] = sum(m.qxx);
-  slot[5] = 2 * sum(m.qxy);
-  slot[6] = sum(m.qyy);
-  slot[7] = sum(m.opacity) / opacity;
-  slot[8] = sum(m.beta);
-  for (int d = 0; d < D; ++d) slot[kSlotGradients + d] = sum(m.color[d]);
+template <class Real>
+SPLATKIT_HD void moments_to_gradients(const TileSplat<Real>& s, Real opacity, Real* sums) {
+  const Real qx = sums[kX], qy = sums[kY];
+  sums[kX] = -2 * (s.a * qx + s.b * qy);
+  sums[kY] = -2 * (s.b * qx + s.c * qy);
+  sums[kAbsX] *= 2;
+  sums[kAbsY] *= 2;
+  sums[kXy] *= 2;
+  sums[kOpacity] /= opacity;
+}
+
+// Writes the gradient `which` of a slot, summed over the tiles of splat i = camera * N + n. Opacities and betas have no camera axis:
+// those two are the caller's.
+template <class Real>
+SPLATKIT_HD void write_splat_gradient(const SplatImageGradient<Real>& gradient, int channels, int64_t i, int which, Real value) {
+  if (which >= kColor) {
+    gradient.v_colors[i * channels + which - kColor] = value;
+  } else if (which >= kXx && which <= kYy) {
+    gradient.v_conics[3 * i + which - kXx] = value;
+  } else if (which == kAbsX || which == kAbsY) {
+    if (gradient.v_means2d_abs != nullptr) gradient.v_means2d_abs[2 * i + which - kAbsX] = value;
+  } else if (which <= kY) {
+    gradient.v_means2d[2 * i + which] = value;
+  }
 }
 
 SPLATKIT_ISA_END

@@ -1,9 +1,12 @@
 #include "common/parallel.h"
 #include "include/splatkit_native.h"
 #include "splatting/camera_partials.h"
+#include "splatting/compositing.h"
 #include "splatting/rasterization_kernels.h"
 
 namespace splatkit {
+using namespace portable;
+
 namespace {
 
 template <class Real>
@@ -29,12 +32,11 @@ void sum_slots(const SplatImageInput<Real>& input, const TileLists& lists, const
         for (int64_t slot = lists.splat_offsets[i]; slot < lists.splat_offsets[i + 1]; ++slot) {
           for (int k = 0; k < slot_size; ++k) sum[k] += gradient.scratch[slot * slot_size + k];
         }
-        for (int k = 0; k < 2; ++k) gradient.v_means2d[2 * i + k] = sum[k], gradient.v_means2d_abs[2 * i + k] = sum[2 + k];
-        for (int k = 0; k < 3; ++k) gradient.v_conics[3 * i + k] = sum[4 + k];
-        for (int d = 0; d < input.channels; ++d) gradient.v_colors[i * input.channels + d] = sum[kSlotGradients + d];
-        v_opacity += sum[7], v_beta += sum[8];
+        for (int k = 0; k < slot_size; ++k) write_splat_gradient(gradient, input.channels, i, k, sum[k]);
+        v_opacity += sum[kOpacity], v_beta += sum[kBeta];
       }
-      gradient.v_opacities[n] = v_opacity, gradient.v_betas[n] = v_beta;
+      gradient.v_opacities[n] = v_opacity;
+      if (gradient.v_betas != nullptr) gradient.v_betas[n] = v_beta;
     }
   });
 }
