@@ -62,7 +62,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class ExportMesh:
-    """Fuse the depth that a trained run renders into a mesh, in the frame and scale of the dataset; write its splats too.
+    """Fuse the depth that a run renders into a mesh, in the frame and scale of the dataset; write its splats too.
 
     The folder gets mesh.ply, mesh.obj, mesh.glb, splats.ply and export.json.
     """

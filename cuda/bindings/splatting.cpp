@@ -4,6 +4,7 @@
 #include "include/splatkit_native.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace splatkit {
 namespace {
@@ -200,6 +201,12 @@ void rasterize_splats_py(nb::handle means2d, nb::handle conics, nb::handle depth
   });
 }
 
+// Null for None.
+template <class Real>
+Real* wanted(const Call& call, nb::handle tensor, const char* name, std::initializer_list<int64_t> shape) {
+  return tensor.is_none() ? nullptr : call.data<Real>(tensor, name, shape);
+}
+
 void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
                                   nb::handle opacities, nb::handle betas, int width, int height, nb::handle splat_offsets,
                                   nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle features, nb::handle alphas,
@@ -216,9 +223,9 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
     const SplatImageGradient<Real> gradient = {
         call.data<Real>(features, "features", {c, height, width, d}),     call.data<Real>(alphas, "alphas", {c, height, width}),
         call.data<Real>(v_features, "v_features", {c, height, width, d}), call.data<Real>(v_alphas, "v_alphas", {c, height, width}),
-        call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),               call.data<Real>(v_means2d_abs, "v_means2d_abs", {c, n, 2}),
+        call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),               wanted<Real>(call, v_means2d_abs, "v_means2d_abs", {c, n, 2}),
         call.data<Real>(v_conics, "v_conics", {c, n, 3}),                 call.data<Real>(v_colors, "v_colors", {c, n, d}),
-        call.data<Real>(v_opacities, "v_opacities", {n}),                 call.data<Real>(v_betas, "v_betas", {n}),
+        call.data<Real>(v_opacities, "v_opacities", {n}),                 wanted<Real>(call, v_betas, "v_betas", {n}),
         call.data<Real>(scratch, "scratch", {m, kSlotGradients + d})};
     call.run<Real>(
         threads, [&](auto stream) { rasterize_splats_backward_cuda(input, lists, gradient, stream); }, [&](auto count) { rasterize_splats_backward(input, lists, gradient, count); });
@@ -241,7 +248,10 @@ void bind_splatting(nb::module_& module) {
   module.def("count_intersections", &count_intersections_py);
   module.def("fill_tile_lists", &fill_tile_lists_py);
   module.def("rasterize_splats", &rasterize_splats_py);
-  module.def("rasterize_splats_backward", &rasterize_splats_backward_py);
+  module.def("rasterize_splats_backward", &rasterize_splats_backward_py, "means2d"_a, "conics"_a, "depths"_a, "extents"_a, "colors"_a,
+             "opacities"_a, "betas"_a, "width"_a, "height"_a, "splat_offsets"_a, "tile_offsets"_a, "splat_ids"_a, "slots"_a, "features"_a,
+             "alphas"_a, "v_features"_a, "v_alphas"_a, "v_means2d"_a, "v_means2d_abs"_a.none(), "v_conics"_a, "v_colors"_a, "v_opacities"_a,
+             "v_betas"_a.none(), "scratch"_a, "threads"_a);
 }
 
 }  // namespace splatkit

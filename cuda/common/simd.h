@@ -95,6 +95,22 @@ template <class T, int N>
 SPLATKIT_HD Vec<T, N> abs(Vec<T, N> a) {
   return max(a, -a);
 }
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> sqrt(Vec<T, N> a) {
+  for (int i = 0; i < N; ++i) a.v[i] = sizeof(T) == sizeof(float) ? __builtin_sqrtf(a.v[i]) : __builtin_sqrt(a.v[i]);
+  return a;
+}
+// 1 / a. For floats on AVX-512 an estimate and one Newton step, within 2e-7: a division of a whole register takes several times as long.
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> reciprocal(Vec<T, N> a) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) * N == 64 && sizeof(T) == 4) {
+    const Vec<T, N> guess = _mm512_rcp14_ps(a.v);
+    return guess * (Vec<T, N>(T(2)) - a * guess);
+  }
+#endif
+  return Vec<T, N>(T(1)) / a;
+}
 
 // Adds neighbours pairwise, halving the width each time: the order is fixed, so sums have the same bits in every run.
 template <class T, int N>
@@ -106,6 +122,36 @@ SPLATKIT_HD T sum(Vec<T, N> a) {
     std::memcpy(&low.v, &a.v, sizeof(low.v));
     std::memcpy(&high.v, reinterpret_cast<const char*>(&a.v) + sizeof(low.v), sizeof(high.v));
     return sum(low + high);
+  }
+}
+
+// Lanes 0, 2, 4, ... of a and then of b, plus their right neighbors.
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> add_neighbors(Vec<T, N> a, Vec<T, N> b) {
+#if defined(__clang__)  // it knows no shuffle by a vector of indices, and turns this loop into one
+  Vec<T, N> left, right;
+  for (int i = 0; i < N; ++i) {
+    left.v[i] = i < N / 2 ? a.v[2 * i] : b.v[2 * i - N];
+    right.v[i] = i < N / 2 ? a.v[2 * i + 1] : b.v[2 * i + 1 - N];
+  }
+  return left + right;
+#else
+  typename Vec<T, N>::Mask even, odd;
+  for (int i = 0; i < N; ++i) even[i] = 2 * i, odd[i] = 2 * i + 1;
+  return Vec<T, N>(__builtin_shuffle(a.v, b.v, even)) + Vec<T, N>(__builtin_shuffle(a.v, b.v, odd));
+#endif
+}
+
+// out[k] = sum of the lanes of terms[k], k < Count <= Slots, Slots a multiple of N: a tree of pairwise sums for N of them at a time, which
+// costs a third of one sum after the other. Writes Slots values; terms is used up.
+template <int Slots, class T, int N>
+SPLATKIT_HD void sum_each(Vec<T, N>* terms, T* out) {
+  for (int first = 0; first < Slots; first += N) {
+    Vec<T, N>* group = terms + first;
+    for (int width = N; width > 1; width /= 2) {
+      for (int i = 0; i < width / 2; ++i) group[i] = add_neighbors(group[2 * i], group[2 * i + 1]);
+    }
+    store(out + first, group[0]);
   }
 }
 
@@ -124,17 +170,15 @@ SPLATKIT_HD bool any(typename V::Mask mask) {
   return all != 0;
 }
 
-// 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0.
+// 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0. Summed as a tree: the loops wait for results more than for
+// free units.
 template <int N>
 SPLATKIT_HD Vec<float, N> exp2_fraction(Vec<float, N> r) {
   using V = Vec<float, N>;
-  V p = V(1.5403530393381609e-4f);
-  p = p * r + V(1.3333558146428443e-3f);
-  p = p * r + V(9.6181291076284772e-3f);
-  p = p * r + V(5.5504108664821580e-2f);
-  p = p * r + V(2.4022650695910071e-1f);
-  p = p * r + V(6.9314718055994531e-1f);
-  return p * r + V(1.f);
+  const V r2 = r * r;
+  const V low = V(6.9314718055994531e-1f) * r + V(1.f) + r2 * (V(5.5504108664821580e-2f) * r + V(2.4022650695910071e-1f));
+  const V high = V(1.3333558146428443e-3f) * r + V(9.6181291076284772e-3f) + r2 * V(1.5403530393381609e-4f);
+  return low + r2 * r2 * high;
 }
 
 // 2^x for floats; x below -126 may give 2^-126 or less, x above 126 2^126 or more.
@@ -173,16 +217,10 @@ SPLATKIT_HD Vec<float, N> log2(Vec<float, N> x) {
   std::memcpy(&m.v, &mantissa, sizeof(m.v));
   const V e = V(__builtin_convertvector(exponent, typename V::Values));
   const V r = m - V(1.f);
-  V p = V(0.203237192f);
-  p = p * r + V(-0.22222056f);
-  p = p * r + V(0.201699001f);
-  p = p * r + V(-0.236786641f);
-  p = p * r + V(0.28871829f);
-  p = p * r + V(-0.360789563f);
-  p = p * r + V(0.480895817f);
-  p = p * r + V(-0.721346541f);
-  p = p * r + V(1.44269505f);
-  return p * r + e;
+  const V r2 = r * r, r4 = r2 * r2;
+  const V low = V(-0.721346541f) * r + V(1.44269505f) + r2 * (V(-0.360789563f) * r + V(0.480895817f));
+  const V high = V(-0.236786641f) * r + V(0.28871829f) + r2 * (V(-0.22222056f) * r + V(0.201699001f)) + r4 * V(0.203237192f);
+  return (low + r4 * high) * r + e;
 }
 
 // Doubles serve gradient checks: exactness counts, speed does not.

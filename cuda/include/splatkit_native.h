@@ -143,11 +143,11 @@ struct SplatImageGradient {
   const Real* v_features;  // [C, H, W, D]
   const Real* v_alphas;    // [C, H, W]
   Real* v_means2d;         // [C, N, 2]
-  Real* v_means2d_abs;     // [C, N, 2] sums over pixels of absolute gradients
+  Real* v_means2d_abs;     // [C, N, 2] sums over pixels of absolute gradients; null where not wanted
   Real* v_conics;          // [C, N, 3]
   Real* v_colors;          // [C, N, D]
   Real* v_opacities;       // [N]
-  Real* v_betas;           // [N]
+  Real* v_betas;           // [N]; null where not wanted
   Real* scratch;           // [M, kSlotGradients + D]
 };
 constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, beta

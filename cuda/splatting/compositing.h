@@ -91,9 +91,12 @@ SPLATKIT_HD auto absorb(const TileSplat<Real>& s, V u, V before) {
 enum Moment { kX, kY, kAbsX, kAbsY, kXx, kXy, kYy, kOpacity, kBeta, kColor };
 static_assert(kColor == kSlotGradients, "a slot holds one gradient a moment");
 
+// Sums that a caller may leave out: absolute gradients of the means, and the exponent's of Gaussians.
+enum MomentParts { kNoParts = 0, kAbsoluteParts = 1, kBetaParts = 2, kAllParts = 3 };
+
 // Adds one pixel's share to sums[kSlotGradients + D] and returns what is left behind the splat: the sum over splats behind it of
 // weight * (color . v_features + v_alpha), for which `behind` is that in front of it. color: the splat's, [D].
-template <int D, class V, class Mask, class Real>
+template <int D, int Parts = kAllParts, class V, class Mask, class Real>
 SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Absorption<V, Mask>& light, const GefExponent<V>& exponent,
                           V before, V dx, V dy, const V* v_features, V v_alpha, V behind, V* sums) {
   const V zero = V(Real(0));
@@ -103,20 +106,22 @@ SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Abs
     sums[kColor + d] += light.weight * v_features[d];
   }
   behind = behind - light.weight * v_pixel;
-  const V v = before * v_pixel - behind / (V(Real(1)) - light.alpha);
+  const V v = before * v_pixel - behind * reciprocal(V(Real(1)) - light.alpha);
   // The clamp at kAlphaMax passes no gradient.
   const V v_raw = select(light.weight > zero, select(light.raw < V(Real(kAlphaMax)), light.alpha * v, zero), zero);
   const V v_u = V(Real(-0.5)) * v_raw, v_q = v_u * exponent.du_dq;
   const V qx = v_q * dx, qy = v_q * dy;
   sums[kX] += qx;
   sums[kY] += qy;
-  sums[kAbsX] += abs(V(s.a) * qx + V(s.b) * qy);
-  sums[kAbsY] += abs(V(s.b) * qx + V(s.c) * qy);
+  if constexpr ((Parts & kAbsoluteParts) != 0) {
+    sums[kAbsX] += abs(V(s.a) * qx + V(s.b) * qy);
+    sums[kAbsY] += abs(V(s.b) * qx + V(s.c) * qy);
+  }
   sums[kXx] += qx * dx;
   sums[kXy] += qx * dy;
   sums[kYy] += qy * dy;
   sums[kOpacity] += v_raw;
-  sums[kBeta] += v_u * exponent.du_dbeta;
+  if constexpr ((Parts & kBetaParts) != 0) sums[kBeta] += v_u * exponent.du_dbeta;
   return behind;
 }
 
@@ -142,7 +147,7 @@ SPLATKIT_HD void write_splat_gradient(const SplatImageGradient<Real>& gradient, 
   } else if (which >= kXx && which <= kYy) {
     gradient.v_conics[3 * i + which - kXx] = value;
   } else if (which == kAbsX || which == kAbsY) {
-    gradient.v_means2d_abs[2 * i + which - kAbsX] = value;
+    if (gradient.v_means2d_abs != nullptr) gradient.v_means2d_abs[2 * i + which - kAbsX] = value;
   } else if (which <= kY) {
     gradient.v_means2d[2 * i + which] = value;
   }

@@ -10,6 +10,7 @@ SPLATKIT_ISA_BEGIN
 constexpr double kLog2E = 1.4426950408889634074;
 constexpr double kLn2 = 0.69314718055994530942;
 constexpr double kGefEps = 1e-4;
+constexpr double kLog2GefEps = -13.287712379549449;
 constexpr double kAlphaMin = 1.0 / 255.0;          // one step of an 8-bit image
 constexpr double kAlphaMax = 0.99;                 // keeps 1 - alpha invertible
 constexpr double kTransmittanceMin = 1e-4;         // a pixel is finished before it falls to this
@@ -34,14 +35,14 @@ SPLATKIT_HD GefExponent<Real> gef_exponent(Real q, Real half_beta, Real eps_powe
   const Real e = q + Real(kGefEps);
   const Real log_e = log2(e);
   const Real power = exp2(half_beta * log_e);
-  return {power - eps_power, half_beta * power / e, Real(0.5 * kLn2) * (power * log_e - eps_power_log)};
+  return {power - eps_power, half_beta * power * reciprocal(e), Real(0.5 * kLn2) * (power * log_e - eps_power_log)};
 }
 
 // The Gaussian case, beta == 2: u = q without a power; the derivative with respect to beta stays.
 template <class Real>
 SPLATKIT_HD GefExponent<Real> gaussian_exponent(Real q) {
   const Real e = q + Real(kGefEps);
-  return {q, Real(1.0), Real(0.5 * kLn2) * (e * log2(e) - Real(kGefEps * -13.287712379549449))};  // log2(1e-4)
+  return {q, Real(1.0), Real(0.5 * kLn2) * (e * log2(e) - Real(kGefEps * kLog2GefEps))};
 }
 
 // Largest q at which opacity * weight still reaches kAlphaMin; 0 where it never does. Real: float or double.

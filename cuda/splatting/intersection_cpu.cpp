@@ -1,5 +1,6 @@
 // Which splats touch which tile. Splats are sorted by depth once, then dealt to tiles by a stable counting sort: each tile's list comes
 // out front to back without sorting intersections.
+#include <algorithm>
 #include <vector>
 
 #include "common/parallel.h"
@@ -45,27 +46,59 @@ auto depth_order(const SplatImageInput<Real>& input, int64_t camera) {
   return entries;
 }
 
+// Tiles of each intersection in slot order: splat by splat, row by row.
 template <class Real>
-void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, int64_t camera) {
-  const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height);
+std::vector<int32_t> tiles_by_slot(const SplatImageInput<Real>& input, const TileLists& lists, int threads) {
+  const int64_t entries = input.cameras * input.splats;
+  std::vector<int32_t> tiles(lists.splat_offsets[entries]);
+  parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t slot = lists.splat_offsets[i];
+      for_each_tile(input, i / input.splats, i % input.splats, [&](int tile) { tiles[slot++] = tile; });
+    }
+  });
+  return tiles;
+}
+
+// Deals the splats of one camera to its tiles. A part of the depth order first counts what it brings to each tile, so that all parts can then
+// write at once; the lists do not depend on how many parts there are.
+template <class Real>
+void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, const std::vector<int32_t>& tiles_by_slot, int64_t camera,
+                 int threads) {
+  const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height), first_entry = camera * input.splats;
+  const auto order = depth_order(input, camera);
+  const int64_t visible = static_cast<int64_t>(order.size()), parts = threads > 1 ? 4 * threads : 1;
+  const int64_t grain = std::max<int64_t>((visible + parts - 1) / parts, 1);
+  std::vector<int64_t> next(tiles * parts, 0);  // [part][tile]
+  parallel_for(visible, grain, threads, [&](int64_t begin, int64_t end) {
+    int64_t* count = next.data() + begin / grain * tiles;
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t* slots = lists.splat_offsets + first_entry + order[k].id;
+      for (int64_t slot = slots[0]; slot < slots[1]; ++slot) ++count[tiles_by_slot[slot]];
+    }
+  });
   int64_t* offsets = lists.tile_offsets + camera * tiles;
-  std::vector<int64_t> next(tiles, 0);
-  for (int64_t n = 0; n < input.splats; ++n) for_each_tile(input, camera, n, [&](int tile) { ++next[tile]; });
-  int64_t total = lists.splat_offsets[camera * input.splats];
+  int64_t total = lists.splat_offsets[first_entry];
   for (int64_t tile = 0; tile < tiles; ++tile) {
     offsets[tile] = total;
-    total += next[tile];
-    next[tile] = offsets[tile];
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t count = next[part * tiles + tile];
+      next[part * tiles + tile] = total;
+      total += count;
+    }
   }
   offsets[tiles] = total;
-  for (const auto& entry : depth_order(input, camera)) {
-    int64_t slot = lists.splat_offsets[camera * input.splats + entry.id];
-    for_each_tile(input, camera, entry.id, [&](int tile) {
-      const int64_t at = next[tile]++;
-      lists.splat_ids[at] = entry.id;
-      lists.slots[at] = static_cast<int32_t>(slot++);
-    });
-  }
+  parallel_for(visible, grain, threads, [&](int64_t begin, int64_t end) {
+    int64_t* at = next.data() + begin / grain * tiles;
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t* slots = lists.splat_offsets + first_entry + order[k].id;
+      for (int64_t slot = slots[0]; slot < slots[1]; ++slot) {
+        const int64_t place = at[tiles_by_slot[slot]]++;
+        lists.splat_ids[place] = order[k].id;
+        lists.slots[place] = static_cast<int32_t>(slot);
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -88,9 +121,8 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
 template <class Real>
 void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads) {
   lists.tile_offsets[0] = 0;
-  parallel_for(input.cameras, 1, threads, [&](int64_t begin, int64_t end) {
-    for (int64_t camera = begin; camera < end; ++camera) fill_camera(input, lists, camera);
-  });
+  const std::vector<int32_t> tiles = tiles_by_slot(input, lists, threads);
+  for (int64_t camera = 0; camera < input.cameras; ++camera) fill_camera(input, lists, tiles, camera, threads);
 }
 
 template int64_t count_intersections(const SplatImageInput<float>&, int64_t*, int);

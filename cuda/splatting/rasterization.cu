@@ -221,7 +221,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     over_cameras += sum;
   }
   if (writes && which == kOpacity) gradient.v_opacities[n] = over_cameras;
-  if (writes && which == kBeta) gradient.v_betas[n] = over_cameras;
+  if (writes && which == kBeta && gradient.v_betas != nullptr) gradient.v_betas[n] = over_cameras;
 }
 
 dim3 tile_grid(const SplatImageInput<float>& input) {

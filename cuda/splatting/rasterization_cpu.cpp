@@ -35,7 +35,8 @@ void sum_slots(const SplatImageInput<Real>& input, const TileLists& lists, const
         for (int k = 0; k < slot_size; ++k) write_splat_gradient(gradient, input.channels, i, k, sum[k]);
         v_opacity += sum[kOpacity], v_beta += sum[kBeta];
       }
-      gradient.v_opacities[n] = v_opacity, gradient.v_betas[n] = v_beta;
+      gradient.v_opacities[n] = v_opacity;
+      if (gradient.v_betas != nullptr) gradient.v_betas[n] = v_beta;
     }
   });
 }

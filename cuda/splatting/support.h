@@ -1,4 +1,5 @@
-// The pixels and tiles that a projected splat can touch: the ellipse Q <= q_max, row by row.
+// The pixels and tiles that a projected splat can touch: the ellipse Q <= q_max, row by row. Real may be a vector of splats in Ellipse
+// and reach.
 #pragma once
 #include "common/host_device.h"
 #include "common/scalar_math.h"
@@ -33,14 +34,14 @@ struct Ellipse {
 
 // extent: half width and height of the support (px), as the projection found them: sqrt(q_max * covariance's diagonal).
 template <class Real>
-SPLATKIT_HD Ellipse<Real> make_ellipse(const Real* mean2d, const Real* conic, const Real* extent) {
-  Ellipse<Real> e = {mean2d[0], mean2d[1], conic[0], conic[1], conic[2], 0, 0, extent[0], extent[1]};
-  e.determinant = e.a * e.c - e.b * e.b;
+SPLATKIT_HD Ellipse<Real> make_ellipse(Real x, Real y, Real a, Real b, Real c, Real extent_x, Real extent_y) {
   // A needle's determinant may round to zero or below.
-  const Real floor = Real(1e-6) * e.a * e.c;
-  if (!(e.determinant > floor)) e.determinant = floor;
-  e.q_max = extent[0] * extent[0] * e.determinant / e.c;
-  return e;
+  const Real determinant = max(a * c - b * b, Real(1e-6) * a * c);
+  return {x, y, a, b, c, extent_x * extent_x * determinant / c, determinant, extent_x, extent_y};
+}
+template <class Real>
+SPLATKIT_HD Ellipse<Real> make_ellipse(const Real* mean2d, const Real* conic, const Real* extent) {
+  return make_ellipse(mean2d[0], mean2d[1], conic[0], conic[1], conic[2], extent[0], extent[1]);
 }
 
 // Reach [low, high] along one axis of the part of the ellipse whose other coordinate lies in [other_low, other_high] (relative to the
@@ -51,8 +52,8 @@ SPLATKIT_HD void reach(const Ellipse<Real>& e, Real a, Real far_other, Real othe
   const Real high_root = a * e.q_max - e.determinant * at_high * at_high;
   const Real low_root = a * e.q_max - e.determinant * at_low * at_low;
   const Real inverse = Real(1) / a;
-  high = (-e.b * at_high + sqrt(high_root > 0 ? high_root : Real(0))) * inverse;
-  low = (-e.b * at_low - sqrt(low_root > 0 ? low_root : Real(0))) * inverse;
+  high = (-e.b * at_high + sqrt(max(high_root, Real(0)))) * inverse;
+  low = (-e.b * at_low - sqrt(max(low_root, Real(0)))) * inverse;
 }
 
 // Rows that the ellipse touches.

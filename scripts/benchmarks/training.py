@@ -8,8 +8,10 @@ from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train_run import evaluate, make_config, mean_scores, train
 
 
-def measure_training(data: Path, quick: bool) -> list[Record]:
+def measure_training(data: Path | None, quick: bool) -> list[Record]:
     """Train fox for 2 000 steps (fox_tiny for 100 if quick)."""
+    if data is None:
+        raise ValueError("data: training needs the folder of the real scenes")
     scene, steps = ("fox_tiny", 100) if quick else ("fox", 2000)
     with tempfile.TemporaryDirectory() as folder:
         config_path, cost = train(make_config(data / scene, Path(folder), scene, steps))

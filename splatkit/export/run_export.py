@@ -23,7 +23,7 @@ def export_run(
     overwrite: bool = False,
     progress: Progress = lambda steps, _: steps,
 ) -> Mesh:
-    """Fuse the depth that a run renders from its training cameras, and write mesh.ply/.obj/.glb, splats.ply, export.json.
+    """Fuse the depth that a run renders from its training cameras; write mesh (PLY, OBJ, GLB), splats.ply, export.json.
 
     Args:
         config_path: the run's config.yml.
@@ -65,7 +65,7 @@ def export_run(
 
 
 def export_splats(config_path: Path, out: Path, *, overwrite: bool = False) -> int:
-    """Write a run's splats to the file `out`; returns their count. Errors as `export_run`, ValueError for another suffix."""
+    """Write a run's splats to the file `out` (.ply); returns their count. Errors as `export_run`."""
     if out.suffix != ".ply":
         raise ValueError(f"{out}: splats are written as .ply; choose a name with that ending")
     if out.exists() and not overwrite:

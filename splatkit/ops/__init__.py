@@ -1,6 +1,6 @@
 """The one door to native code: torch.library ops with shapes, gradients and fake implementations."""
 
-from splatkit.ops._library import native
+from splatkit.ops._library import native, native_threads_only
 from splatkit.ops.photometric import photometric_loss
 from splatkit.ops.projection import project_splats, sh_colors
 from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, rasterize_splats
@@ -10,6 +10,7 @@ __all__ = [
     "TileLists",
     "build_info",
     "intersect_tiles",
+    "native_threads_only",
     "photometric_loss",
     "project_splats",
     "rasterize_splats",

@@ -1,7 +1,8 @@
 """How ops are declared: schema, native code for CPU and CUDA, a fake implementation for compilers, and gradients."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -43,9 +44,31 @@ def dense(tensor: Tensor) -> Tensor:
     return tensor.detach().contiguous()
 
 
+_native_threads: int | None = None  # set inside `native_threads_only`
+
+
 def threads() -> int:
-    """Threads of native loops: torch's own setting rules both."""
-    return torch.get_num_threads()
+    """Threads of native loops: torch's own setting, unless `native_threads_only` holds."""
+    return torch.get_num_threads() if _native_threads is None else _native_threads
+
+
+@contextmanager
+def native_threads_only() -> Iterator[None]:
+    """Inside, native loops keep torch's number of threads and torch's own operators run on one.
+
+    For loops of many small operators, like training: torch's OpenMP threads wait for each other at every operator, and
+    on a machine where anything else runs that costs several times what it gains. Native loops never wait for a late
+    thread.
+    """
+    global _native_threads
+    before = torch.get_num_threads()
+    _native_threads = before
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _native_threads = None
 
 
 def check_image_size(width: int, height: int) -> None:

@@ -142,17 +142,21 @@ def _rasterize_fake(*args: Any) -> tuple[Tensor, Tensor]:
 
 def _rasterize_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, lists, (width, height) = [dense(tensor) for tensor in args[:7]], args[7:11], args[11:13]
-    gradients = [dense(v) for v in args[13:]]
+    gradients, (wants_absgrad, wants_betas) = [dense(v) for v in args[13:17]], args[17:]
     outputs = _rasterize_backward_fake(*args)
+    v_means2d, v_absolute, *v_others, v_betas = outputs
+    passed = (v_means2d, v_absolute if wants_absgrad else None, *v_others, v_betas if wants_betas else None)
     channels = tensors[4].shape[-1]
     scratch = tensors[4].new_empty(lists[2].shape[0], native().SLOT_GRADIENTS + channels)
-    native().rasterize_splats_backward(*tensors, width, height, *lists, *gradients, *outputs, scratch, threads())
+    native().rasterize_splats_backward(*tensors, width, height, *lists, *gradients, *passed, scratch, threads())
     return outputs
 
 
 def _rasterize_backward_fake(*args: Any) -> tuple[Tensor, ...]:
     means2d, conics, _, _, colors, opacities, betas = args[:7]
-    like = (means2d, means2d, conics, colors, opacities, betas)
+    wants_absgrad, wants_betas = args[17:]
+    empty = means2d.new_empty(0)
+    like = (means2d, means2d if wants_absgrad else empty, conics, colors, opacities, betas if wants_betas else empty)
     return tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in like)
 
 
@@ -165,7 +169,7 @@ def _rasterize_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Te
 def _rasterize_gradient(ctx: Any, v_features: Tensor, v_alphas: Tensor) -> tuple[Any, ...]:
     saved = ctx.saved_tensors
     v_means2d, v_means2d_abs, v_conics, v_colors, v_opacities, v_betas = torch.ops.splatkit.rasterize_splats_backward(
-        *saved[:11], *ctx.size, *saved[11:], v_features, v_alphas
+        *saved[:11], *ctx.size, *saved[11:], v_features, v_alphas, ctx.wants_absgrad, ctx.needs_input_grad[6]
     )
     v_probe = v_means2d_abs if ctx.wants_absgrad else None
     return (
@@ -175,7 +179,7 @@ def _rasterize_gradient(ctx: Any, v_features: Tensor, v_alphas: Tensor) -> tuple
         None,
         v_colors,
         v_opacities,
-        v_betas,
+        v_betas if ctx.needs_input_grad[6] else None,
         v_probe,
         None,
         None,
@@ -201,8 +205,9 @@ define(
 )
 define(
     f"rasterize_splats_backward({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, {_LISTS}, int width,"
-    " int height, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas) -> (Tensor v_means2d,"
-    " Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors, Tensor v_opacities, Tensor v_betas)",
+    " int height, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas, bool wants_absgrad,"
+    " bool wants_betas) -> (Tensor v_means2d, Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors,"
+    " Tensor v_opacities, Tensor v_betas)",
     _rasterize_backward_native,
     _rasterize_backward_fake,
 )

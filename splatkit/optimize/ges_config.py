@@ -16,7 +16,8 @@ from splatkit.optimize.trainer import GesTrainer
 
 apply_host_guards()
 
-# Learning rates of 3DGS and splatfacto. That of the means is for a scene of extent 1 and is scaled by the trainer.
+# Learning rates of 3DGS and splatfacto. That of the means is for a scene of extent 1 and is scaled by the trainer; that
+# of betas is ours: five times faster ones cost a tenth more time and gained or lost 0.2 dB, depending on the images.
 _RATES = {
     "means": 1.6e-4,
     "scales": 0.005,

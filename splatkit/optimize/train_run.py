@@ -71,15 +71,21 @@ def render_view(run: TrainedRun, cameras: RunCameras, index: int) -> torch.Tenso
     return run.render(cameras.viewmats[index], cameras.Ks[index], width, height).colors[0].clamp(0, 1)
 
 
+def read_target(path: Path) -> torch.Tensor:
+    """A photograph [H, W, 3] in [0, 1]; a transparent one before black, as `render_view` renders."""
+    image = torch.from_numpy(read_image_float(path))
+    return image[..., :3] * image[..., 3:] if image.shape[-1] == 4 else image
+
+
 def evaluate(config_path: Path) -> list[ImageScore]:
-    """Score every held-out image of a run.
+    """Score every held-out image of a run; where it is transparent, before black.
 
     Images are compared as stored; for lenses with distortion use `ns-eval`, which rectifies them.
     """
     run = load_run(config_path)
     scores = []
     for index, path in enumerate(run.eval_cameras.image_paths):
-        target = torch.from_numpy(read_image_float(path))[..., :3]
+        target = read_target(path)
         rendered = render_view(run, run.eval_cameras, index)
         scores.append(ImageScore(path, float(psnr(rendered, target)), float(ssim(rendered, target))))
     return scores
@@ -88,3 +94,15 @@ def evaluate(config_path: Path) -> list[ImageScore]:
 def mean_scores(scores: list[ImageScore]) -> tuple[float, float]:
     """Mean PSNR (dB) and SSIM over images."""
     return math.fsum(s.psnr for s in scores) / len(scores), math.fsum(s.ssim for s in scores) / len(scores)
+
+
+def read_scalars(config_path: Path, tag: str) -> tuple[list[int], list[float]]:
+    """Steps and values that training logged under a tag, e.g. "Train Loss"; of all parts of an interrupted run."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(config_path.parent))
+    events.Reload()
+    if tag not in events.Tags()["scalars"]:
+        return [], []
+    points = events.Scalars(tag)
+    return [point.step for point in points], [point.value for point in points]

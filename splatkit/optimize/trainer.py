@@ -18,6 +18,7 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from splatkit.ops import native_threads_only
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.optimizers import ExponentialDecayConfig
 
@@ -56,7 +57,8 @@ class GesTrainer(Trainer):
             return
         self.config.max_num_iterations = remaining  # the host counts from the step it resumes at
         try:
-            super().train()
+            with native_threads_only():
+                super().train()
         finally:
             self.config.max_num_iterations = total
 

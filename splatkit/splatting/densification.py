@@ -38,8 +38,8 @@ class DensificationSettings:
     """Mean absolute screen-space gradient (half the image is 1) above which a splat is cloned or split (AbsGS)."""
     split_size: float = 0.01
     """A splat larger than this share of the scene extent is split, a smaller one cloned (3DGS)."""
-    prune_opacity: float = 0.02
-    """Splats fainter than this are dropped."""
+    prune_opacity: float = 0.1
+    """Splats fainter than this are dropped (splatfacto); lower values let haze use up the cap."""
     prune_size: float = 0.5
     """After the first opacity reset, splats larger than this share of the scene extent are dropped."""
     reset_every: int = 3000

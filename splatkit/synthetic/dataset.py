@@ -1,7 +1,8 @@
 """A generated scene as a nerfstudio dataset, with the exact truth beside it.
 
 transforms.json     cameras (OpenGL camera-to-world, meters), every 8th image held out
-images/             what a camera would have taken
+images/             what a camera would have taken, RGBA: transparent where nothing is, so that whoever trains on
+                    them does not take the backdrop for a surface
 points.ply          seed cloud like one from structure from motion, of training views only
 truth/              depth/NAME.npy    float32 z-depth at pixel centers, m, 0 where nothing is
                     normals/NAME.npy  float16 world normals at pixel centers
@@ -25,7 +26,7 @@ from splatkit.io.meshes import Mesh, write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
 from splatkit.synthetic.cameras import Pinhole, orbit_cameras
-from splatkit.synthetic.description import SceneDescription
+from splatkit.synthetic.description import Color, SceneDescription
 from splatkit.synthetic.tracer import TracedView, Tracer
 
 HOLD_OUT_INTERVAL = 8  # every 8th image, sorted by name, is for testing: the convention of 3DGS and mip-NeRF 360
@@ -60,7 +61,7 @@ def generate_scene(
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = [f"frame_{view:04d}" for view in range(views)]
     for name, camera in zip(names, cameras, strict=True):
-        _write_view(out, name, tracer.render(camera, _SUPERSAMPLING, rng))
+        _write_view(out, name, tracer.render(camera, _SUPERSAMPLING, rng), description.background)
     train = [camera for view, camera in enumerate(cameras) if view % HOLD_OUT_INTERVAL != 0]
     count = round(width * height * _SEED_POINTS_PER_PIXEL)
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, count, rng), comments=("units: m, z up",))
@@ -69,11 +70,19 @@ def generate_scene(
     _write_summary(out / "truth/scene.json", description, tracer.mesh, seed)
 
 
-def _write_view(out: Path, name: str, view: TracedView) -> None:
-    write_image(out / f"images/{name}.png", view.colors)
+def _write_view(out: Path, name: str, view: TracedView, background: Color) -> None:
+    write_image(out / f"images/{name}.png", np.dstack([_straight_colors(view, background), view.alphas]))
     write_image(out / f"truth/alphas/{name}.png", view.alphas)
     np.save(out / f"truth/depth/{name}.npy", view.depths)
     np.save(out / f"truth/normals/{name}.npy", view.normals.astype(np.float16))
+
+
+def _straight_colors(view: TracedView, background: Color) -> NDArray[np.float32]:
+    """Colors [H, W, 3] of what covers a pixel, without the background behind it; the background where nothing does."""
+    behind = np.array(background, dtype=np.float32)
+    alphas = view.alphas[..., None]
+    covered = (view.colors - (1 - alphas) * behind) / np.maximum(alphas, 1e-6)
+    return np.where(alphas > 0, covered, behind).clip(0, 1)
 
 
 def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[Pinhole]) -> None:

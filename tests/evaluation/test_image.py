@@ -58,12 +58,6 @@ def test_ssim_agrees_with_pytorch_msssim(images):
     torch.testing.assert_close(ssim(image, target).float(), theirs, atol=1e-5, rtol=0)
 
 
-def test_ssim_has_a_gradient(images):
-    image = 0.2 + 0.6 * images[0][0, :12, :13]  # away from 0 and 1, where clamping has a kink
-    image = image.requires_grad_()
-    assert torch.autograd.gradcheck(lambda values: ssim(values, images[1][0, :12, :13]), image)
-
-
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="expected equal shapes"):
         psnr(torch.zeros(4, 5, 3), torch.zeros(5, 4, 3))
