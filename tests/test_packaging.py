@@ -12,9 +12,9 @@ IN_THE_WHEEL = """
 import splatkit, torch
 from pathlib import Path
 from splatkit import ops
-from splatkit.synthetic.description import scene_names
+from splatkit.synthetic.description import find_scene
 assert Path(splatkit.__file__).is_relative_to({target!r}), splatkit.__file__
-assert "studio" in scene_names()
+assert find_scene("studio").is_relative_to({target!r}), find_scene("studio")
 print(ops.build_info()["instruction_set"])
 """
 

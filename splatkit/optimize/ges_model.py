@@ -24,8 +24,10 @@ from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
+from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.splatting.densification import Densification, DensificationSettings
 from splatkit.splatting.losses import photometric_loss
+from splatkit.splatting.mcmc import McmcDensification, McmcSettings
 from splatkit.splatting.rasterization import Rendering, rasterization
 from splatkit.splatting.splats import Splats, splats_from_points
 
@@ -44,8 +46,12 @@ class GesModelConfig(ModelConfig):
     """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
     background_color: Literal["random", "black", "white"] = "random"
     """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
+    strategy: Literal["default", "mcmc"] = "default"
+    """How the count changes: by gradients (default) or by sampling up to a fixed count (mcmc)."""
     densification: DensificationSettings = field(default_factory=DensificationSettings)
-    """When and where splats are added and dropped."""
+    """When and where splats are added and dropped by the default strategy."""
+    mcmc: McmcSettings = field(default_factory=McmcSettings)
+    """When splats move and how many there may be, for the strategy mcmc."""
     seed: int = 0
     """Seed of the first orientations, of thinning and of splitting."""
 
@@ -66,14 +72,19 @@ class GesModel(SplatfactoModel):
             )
         generator = torch.Generator().manual_seed(self.config.seed)
         points, colors = (value.cpu() for value in self.seed_points)
-        splats = splats_from_points(
-            points, colors / 255, self.config.sh_degree, self.config.densification.max_splats, generator
-        )
+        sampling = self.config.strategy == "mcmc"
+        max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
+        splats = splats_from_points(points, colors / 255, self.config.sh_degree, max_splats, generator)
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw().items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64))
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
-        self.densification = Densification(self.config.densification, self.extent, self.config.seed)
+        self.densification: Densification | McmcDensification = (
+            McmcDensification(self.config.mcmc, self.extent, self.config.seed)
+            if sampling
+            else Densification(self.config.densification, self.extent, self.config.seed)
+        )
+        self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
@@ -131,15 +142,13 @@ class GesModel(SplatfactoModel):
         self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
-        if self._last is None:
-            return
-        rendering, probe = self._last
-        self._last = None  # lets the graph of this step go
-        gradients = probe.grad
-        if gradients is None:
-            raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
-        height, width = rendering.colors.shape[1:3]
-        self.densification.gather(gradients[0], rendering.extents[0], width, height)
+        if self._last is not None:
+            rendering, probe = self._last
+            self._last = None  # lets the graph of this step go
+            if probe.grad is None:
+                raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
+            height, width = rendering.colors.shape[1:3]
+            self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
         report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:
@@ -222,10 +231,14 @@ class GesModel(SplatfactoModel):
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        """The photometric loss; masked pixels do not count."""
+        """The photometric loss, in which masked pixels do not count, and what the strategy adds to it."""
         mask = batch.get("mask")
         target = self._target_image(batch, outputs["background"])
-        return {"main_loss": photometric_loss(outputs["rgb"], target, None if mask is None else mask.to(target))}
+        losses = {"main_loss": photometric_loss(outputs["rgb"], target, None if mask is None else mask.to(target))}
+        if isinstance(self.densification, McmcDensification):
+            splats = self.splats()
+            losses["mcmc"] = self.densification.regularization(splats.opacities, splats.scales)
+        return losses
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:

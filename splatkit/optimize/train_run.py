@@ -94,3 +94,15 @@ def evaluate(config_path: Path) -> list[ImageScore]:
 def mean_scores(scores: list[ImageScore]) -> tuple[float, float]:
     """Mean PSNR (dB) and SSIM over images."""
     return math.fsum(s.psnr for s in scores) / len(scores), math.fsum(s.ssim for s in scores) / len(scores)
+
+
+def read_scalars(config_path: Path, tag: str) -> tuple[list[int], list[float]]:
+    """Steps and values that training logged under a tag, e.g. "Train Loss"; of all parts of an interrupted run."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(config_path.parent))
+    events.Reload()
+    if tag not in events.Tags()["scalars"]:
+        return [], []
+    points = events.Scalars(tag)
+    return [point.step for point in points], [point.value for point in points]

@@ -1,8 +1,8 @@
 """A generated scene as a nerfstudio dataset, with the exact truth beside it.
 
 transforms.json     cameras (OpenGL camera-to-world, meters), every 8th image held out
-images/             what a camera would have taken, RGBA: transparent where nothing is, so that whoever trains on them does
-                    not take the backdrop for a surface
+images/             what a camera would have taken, RGBA: transparent where nothing is, so that whoever trains on
+                    them does not take the backdrop for a surface
 points.ply          seed cloud like one from structure from motion, of training views only
 truth/              depth/NAME.npy    float32 z-depth at pixel centers, m, 0 where nothing is
                     normals/NAME.npy  float16 world normals at pixel centers

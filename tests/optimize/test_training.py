@@ -1,7 +1,5 @@
 """Training through the host: it moves, it stops where it should, and an interruption changes nothing."""
 
-import copy
-
 import pytest
 import torch
 from nerfstudio.engine.trainer import Trainer
@@ -9,6 +7,7 @@ from nerfstudio.scripts.train import main
 
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.trainer import GesTrainer
+from splatkit.splatting.mcmc import McmcSettings
 
 
 class KilledError(Exception):
@@ -46,12 +45,18 @@ def test_training_moves_every_parameter_and_densifies(make_config):
         assert model[f"_model.gauss_params.{name}"].abs().max() > 0
 
 
-@pytest.mark.parametrize("killed_at", [4, 8])
-def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkeypatch, killed_at):
-    whole = make_config("whole", 12)
+@pytest.mark.parametrize(("killed_at", "strategy"), [(4, "default"), (8, "default"), (8, "mcmc")])
+def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkeypatch, killed_at, strategy):
+    def configure(name):
+        config = make_config(name, 12)
+        config.pipeline.model.strategy = strategy
+        config.pipeline.model.mcmc = McmcSettings(warmup_steps=2, refine_every=2, max_splats=200)
+        return config
+
+    whole = configure("whole")
     main(whole)
 
-    broken = make_config("broken", 12)
+    broken = configure("broken")
     train_iteration = Trainer.train_iteration
 
     def killed(self, step):
@@ -63,7 +68,7 @@ def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkey
         patch.setattr(GesTrainer, "train_iteration", killed)
         with pytest.raises(KilledError):
             main(broken)
-    resumed = copy.deepcopy(make_config("broken", 12))
+    resumed = configure("broken")
     resumed.load_dir = broken.get_checkpoint_dir()
     main(resumed)
     assert_equal_states(final_state(whole), final_state(resumed))

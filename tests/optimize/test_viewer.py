@@ -66,7 +66,10 @@ def last_picture(port, pose, fov, aspect):
     wait_for(port)
     pictures = []
     with connect(f"ws://127.0.0.1:{port}", max_size=2**28) as browser:
-        pictures += received(browser.recv(timeout=60))  # the viewer greets before it takes a camera
+        browser.recv(timeout=60)  # the viewer greets before it takes a camera
+        browser.send(msgspec.msgpack.encode(message))
+        while b"SetCameraLookAtMessage" not in browser.recv(timeout=60):
+            pass  # the first camera is answered with the start view
         browser.send(msgspec.msgpack.encode(message))
         while True:
             try:

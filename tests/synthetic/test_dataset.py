@@ -51,7 +51,14 @@ def test_it_is_a_dataset_with_every_eighth_view_held_out(studio):
     assert len(transforms.splits["train"]) == 10
     assert transforms.ply_path == studio.resolve() / "points.ply"
     for frame in transforms.frames:
-        assert read_image(frame.image_path).shape == (48, 64, 3)
+        assert read_image(frame.image_path).shape == (48, 64, 4)
+
+
+def test_images_are_transparent_where_nothing_is_and_opaque_inside(studio):
+    for path in sorted((studio / "images").iterdir()):
+        image, alphas = read_image(path), read_image(studio / "truth/alphas" / path.name)[..., 0]
+        np.testing.assert_array_equal(image[..., 3], alphas)
+        assert (image[alphas == 0][:, :3] == 128).all()  # the background's color, for programs that ignore transparency
 
 
 def test_seed_points_lie_on_the_depth_of_views_that_see_them(studio):
@@ -75,7 +82,7 @@ def test_seed_points_have_the_colors_of_the_images(studio):
     assert cloud.colors is not None
     images = np.stack([read_image(path) for path in sorted((studio / "images").iterdir())])
     covered = np.stack([read_image(path)[..., 0] for path in sorted((studio / "truth/alphas").iterdir())]) == 255
-    np.testing.assert_allclose(cloud.colors.mean(0), images[covered].mean(0), atol=20)
+    np.testing.assert_allclose(cloud.colors.mean(0), images[covered][:, :3].mean(0), atol=20)
 
 
 def test_truth_is_complete(studio):

@@ -1,0 +1,197 @@
+"""Density control as sampling: splats wander, faint ones move to where opacity is, and the count grows to a cap.
+
+3D Gaussian Splatting as Markov Chain Monte Carlo (arXiv 2404.09591). What differs: copies of a splat shrink by the
+exact factor of its own exponent (see `relocated`), lengths are measured in the scene's extent, so that the frame of the
+data can be kept, and the growth reaches its cap by the middle of the run, however short that is.
+"""
+
+import math
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from splatkit.geometry.rotation import quat_to_rotmat
+from splatkit.splatting.densification import RefinementReport, replace_splats
+from splatkit.splatting.kernel import beta_from_raw
+
+MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
+GROWTH = 1.05  # arXiv 2404.09591: share by which the count grows in a refinement, at least
+NOISE_RATE = 5e5  # arXiv 2404.09591, in units of the means' learning rate
+_GATE_SHARPNESS, _GATE_TRANSPARENCY = 100.0, 0.995  # arXiv 2404.09591: only splats fainter than 0.005 wander freely
+
+
+@dataclass(frozen=True)
+class McmcSettings:
+    """When splats move and how many there may be."""
+
+    warmup_steps: int = 300
+    """Steps before the first refinement."""
+    refine_every: int = 100
+    """Steps between refinements."""
+    stop_share: float = 0.85
+    """Share of the run after which splats no longer move between places."""
+    min_opacity: float = 0.005
+    """Splats fainter than this are moved."""
+    opacity_weight: float = 0.01
+    """Of the mean opacity in the loss: lets splats that nothing needs become faint."""
+    scale_weight: float = 0.01
+    """Of the mean scale (in shares of the scene extent) in the loss."""
+    max_splats: int = 25_000
+    """The count that the run grows to."""
+
+
+class McmcDensification:
+    """The strategy of one run; used like `Densification`."""
+
+    def __init__(self, settings: McmcSettings, extent: float, seed: int) -> None:
+        self.settings = settings
+        self.extent = extent
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def is_active(self, step: int, total_steps: int) -> bool:
+        """Whether gradients of this step are wanted: never, sampling goes by opacity."""
+        return False
+
+    def gather(self, gradients: Tensor, extents: Tensor, width: int, height: int) -> None:
+        """Take no notice, see `is_active`."""
+
+    def regularization(self, opacities: Tensor, scales: Tensor) -> Tensor:
+        """What the loss gains: opacities [N], scales [N, 3] -> scalar."""
+        s = self.settings
+        return s.opacity_weight * opacities.mean() + s.scale_weight * scales.mean() / self.extent
+
+    def refine(
+        self,
+        step: int,
+        total_steps: int,
+        parameters: MutableMapping[str, Parameter],
+        optimizers: Mapping[str, Optimizer],
+    ) -> RefinementReport | None:
+        """Add noise to the means; if step is due, move faint splats and grow. Arguments as `Densification.refine`."""
+        with torch.no_grad():
+            report = None
+            if self._due(step, total_steps):
+                moved = self._relocate(parameters, optimizers)
+                grown = self._grow(step, total_steps, parameters, optimizers)
+                report = RefinementReport(grown, moved, 0, False, len(parameters["means"]))
+            self._wander(parameters, optimizers)
+        return report
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold for the next refinement to be the same."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self.generator.set_state(state["generator"])
+
+    def _due(self, step: int, total_steps: int) -> bool:
+        s = self.settings
+        return s.warmup_steps <= step <= s.stop_share * total_steps and step % s.refine_every == 0
+
+    def _relocate(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
+        """Turn faint splats into copies of others, drawn by opacity. Returns how many."""
+        opacities = torch.sigmoid(parameters["opacities"][:, 0])
+        broken = torch.zeros_like(opacities, dtype=torch.bool)
+        for p in parameters.values():
+            broken |= ~torch.isfinite(p.flatten(1) if p.ndim > 1 else p[:, None]).all(1)
+        dead = torch.nonzero((opacities <= self.settings.min_opacity) | broken)[:, 0]
+        alive = torch.nonzero((opacities > self.settings.min_opacity) & ~broken)[:, 0]
+        if len(alive) == 0:
+            raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")
+        if len(dead) == 0:
+            return 0
+        chosen = self._draw(alive, opacities, len(dead))
+        self._share_out(parameters, chosen)
+        for name, p in parameters.items():
+            p[dead] = p[chosen]
+            _forget(optimizers[name], p, torch.cat([dead, chosen]))
+        return len(dead)
+
+    def _grow(
+        self,
+        step: int,
+        total_steps: int,
+        parameters: MutableMapping[str, Parameter],
+        optimizers: Mapping[str, Optimizer],
+    ) -> int:
+        """Append copies of splats drawn by opacity, so many that half the run reaches the cap. Returns how many."""
+        count, cap = len(parameters["means"]), self.settings.max_splats
+        left = max(1.0, (total_steps / 2 - step) / self.settings.refine_every + 1)
+        target = min(cap, math.ceil(count * max(GROWTH, (cap / count) ** (1 / left))))
+        if target <= count:
+            return 0
+        opacities = torch.sigmoid(parameters["opacities"][:, 0])
+        chosen = self._draw(torch.arange(count), opacities, target - count)
+        self._share_out(parameters, chosen)
+        for name, p in parameters.items():
+            _forget(optimizers[name], p, chosen)
+        keep = torch.ones(count, dtype=torch.bool)
+        replace_splats(parameters, optimizers, keep, {name: p[chosen] for name, p in parameters.items()})
+        return target - count
+
+    def _draw(self, candidates: Tensor, opacities: Tensor, count: int) -> Tensor:
+        weights = opacities[candidates].double()
+        return candidates[torch.multinomial(weights, count, replacement=True, generator=self.generator)]
+
+    def _share_out(self, parameters: Mapping[str, Parameter], chosen: Tensor) -> None:
+        """Give each chosen splat, in place, the opacity and scale that it and its copies will have."""
+        copies = torch.bincount(chosen, minlength=len(parameters["means"])) + 1
+        which = torch.unique(chosen)
+        opacities, scales = relocated(
+            torch.sigmoid(parameters["opacities"][which, 0]),
+            parameters["scales"][which].exp(),
+            beta_from_raw(parameters["betas"][which]),
+            copies[which].clamp_max(MAX_COPIES),
+        )
+        floor = self.settings.min_opacity
+        parameters["opacities"][which, 0] = torch.logit(opacities.clamp(floor, 1 - 1e-6))
+        parameters["scales"][which] = scales.log()
+
+    def _wander(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> None:
+        """Move the means by noise shaped like the splat, the more the fainter it is (arXiv 2404.09591, eq. 8)."""
+        rate = optimizers["means"].param_groups[0]["lr"] / self.extent
+        transparency = 1 - torch.sigmoid(parameters["opacities"])
+        gate = torch.sigmoid(_GATE_SHARPNESS * (transparency - _GATE_TRANSPARENCY))
+        axes = quat_to_rotmat(parameters["quats"]) * parameters["scales"].exp()[:, None, :]
+        noise = torch.randn(len(gate), 3, generator=self.generator) * gate * (NOISE_RATE * rate / self.extent)
+        moves = axes @ (axes.transpose(1, 2) @ noise[:, :, None])
+        parameters["means"].add_(moves[:, :, 0])
+
+
+def relocated(opacities: Tensor, scales: Tensor, betas: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
+    """Opacity and scale of each of `copies` coincident splats that together look like one.
+
+    The opacity is that of one in n layers, 1 - (1 - o)^(1/n). The scale keeps the integral along a line through the
+    center (arXiv 2404.09591, eq. 9). There the power k + 1 of a Gaussian integrates to (k + 1)^(-1/2) of the Gaussian;
+    that of a generalized exponential to (k + 1)^(-1/beta), and the double sum of binomials collapses into one.
+
+    Args:
+        opacities: [M] of the one splat, in (0, 1).
+        scales: [M, 3].
+        betas: [M].
+        copies: [M] integers n >= 1, at most MAX_COPIES.
+
+    Returns:
+        Opacities [M] and scales [M, 3] of each of the n.
+    """
+    o, n = opacities.double(), copies.double()
+    new = 1 - (1 - o) ** (1 / n)
+    k = torch.arange(MAX_COPIES, dtype=torch.float64, device=o.device)
+    rest = n[:, None] - k - 1
+    log_binomial = torch.lgamma(n[:, None] + 1) - torch.lgamma(k + 2) - torch.lgamma(rest.clamp_min(0) + 1)
+    sign = 1 - 2 * (k % 2)
+    terms = sign * torch.exp(log_binomial + (k + 1) * new[:, None].log()) * (k + 1) ** (-1 / betas.double()[:, None])
+    integral = torch.where(rest >= 0, terms, 0.0).sum(1)
+    return new.to(opacities), (scales.double() * (o / integral)[:, None]).to(scales)
+
+
+def _forget(optimizer: Optimizer, parameter: Parameter, which: Tensor) -> None:
+    """Zero the moments of the given splats: they belong to what the splats were before."""
+    for key, value in optimizer.state.get(parameter, {}).items():
+        if key != "step":
+            value[which] = 0

@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from splatkit.splatting.mcmc import McmcDensification, McmcSettings, relocated
+from tests.splatting.test_densification import assert_moments_fit, training
+
+SETTINGS = McmcSettings(warmup_steps=2, refine_every=2, max_splats=60)
+
+
+def sampling(settings=SETTINGS, extent=1.0):
+    parameters, optimizers, _ = training()
+    return parameters, optimizers, McmcDensification(settings, extent, seed=0)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.7, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("copies", [1, 2, 3, 10, 51])
+def test_copies_together_have_the_integral_of_the_one(beta: float, copies: int):
+    opacity, scale = torch.tensor([0.8], dtype=torch.float64), torch.full((1, 3), 0.7, dtype=torch.float64)
+    new_opacity, new_scale = relocated(opacity, scale, torch.tensor([beta]), torch.tensor([copies]))
+    x = torch.linspace(-60, 60, 2_000_001, dtype=torch.float64)
+
+    def profile(size: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-((x / size[0, 0]).abs() ** beta) / 2)
+
+    one = torch.trapezoid(opacity * profile(scale), x)
+    together = torch.trapezoid(1 - (1 - new_opacity * profile(new_scale)) ** copies, x)
+    torch.testing.assert_close(together, one, rtol=1e-6, atol=0)
+    torch.testing.assert_close(1 - (1 - new_opacity) ** copies, opacity)  # and its opacity at the center
+
+
+def test_faint_splats_move_to_where_opacity_is():
+    parameters, optimizers, strategy = sampling(McmcSettings(warmup_steps=2, refine_every=2, max_splats=40))
+    parameters["opacities"].data[:] = -20.0
+    parameters["opacities"].data[7] = 2.0
+    optimizers["means"].param_groups[0]["lr"] = 0.0  # no noise
+    home = parameters["means"][7].detach().clone()
+    report = strategy.refine(2, 100, parameters, optimizers)
+    assert report is not None
+    assert (report.split, report.count) == (39, 40)
+    torch.testing.assert_close(parameters["means"].detach(), home.expand(40, 3))
+    assert_moments_fit(parameters, optimizers)
+
+
+def test_count_grows_to_the_cap_by_half_the_run_and_stays_there():
+    parameters, optimizers, strategy = sampling()
+    for step in range(2, 101):
+        strategy.refine(step, 100, parameters, optimizers)
+        if step == 50:
+            assert len(parameters["means"]) == 60
+    assert len(parameters["means"]) == 60
+    assert_moments_fit(parameters, optimizers)
+
+
+def test_noise_moves_faint_splats_only_and_does_not_depend_on_the_unit_of_length():
+    moves = []
+    for unit in (1.0, 1000.0):
+        parameters, optimizers, strategy = sampling(extent=unit)
+        optimizers["means"].param_groups[0]["lr"] = 1e-4 * unit
+        parameters["means"].data *= unit
+        parameters["scales"].data += torch.tensor(unit).log()
+        parameters["opacities"].data[:] = 3.0
+        parameters["opacities"].data[:5] = -9.0
+        before = parameters["means"].detach().clone()
+        strategy.refine(1, 100, parameters, optimizers)
+        moves.append((parameters["means"].detach() - before) / unit)
+    assert moves[0][:5].abs().min() > 0
+    assert moves[0][5:].abs().max() < 1e-3 * moves[0][:5].abs().max()
+    torch.testing.assert_close(moves[0][:5], moves[1][:5], rtol=1e-3, atol=1e-6)
+
+
+def test_restored_state_repeats_the_same_decisions():
+    results = []
+    saved = None
+    for attempt in range(2):
+        parameters, optimizers, strategy = sampling()
+        if attempt == 0:
+            saved = strategy.state()
+        elif saved is not None:
+            strategy.generator.manual_seed(99)
+            strategy.load_state(saved)
+        strategy.refine(2, 100, parameters, optimizers)
+        results.append(parameters["means"].detach().clone())
+    assert torch.equal(*results)

@@ -1,0 +1,107 @@
+"""The demo and the exports of its run, at a size for tests: everything a newcomer's first command does."""
+
+import contextlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from splatkit.cli import main
+from splatkit.demo import DemoSettings, run_demo
+from splatkit.io.splats import read_splats
+from splatkit.optimize.load_run import load_run
+from splatkit.splatting.rasterization import rasterization
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")]
+SETTINGS = DemoSettings(width=96, height=72, views=16, steps=150)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Folder of a finished demo."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    run_demo(out, SETTINGS)
+    return out
+
+
+@pytest.fixture
+def config_path(demo):
+    return demo / "runs/studio/ges/run/config.yml"
+
+
+def test_report_stands_alone_and_names_the_results(demo):
+    page = (demo / "report.html").read_text()
+    for word in ("PSNR", "SSIM", "Held-out views", "Mesh", "Costs", "generate scene", "train", "export"):
+        assert word in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_mesh_lies_on_the_scene_in_its_own_frame(demo):
+    export = json.loads((demo / "export/export.json").read_text())
+    truth = json.loads((demo / "scene/truth/scene.json").read_text())
+    low, high = np.array(export["mesh"]["bounds"])
+    slack = 0.1 * truth["diagonal"]  # after 150 steps splats still stick out
+    assert (low > np.array(truth["bounds"][0]) - slack).all()
+    assert (high < np.array(truth["bounds"][1]) + slack).all()
+    assert {path.name for path in (demo / "export").iterdir()} == {
+        "mesh.ply", "mesh.obj", "mesh.glb", "splats.ply", "export.json"
+    }  # fmt: skip
+
+
+def test_a_second_demo_keeps_what_is_done_and_other_settings_are_refused(demo, capsys):
+    before = (demo / "export/mesh.ply").stat().st_mtime_ns
+    run_demo(demo, SETTINGS)
+    assert capsys.readouterr().out.count("already done") == 3
+    assert (demo / "export/mesh.ply").stat().st_mtime_ns == before
+    with pytest.raises(FileExistsError, match="other settings"):
+        run_demo(demo, DemoSettings(steps=151))
+
+
+def test_exported_splats_render_like_the_run(config_path, tmp_path):
+    out = tmp_path / "splats.ply"
+    assert main(["export", "splats", "--load-config", str(config_path), "--out", str(out)]) == 0
+    run = load_run(config_path)
+    s = {name: torch.from_numpy(value) for name, value in vars(read_splats(out)).items()}
+    cameras = run.eval_cameras
+    width, height = cameras.sizes[0].tolist()
+    sh = torch.cat([s["sh0"][:, None], s["shN"]], 1)
+    rendering = rasterization(
+        s["means"], s["quats"], s["scales"], s["opacities"], s["betas"], sh, cameras.viewmats[:1], cameras.Ks[:1],
+        width, height, sh_degree=run.sh_degree,
+    )  # fmt: skip
+    expected = run.render(cameras.viewmats[0], cameras.Ks[0], width, height)
+    # A splat whose alpha sits on the 1/255 cut-off may fall on either side after the round trip through float32.
+    assert (rendering.colors - expected.colors).abs().max() < 1.5 / 255
+    assert (rendering.colors - expected.colors).abs().mean() < 1e-5
+
+
+@pytest.mark.parametrize("what", ["mesh", "splats"])
+def test_bad_input_is_one_line_exit_2_and_nothing_is_left(config_path, tmp_path, capsys, what):
+    out = tmp_path / ("out" if what == "mesh" else "out.ply")
+    broken = tmp_path / "broken"
+    shutil.copytree(config_path.parent, broken)
+    (checkpoint,) = (broken / "nerfstudio_models").iterdir()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    config = (broken / "config.yml").read_text().replace(str(config_path.parent), str(broken))
+    (broken / "config.yml").write_text(config)
+    for path, word in ((tmp_path / "nowhere/config.yml", "no such file"), (broken / "config.yml", "checkpoint")):
+        assert main(["export", what, "--load-config", str(path), "--out", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert word in error
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["broken"]
+
+
+def test_an_existing_export_is_not_touched(config_path, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/keep.txt").write_text("precious")
+    assert main(["export", "mesh", "--load-config", str(config_path), "--out", str(tmp_path / "mine")]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / "mine/keep.txt").read_text() == "precious"
+    with contextlib.suppress(SystemExit):
+        main(["export", "mesh", "--load-config", str(config_path), "--out", str(tmp_path / "x"), "--voxel-size", "-1"])
+    assert "voxel-size" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
