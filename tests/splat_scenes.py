@@ -138,7 +138,7 @@ class ReferenceBackend:
     """The definition in torch."""
 
     def project(self, scene: SplatScene) -> Projected:
-        return projection.project_splats(*scene)
+        return projection.project_splats(*scene)[:4]
 
     def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         return rasterization.rasterize_splats(

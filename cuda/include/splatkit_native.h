@@ -26,7 +26,10 @@ struct ProjectionInput {
   const Real* Ks;         // [C, 3, 3] px
   int width, height;      // px
   double near, far;       // z limits
-  double eps2d;           // px^2, added to the diagonal of the 2-D covariance
+  double eps2d;           // px^2, added to the diagonal of the 2-D covariance; antialiased: the variance of a pixel
+  int camera_model = 0;   // 0 pinhole, 1 orthographic, 2 fisheye
+  const Real* distortions = nullptr;  // [C, 4] k1 to k4 of fisheye cameras; null for the others
+  int kernel = 0;         // 0 generalized exponential, 1 compact beta
 };
 
 template <class Real>
@@ -35,6 +38,9 @@ struct ProjectionOutput {
   Real* depths;   // [C, N] z
   Real* conics;   // [C, N, 3] upper triangle of the inverse 2-D covariance
   Real* extents;  // [C, N, 2] px, half sizes of the support; (0, 0) and zeros above where the splat is not visible
+  // Both or neither: antialiased, with the opacity and exponent that each camera sees.
+  Real* opacities = nullptr;  // [C, N]
+  Real* betas = nullptr;      // [C, N]
 };
 
 template <class Real>
@@ -49,6 +55,11 @@ struct ProjectionGradient {
   Real* v_viewmats;       // [C, 4, 4], last row zero
   Real* v_Ks;             // [C, 3, 3], zero but for fx, fy, cx, cy
   double* scratch;        // projection_scratch_size() doubles
+  // All or none: antialiased.
+  const Real* v_seen_opacities = nullptr;  // [C, N]
+  const Real* v_seen_betas = nullptr;      // [C, N]
+  Real* v_opacities = nullptr;             // [N]
+  Real* v_betas = nullptr;                 // [N]
 };
 
 int64_t projection_scratch_size(int64_t cameras, int64_t splats);
@@ -93,6 +104,7 @@ struct SplatImageInput {
   const Real* colors;           // [C, N, D]
   const Real* opacities;        // [N]
   const Real* betas;            // [N]
+  int kernel = 0;               // as in ProjectionInput
 };
 
 // Which splats touch which tile, front to back.
@@ -113,6 +125,10 @@ void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists,
 // features [C, H, W, D] over black; alphas [C, H, W].
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads);
+
+// Depth of the splat at which the transmittance of a pixel falls to one half, [C, H, W]; 0 where none brings it there.
+template <class Real>
+void median_depths(const SplatImageInput<Real>& input, const TileLists& lists, Real* depths, int threads);
 
 template <class Real>
 struct SplatImageGradient {

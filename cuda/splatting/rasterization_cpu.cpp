@@ -54,6 +54,16 @@ void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists
 }
 
 template <class Real>
+void median_depths(const SplatImageInput<Real>& input, const TileLists& lists, Real* depths, int threads) {
+  const auto& kernel = kernels<Real>();
+  SplatImageInput<Real> of_depths = input;
+  of_depths.channels = 1, of_depths.colors = input.depths;
+  parallel_for(all_tiles(input.cameras, input.width, input.height), 1, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) kernel.median(of_depths, lists, tile, depths);
+  });
+}
+
+template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient,
                                int threads) {
   const auto& kernel = kernels<Real>();
@@ -65,6 +75,8 @@ void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLis
 
 template void rasterize_splats(const SplatImageInput<float>&, const TileLists&, float*, float*, int);
 template void rasterize_splats(const SplatImageInput<double>&, const TileLists&, double*, double*, int);
+template void median_depths(const SplatImageInput<float>&, const TileLists&, float*, int);
+template void median_depths(const SplatImageInput<double>&, const TileLists&, double*, int);
 template void rasterize_splats_backward(const SplatImageInput<float>&, const TileLists&, const SplatImageGradient<float>&, int);
 template void rasterize_splats_backward(const SplatImageInput<double>&, const TileLists&, const SplatImageGradient<double>&, int);
 
