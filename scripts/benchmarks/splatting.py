@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import torch
-from benchmarks.record import Record, record
-from benchmarks.torch_compositor import composite, count_pairs
 from torch import Tensor
 
+from benchmarks.record import Record, record
+from benchmarks.torch_compositor import composite, count_pairs
 from splatkit import ops
 from splatkit.ops import TileLists
 from splatkit.splatting.rasterization import rasterization
