@@ -206,14 +206,16 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
     const auto input = image_input<Real>(means2d, conics, depths, extents, colors, opacities, betas, width, height, kernel);
     const int64_t c = input.cameras, n = input.splats, d = input.channels;
     const TileLists lists = tile_lists(splat_offsets, tile_offsets, splat_ids, slots, c * n, tiles_of(input));
-    const int64_t m = Arg(splat_ids, "splat_ids").size(0);
+    const Arg scratch_arg(scratch, "scratch");
+    const int64_t rows = scratch_arg.size(0);
+    if (rows < Arg(splat_ids, "splat_ids").size(0) && rows < n) throw nb::value_error("scratch: expected a row for every splat");
     const SplatImageGradient<Real> gradient = {
         Arg(features, "features").data<Real>({c, height, width, d}),     Arg(alphas, "alphas").data<Real>({c, height, width}),
         Arg(v_features, "v_features").data<Real>({c, height, width, d}), Arg(v_alphas, "v_alphas").data<Real>({c, height, width}),
         Arg(v_means2d, "v_means2d").data<Real>({c, n, 2}),               wanted<Real>(v_means2d_abs, "v_means2d_abs", {c, n, 2}),
         Arg(v_conics, "v_conics").data<Real>({c, n, 3}),                 Arg(v_colors, "v_colors").data<Real>({c, n, d}),
         Arg(v_opacities, "v_opacities").data<Real>({n}),                 wanted<Real>(v_betas, "v_betas", {n}),
-        Arg(scratch, "scratch").data<Real>({m, kSlotGradients + d})};
+        scratch_arg.data<Real>({rows, kSlotGradients + d}), rows};
     nb::gil_scoped_release unlocked;
     rasterize_splats_backward(input, lists, gradient, threads);
   });

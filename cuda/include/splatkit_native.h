@@ -142,7 +142,9 @@ struct SplatImageGradient {
   Real* v_colors;          // [C, N, D]
   Real* v_opacities;       // [N]
   Real* v_betas;           // [N]; null where not wanted
-  Real* scratch;           // [M, kSlotGradients + D]
+  Real* scratch;           // [M, kSlotGradients + D], or fewer rows on the CPU
+  // Rows of the scratch: with fewer than M the tiles are done in groups of at most so many intersections. At least N; 0 means M.
+  int64_t scratch_rows = 0;
 };
 constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, beta
 

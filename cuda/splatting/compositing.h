@@ -138,19 +138,20 @@ SPLATKIT_HD void moments_to_gradients(const TileSplat<Real>& s, Real opacity, Re
   sums[kOpacity] /= opacity;
 }
 
-// Writes the gradient `which` of a slot, summed over the tiles of splat i = camera * N + n. Opacities and betas have no camera axis:
-// those two are the caller's.
+// Where the gradient `which` of a slot goes, summed over the tiles of splat i = camera * N + n; null where it is not wanted. Opacities and
+// betas have no camera axis: those two are the caller's.
+template <class Real>
+SPLATKIT_HD Real* splat_gradient(const SplatImageGradient<Real>& gradient, int channels, int64_t i, int which) {
+  if (which >= kColor) return gradient.v_colors + i * channels + which - kColor;
+  if (which >= kXx && which <= kYy) return gradient.v_conics + 3 * i + which - kXx;
+  if (which == kAbsX || which == kAbsY) return gradient.v_means2d_abs == nullptr ? nullptr : gradient.v_means2d_abs + 2 * i + which - kAbsX;
+  return which <= kY ? gradient.v_means2d + 2 * i + which : nullptr;
+}
+
 template <class Real>
 SPLATKIT_HD void write_splat_gradient(const SplatImageGradient<Real>& gradient, int channels, int64_t i, int which, Real value) {
-  if (which >= kColor) {
-    gradient.v_colors[i * channels + which - kColor] = value;
-  } else if (which >= kXx && which <= kYy) {
-    gradient.v_conics[3 * i + which - kXx] = value;
-  } else if (which == kAbsX || which == kAbsY) {
-    if (gradient.v_means2d_abs != nullptr) gradient.v_means2d_abs[2 * i + which - kAbsX] = value;
-  } else if (which <= kY) {
-    gradient.v_means2d[2 * i + which] = value;
-  }
+  Real* to = splat_gradient(gradient, channels, i, which);
+  if (to != nullptr) *to = value;
 }
 
 SPLATKIT_ISA_END

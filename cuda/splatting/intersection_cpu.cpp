@@ -14,9 +14,9 @@ using namespace portable;
 
 namespace {
 
-// Calls visit(tile) for the tiles of one camera that splat n touches, row by row.
+// Calls visit(first tile, last tile) for the rows of tiles of one camera that splat n touches, from the top.
 template <class Real, class Visit>
-void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
+void for_each_row(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
   const int64_t i = camera * input.splats + n;
   if (!(input.extents[2 * i] > 0)) return;
   const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
@@ -29,7 +29,7 @@ void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n
     const int tile_y = row / kTileSize, next = std::min((tile_y + 1) * kTileSize, rows.end);
     const PixelSpan columns = boxed ? widest : column_span(ellipse, {row, next}, input.width);
     if (columns.first < columns.end) {
-      for (int tile_x = columns.first / kTileSize; tile_x <= (columns.end - 1) / kTileSize; ++tile_x) visit(tile_y * tiles_x + tile_x);
+      visit(tile_y * tiles_x + columns.first / kTileSize, tile_y * tiles_x + (columns.end - 1) / kTileSize);
     }
     row = next;
   }
@@ -88,7 +88,9 @@ std::vector<int32_t> tiles_by_slot(const SplatImageInput<Real>& input, const Til
   parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t slot = lists.splat_offsets[i];
-      for_each_tile(input, i / input.splats, i % input.splats, [&](int tile) { tiles[slot++] = tile; });
+      for_each_row(input, i / input.splats, i % input.splats, [&](int first, int last) {
+        for (int tile = first; tile <= last; ++tile) tiles[slot++] = tile;
+      });
     }
   });
   return tiles;
@@ -143,7 +145,7 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
   parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t count = 0;
-      for_each_tile(input, i / input.splats, i % input.splats, [&](int) { ++count; });
+      for_each_row(input, i / input.splats, i % input.splats, [&](int first, int last) { count += last - first + 1; });
       splat_offsets[i + 1] = count;
     }
   });

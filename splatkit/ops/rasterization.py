@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
+from splatkit.ops._library import check_image_size, check_memory, define, dense, differentiate, native, threads
 from splatkit.ops.projection import KERNELS, number_of
 
 TILE_SIZE = 16  # pixels; fixed by the native code
 MAX_CHANNELS = 5  # feature channels of one native pass
+SLOT_ROWS = 1 << 23  # intersections whose gradients are kept at a time: 0.4 GiB of float32 with four channels
 
 _IMAGE = "Tensor means2d, Tensor conics, Tensor depths, Tensor extents"
 
@@ -129,19 +130,25 @@ def median_depths(
         )
 
 
+def _check_pass(count: int, what: str) -> None:
+    check_memory(count, what, "render fewer cameras at once or smaller images")
+
+
 def _intersect_cpu(*args: Any) -> tuple[Tensor, ...]:
     tensors, (width, height) = [dense(tensor) for tensor in args[:6]], args[6:]
     check_image_size(width, height)
     cameras, splats = tensors[2].shape
     tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
     splat_offsets = torch.empty(cameras * splats + 1, dtype=torch.int64)
-    tile_offsets = torch.empty(cameras * tiles + 1, dtype=torch.int64)
     count = native().count_intersections(*tensors, width, height, splat_offsets, threads())
     if count > torch.iinfo(torch.int32).max:
         raise MemoryError(
             f"{count} intersections of splats and tiles exceed 32-bit indices: "
             "render fewer cameras at once or smaller images"
         )
+    # The lists, and what filling them takes: the tile of each intersection and counts by tile.
+    _check_pass(12 * count + 16 * cameras * tiles + 40 * splats * cameras, "the tile lists")
+    tile_offsets = torch.empty(cameras * tiles + 1, dtype=torch.int64)
     splat_ids, slots = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
     native().fill_tile_lists(*tensors, width, height, splat_offsets, tile_offsets, splat_ids, slots, threads())
     return splat_offsets, tile_offsets, splat_ids, slots
@@ -162,6 +169,8 @@ def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
 
 def _rasterize_cpu(*args: Any) -> tuple[Tensor, Tensor]:
     tensors, lists, settings = [dense(tensor) for tensor in args[:7]], args[8:12], args[12:]
+    cameras, _, channels = tensors[4].shape
+    _check_pass(cameras * settings[0] * settings[1] * (channels + 1) * tensors[4].element_size(), "the image")
     features, alphas = _rasterize_fake(*args)
     native().rasterize_splats(*tensors, *settings, *lists, features, alphas, threads())
     return features, alphas
@@ -180,7 +189,10 @@ def _rasterize_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
     v_means2d, v_absolute, *v_others, v_betas = outputs
     passed = (v_means2d, v_absolute if wants_absgrad else None, *v_others, v_betas if wants_betas else None)
     channels = tensors[4].shape[-1]
-    scratch = tensors[4].new_empty(lists[2].shape[0], native().SLOT_GRADIENTS + channels)
+    rows = min(len(lists[2]), max(SLOT_ROWS, tensors[4].shape[1]))  # the native code wants one for every splat
+    columns = native().SLOT_GRADIENTS + channels
+    _check_pass(rows * columns * tensors[4].element_size(), "the gradients of intersections")
+    scratch = tensors[4].new_empty(rows, columns)
     native().rasterize_splats_backward(*tensors, *settings, *lists, *gradients, *passed, scratch, threads())
     return outputs
 
