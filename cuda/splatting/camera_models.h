@@ -1,4 +1,5 @@
-// Where a point in camera coordinates appears in the image, and the Jacobian of that map there, which flattens splats.
+// Where a point in camera coordinates appears in an image of focal length 1 about its principal point, and the Jacobian of that map there,
+// which flattens splats.
 // Pinhole; orthographic; fisheye after Kannala and Brandt (PAMI 2006) with the four coefficients that OpenCV uses. T: a number or a Dual.
 #pragma once
 #include "common/dual.h"
@@ -27,27 +28,25 @@ struct PointImage {
 };
 
 template <class T, class Real>
-SPLATKIT_HD void pinhole_image(const PinholeCamera<Real>& camera, const T* point, T fx, T fy, PointImage<T>& out) {
-  const T focal[2] = {fx, fy}, inverse = reciprocal(point[2]);
-  const Real center[2] = {camera.cx, camera.cy};
+SPLATKIT_HD void pinhole_image(const PinholeCamera<Real>& camera, const T* point, PointImage<T>& out) {
+  const T inverse = reciprocal(point[2]);
   for (int i = 0; i < 2; ++i) {
-    const T slope = point[i] * inverse, gain = focal[i] * inverse;
-    const T frozen = clamp(slope, T(camera.slope_low[i]), T(camera.slope_high[i]));
-    out.mean2d[i] = focal[i] * slope + T(center[i]);
-    out.jacobian[i][i] = gain, out.jacobian[i][1 - i] = T(Real(0)), out.jacobian[i][2] = T(Real(0)) - gain * frozen;
+    out.mean2d[i] = point[i] * inverse;
+    const T frozen = clamp(out.mean2d[i], T(camera.slope_low[i]), T(camera.slope_high[i]));
+    out.jacobian[i][i] = inverse, out.jacobian[i][1 - i] = T(Real(0)), out.jacobian[i][2] = T(Real(0)) - inverse * frozen;
   }
 }
 
-template <class T, class Real>
-SPLATKIT_HD void orthographic_image(const PinholeCamera<Real>& camera, const T* point, T fx, T fy, PointImage<T>& out) {
-  const T zero = T(Real(0));
-  out = {{fx * point[0] + T(camera.cx), fy * point[1] + T(camera.cy)}, {{fx, zero, zero}, {zero, fy, zero}}};
+template <class T>
+SPLATKIT_HD void orthographic_image(const T* point, PointImage<T>& out) {
+  const T zero = T(0), one = T(1);
+  out = {{point[0], point[1]}, {{one, zero, zero}, {zero, one, zero}}};
 }
 
 // The image of a point lies at d(theta) from the center, theta = atan(r / z), d = theta (1 + k1 theta^2 + ... + k4 theta^8). With s = d / r
 // it is x s, and its Jacobian follows from (ds/dr) / r and ds/dz. False beyond the angle where d stops growing.
 template <class T, class Real>
-SPLATKIT_HD bool fisheye_image(const PinholeCamera<Real>& camera, const T* point, T fx, T fy, PointImage<T>& out) {
+SPLATKIT_HD bool fisheye_image(const PinholeCamera<Real>& camera, const T* point, PointImage<T>& out) {
   const Real* k = camera.distortion;
   const T &x = point[0], &y = point[1], &z = point[2];
   const T r2 = x * x + y * y, inverse_z = reciprocal(z), inverse_norm2 = reciprocal(r2 + z * z);
@@ -68,20 +67,20 @@ SPLATKIT_HD bool fisheye_image(const PinholeCamera<Real>& camera, const T* point
   }
   if (!(value_of(d_theta) > 0)) return false;
   const T s_z = T(Real(0)) - d_theta * inverse_norm2;
-  out.mean2d[0] = fx * x * s + T(camera.cx), out.mean2d[1] = fy * y * s + T(camera.cy);
-  out.jacobian[0][0] = fx * (s + x * x * s_r), out.jacobian[0][1] = fx * x * y * s_r, out.jacobian[0][2] = fx * x * s_z;
-  out.jacobian[1][0] = fy * x * y * s_r, out.jacobian[1][1] = fy * (s + y * y * s_r), out.jacobian[1][2] = fy * y * s_z;
+  out.mean2d[0] = x * s, out.mean2d[1] = y * s;
+  out.jacobian[0][0] = s + x * x * s_r, out.jacobian[0][1] = x * y * s_r, out.jacobian[0][2] = x * s_z;
+  out.jacobian[1][0] = out.jacobian[0][1], out.jacobian[1][1] = s + y * y * s_r, out.jacobian[1][2] = y * s_z;
   return true;
 }
 
 // point: in camera coordinates, in front of the camera.
 template <class T, class Real>
-SPLATKIT_HD bool image_of_point(const PinholeCamera<Real>& camera, const T* point, T fx, T fy, PointImage<T>& out) {
-  if (camera.model == kFisheye) return fisheye_image(camera, point, fx, fy, out);
+SPLATKIT_HD bool image_of_point(const PinholeCamera<Real>& camera, const T* point, PointImage<T>& out) {
+  if (camera.model == kFisheye) return fisheye_image(camera, point, out);
   if (camera.model == kOrthographic) {
-    orthographic_image(camera, point, fx, fy, out);
+    orthographic_image(point, out);
   } else {
-    pinhole_image(camera, point, fx, fy, out);
+    pinhole_image(camera, point, out);
   }
   return true;
 }

@@ -62,7 +62,7 @@ SPLATKIT_HD SplatShape<Real> make_shape(const Real* quat, const Real* scale) {
 template <class Real>
 struct Projection {
   Real point[3];               // camera coordinates
-  PointImage<Real> image;      // where it appears, and the Jacobian
+  PointImage<Real> image;      // where it appears (px), and the Jacobian
   Real factor[9];              // rotation_camera * rotation_splat * diag(scale)
   Real p[2][3];                // Jacobian * factor
   Real xx, xy, yy;             // 2-D covariance
@@ -76,7 +76,12 @@ SPLATKIT_HD bool project(const PinholeCamera<Real>& camera, const Real* mean, co
   }
   const Real z = out.point[2];
   if (!(z > camera.near && z < camera.far)) return false;
-  if (!image_of_point(camera, out.point, camera.fx, camera.fy, out.image)) return false;
+  if (!image_of_point(camera, out.point, out.image)) return false;
+  const Real focal[2] = {camera.fx, camera.fy}, center[2] = {camera.cx, camera.cy};
+  for (int i = 0; i < 2; ++i) {
+    out.image.mean2d[i] = focal[i] * out.image.mean2d[i] + center[i];
+    for (int k = 0; k < 3; ++k) out.image.jacobian[i][k] *= focal[i];
+  }
   for (int i = 0; i < 3; ++i) {
     for (int j = 0; j < 3; ++j) {
       Real dot = 0;
@@ -188,14 +193,14 @@ template <class Real>
 SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
                                      const Projection<Real>& f, const Real* v_covariance, const Real* v_mean2d, Real v_depth,
                                      SplatGradients<Real>& splat, double* v_camera) {
-  constexpr int kInputs = 5;  // of the image of a point: the point, fx, fy
-  using D = Dual<Real, kInputs>;
+  using D = Dual<Real, 3>;
   const D point[3] = {D::input(f.point[0], 0), D::input(f.point[1], 1), D::input(f.point[2], 2)};
   PointImage<D> image;
-  image_of_point(camera, point, D::input(camera.fx, 3), D::input(camera.fy, 4), image);
-  Real v_factor[9] = {0}, v_input[kInputs] = {0, 0, v_depth, 0, 0};
+  image_of_point(camera, point, image);
+  const Real focal[2] = {camera.fx, camera.fy};
+  Real v_factor[9] = {0}, v_point[3] = {0, 0, v_depth};
   for (int i = 0; i < 2; ++i) {
-    Real v_p[3];
+    Real v_p[3], v_focal = v_mean2d[i] * image.mean2d[i].value;
     for (int j = 0; j < 3; ++j) v_p[j] = 2 * (v_covariance[i] * f.p[0][j] + v_covariance[i + 1] * f.p[1][j]);
     for (int k = 0; k < 3; ++k) {
       Real v_jacobian = 0;
@@ -203,13 +208,13 @@ SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Re
         v_jacobian += v_p[j] * f.factor[3 * k + j];
         v_factor[3 * k + j] += f.image.jacobian[i][k] * v_p[j];
       }
-      for (int q = 0; q < kInputs; ++q) v_input[q] += v_jacobian * image.jacobian[i][k].slope[q];
+      v_focal += v_jacobian * image.jacobian[i][k].value;
+      for (int q = 0; q < 3; ++q) v_point[q] += focal[i] * v_jacobian * image.jacobian[i][k].slope[q];
     }
-    for (int q = 0; q < kInputs; ++q) v_input[q] += v_mean2d[i] * image.mean2d[i].slope[q];
+    for (int q = 0; q < 3; ++q) v_point[q] += focal[i] * v_mean2d[i] * image.mean2d[i].slope[q];
+    v_camera[12 + i] += v_focal;
     v_camera[14 + i] += v_mean2d[i];
   }
-  v_camera[12] += v_input[3], v_camera[13] += v_input[4];
-  const Real* v_point = v_input;
 
   Real v_rotation[9];
   for (int k = 0; k < 3; ++k) {

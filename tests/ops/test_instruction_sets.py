@@ -7,8 +7,8 @@ from splatkit.ops import native
 from tests.helpers import relative_error
 from tests.splat_scenes import make_splat_scene
 
-# Of an image in [0, 1]: rounding of float32 sums, fused or not. A pixel whose alpha lies on the cut-off may fall on either
-# side; it differs by up to 1/255.
+# Of an image in [0, 1]: rounding of float32 sums, fused or not. A pixel whose alpha lies on the cut-off may fall on
+# either side; it differs by up to 1/255.
 IMAGE_TOLERANCE = 2e-6
 GRADIENT_TOLERANCE = 2e-4  # relative norm; the cut-off again
 
