@@ -51,6 +51,7 @@ SPLATKIT_HD Real gef_support(Real opacity, Real beta) {
   if (!(opacity > Real(kAlphaMin))) return Real(0);
   const Real half = Real(0.5) * beta;
   const Real u_max = Real(2 * kLn2) * log2(opacity / Real(kAlphaMin));
+  if (beta == Real(2)) return u_max;  // the power and its inverse cancel
   const Real eps_power = exp2(half * log2(Real(kGefEps)));
   const Real q_max = exp2(log2(u_max + eps_power) / half) - Real(kGefEps);
   return q_max > Real(0) ? q_max : Real(0);
