@@ -1,13 +1,17 @@
 """Shared fixtures: the folder of real scenes, and the backends that a rasterizer test runs on."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
 
-from splatkit.ops import native
-from tests.splat_scenes import Backend, NativeBackend, ReferenceBackend
+from splatkit.ops import build_info, native
+from tests.emulated import load_emulated
+from tests.splat_scenes import Backend, DeviceBackend, NativeBackend, ReferenceBackend
 
 
 @pytest.fixture(scope="session")
@@ -19,14 +23,37 @@ def data_dir() -> Path:
     return Path(folder)
 
 
-@pytest.fixture(params=["reference", "baseline", "avx2", "avx512"])
+@pytest.fixture(scope="session")
+def emulated_module() -> ModuleType:
+    """The CUDA kernels on the host, built at first use."""
+    return load_emulated()
+
+
+@pytest.fixture
+def emulated(emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Ops on CPU tensors run the emulated CUDA kernels for the length of a test."""
+    monkeypatch.setitem(sys.modules, "splatkit._C", emulated_module)
+    return emulated_module
+
+
+INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]
+
+
+@pytest.fixture(params=["reference", *INSTRUCTION_SETS, pytest.param("emulated", marks=pytest.mark.slow), "cuda"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The torch definition, and the native code on each instruction set that this machine has."""
+    """The torch definition, the native code on each instruction set, and its CUDA kernels on the host and on a GPU."""
     if request.param == "reference":
         yield ReferenceBackend()
-        return
-    before = native().instruction_set()
-    if not native().use_instruction_set(request.param):
-        pytest.skip(f"this machine has no {request.param}")
-    yield NativeBackend()
-    native().use_instruction_set(before)
+    elif request.param == "emulated":
+        request.getfixturevalue("emulated")
+        yield DeviceBackend(torch.device("cpu"))
+    elif request.param == "cuda":
+        if build_info()["cuda"] == "none" or not torch.cuda.is_available():
+            pytest.skip("no GPU, or splatkit was built without CUDA kernels")
+        yield DeviceBackend(torch.device("cuda"))
+    else:
+        before = native().instruction_set()
+        if not native().use_instruction_set(request.param):
+            pytest.skip(f"this machine has no {request.param}")
+        yield NativeBackend()
+        native().use_instruction_set(before)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -119,7 +120,13 @@ def one_splat(
 
 
 class Backend(Protocol):
-    """One implementation of projection and compositing."""
+    """One implementation of projection and compositing.
+
+    Takes CPU tensors of either precision; computes in `real` at most.
+    """
+
+    real: torch.dtype
+    device: torch.device
 
     def project(self, scene: SplatScene) -> Projected:
         """Splats in pixels."""
@@ -136,6 +143,9 @@ class Backend(Protocol):
 
 class ReferenceBackend:
     """The definition in torch."""
+
+    real = torch.float64
+    device = torch.device("cpu")
 
     def project(self, scene: SplatScene) -> Projected:
         return projection.project_splats(*scene)[:4]
@@ -155,6 +165,9 @@ class ReferenceBackend:
 class NativeBackend:
     """The CPU kernels, through the ops."""
 
+    real = torch.float64
+    device = torch.device("cpu")
+
     def project(self, scene: SplatScene) -> Projected:
         return ops.project_splats(*scene)
 
@@ -165,3 +178,41 @@ class NativeBackend:
 
     def sh_colors(self, scene: SplatScene, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
         return ops.sh_colors(scene.means, scene.viewmats, coefficients, extents, degree)
+
+
+class DeviceBackend(NativeBackend):
+    """The CUDA kernels, through the ops: on a GPU, or emulated on the CPU. float32 alone."""
+
+    real = torch.float32
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def _here(self, scene: SplatScene) -> SplatScene:
+        tensors = {name: self._to_device(x) for name, x in scene._asdict().items() if isinstance(x, Tensor)}
+        return replace_tensors(scene, tensors)
+
+    def _to_device(self, x: Tensor) -> Tensor:
+        return x.to(self.device, torch.float32)
+
+    def project(self, scene: SplatScene) -> Projected:
+        means2d, conics, depths, extents = super().project(self._here(scene))
+        like = scene.means
+        return means2d.to(like), conics.to(like), depths.to(like), extents.to(like)
+
+    def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
+        means2d, conics, depths, extents = (self._to_device(x) for x in projected)
+        features, alphas = super().composite(
+            self._here(scene), (means2d, conics, depths, extents), self._to_device(colors)
+        )
+        return features.to(colors), alphas.to(colors)
+
+    def sh_colors(self, scene: SplatScene, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
+        colors = super().sh_colors(self._here(scene), self._to_device(coefficients), self._to_device(extents), degree)
+        return colors.to(coefficients)
+
+
+def skip_unless_in(backend: Backend, dtype: torch.dtype) -> None:
+    """Skip a float64 case on a backend that computes in float32."""
+    if dtype == torch.float64 and backend.real != torch.float64:
+        pytest.skip("this backend computes in float32")

@@ -34,16 +34,21 @@ SIBLINGS = {
     "photometric": [
         "splatkit/reference/photometric.py",
         "cuda/image/photometric_cpu.cpp",
+        "cuda/image/photometric.cu",
         "tests/ops/test_photometric.py",
     ],
     "projection": [
         "splatkit/reference/projection.py",
         "cuda/splatting/projection_cpu.cpp",
+        "cuda/splatting/projection.cu",
+        "cuda/splatting/spherical_harmonics.cu",
         "tests/ops/test_projection.py",
     ],
     "rasterization": [
         "splatkit/reference/rasterization.py",
         "cuda/splatting/rasterization_cpu.cpp",
+        "cuda/splatting/intersection.cu",
+        "cuda/splatting/rasterization.cu",
         "tests/ops/test_rasterization.py",
     ],
 }
@@ -96,6 +101,14 @@ def test_native_families_do_not_include_each_other(folder: str):
         for line in path.read_text().splitlines():
             if line.startswith('#include "'):
                 assert line.split('"')[1].split("/")[0] in allowed, f"{path}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cuda").rglob("*.cu")), ids=lambda path: path.name)
+def test_kernel_files_stay_fit_for_the_emulator(path: Path):
+    text = path.read_text()
+    for banned in ("<<<", "__shared__", "asm", "cooperative_groups"):
+        assert banned not in text, f"{path}: {banned}; use common/launch.h, common/block.h or common/device_math.h"
+    assert path.name == "device_sort.cu" or "cub::" not in text, f"{path}: CUB belongs into common/device_sort.cu alone"
 
 
 @pytest.mark.parametrize("family", sorted(SIBLINGS))

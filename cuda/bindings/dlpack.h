@@ -5,7 +5,7 @@
 namespace splatkit::dlpack {
 
 enum DeviceType : int32_t { kCpu = 1, kCuda = 2 };
-enum TypeCode : uint8_t { kInt = 0, kFloat = 2 };
+enum TypeCode : uint8_t { kInt = 0, kUnsigned = 1, kFloat = 2 };
 
 struct Device {
   int32_t type, index;

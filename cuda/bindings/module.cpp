@@ -1,15 +1,21 @@
 // splatkit._C: native code behind checked pointers. Only splatkit.ops may import it; outputs and scratch are allocated by torch.
+// Tests build the same bindings once more over emulated CUDA kernels: _C_emulated, which takes CPU tensors.
 #include <nanobind/nanobind.h>
 
+#include "bindings/call.h"
 #include "bindings/image.h"
 #include "bindings/splatting.h"
 #include "common/instruction_set.h"
 
-NB_MODULE(_C, module) {
+NB_MODULE(SPLATKIT_MODULE, module) {
   module.attr("compiler") = SPLATKIT_COMPILER;
-  module.attr("cuda") = false;
+#if defined(SPLATKIT_EMULATED)
+  module.attr("cuda") = "emulated";
+#else
+  module.attr("cuda") = SPLATKIT_CUDA_TEXT;
   module.def("instruction_set", &splatkit::instruction_set);
   module.def("use_instruction_set", &splatkit::use_instruction_set);
+#endif
   splatkit::bind_splatting(module);
   splatkit::bind_image(module);
 }

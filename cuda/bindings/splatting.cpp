@@ -1,141 +1,149 @@
 #include "bindings/splatting.h"
 
-#include "bindings/tensor.h"
+#include "bindings/call.h"
 #include "include/splatkit_native.h"
+#include "splatting/compact_weight.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace splatkit {
+using namespace portable;
 namespace {
-
-using Arg = TensorArgument;
 
 // Null for None.
 template <class Real>
-Real* wanted(nb::handle tensor, const char* name, std::initializer_list<int64_t> shape) {
-  return tensor.is_none() ? nullptr : Arg(tensor, name).data<Real>(shape);
+Real* wanted(const Call& call, nb::handle tensor, const char* name, std::initializer_list<int64_t> shape) {
+  return tensor.is_none() ? nullptr : call.data<Real>(tensor, name, shape);
 }
 
 template <class Real>
-ProjectionInput<Real> projection_input(const Arg& means, const Arg& quats, const Arg& scales, const Arg& opacities, const Arg& betas,
-                                       const Arg& viewmats, const Arg& Ks, int width, int height, double near, double far, double eps2d, int camera_model,
-                                       nb::handle distortions, int kernel) {
-  const int64_t n = means.size(0), c = viewmats.size(0);
-  return {c, n, means.data<Real>({n, 3}), quats.data<Real>({n, 4}), scales.data<Real>({n, 3}), opacities.data<Real>({n}),
-          betas.data<Real>({n}), viewmats.data<Real>({c, 4, 4}), Ks.data<Real>({c, 3, 3}), width, height, near, far, eps2d, camera_model,
-          wanted<Real>(distortions, "distortions", {c, 4}), kernel};
+ProjectionInput<Real> projection_input(const Call& call, nb::handle quats, nb::handle scales, nb::handle opacities, nb::handle betas,
+                                       nb::handle viewmats, nb::handle Ks, int width, int height, double near, double far, double eps2d,
+                                       int camera_model, nb::handle distortions, int kernel) {
+  const TensorArgument viewmats_arg(viewmats, "viewmats");
+  const int64_t n = call.first().size(0), c = viewmats_arg.size(0);
+  return {c, n, call.data<Real>(call.first(), {n, 3}), call.data<Real>(quats, "quats", {n, 4}), call.data<Real>(scales, "scales", {n, 3}),
+          call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), call.data<Real>(viewmats_arg, {c, 4, 4}),
+          call.data<Real>(Ks, "Ks", {c, 3, 3}), width, height, near, far, eps2d, camera_model,
+          wanted<Real>(call, distortions, "distortions", {c, 4}), kernel};
 }
 
-// Both instantiations from one body: Real is the dtype of `chooser`.
-template <class Body>
-void dispatch(const Arg& chooser, const Body& body) {
-  if (chooser.is_double()) {
-    body(double());
-  } else {
-    body(float());
+// Doubles of scratch that a backward pass over these splats and cameras needs on their device.
+int64_t scratch_size(const Call& call, int64_t cameras, int64_t splats) {
+  if constexpr (kHasCuda) {
+    if (call.on_cuda()) return projection_scratch_size_cuda(cameras, splats);
   }
+  if constexpr (kHasCpu) return projection_scratch_size(cameras, splats);
+  return 0;
+}
+
+int64_t projection_scratch_size_py(nb::handle means, int64_t cameras) {
+  const Call call(means, "means");
+  return scratch_size(call, cameras, call.first().size(0));
 }
 
 void project_splats_py(nb::handle means, nb::handle quats, nb::handle scales, nb::handle opacities, nb::handle betas, nb::handle viewmats,
                        nb::handle Ks, int width, int height, double near, double far, double eps2d, int camera_model, nb::handle distortions,
                        int kernel, nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle seen_opacities,
                        nb::handle seen_betas, int threads) {
-  const Arg means_arg(means, "means");
-  dispatch(means_arg, [&](auto real) {
+  const Call call(means, "means");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(means_arg, Arg(quats, "quats"), Arg(scales, "scales"), Arg(opacities, "opacities"),
-                                              Arg(betas, "betas"), Arg(viewmats, "viewmats"), Arg(Ks, "Ks"), width, height, near, far, eps2d,
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
                                               camera_model, distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
-    const ProjectionOutput<Real> output = {Arg(means2d, "means2d").data<Real>({c, n, 2}), Arg(depths, "depths").data<Real>({c, n}),
-                                           Arg(conics, "conics").data<Real>({c, n, 3}), Arg(extents, "extents").data<Real>({c, n, 2}),
-                                           wanted<Real>(seen_opacities, "seen_opacities", {c, n}), wanted<Real>(seen_betas, "seen_betas", {c, n})};
-    nb::gil_scoped_release unlocked;
-    project_splats(input, output, threads);
+    const ProjectionOutput<Real> output = {call.data<Real>(means2d, "means2d", {c, n, 2}), call.data<Real>(depths, "depths", {c, n}),
+                                           call.data<Real>(conics, "conics", {c, n, 3}), call.data<Real>(extents, "extents", {c, n, 2}),
+                                           wanted<Real>(call, seen_opacities, "seen_opacities", {c, n}),
+                                           wanted<Real>(call, seen_betas, "seen_betas", {c, n})};
+    call.run<Real>(
+        threads, [&](auto stream) { project_splats_cuda(input, output, stream); }, [&](auto count) { project_splats(input, output, count); });
   });
 }
 
 void project_splats_backward_py(nb::handle means, nb::handle quats, nb::handle scales, nb::handle opacities, nb::handle betas,
                                 nb::handle viewmats, nb::handle Ks, int width, int height, double near, double far, double eps2d,
-                                int camera_model, nb::handle distortions, int kernel, nb::handle extents, nb::handle v_means2d, nb::handle v_conics, nb::handle v_depths, nb::handle v_means,
+                                int camera_model, nb::handle distortions, int kernel, nb::handle extents, nb::handle v_means2d,
+                                nb::handle v_conics, nb::handle v_depths, nb::handle v_means,
                                 nb::handle v_quats, nb::handle v_scales, nb::handle v_viewmats, nb::handle v_Ks, nb::handle scratch,
                                 nb::handle v_seen_opacities, nb::handle v_seen_betas, nb::handle v_opacities, nb::handle v_betas, int threads) {
-  const Arg means_arg(means, "means");
-  dispatch(means_arg, [&](auto real) {
+  const Call call(means, "means");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(means_arg, Arg(quats, "quats"), Arg(scales, "scales"), Arg(opacities, "opacities"),
-                                              Arg(betas, "betas"), Arg(viewmats, "viewmats"), Arg(Ks, "Ks"), width, height, near, far, eps2d,
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
                                               camera_model, distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
     const ProjectionGradient<Real> gradient = {
-        Arg(extents, "extents").data<Real>({c, n, 2}),      Arg(v_means2d, "v_means2d").data<Real>({c, n, 2}),
-        Arg(v_depths, "v_depths").data<Real>({c, n}),       Arg(v_conics, "v_conics").data<Real>({c, n, 3}),
-        Arg(v_means, "v_means").data<Real>({n, 3}),         Arg(v_quats, "v_quats").data<Real>({n, 4}),
-        Arg(v_scales, "v_scales").data<Real>({n, 3}),       Arg(v_viewmats, "v_viewmats").data<Real>({c, 4, 4}),
-        Arg(v_Ks, "v_Ks").data<Real>({c, 3, 3}),            Arg(scratch, "scratch").data<double>({projection_scratch_size(c, n)}),
-        wanted<Real>(v_seen_opacities, "v_seen_opacities", {c, n}), wanted<Real>(v_seen_betas, "v_seen_betas", {c, n}),
-        wanted<Real>(v_opacities, "v_opacities", {n}), wanted<Real>(v_betas, "v_betas", {n})};
-    nb::gil_scoped_release unlocked;
-    project_splats_backward(input, gradient, threads);
+        call.data<Real>(extents, "extents", {c, n, 2}),      call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),
+        call.data<Real>(v_depths, "v_depths", {c, n}),       call.data<Real>(v_conics, "v_conics", {c, n, 3}),
+        call.data<Real>(v_means, "v_means", {n, 3}),         call.data<Real>(v_quats, "v_quats", {n, 4}),
+        call.data<Real>(v_scales, "v_scales", {n, 3}),       call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
+        call.data<Real>(v_Ks, "v_Ks", {c, 3, 3}),            call.data<double>(scratch, "scratch", {scratch_size(call, c, n)}),
+        wanted<Real>(call, v_seen_opacities, "v_seen_opacities", {c, n}), wanted<Real>(call, v_seen_betas, "v_seen_betas", {c, n}),
+        wanted<Real>(call, v_opacities, "v_opacities", {n}), wanted<Real>(call, v_betas, "v_betas", {n})};
+    call.run<Real>(
+        threads, [&](auto stream) { project_splats_backward_cuda(input, gradient, stream); }, [&](auto count) { project_splats_backward(input, gradient, count); });
   });
 }
 
 template <class Real>
-ShColorInput<Real> sh_input(const Arg& means, const Arg& viewmats, const Arg& coefficients, const Arg& extents, int degree) {
-  const int64_t n = means.size(0), c = viewmats.size(0), bases = coefficients.size(1);
+ShColorInput<Real> sh_input(const Call& call, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree) {
+  const TensorArgument viewmats_arg(viewmats, "viewmats"), coefficients_arg(coefficients, "coefficients");
+  const int64_t n = call.first().size(0), c = viewmats_arg.size(0), bases = coefficients_arg.size(1);
   if (degree < 0 || degree > 3 || bases < (degree + 1) * (degree + 1)) {
     throw nb::value_error("coefficients: fewer than (degree + 1)^2 bases, or degree outside 0 to 3");
   }
-  return {c, n, bases, degree, means.data<Real>({n, 3}), viewmats.data<Real>({c, 4, 4}), coefficients.data<Real>({n, bases, 3}),
-          extents.data<Real>({c, n, 2})};
+  return {c, n, bases, degree, call.data<Real>(call.first(), {n, 3}), call.data<Real>(viewmats_arg, {c, 4, 4}),
+          call.data<Real>(coefficients_arg, {n, bases, 3}), call.data<Real>(extents, "extents", {c, n, 2})};
 }
 
 void sh_colors_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree, nb::handle colors,
                   int threads) {
-  const Arg means_arg(means, "means");
-  dispatch(means_arg, [&](auto real) {
+  const Call call(means, "means");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = sh_input<Real>(means_arg, Arg(viewmats, "viewmats"), Arg(coefficients, "coefficients"), Arg(extents, "extents"), degree);
-    Real* out = Arg(colors, "colors").data<Real>({input.cameras, input.splats, 3});
-    nb::gil_scoped_release unlocked;
-    sh_colors(input, out, threads);
+    const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
+    Real* out = call.data<Real>(colors, "colors", {input.cameras, input.splats, 3});
+    call.run<Real>(
+        threads, [&](auto stream) { sh_colors_cuda(input, out, stream); }, [&](auto count) { sh_colors(input, out, count); });
   });
 }
 
 void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree, nb::handle colors,
                            nb::handle v_colors, nb::handle v_coefficients, nb::handle v_means, nb::handle v_viewmats, nb::handle scratch,
                            int threads) {
-  const Arg means_arg(means, "means");
-  dispatch(means_arg, [&](auto real) {
+  const Call call(means, "means");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = sh_input<Real>(means_arg, Arg(viewmats, "viewmats"), Arg(coefficients, "coefficients"), Arg(extents, "extents"), degree);
+    const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
     const int64_t c = input.cameras, n = input.splats;
     const ShColorGradient<Real> gradient = {
-        Arg(colors, "colors").data<Real>({c, n, 3}), Arg(v_colors, "v_colors").data<Real>({c, n, 3}),
-        Arg(v_coefficients, "v_coefficients").data<Real>({n, input.bases, 3}), Arg(v_means, "v_means").data<Real>({n, 3}),
-        Arg(v_viewmats, "v_viewmats").data<Real>({c, 4, 4}), Arg(scratch, "scratch").data<double>({projection_scratch_size(c, n)})};
-    nb::gil_scoped_release unlocked;
-    sh_colors_backward(input, gradient, threads);
+        call.data<Real>(colors, "colors", {c, n, 3}), call.data<Real>(v_colors, "v_colors", {c, n, 3}),
+        call.data<Real>(v_coefficients, "v_coefficients", {n, input.bases, 3}), call.data<Real>(v_means, "v_means", {n, 3}),
+        call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}), call.data<double>(scratch, "scratch", {scratch_size(call, c, n)})};
+    call.run<Real>(
+        threads, [&](auto stream) { sh_colors_backward_cuda(input, gradient, stream); }, [&](auto count) { sh_colors_backward(input, gradient, count); });
   });
 }
 
 template <class Real>
-SplatImageInput<Real> image_input(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
-                                  nb::handle opacities, nb::handle betas, int width, int height, int kernel = 0) {
-  const Arg means2d_arg(means2d, "means2d"), colors_arg(colors, "colors");
-  const int64_t c = means2d_arg.size(0), n = means2d_arg.size(1), d = colors_arg.size(2);
+SplatImageInput<Real> image_input(const Call& call, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
+                                  nb::handle opacities, nb::handle betas, int width, int height, int kernel = kGeneralizedExponential) {
+  const TensorArgument colors_arg(colors, "colors");
+  const int64_t c = call.first().size(0), n = call.first().size(1), d = colors_arg.size(2);
   if (d < 1 || d > kMaxChannels) throw nb::value_error("colors: expected 1 to 5 channels a call");
-  return {c, n, width, height, static_cast<int>(d), means2d_arg.data<Real>({c, n, 2}), Arg(conics, "conics").data<Real>({c, n, 3}),
-          Arg(depths, "depths").data<Real>({c, n}), Arg(extents, "extents").data<Real>({c, n, 2}), colors_arg.data<Real>({c, n, d}),
-          Arg(opacities, "opacities").data<Real>({n}), Arg(betas, "betas").data<Real>({n}), kernel};
+  if (call.on_cuda() && kernel != kGeneralizedExponential) throw nb::value_error("kernel: compact_beta runs on the CPU only");
+  return {c, n, width, height, static_cast<int>(d), call.data<Real>(call.first(), {c, n, 2}), call.data<Real>(conics, "conics", {c, n, 3}),
+          call.data<Real>(depths, "depths", {c, n}), call.data<Real>(extents, "extents", {c, n, 2}), call.data<Real>(colors_arg, {c, n, d}),
+          call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), kernel};
 }
 
-TileLists tile_lists(nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, int64_t entries, int64_t tiles) {
-  const Arg ids(splat_ids, "splat_ids");
+TileLists tile_lists(const Call& call, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, int64_t entries, int64_t tiles) {
+  const TensorArgument ids(splat_ids, "splat_ids");
   const int64_t m = ids.size(0);
-  return {Arg(splat_offsets, "splat_offsets").data<int64_t>({entries + 1}), Arg(tile_offsets, "tile_offsets").data<int64_t>({tiles + 1}),
-          ids.data<int32_t>({m}), Arg(slots, "slots").data<int32_t>({m})};
+  return {call.data<int64_t>(splat_offsets, "splat_offsets", {entries + 1}), call.data<int64_t>(tile_offsets, "tile_offsets", {tiles + 1}),
+          call.data<int32_t>(ids, {m}), call.data<int32_t>(slots, "slots", {m})};
 }
 
 template <class Real>
@@ -143,55 +151,89 @@ int64_t tiles_of(const SplatImageInput<Real>& input) {
   return input.cameras * tile_count(input.width) * tile_count(input.height);
 }
 
+// Bytes of scratch on the device of the splats; the CPU needs none.
+int64_t count_scratch_size(const Call& call, int64_t entries) {
+  if constexpr (kHasCuda) {
+    if (call.on_cuda()) return count_scratch_size_cuda(entries);
+  }
+  return 0;
+}
+int64_t tile_lists_scratch_size(const Call& call, int64_t tiles, int64_t intersections) {
+  if constexpr (kHasCuda) {
+    if (call.on_cuda()) return tile_lists_scratch_size_cuda(tiles, intersections);
+  }
+  return 0;
+}
+
+int64_t count_scratch_size_py(nb::handle means2d) {
+  const Call call(means2d, "means2d");
+  return count_scratch_size(call, call.first().size(0) * call.first().size(1));
+}
+int64_t tile_lists_scratch_size_py(nb::handle means2d, int64_t tiles, int64_t intersections) {
+  return tile_lists_scratch_size(Call(means2d, "means2d"), tiles, intersections);
+}
+
 int64_t count_intersections_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle opacities,
-                               nb::handle betas, int width, int height, nb::handle splat_offsets, int threads) {
+                               nb::handle betas, int width, int height, nb::handle splat_offsets, nb::handle scratch, int threads) {
   int64_t count = 0;
-  dispatch(Arg(means2d, "means2d"), [&](auto real) {
+  const Call call(means2d, "means2d");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(means2d, conics, depths, extents, conics, opacities, betas, width, height);
-    int64_t* offsets = Arg(splat_offsets, "splat_offsets").data<int64_t>({input.cameras * input.splats + 1});
-    nb::gil_scoped_release unlocked;
-    count = count_intersections(input, offsets, threads);
+    const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height);
+    int64_t* offsets = call.data<int64_t>(splat_offsets, "splat_offsets", {input.cameras * input.splats + 1});
+    uint8_t* bytes = call.data<uint8_t>(scratch, "scratch", {count_scratch_size(call, input.cameras * input.splats)});
+    call.run<Real>(
+        threads, [&](auto stream) { count = count_intersections_cuda(input, offsets, bytes, stream); },
+        [&](auto workers) { count = count_intersections(input, offsets, workers); });
   });
   return count;
 }
 
 void fill_tile_lists_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle opacities, nb::handle betas,
                         int width, int height, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots,
-                        int threads) {
-  dispatch(Arg(means2d, "means2d"), [&](auto real) {
+                        nb::handle scratch, int threads) {
+  const Call call(means2d, "means2d");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(means2d, conics, depths, extents, conics, opacities, betas, width, height);
-    const TileLists lists = tile_lists(splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
-    nb::gil_scoped_release unlocked;
-    fill_tile_lists(input, lists, threads);
+    const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height);
+    const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
+    const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0);
+    uint8_t* bytes = call.data<uint8_t>(scratch, "scratch", {tile_lists_scratch_size(call, tiles_of(input), m)});
+    call.run<Real>(
+        threads, [&](auto stream) { fill_tile_lists_cuda(input, lists, m, bytes, stream); },
+        [&](auto count) { fill_tile_lists(input, lists, count); });
   });
 }
 
 void rasterize_splats_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
                          nb::handle opacities, nb::handle betas, int width, int height, int kernel, nb::handle splat_offsets,
                          nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle features, nb::handle alphas, int threads) {
-  dispatch(Arg(means2d, "means2d"), [&](auto real) {
+  const Call call(means2d, "means2d");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(means2d, conics, depths, extents, colors, opacities, betas, width, height, kernel);
-    const TileLists lists = tile_lists(splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
-    Real* features_out = Arg(features, "features").data<Real>({input.cameras, height, width, input.channels});
-    Real* alphas_out = Arg(alphas, "alphas").data<Real>({input.cameras, height, width});
-    nb::gil_scoped_release unlocked;
-    rasterize_splats(input, lists, features_out, alphas_out, threads);
+    const auto input = image_input<Real>(call, conics, depths, extents, colors, opacities, betas, width, height, kernel);
+    const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
+    Real* features_out = call.data<Real>(features, "features", {input.cameras, height, width, input.channels});
+    Real* alphas_out = call.data<Real>(alphas, "alphas", {input.cameras, height, width});
+    call.run<Real>(
+        threads, [&](auto stream) { rasterize_splats_cuda(input, lists, features_out, alphas_out, stream); }, [&](auto count) { rasterize_splats(input, lists, features_out, alphas_out, count); });
   });
 }
 
 void median_depths_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle opacities, nb::handle betas,
                       int width, int height, int kernel, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids,
                       nb::handle slots, nb::handle medians, int threads) {
-  dispatch(Arg(means2d, "means2d"), [&](auto real) {
+  const Call call(means2d, "means2d");
+  if (call.on_cuda()) throw nb::value_error("median_depths: runs on the CPU only");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(means2d, conics, depths, extents, conics, opacities, betas, width, height, kernel);
-    const TileLists lists = tile_lists(splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
-    Real* out = Arg(medians, "medians").data<Real>({input.cameras, height, width});
-    nb::gil_scoped_release unlocked;
-    median_depths(input, lists, out, threads);
+    const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height, kernel);
+    const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
+    Real* out = call.data<Real>(medians, "medians", {input.cameras, height, width});
+    if constexpr (kHasCpu) {
+      nb::gil_scoped_release unlocked;
+      median_depths(input, lists, out, threads);
+    }
   });
 }
 
@@ -201,23 +243,24 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
                                   nb::handle v_features, nb::handle v_alphas, nb::handle v_means2d, nb::handle v_means2d_abs,
                                   nb::handle v_conics, nb::handle v_colors, nb::handle v_opacities, nb::handle v_betas, nb::handle scratch,
                                   int threads) {
-  dispatch(Arg(means2d, "means2d"), [&](auto real) {
+  const Call call(means2d, "means2d");
+  call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(means2d, conics, depths, extents, colors, opacities, betas, width, height, kernel);
+    const auto input = image_input<Real>(call, conics, depths, extents, colors, opacities, betas, width, height, kernel);
     const int64_t c = input.cameras, n = input.splats, d = input.channels;
-    const TileLists lists = tile_lists(splat_offsets, tile_offsets, splat_ids, slots, c * n, tiles_of(input));
-    const Arg scratch_arg(scratch, "scratch");
-    const int64_t rows = scratch_arg.size(0);
-    if (rows < Arg(splat_ids, "splat_ids").size(0) && rows < n) throw nb::value_error("scratch: expected a row for every splat");
+    const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, c * n, tiles_of(input));
+    const TensorArgument scratch_arg(scratch, "scratch");
+    const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0), rows = scratch_arg.size(0);
+    if (rows < m && (call.on_cuda() || rows < n)) throw nb::value_error("scratch: expected more rows");
     const SplatImageGradient<Real> gradient = {
-        Arg(features, "features").data<Real>({c, height, width, d}),     Arg(alphas, "alphas").data<Real>({c, height, width}),
-        Arg(v_features, "v_features").data<Real>({c, height, width, d}), Arg(v_alphas, "v_alphas").data<Real>({c, height, width}),
-        Arg(v_means2d, "v_means2d").data<Real>({c, n, 2}),               wanted<Real>(v_means2d_abs, "v_means2d_abs", {c, n, 2}),
-        Arg(v_conics, "v_conics").data<Real>({c, n, 3}),                 Arg(v_colors, "v_colors").data<Real>({c, n, d}),
-        Arg(v_opacities, "v_opacities").data<Real>({n}),                 wanted<Real>(v_betas, "v_betas", {n}),
-        scratch_arg.data<Real>({rows, kSlotGradients + d}), rows};
-    nb::gil_scoped_release unlocked;
-    rasterize_splats_backward(input, lists, gradient, threads);
+        call.data<Real>(features, "features", {c, height, width, d}),     call.data<Real>(alphas, "alphas", {c, height, width}),
+        call.data<Real>(v_features, "v_features", {c, height, width, d}), call.data<Real>(v_alphas, "v_alphas", {c, height, width}),
+        call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),               wanted<Real>(call, v_means2d_abs, "v_means2d_abs", {c, n, 2}),
+        call.data<Real>(v_conics, "v_conics", {c, n, 3}),                 call.data<Real>(v_colors, "v_colors", {c, n, d}),
+        call.data<Real>(v_opacities, "v_opacities", {n}),                 wanted<Real>(call, v_betas, "v_betas", {n}),
+        call.data<Real>(scratch_arg, {rows, kSlotGradients + d}), rows};
+    call.run<Real>(
+        threads, [&](auto stream) { rasterize_splats_backward_cuda(input, lists, gradient, stream); }, [&](auto count) { rasterize_splats_backward(input, lists, gradient, count); });
   });
 }
 
@@ -227,7 +270,7 @@ void bind_splatting(nb::module_& module) {
   module.attr("TILE_SIZE") = kTileSize;
   module.attr("MAX_CHANNELS") = kMaxChannels;
   module.attr("SLOT_GRADIENTS") = kSlotGradients;
-  module.def("projection_scratch_size", &projection_scratch_size);
+  module.def("projection_scratch_size", &projection_scratch_size_py);
   module.def("project_splats", &project_splats_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a, "viewmats"_a, "Ks"_a, "width"_a,
              "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(), "kernel"_a, "means2d"_a, "conics"_a,
              "depths"_a, "extents"_a, "seen_opacities"_a.none(), "seen_betas"_a.none(), "threads"_a);
@@ -237,6 +280,8 @@ void bind_splatting(nb::module_& module) {
              "v_seen_opacities"_a.none(), "v_seen_betas"_a.none(), "v_opacities"_a.none(), "v_betas"_a.none(), "threads"_a);
   module.def("sh_colors", &sh_colors_py);
   module.def("sh_colors_backward", &sh_colors_backward_py);
+  module.def("count_scratch_size", &count_scratch_size_py);
+  module.def("tile_lists_scratch_size", &tile_lists_scratch_size_py);
   module.def("count_intersections", &count_intersections_py);
   module.def("fill_tile_lists", &fill_tile_lists_py);
   module.def("rasterize_splats", &rasterize_splats_py);

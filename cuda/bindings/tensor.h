@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bindings/dlpack.h"
+#include "include/splatkit_native.h"
 
 namespace splatkit {
 
@@ -15,19 +16,21 @@ class TensorArgument {
   TensorArgument(nanobind::handle object, const char* name);
 
   bool is_double() const { return tensor_.dtype.code == dlpack::kFloat && tensor_.dtype.bits == 64; }
+  dlpack::Device device() const { return tensor_.device; }
+  const char* name() const { return name_; }
   int64_t size(int axis) const;
 
-  // Pointer to dense data of the type and shape; -1 matches any size.
+  // Pointer to dense data of the type and shape on the device; -1 matches any size.
   template <class T>
-  T* data(std::initializer_list<int64_t> shape) const {
-    check(dtype_of<T>(), shape);
+  T* data(std::initializer_list<int64_t> shape, dlpack::Device device) const {
+    check(dtype_of<T>(), shape, device);
     return static_cast<T*>(pointer());
   }
 
  private:
   template <class T>
   static dlpack::DataType dtype_of();
-  void check(dlpack::DataType dtype, std::initializer_list<int64_t> shape) const;
+  void check(dlpack::DataType dtype, std::initializer_list<int64_t> shape, dlpack::Device device) const;
   void* pointer() const { return static_cast<char*>(tensor_.data) + tensor_.byte_offset; }
 
   nanobind::object owner_;
@@ -44,6 +47,10 @@ inline dlpack::DataType TensorArgument::dtype_of<double>() {
   return {dlpack::kFloat, 64, 1};
 }
 template <>
+inline dlpack::DataType TensorArgument::dtype_of<uint8_t>() {
+  return {dlpack::kUnsigned, 8, 1};
+}
+template <>
 inline dlpack::DataType TensorArgument::dtype_of<int32_t>() {
   return {dlpack::kInt, 32, 1};
 }
@@ -51,5 +58,8 @@ template <>
 inline dlpack::DataType TensorArgument::dtype_of<int64_t>() {
   return {dlpack::kInt, 64, 1};
 }
+
+// The stream that torch queues its work on, for the argument's device; null on the CPU.
+CudaStream current_stream(const TensorArgument& argument);
 
 }  // namespace splatkit

@@ -1,6 +1,6 @@
 // Structural similarity of one window and its derivatives (Wang et al. 2004, K1 = 0.01, K2 = 0.03, data range 1).
 #pragma once
-#include "common/host_device.h"
+#include "common/scalar_math.h"
 
 SPLATKIT_ISA_BEGIN
 
@@ -30,6 +30,15 @@ SPLATKIT_HD SsimWindow<Real> ssim_window(Real mean_x, Real mean_y, Real mean_xx,
   const Real d_mean = two * mean_y * structure_top * inverse - two * mean_x * value * structure_bottom * inverse -
                       two * mean_x * d_square - mean_y * d_product;
   return {value, d_mean, d_square, d_product};
+}
+
+// The gradient of the loss at pixels with values a (rendered) and b (target). by_mean, by_square, by_product: derivatives of SSIM summed over
+// the windows that hold the pixel, weighted by its tap in each.
+template <class V, class Real>
+SPLATKIT_HD V photometric_gradient(V a, V b, V by_mean, V by_square, V by_product, Real l1_scale, Real ssim_scale) {
+  const V difference = a - b, zero = V(Real(0));
+  const V sign = select(difference > zero, V(l1_scale), select(difference < zero, V(-l1_scale), zero));
+  return sign + V(ssim_scale) * (by_mean + V(Real(2)) * a * by_square + b * by_product);
 }
 
 SPLATKIT_ISA_END

@@ -26,7 +26,7 @@ double sum(const double* values, int64_t count) {
 }  // namespace
 
 template <class Real>
-double photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads, double* l1, double* ssim) {
+void photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads) {
   const auto& kernel = kernels<Real>();
   const int64_t rows = input.height - kSsimWindow + 1, columns = input.width - kSsimWindow + 1;
   double *absolute = output.sums, *similar = output.sums + int64_t(input.channels) * input.height;
@@ -44,12 +44,13 @@ double photometric_loss(const PhotometricInput<Real>& input, const PhotometricOu
       absolute[i] = kernel.gradient(input, output.planes, channel, row, output.v_rendered);
     }
   });
-  *l1 = sum(absolute, int64_t(input.channels) * input.height) / (double(input.channels) * input.height * input.width);
-  *ssim = sum(similar, input.channels * rows) / (double(input.channels) * rows * columns);
-  return (1 - input.ssim_weight) * *l1 + input.ssim_weight * (1 - *ssim);
+  const double l1 = sum(absolute, int64_t(input.channels) * input.height) / (double(input.channels) * input.height * input.width);
+  const double ssim = sum(similar, input.channels * rows) / (double(input.channels) * rows * columns);
+  *output.l1 = static_cast<Real>(l1), *output.ssim = static_cast<Real>(ssim);
+  *output.loss = static_cast<Real>((1 - input.ssim_weight) * l1 + input.ssim_weight * (1 - ssim));
 }
 
-template double photometric_loss(const PhotometricInput<float>&, const PhotometricOutput<float>&, int, double*, double*);
-template double photometric_loss(const PhotometricInput<double>&, const PhotometricOutput<double>&, int, double*, double*);
+template void photometric_loss(const PhotometricInput<float>&, const PhotometricOutput<float>&, int);
+template void photometric_loss(const PhotometricInput<double>&, const PhotometricOutput<double>&, int);
 
 }  // namespace splatkit

@@ -135,9 +135,8 @@ double gradient(const PhotometricInput<Real>& input, const Real* planes, int cha
       const V a = load_some<V>(x + left + column, valid), b = load_some<V>(y + left + column, valid);
       const V by_mean = blur_columns<V>(sums[0] + column), by_square = blur_columns<V>(sums[1] + column);
       const V by_product = blur_columns<V>(sums[2] + column);
-      const V difference = a - b, zero = V(Real(0));
-      const V sign = select(difference > zero, V(l1_scale), select(difference < zero, V(-l1_scale), zero));
-      const V v = sign + V(ssim_scale) * (by_mean + V(Real(2)) * a * by_square + b * by_product);
+      const V difference = a - b;
+      const V v = photometric_gradient(a, b, by_mean, by_square, by_product, l1_scale, ssim_scale);
       for (int i = 0; i < V::kLanes && i < valid; ++i) {
         v_rendered[(start + left + column + i) * input.channels + channel] = v.v[i];
         total += difference.v[i] < 0 ? -difference.v[i] : difference.v[i];

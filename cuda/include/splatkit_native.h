@@ -1,4 +1,5 @@
 // The native contract of splatkit: every entry point with shapes, units and ownership. Plain C++, no torch, no Python.
+// `name` runs on the CPU; `name_cuda` queues the same work on a CUDA stream, with pointers to memory of the current device.
 //
 // Arrays are dense and row-major; the caller owns and allocates all of them, outputs and scratch included. Real is float or double.
 // C cameras, N splats, H x W pixels, D feature channels, T = tiles_x * tiles_y tiles of kTileSize^2 pixels a camera, M intersections.
@@ -11,7 +12,15 @@ namespace splatkit {
 constexpr int kTileSize = 16;
 constexpr int kMaxChannels = 5;  // feature channels a rasterization call takes at most; the caller splits more
 
+using CudaStream = void*;  // a cudaStream_t, without CUDA's headers
+
+// Makes a CUDA device current for the calling thread and returns the one before.
+int use_cuda_device(int index);
+
 // Pixel rows and columns are covered by tiles; the last ones may stick out of the image.
+#if defined(__CUDACC__)
+__host__ __device__
+#endif
 static inline int tile_count(int pixels) { return (pixels + kTileSize - 1) / kTileSize; }
 
 template <class Real>
@@ -54,13 +63,17 @@ struct ProjectionGradient {
   Real* v_scales;         // [N, 3]
   Real* v_viewmats;       // [C, 4, 4], last row zero
   Real* v_Ks;             // [C, 3, 3], zero but for fx, fy, cx, cy
-  double* scratch;        // projection_scratch_size() doubles
+  double* scratch;        // projection_scratch_size() doubles; on CUDA projection_scratch_size_cuda()
   // All or none: antialiased.
   const Real* v_seen_opacities = nullptr;  // [C, N]
   const Real* v_seen_betas = nullptr;      // [C, N]
   Real* v_opacities = nullptr;             // [N]
   Real* v_betas = nullptr;                 // [N]
 };
+
+int64_t projection_scratch_size_cuda(int64_t cameras, int64_t splats);
+void project_splats_cuda(const ProjectionInput<float>& input, const ProjectionOutput<float>& output, CudaStream stream);
+void project_splats_backward_cuda(const ProjectionInput<float>& input, const ProjectionGradient<float>& gradient, CudaStream stream);
 
 int64_t projection_scratch_size(int64_t cameras, int64_t splats);
 template <class Real>
@@ -85,8 +98,11 @@ struct ShColorGradient {
   Real* v_coefficients;  // [N, bases, 3]
   Real* v_means;         // [N, 3]
   Real* v_viewmats;      // [C, 4, 4]
-  double* scratch;       // projection_scratch_size() doubles
+  double* scratch;       // as for the projection
 };
+
+void sh_colors_cuda(const ShColorInput<float>& input, float* colors, CudaStream stream);
+void sh_colors_backward_cuda(const ShColorInput<float>& input, const ShColorGradient<float>& gradient, CudaStream stream);
 
 template <class Real>
 void sh_colors(const ShColorInput<Real>& input, Real* colors, int threads);
@@ -122,6 +138,12 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
 template <class Real>
 void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads);
 
+// The same on CUDA. Scratch sizes are in bytes. The count waits for the stream: later allocations depend on it.
+int64_t count_scratch_size_cuda(int64_t entries);  // entries: cameras * splats
+int64_t count_intersections_cuda(const SplatImageInput<float>& input, int64_t* splat_offsets, void* scratch, CudaStream stream);
+int64_t tile_lists_scratch_size_cuda(int64_t tiles, int64_t intersections);
+void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t intersections, void* scratch, CudaStream stream);
+
 // features [C, H, W, D] over black; alphas [C, H, W].
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads);
@@ -151,6 +173,11 @@ constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, b
 template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
 
+void rasterize_splats_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* features, float* alphas, CudaStream stream);
+// Without atomics: the same bits in every run.
+void rasterize_splats_backward_cuda(const SplatImageInput<float>& input, const TileLists& lists, const SplatImageGradient<float>& gradient,
+                                    CudaStream stream);
+
 // The photometric loss of training, (1 - weight) * L1 + weight * (1 - SSIM), and its gradient in one go.
 // SSIM: Gaussian window of 11 x 11, sigma 1.5, windows wholly inside the image, mean over windows and channels.
 template <class Real>
@@ -164,12 +191,15 @@ constexpr int kSsimWindow = 11;
 
 template <class Real>
 struct PhotometricOutput {
-  Real* v_rendered;  // [H, W, channels] gradient of the loss
-  Real* planes;      // scratch [5, channels, H, W]
-  double* sums;      // scratch [2, channels, H]
+  Real* v_rendered;        // [H, W, channels] gradient of the loss
+  Real *loss, *l1, *ssim;  // scalars: the loss and its two means
+  Real* planes;            // scratch [5, channels, H, W]; on CUDA [3, channels, H, W]
+  double* sums;            // scratch [2, channels, H]; on CUDA photometric_sums_size_cuda() doubles
 };
-// Returns the loss; *l1 and *ssim are its two means.
 template <class Real>
-double photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads, double* l1, double* ssim);
+void photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads);
+
+int64_t photometric_sums_size_cuda(int width, int height, int channels);
+void photometric_loss_cuda(const PhotometricInput<float>& input, const PhotometricOutput<float>& output, CudaStream stream);
 
 }  // namespace splatkit

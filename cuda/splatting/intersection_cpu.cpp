@@ -1,51 +1,17 @@
 // Which splats touch which tile. Splats are sorted by depth once, then dealt to tiles by a stable counting sort: each tile's list comes
 // out front to back without sorting intersections.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "common/parallel.h"
 #include "include/splatkit_native.h"
 #include "splatting/camera_partials.h"
-#include "splatting/support.h"
+#include "splatting/tiles.h"
 
 namespace splatkit {
 using namespace portable;
 
 namespace {
-
-// Calls visit(first tile, last tile) for the rows of tiles of one camera that splat n touches, from the top.
-template <class Real, class Visit>
-void for_each_row(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
-  const int64_t i = camera * input.splats + n;
-  if (!(input.extents[2 * i] > 0)) return;
-  const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
-  const PixelSpan rows = row_span(ellipse, input.height);
-  const PixelSpan widest = pixels_between(ellipse.x - ellipse.extent_x, ellipse.x + ellipse.extent_x, input.width);
-  const int tiles_x = tile_count(input.width);
-  // An ellipse one tile wide or high meets every tile of its bounding box.
-  const bool boxed = widest.first / kTileSize == (widest.end - 1) / kTileSize || rows.first / kTileSize == (rows.end - 1) / kTileSize;
-  for (int row = rows.first; row < rows.end;) {
-    const int tile_y = row / kTileSize, next = std::min((tile_y + 1) * kTileSize, rows.end);
-    const PixelSpan columns = boxed ? widest : column_span(ellipse, {row, next}, input.width);
-    if (columns.first < columns.end) {
-      visit(tile_y * tiles_x + columns.first / kTileSize, tile_y * tiles_x + (columns.end - 1) / kTileSize);
-    }
-    row = next;
-  }
-}
-
-// Bits that order like the value, for values >= 0.
-uint32_t ordered_bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
-uint64_t ordered_bits(double value) {
-  uint64_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  return bits;
-}
 
 template <class Key>
 struct DepthEntry {
@@ -88,9 +54,7 @@ std::vector<int32_t> tiles_by_slot(const SplatImageInput<Real>& input, const Til
   parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t slot = lists.splat_offsets[i];
-      for_each_row(input, i / input.splats, i % input.splats, [&](int first, int last) {
-        for (int tile = first; tile <= last; ++tile) tiles[slot++] = tile;
-      });
+      for_each_tile(input, i / input.splats, i % input.splats, [&](int tile) { tiles[slot++] = tile; });
     }
   });
   return tiles;

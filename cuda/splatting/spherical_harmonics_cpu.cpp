@@ -47,13 +47,7 @@ void sh_colors_backward(const ShColorInput<Real>& input, const ShColorGradient<R
                           gradient.v_colors + 3 * i, gradient.v_coefficients + stride * n, v_mean);
         for (int k = 0; k < 3; ++k) gradient.v_means[3 * n + k] += v_mean[k], v_center[k] -= v_mean[k];
       }
-      double* partial = partials + c * kCameraPartials;  // center = -R^T t
-      for (int row = 0; row < 3; ++row) {
-        for (int k = 0; k < 3; ++k) {
-          partial[3 * row + k] -= viewmat[4 * row + 3] * v_center[k];
-          partial[9 + row] -= viewmat[4 * row + k] * v_center[k];
-        }
-      }
+      add_center_gradient(viewmat, v_center, partials + c * kCameraPartials);
     }
   });
   sum_camera_partials<Real>(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, nullptr);

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def build_info() -> dict[str, str | bool]:
-    """What the installed native code is: compiler, the instruction set in use, and whether CUDA kernels are in."""
+def build_info() -> dict[str, str]:
+    """What the native code is: compiler, the instruction set in use, and for which GPUs it has CUDA kernels."""
     module = native()
-    return {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": bool(module.cuda)}
+    return {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": module.cuda or "none"}

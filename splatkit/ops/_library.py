@@ -1,4 +1,4 @@
-"""How ops are declared: one schema, native CPU code, a fake implementation for compilers, and gradients."""
+"""How ops are declared: schema, native code for CPU and CUDA, a fake implementation for compilers, and gradients."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -22,11 +22,15 @@ def native() -> ModuleType:
         ) from error
 
 
-def define(schema: str, cpu: Callable[..., Any], fake: Callable[..., Any]) -> None:
-    """Declare an op `splatkit::name` with its CPU and fake implementations."""
+def define(schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> None:
+    """Declare an op `splatkit::name` with its native and fake implementations.
+
+    Native code looks at the device of its tensors; where a build has no CUDA kernels, it says so.
+    """
     name = schema.split("(", 1)[0]
     _library.define(schema)
-    _library.impl(name, cpu, "CPU")
+    for device in ("CPU", "CUDA"):
+        _library.impl(name, implementation, device)
     torch.library.register_fake(f"splatkit::{name}", fake, lib=_library)
 
 

@@ -1,6 +1,7 @@
 """The photometric loss of training and its gradient in one native pass.
 
-The definition is in `splatkit.reference.photometric`; the native code in `cuda/image/photometric_rows.cpp`.
+The definition is in `splatkit.reference.photometric`; the native code in `cuda/image/photometric_rows.cpp`
+and `photometric.cu`.
 """
 
 from typing import Any
@@ -30,17 +31,15 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> tu
     return loss, l1, ssim
 
 
-def _photometric_cpu(rendered: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, ...]:
+def _photometric_native(rendered: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, ...]:
     rendered, target = dense(rendered), dense(target)
     if rendered.ndim != 3:
         raise ValueError(f"rendered: expected shape [H, W, C], got {list(rendered.shape)}")
-    height, width, channels = rendered.shape
-    v_rendered = torch.empty_like(rendered)
-    planes = rendered.new_empty(5, channels, height, width)
-    sums = torch.empty(2, channels, height, dtype=torch.float64)
-    values = native().photometric_loss(rendered, target, ssim_weight, v_rendered, planes, sums, threads())
-    loss, l1, ssim = (rendered.new_tensor(value) for value in values)
-    return loss, l1, ssim, v_rendered
+    outputs = _photometric_fake(rendered, target, ssim_weight)
+    planes, sums = native().photometric_scratch_sizes(rendered)
+    scratch = (rendered.new_empty(planes, *rendered.shape[:2]), rendered.new_empty(sums, dtype=torch.float64))
+    native().photometric_loss(rendered, target, ssim_weight, *outputs, *scratch, threads())
+    return outputs
 
 
 def _photometric_fake(rendered: Tensor, target: Tensor, ssim_weight: float) -> tuple[Tensor, ...]:
@@ -59,7 +58,7 @@ def _photometric_gradient(ctx: Any, v_loss: Tensor, *_: Tensor) -> tuple[Any, ..
 define(
     "photometric_loss(Tensor rendered, Tensor target, float ssim_weight)"
     " -> (Tensor loss, Tensor l1, Tensor ssim, Tensor v_rendered)",
-    _photometric_cpu,
+    _photometric_native,
     _photometric_fake,
 )
 differentiate("photometric_loss", _photometric_gradient, _photometric_setup)

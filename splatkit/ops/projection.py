@@ -104,8 +104,8 @@ def sh_colors(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Te
 
 
 def _new_scratch(viewmats: Tensor, means: Tensor) -> Tensor:
-    size = native().projection_scratch_size(viewmats.shape[0], means.shape[0])
-    return torch.empty(size, dtype=torch.float64)
+    size = native().projection_scratch_size(means, viewmats.shape[0])
+    return means.new_empty(size, dtype=torch.float64)
 
 
 def _native_arguments(args: Any) -> list[Any]:
@@ -116,7 +116,7 @@ def _native_arguments(args: Any) -> list[Any]:
     return [*tensors, *args[7:13], distortions, args[14] if len(args) > 14 else 0]
 
 
-def _project_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _project_native(*args: Any) -> tuple[Tensor, ...]:
     outputs = _project_fake(*args)
     native().project_splats(*_native_arguments(args), *outputs, None, None, threads())
     return outputs
@@ -128,7 +128,7 @@ def _project_fake(*args: Any) -> tuple[Tensor, ...]:
     return (means.new_empty(*shape, 2), means.new_empty(*shape, 3), means.new_empty(shape), means.new_empty(*shape, 2))
 
 
-def _antialiased_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _antialiased_native(*args: Any) -> tuple[Tensor, ...]:
     outputs = _antialiased_fake(*args)
     native().project_splats(*_native_arguments(args), *outputs, threads())
     return outputs
@@ -139,7 +139,7 @@ def _antialiased_fake(*args: Any) -> tuple[Tensor, ...]:
     return (*projected, torch.empty_like(projected[2]), torch.empty_like(projected[2]))
 
 
-def _project_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _project_backward_native(*args: Any) -> tuple[Tensor, ...]:
     gradients = [dense(v) for v in args[15:]]
     outputs = _project_backward_fake(*args)
     scratch = _new_scratch(args[5], args[0])
@@ -155,7 +155,7 @@ def _project_backward_fake(*args: Any) -> tuple[Tensor, ...]:
     )  # means, quats, scales, viewmats, Ks
 
 
-def _antialiased_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _antialiased_backward_native(*args: Any) -> tuple[Tensor, ...]:
     extents, v_means2d, v_conics, v_depths, v_opacities, v_betas = (dense(v) for v in args[14:])
     outputs = _antialiased_backward_fake(*args)
     scratch = _new_scratch(args[5], args[0])
@@ -216,28 +216,28 @@ _V_PROJECTED = "Tensor extents, Tensor v_means2d, Tensor v_conics, Tensor v_dept
 _V_SPLATS = "Tensor v_means, Tensor v_quats, Tensor v_scales, Tensor v_viewmats, Tensor v_Ks"
 _V_SEEN = "Tensor v_seen_opacities, Tensor v_seen_betas"
 
-define(f"project_splats({_SPLATS}, {_CAMERA}, int kernel) -> ({_PROJECTED})", _project_cpu, _project_fake)
+define(f"project_splats({_SPLATS}, {_CAMERA}, int kernel) -> ({_PROJECTED})", _project_native, _project_fake)
 define(
     f"project_splats_backward({_SPLATS}, {_CAMERA}, int kernel, {_V_PROJECTED}) -> ({_V_SPLATS})",
-    _project_backward_cpu,
+    _project_backward_native,
     _project_backward_fake,
 )
 differentiate("project_splats", _project_gradient, _project_setup)
 define(
     f"project_splats_antialiased({_SPLATS}, {_CAMERA}) -> ({_PROJECTED}, Tensor seen_opacities, Tensor seen_betas)",
-    _antialiased_cpu,
+    _antialiased_native,
     _antialiased_fake,
 )
 define(
     f"project_splats_antialiased_backward({_SPLATS}, {_CAMERA}, {_V_PROJECTED}, {_V_SEEN})"
     f" -> ({_V_SPLATS}, Tensor v_opacities, Tensor v_betas)",
-    _antialiased_backward_cpu,
+    _antialiased_backward_native,
     _antialiased_backward_fake,
 )
 differentiate("project_splats_antialiased", _antialiased_gradient, _project_setup)
 
 
-def _sh_cpu(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
+def _sh_native(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
     colors = _sh_fake(means, viewmats, coefficients, extents, degree)
     tensors = [dense(tensor) for tensor in (means, viewmats, coefficients, extents)]
     native().sh_colors(*tensors, degree, colors, threads())
@@ -248,7 +248,7 @@ def _sh_fake(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Ten
     return means.new_empty(viewmats.shape[0], means.shape[0], 3)
 
 
-def _sh_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _sh_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, degree, colors, v_colors = [dense(tensor) for tensor in args[:4]], args[4], dense(args[5]), dense(args[6])
     outputs = _sh_backward_fake(*args)
     scratch = _new_scratch(tensors[1], tensors[0])
@@ -274,13 +274,13 @@ def _sh_gradient(ctx: Any, v_colors: Tensor) -> tuple[Any, ...]:
 
 define(
     "sh_colors(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree) -> Tensor",
-    _sh_cpu,
+    _sh_native,
     _sh_fake,
 )
 define(
     "sh_colors_backward(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree, Tensor colors,"
     " Tensor v_colors) -> (Tensor v_coefficients, Tensor v_means, Tensor v_viewmats)",
-    _sh_backward_cpu,
+    _sh_backward_native,
     _sh_backward_fake,
 )
 differentiate("sh_colors", _sh_gradient, _sh_setup)

@@ -130,28 +130,33 @@ def median_depths(
         )
 
 
-def _check_pass(count: int, what: str) -> None:
-    check_memory(count, what, "render fewer cameras at once or smaller images")
+def _check_pass(like: Tensor, count: int, what: str) -> None:
+    if like.device.type == "cpu":  # a GPU's allocator refuses by itself
+        check_memory(count, what, "render fewer cameras at once or smaller images")
 
 
-def _intersect_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _intersect_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, (width, height) = [dense(tensor) for tensor in args[:6]], args[6:]
     check_image_size(width, height)
     cameras, splats = tensors[2].shape
     tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
-    splat_offsets = torch.empty(cameras * splats + 1, dtype=torch.int64)
-    count = native().count_intersections(*tensors, width, height, splat_offsets, threads())
+    means2d = tensors[0]
+    splat_offsets = means2d.new_empty(cameras * splats + 1, dtype=torch.int64)
+    scratch = means2d.new_empty(native().count_scratch_size(means2d), dtype=torch.uint8)
+    count = native().count_intersections(*tensors, width, height, splat_offsets, scratch, threads())
     if count > torch.iinfo(torch.int32).max:
         raise MemoryError(
             f"{count} intersections of splats and tiles exceed 32-bit indices: "
             "render fewer cameras at once or smaller images"
         )
     # The lists, and what filling them takes: the tile of each intersection and counts by tile.
-    _check_pass(12 * count + 16 * cameras * tiles + 40 * splats * cameras, "the tile lists")
-    tile_offsets = torch.empty(cameras * tiles + 1, dtype=torch.int64)
-    splat_ids, slots = torch.empty(count, dtype=torch.int32), torch.empty(count, dtype=torch.int32)
-    native().fill_tile_lists(*tensors, width, height, splat_offsets, tile_offsets, splat_ids, slots, threads())
-    return splat_offsets, tile_offsets, splat_ids, slots
+    _check_pass(means2d, 12 * count + 16 * cameras * tiles + 40 * splats * cameras, "the tile lists")
+    tile_offsets = means2d.new_empty(cameras * tiles + 1, dtype=torch.int64)
+    splat_ids = means2d.new_empty(count, dtype=torch.int32)
+    lists = (splat_offsets, tile_offsets, splat_ids, torch.empty_like(splat_ids))
+    scratch = means2d.new_empty(native().tile_lists_scratch_size(means2d, cameras * tiles, count), dtype=torch.uint8)
+    native().fill_tile_lists(*tensors, width, height, *lists, scratch, threads())
+    return lists
 
 
 def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
@@ -167,10 +172,12 @@ def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _rasterize_cpu(*args: Any) -> tuple[Tensor, Tensor]:
+def _rasterize_native(*args: Any) -> tuple[Tensor, Tensor]:
     tensors, lists, settings = [dense(tensor) for tensor in args[:7]], args[8:12], args[12:]
     cameras, _, channels = tensors[4].shape
-    _check_pass(cameras * settings[0] * settings[1] * (channels + 1) * tensors[4].element_size(), "the image")
+    _check_pass(
+        tensors[4], cameras * settings[0] * settings[1] * (channels + 1) * tensors[4].element_size(), "the image"
+    )
     features, alphas = _rasterize_fake(*args)
     native().rasterize_splats(*tensors, *settings, *lists, features, alphas, threads())
     return features, alphas
@@ -182,16 +189,18 @@ def _rasterize_fake(*args: Any) -> tuple[Tensor, Tensor]:
     return colors.new_empty(cameras, height, width, channels), colors.new_empty(cameras, height, width)
 
 
-def _rasterize_backward_cpu(*args: Any) -> tuple[Tensor, ...]:
+def _rasterize_backward_native(*args: Any) -> tuple[Tensor, ...]:
     tensors, lists, settings = [dense(tensor) for tensor in args[:7]], args[7:11], args[11:14]
     gradients, (wants_absgrad, wants_betas) = [dense(v) for v in args[14:18]], args[18:]
     outputs = _rasterize_backward_fake(*args)
     v_means2d, v_absolute, *v_others, v_betas = outputs
     passed = (v_means2d, v_absolute if wants_absgrad else None, *v_others, v_betas if wants_betas else None)
     channels = tensors[4].shape[-1]
-    rows = min(len(lists[2]), max(SLOT_ROWS, tensors[4].shape[1]))  # the native code wants one for every splat
+    rows = len(lists[2])
+    if tensors[4].device.type == "cpu":  # in groups, of which each wants a row for every splat
+        rows = min(rows, max(SLOT_ROWS, tensors[4].shape[1]))
     columns = native().SLOT_GRADIENTS + channels
-    _check_pass(rows * columns * tensors[4].element_size(), "the gradients of intersections")
+    _check_pass(tensors[4], rows * columns * tensors[4].element_size(), "the gradients of intersections")
     scratch = tensors[4].new_empty(rows, columns)
     native().rasterize_splats_backward(*tensors, *settings, *lists, *gradients, *passed, scratch, threads())
     return outputs
@@ -230,7 +239,7 @@ def _rasterize_gradient(ctx: Any, v_features: Tensor, v_alphas: Tensor) -> tuple
     )
 
 
-def _median_cpu(*args: Any) -> Tensor:
+def _median_native(*args: Any) -> Tensor:
     tensors, lists, settings = [dense(tensor) for tensor in args[:6]], args[6:10], args[10:]
     medians = _median_fake(*args)
     native().median_depths(*tensors, *settings, *lists, medians, threads())
@@ -246,13 +255,13 @@ _LISTS = "Tensor splat_offsets, Tensor tile_offsets, Tensor splat_ids, Tensor sl
 
 define(
     f"intersect_tiles({_IMAGE}, Tensor opacities, Tensor betas, int width, int height) -> ({_LISTS})",
-    _intersect_cpu,
+    _intersect_native,
     _intersect_fake,
 )
 define(
     f"rasterize_splats({_IMAGE}, Tensor colors, Tensor opacities, Tensor betas, Tensor? absgrad_probe, {_LISTS},"
     " int width, int height, int kernel) -> (Tensor features, Tensor alphas)",
-    _rasterize_cpu,
+    _rasterize_native,
     _rasterize_fake,
 )
 define(
@@ -260,12 +269,12 @@ define(
     " int height, int kernel, Tensor features, Tensor alphas, Tensor v_features, Tensor v_alphas, bool wants_absgrad,"
     " bool wants_betas) -> (Tensor v_means2d, Tensor v_means2d_abs, Tensor v_conics, Tensor v_colors,"
     " Tensor v_opacities, Tensor v_betas)",
-    _rasterize_backward_cpu,
+    _rasterize_backward_native,
     _rasterize_backward_fake,
 )
 differentiate("rasterize_splats", _rasterize_gradient, _rasterize_setup)
 define(
     f"median_depths({_IMAGE}, Tensor opacities, Tensor betas, {_LISTS}, int width, int height, int kernel) -> Tensor",
-    _median_cpu,
+    _median_native,
     _median_fake,
 )

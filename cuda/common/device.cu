@@ -1,0 +1,13 @@
+#include "common/launch.h"
+#include "include/splatkit_native.h"
+
+namespace splatkit {
+
+int use_cuda_device(int index) {
+  int before = 0;
+  check_cuda(cudaGetDevice(&before), "current device");
+  if (before != index) check_cuda(cudaSetDevice(index), "choice of the device");
+  return before;
+}
+
+}  // namespace splatkit

@@ -1,0 +1,124 @@
+// Every CUDA kernel once on a small random scene, through the native contract: built with the emulator and a sanitizer by
+// tests/native/test_sanitized_kernels.py. Prints sums of what came out.
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "include/splatkit_native.h"
+
+using namespace splatkit;
+
+namespace {
+
+constexpr int64_t kCameras = 2, kSplats = 300;
+constexpr int kWidth = 37, kHeight = 21, kChannels = 3, kBases = 16;
+
+std::mt19937 generator(0);
+
+// Exactly as long as asked for, so that AddressSanitizer sees the first access beyond.
+std::vector<float> random(int64_t count, float low, float high) {
+  std::uniform_real_distribution<float> uniform(low, high);
+  std::vector<float> values(count);
+  for (float& value : values) value = uniform(generator);
+  return values;
+}
+template <class T = float>
+std::vector<T> empty(int64_t count) {
+  return std::vector<T>(count);
+}
+
+void print(const char* name, const std::vector<float>& values) {
+  double sum = 0;
+  for (const float value : values) sum += value;
+  std::printf("%s %.9g\n", name, sum);
+}
+
+struct Scene {
+  std::vector<float> means = random(kSplats * 3, -1, 1), quats = random(kSplats * 4, -1, 1), scales = random(kSplats * 3, 0.01f, 0.2f);
+  std::vector<float> opacities = random(kSplats, 0.01f, 0.99f), betas = random(kSplats, 1, 8);
+  std::vector<float> coefficients = random(kSplats * kBases * 3, -1, 1);
+  std::vector<float> viewmats, Ks;
+
+  Scene() {
+    for (int64_t n = 0; n < kSplats; n += 4) betas[n] = 2;
+    for (int64_t c = 0; c < kCameras; ++c) {
+      const float view[16] = {1, 0, 0, 0.1f * static_cast<float>(c), 0, 1, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1};
+      const float K[9] = {30, 0, 18, 0, 31, 10, 0, 0, 1};
+      viewmats.insert(viewmats.end(), view, view + 16);
+      Ks.insert(Ks.end(), K, K + 9);
+    }
+  }
+};
+
+// The lists' arrays, owned.
+struct Lists {
+  std::vector<int64_t> splat_offsets, tile_offsets;
+  std::vector<int32_t> splat_ids, slots;
+
+  explicit Lists(const SplatImageInput<float>& input) {
+    const int64_t entries = kCameras * kSplats, tiles = kCameras * tile_count(kWidth) * tile_count(kHeight);
+    splat_offsets.resize(entries + 1);
+    tile_offsets.resize(tiles + 1);
+    auto count_scratch = empty<char>(count_scratch_size_cuda(entries));
+    const int64_t count = count_intersections_cuda(input, splat_offsets.data(), count_scratch.data(), nullptr);
+    splat_ids.resize(count);
+    slots.resize(count);
+    auto scratch = empty<char>(tile_lists_scratch_size_cuda(tiles, count));
+    fill_tile_lists_cuda(input, view(), count, scratch.data(), nullptr);
+  }
+  TileLists view() { return {splat_offsets.data(), tile_offsets.data(), splat_ids.data(), slots.data()}; }
+};
+
+void run_photometric(const std::vector<float>& rendered) {
+  const auto target = random(static_cast<int64_t>(rendered.size()), 0, 1);
+  auto v_rendered = empty(static_cast<int64_t>(rendered.size())), planes = empty(3 * kChannels * kWidth * kHeight), losses = empty(3);
+  auto sums = empty<double>(photometric_sums_size_cuda(kWidth, kHeight, kChannels));
+  photometric_loss_cuda({kWidth, kHeight, kChannels, rendered.data(), target.data(), 0.2},
+                        {v_rendered.data(), &losses[0], &losses[1], &losses[2], planes.data(), sums.data()}, nullptr);
+  print("losses", losses);
+  print("v_rendered", v_rendered);
+}
+
+void run_all() {
+  const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
+  const Scene scene;
+  const ProjectionInput<float> projection = {c, n, scene.means.data(), scene.quats.data(), scene.scales.data(), scene.opacities.data(),
+                                             scene.betas.data(), scene.viewmats.data(), scene.Ks.data(), kWidth, kHeight, 0.1, 100, 0.3};
+  auto means2d = empty(c * n * 2), depths = empty(c * n), conics = empty(c * n * 3), extents = empty(c * n * 2), colors = empty(c * n * 3);
+  project_splats_cuda(projection, {means2d.data(), depths.data(), conics.data(), extents.data()}, nullptr);
+  const ShColorInput<float> sh = {c, n, kBases, 3, scene.means.data(), scene.viewmats.data(), scene.coefficients.data(), extents.data()};
+  sh_colors_cuda(sh, colors.data(), nullptr);
+  const SplatImageInput<float> image = {c, n, kWidth, kHeight, kChannels, means2d.data(), conics.data(), depths.data(), extents.data(),
+                                        colors.data(), scene.opacities.data(), scene.betas.data()};
+  Lists lists(image);
+  auto features = empty(pixels * kChannels), alphas = empty(pixels);
+  rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
+  print("features", features);
+  run_photometric({features.begin(), features.begin() + kWidth * kHeight * kChannels});
+
+  const auto v_features = random(pixels * kChannels, -1, 1), v_alphas = random(pixels, -1, 1);
+  auto v_means2d = empty(c * n * 2), v_abs = empty(c * n * 2), v_conics = empty(c * n * 3), v_colors = empty(c * n * 3);
+  auto v_opacities = empty(n), v_betas = empty(n);
+  auto slots = empty(static_cast<int64_t>(lists.slots.size()) * (kSlotGradients + kChannels));
+  rasterize_splats_backward_cuda(image, lists.view(),
+                                 {features.data(), alphas.data(), v_features.data(), v_alphas.data(), v_means2d.data(), v_abs.data(),
+                                  v_conics.data(), v_colors.data(), v_opacities.data(), v_betas.data(), slots.data()},
+                                 nullptr);
+  auto scratch = empty<double>(projection_scratch_size_cuda(c, n));
+  auto v_coefficients = empty(n * kBases * 3), v_means = empty(n * 3), v_viewmats = empty(c * 16), v_Ks = empty(c * 9);
+  sh_colors_backward_cuda(sh, {colors.data(), v_colors.data(), v_coefficients.data(), v_means.data(), v_viewmats.data(), scratch.data()}, nullptr);
+  print("v_coefficients", v_coefficients);
+  print("v_viewmats of colors", v_viewmats);
+  const auto v_depths = random(c * n, -1, 1);
+  auto v_quats = empty(n * 4), v_scales = empty(n * 3);
+  project_splats_backward_cuda(projection, {extents.data(), v_means2d.data(), v_depths.data(), v_conics.data(), v_means.data(),
+                                            v_quats.data(), v_scales.data(), v_viewmats.data(), v_Ks.data(), scratch.data()},
+                               nullptr);
+  print("v_means", v_means);
+  print("v_scales", v_scales);
+  print("v_Ks", v_Ks);
+}
+
+}  // namespace
+
+int main() { run_all(); }

@@ -1,0 +1,56 @@
+"""The CUDA kernels on the host: the same bits in every thread order, and as many as the CPU lists."""
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from splatkit import ops
+from splatkit.splatting.rasterization import rasterization
+from tests.splat_scenes import detached, make_splat_scene
+
+pytestmark = pytest.mark.slow  # builds the kernels
+
+
+def render_with_gradients() -> list[torch.Tensor]:
+    """Every kernel of the splatting family, forward and backward, and the loss of what they rendered."""
+    s = make_splat_scene(300, dtype=torch.float32)
+    leaves = [x.requires_grad_() for x in (s.means, s.quats, s.scales, s.opacities, s.betas, s.viewmats, s.Ks)]
+    coefficients = torch.rand(300, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    probe = torch.zeros(2, 300, 2, requires_grad=True)
+    rendering = rasterization(
+        s.means, s.quats, s.scales, s.opacities, s.betas, coefficients, s.viewmats, s.Ks, s.width, s.height,
+        sh_degree=3, near=s.near, absgrad_probe=probe,
+    )  # fmt: skip
+    loss = sum(ops.photometric_loss(image, torch.full_like(image, 0.5), 0.2)[0] for image in rendering.colors)
+    (loss + 0.1 * rendering.depths.sum()).backward()
+    gradients = [leaf.grad for leaf in (*leaves, coefficients, probe) if leaf.grad is not None]
+    assert len(gradients) == 9
+    return [rendering.colors, rendering.depths, *gradients]
+
+
+@pytest.mark.usefixtures("emulated")
+def test_same_bits_in_every_thread_order(monkeypatch: pytest.MonkeyPatch):
+    expected = render_with_gradients()
+    for order in ("reverse", "1", "2"):
+        monkeypatch.setenv("SPLATKIT_THREAD_ORDER", order)
+        for actual, forward in zip(render_with_gradients(), expected, strict=True):
+            assert torch.equal(actual, forward)
+
+
+def test_tile_lists_equal_those_of_the_cpu(emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    scene = make_splat_scene(400, dtype=torch.float32)
+    scene = scene._replace(means=scene.means.repeat(2, 1)[:400])  # equal depths: ties keep their order
+    projected = detached(ops.project_splats(*scene))
+    arguments = (*projected, scene.opacities, scene.betas, scene.width, scene.height)
+    expected = ops.intersect_tiles(*arguments)
+    monkeypatch.setitem(sys.modules, "splatkit._C", emulated_module)
+    for actual, cpu in zip(ops.intersect_tiles(*arguments), expected, strict=True):
+        assert torch.equal(actual, cpu)
+
+
+@pytest.mark.usefixtures("emulated")
+def test_double_precision_is_refused():
+    with pytest.raises(TypeError, match="means: CUDA kernels take float32, got float64"):
+        ops.project_splats(*make_splat_scene(5))

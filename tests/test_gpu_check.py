@@ -1,0 +1,99 @@
+"""The parts of `scripts/gpu_check.py` that need no GPU: judging, reporting, and the measured programs on the CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "scripts"
+
+
+@pytest.fixture
+def gpu_check(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import gpu_check
+
+    return gpu_check
+
+
+def run_program(name: str, *arguments: str) -> str:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(SCRIPTS / "gpu_checks" / name), "--device", "cpu", *arguments]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_is_missing_is_listed_with_its_cure(gpu_check: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    find_spec = gpu_check.importlib.util.find_spec
+    monkeypatch.setattr(
+        gpu_check.importlib.util, "find_spec", lambda name: find_spec(name) if name == "torch" else None
+    )
+    text = "\n".join(gpu_check.missing_tools())
+    assert "nvcc is not on the PATH" in text
+    assert "nanobind cannot be imported: `pip download nanobind`" in text
+
+
+def test_a_failing_command_fails_the_check_and_shows_its_end(
+    gpu_check: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    check = gpu_check.Check(tmp_path)
+    assert check.command("good", [sys.executable, "-c", "print('fine')"], 60)
+    assert not check.failed
+    assert not check.command("bad thing", [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"], 60)
+    assert check.failed
+    assert "the reason" in capsys.readouterr().out
+    assert (tmp_path / "bad_thing.log").read_text() == "the reason\n"
+    assert not check.command("absent", ["/no/such/program"], 60)
+
+
+def test_a_command_is_stopped_at_its_limit_and_none_starts_after_the_last_minute(gpu_check: ModuleType, tmp_path: Path):
+    check = gpu_check.Check(tmp_path)
+    assert not check.command("slow", [sys.executable, "-c", "import time; time.sleep(60)"], 0.5)
+    assert check.steps[-1].outcome == "failed"
+    late = gpu_check.Check(tmp_path, limit_s=0)
+    assert not late.command("late", [sys.executable, "-c", ""], 60)
+    assert late.steps[-1].detail == "no time left"
+
+
+def test_tests_that_all_skip_do_not_pass(gpu_check: ModuleType):
+    assert gpu_check.judge_tests(0, "3 passed, 2 skipped in 1 s")[0] == "passed"
+    assert gpu_check.judge_tests(0, "5 skipped in 1 s")[0] == "failed"
+    assert gpu_check.judge_tests(1, "1 failed, 3 passed in 1 s")[0] == "failed"
+
+
+def test_a_device_that_the_sanitizer_cannot_watch_is_no_failure(gpu_check: ModuleType):
+    assert gpu_check.judge_sanitizer(1, "Error: Device not supported\n")[0] == "skipped"
+    assert gpu_check.judge_sanitizer(9, "ERROR SUMMARY: 2 errors\n") == ("failed", "ERROR SUMMARY: 2 errors")
+
+
+def test_report_is_one_json_and_one_table_with_peers(gpu_check: ModuleType, tmp_path: Path):
+    record = {
+        "name": "frame/forward", "params": {"splats": 10, "width": 4}, "unit": "ms",
+        "median": 1.25, "min": 1.0, "max": 2.0, "repeats": 3, "peers": {"gsplat": 2.5},
+    }  # fmt: skip
+    steps = [gpu_check.Step("build", "passed", 12.3, "a | b")]
+    gpu_check.write_report(tmp_path, {"GPU": "none"}, steps, [record, {**record, "name": "copy", "peers": {}}])
+    assert json.loads((tmp_path / "gpu_check.json").read_text())["records"][0] == record
+    page = (tmp_path / "gpu_check.md").read_text()
+    assert "| build | passed | 12 s | a \\| b |" in page
+    assert "| frame/forward | splats 10, width 4 | 1.25 ms | 1 to 2 | 2.5 |" in page
+    assert "| copy | splats 10, width 4 | 1.25 ms | 1 to 2 |  |" in page
+
+
+def test_measurements_run_on_the_cpu(tmp_path: Path):
+    run_program("measure.py", "--quick", "--json", str(tmp_path / "records.json"))
+    records = json.loads((tmp_path / "records.json").read_text())
+    names = {record["name"] for record in records}
+    assert {"copy", "training/step", "frame/forward", "frame/backward", "phase/rasterize", "intersections"} <= names
+    assert all(record["median"] > 0 for record in records)
+
+
+def test_small_case_reaches_every_gradient():
+    run_program("small_case.py")
