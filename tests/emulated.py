@@ -13,13 +13,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def find_program(name: str) -> str | None:
+    """On the PATH, or beside the Python that runs the tests, where `pip install cmake ninja` puts them."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+
+
 def build_emulated(folder: Path) -> Path:
     """Build `_C_emulated` in the folder, or bring it up to date there; returns the module's file."""
-    programs = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    cmake = shutil.which("cmake") or shutil.which("cmake", path=programs)
+    cmake, ninja = find_program("cmake"), find_program("ninja")
     if cmake is None:
-        pytest.fail("cmake is needed to build the emulated CUDA kernels: install the package with its `dev` extra")
-    ninja = shutil.which("ninja") or shutil.which("ninja", path=programs)
+        pytest.fail("the emulated CUDA kernels need cmake: `pip install cmake` or the system's package")
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else []
     options = ["-DSPLATKIT_EMULATED=ON", f"-DPython_EXECUTABLE={sys.executable}"]
     for command in (
