@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie bes
 from benchmarks.record import Record
 from benchmarks.splatting import measure_splatting
 from benchmarks.training import measure_training
-
 from splatkit.io.atomic import atomic_file
 from splatkit.ops import build_info
 

@@ -148,7 +148,7 @@ class ReferenceBackend:
     device = torch.device("cpu")
 
     def project(self, scene: SplatScene) -> Projected:
-        return projection.project_splats(*scene)
+        return projection.project_splats(*scene)[:4]
 
     def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         return rasterization.rasterize_splats(

@@ -80,12 +80,15 @@ void TensorArgument::check(dlpack::DataType dtype, std::initializer_list<int64_t
     throw nb::value_error((name + ": expected shape " + describe(shape.begin(), shape.size()) + ", got " +
                            describe(tensor_.shape, tensor_.ndim)).c_str());
   }
+  for (int axis = 0; axis < tensor_.ndim; ++axis) {
+    if (tensor_.shape[axis] == 0) return;  // strides of nothing mean nothing
+  }
   int64_t stride = 1;
   for (int axis = tensor_.ndim - 1; tensor_.strides != nullptr && axis >= 0; --axis) {
     if (tensor_.shape[axis] != 1 && tensor_.strides[axis] != stride) {
       throw nb::value_error((name + ": expected a dense tensor; call .contiguous() on it").c_str());
     }
-    stride *= tensor_.shape[axis] > 0 ? tensor_.shape[axis] : 1;
+    stride *= tensor_.shape[axis];
   }
 }
 

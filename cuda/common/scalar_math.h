@@ -12,6 +12,9 @@ SPLATKIT_HD double log2(double x) { return ::log2(x); }
 SPLATKIT_HD float sqrt(float x) { return ::sqrtf(x); }
 SPLATKIT_HD double sqrt(double x) { return ::sqrt(x); }
 
+SPLATKIT_HD float arctangent(float x) { return ::atanf(x); }
+SPLATKIT_HD double arctangent(double x) { return ::atan(x); }
+
 SPLATKIT_HD float min(float a, float b) { return a < b ? a : b; }
 SPLATKIT_HD double min(double a, double b) { return a < b ? a : b; }
 SPLATKIT_HD float max(float a, float b) { return a > b ? a : b; }

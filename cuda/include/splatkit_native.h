@@ -35,7 +35,10 @@ struct ProjectionInput {
   const Real* Ks;         // [C, 3, 3] px
   int width, height;      // px
   double near, far;       // z limits
-  double eps2d;           // px^2, added to the diagonal of the 2-D covariance
+  double eps2d;           // px^2, added to the diagonal of the 2-D covariance; antialiased: the variance of a pixel
+  int camera_model = 0;   // 0 pinhole, 1 orthographic, 2 fisheye
+  const Real* distortions = nullptr;  // [C, 4] k1 to k4 of fisheye cameras; null for the others
+  int kernel = 0;         // 0 generalized exponential, 1 compact beta
 };
 
 template <class Real>
@@ -44,6 +47,9 @@ struct ProjectionOutput {
   Real* depths;   // [C, N] z
   Real* conics;   // [C, N, 3] upper triangle of the inverse 2-D covariance
   Real* extents;  // [C, N, 2] px, half sizes of the support; (0, 0) and zeros above where the splat is not visible
+  // Both or neither: antialiased, with the opacity and exponent that each camera sees.
+  Real* opacities = nullptr;  // [C, N]
+  Real* betas = nullptr;      // [C, N]
 };
 
 template <class Real>
@@ -58,6 +64,11 @@ struct ProjectionGradient {
   Real* v_viewmats;       // [C, 4, 4], last row zero
   Real* v_Ks;             // [C, 3, 3], zero but for fx, fy, cx, cy
   double* scratch;        // projection_scratch_size() doubles; on CUDA projection_scratch_size_cuda()
+  // All or none: antialiased.
+  const Real* v_seen_opacities = nullptr;  // [C, N]
+  const Real* v_seen_betas = nullptr;      // [C, N]
+  Real* v_opacities = nullptr;             // [N]
+  Real* v_betas = nullptr;                 // [N]
 };
 
 int64_t projection_scratch_size_cuda(int64_t cameras, int64_t splats);
@@ -109,6 +120,7 @@ struct SplatImageInput {
   const Real* colors;           // [C, N, D]
   const Real* opacities;        // [N]
   const Real* betas;            // [N]
+  int kernel = 0;               // as in ProjectionInput
 };
 
 // Which splats touch which tile, front to back.
@@ -136,6 +148,10 @@ void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& 
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads);
 
+// Depth of the splat at which the transmittance of a pixel falls to one half, [C, H, W]; 0 where none brings it there.
+template <class Real>
+void median_depths(const SplatImageInput<Real>& input, const TileLists& lists, Real* depths, int threads);
+
 template <class Real>
 struct SplatImageGradient {
   const Real* features;    // [C, H, W, D] as the forward pass returned them
@@ -148,13 +164,16 @@ struct SplatImageGradient {
   Real* v_colors;          // [C, N, D]
   Real* v_opacities;       // [N]
   Real* v_betas;           // [N]; null where not wanted
-  Real* scratch;           // [M, kSlotGradients + D]
+  Real* scratch;           // [M, kSlotGradients + D], or fewer rows on the CPU
+  // Rows of the scratch: with fewer than M the tiles are done in groups of at most so many intersections. At least N; 0 means M.
+  int64_t scratch_rows = 0;
 };
 constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, beta
 
 template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
 
+void median_depths_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* depths, CudaStream stream);
 void rasterize_splats_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* features, float* alphas, CudaStream stream);
 // Without atomics: the same bits in every run.
 void rasterize_splats_backward_cuda(const SplatImageInput<float>& input, const TileLists& lists, const SplatImageGradient<float>& gradient,

@@ -8,6 +8,7 @@
 
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
+#include "splatting/compact_weight.h"
 #include "splatting/gef_weight.h"
 #include "splatting/support.h"
 
@@ -67,6 +68,21 @@ SPLATKIT_HD GefExponent<V> exponent_with_derivatives(const TileSplat<Real>& s, V
   return gef_exponent(q, V(s.half_beta), V(s.eps_power), V(s.eps_power_log));
 }
 
+// Profiles of splats; kGaussian is the generalized exponential at beta == 2.
+enum Profile { kGaussian, kGef, kCompact };
+
+template <class V, int Kind, class Real>
+SPLATKIT_HD V profile_value(const TileSplat<Real>& s, V q) {
+  if constexpr (Kind == kCompact) return compact_exponent_value(q, V(2 * s.half_beta));
+  return exponent_value<V, Kind == kGaussian>(s, q);
+}
+
+template <class V, int Kind, class Real>
+SPLATKIT_HD GefExponent<V> profile_with_derivatives(const TileSplat<Real>& s, V q) {
+  if constexpr (Kind == kCompact) return compact_exponent(q, V(2 * s.half_beta));
+  return exponent_with_derivatives<V, Kind == kGaussian>(s, q);
+}
+
 // What a splat takes of the light that comes through to it.
 template <class V, class Mask>
 struct Absorption {
@@ -85,6 +101,12 @@ SPLATKIT_HD auto absorb(const TileSplat<Real>& s, V u, V before) {
   const auto alive = after > V(Real(kTransmittanceMin));
   using Mask = typename std::remove_const<decltype(alive)>::type;
   return Absorption<V, Mask>{raw, alpha, alive, select(alive, weight, zero), select(alive, after, zero)};
+}
+
+// Is this the splat at which half of a pixel's light is gone? Transmittances in front of it and behind it.
+template <class V>
+SPLATKIT_HD auto crosses_half(V before, V left) {
+  return (before > V(0.5f)) & (left <= V(0.5f));
 }
 
 // Sums over pixels for one splat, from which all its gradients follow; colors come last.
@@ -138,19 +160,20 @@ SPLATKIT_HD void moments_to_gradients(const TileSplat<Real>& s, Real opacity, Re
   sums[kOpacity] /= opacity;
 }
 
-// Writes the gradient `which` of a slot, summed over the tiles of splat i = camera * N + n. Opacities and betas have no camera axis:
-// those two are the caller's.
+// Where the gradient `which` of a slot goes, summed over the tiles of splat i = camera * N + n; null where it is not wanted. Opacities and
+// betas have no camera axis: those two are the caller's.
+template <class Real>
+SPLATKIT_HD Real* splat_gradient(const SplatImageGradient<Real>& gradient, int channels, int64_t i, int which) {
+  if (which >= kColor) return gradient.v_colors + i * channels + which - kColor;
+  if (which >= kXx && which <= kYy) return gradient.v_conics + 3 * i + which - kXx;
+  if (which == kAbsX || which == kAbsY) return gradient.v_means2d_abs == nullptr ? nullptr : gradient.v_means2d_abs + 2 * i + which - kAbsX;
+  return which <= kY ? gradient.v_means2d + 2 * i + which : nullptr;
+}
+
 template <class Real>
 SPLATKIT_HD void write_splat_gradient(const SplatImageGradient<Real>& gradient, int channels, int64_t i, int which, Real value) {
-  if (which >= kColor) {
-    gradient.v_colors[i * channels + which - kColor] = value;
-  } else if (which >= kXx && which <= kYy) {
-    gradient.v_conics[3 * i + which - kXx] = value;
-  } else if (which == kAbsX || which == kAbsY) {
-    if (gradient.v_means2d_abs != nullptr) gradient.v_means2d_abs[2 * i + which - kAbsX] = value;
-  } else if (which <= kY) {
-    gradient.v_means2d[2 * i + which] = value;
-  }
+  Real* to = splat_gradient(gradient, channels, i, which);
+  if (to != nullptr) *to = value;
 }
 
 SPLATKIT_ISA_END

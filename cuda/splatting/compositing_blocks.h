@@ -138,7 +138,10 @@ SPLATKIT_HD bool misses(const TileSplat<Real>& s, V q) {
   return !any<V>(q <= V(s.q_max));
 }
 
-template <class V, int D, bool Gaussian, class Real>
+// What a forward pass keeps of the splats: their colors by weight, or the first channel of the one at which half of the light is gone.
+enum Keep { kBlend, kMedian };
+
+template <class V, int D, int Kind, int What, class Real>
 SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
                                  TilePixels<Real>& tile) {
   for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
@@ -146,9 +149,14 @@ SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, in
     const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
     if (misses(s, q)) return;
     const V before = load<V>(tile.transmittance + p);
-    const auto light = absorb(s, exponent_value<V, Gaussian>(s, q), before);
+    const auto light = absorb(s, profile_value<V, Kind>(s, q), before);
     store(tile.transmittance + p, select(light.alive, light.left, -abs(before)));
-    for (int d = 0; d < D; ++d) store(tile.features[d] + p, load<V>(tile.features[d] + p) + light.weight * V(color[d]));
+    if constexpr (What == kMedian) {
+      const auto crosses = crosses_half(before, light.left);
+      store(tile.features[0] + p, select(crosses, V(color[0]), load<V>(tile.features[0] + p)));
+    } else {
+      for (int d = 0; d < D; ++d) store(tile.features[d] + p, load<V>(tile.features[d] + p) + light.weight * V(color[d]));
+    }
   });
 }
 
@@ -162,7 +170,7 @@ struct alignas(64) TileGradients {
 };
 
 // Adds to sums[kSlotGradients + D]. No test whether a block's pixels take anything: a branch on it is mispredicted more dearly than it saves.
-template <class V, int D, bool Gaussian, int Parts, class Real>
+template <class V, int D, int Kind, int Parts, class Real>
 SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
                                           TileGradients<Real>& tile, V* sums) {
   for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
@@ -170,7 +178,7 @@ SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* 
     const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
     if (misses(s, q)) return;
     const V before = load<V>(tile.transmittance + p);
-    const auto exponent = exponent_with_derivatives<V, Gaussian>(s, q);
+    const auto exponent = profile_with_derivatives<V, Kind>(s, q);
     const auto light = absorb(s, exponent.u, before);
     store(tile.transmittance + p, light.left);
     V v_features[D];

@@ -1,24 +1,14 @@
-// Projection of one splat into one pinhole camera by the local affine approximation, and its derivatives.
+// Projection of one splat into one camera by the local affine approximation, and its derivatives.
 // EWA splatting (Zwicker et al. 2001), 3D Gaussian Splatting (arXiv 2308.04079). Ours: the support is the ellipse where the splat still
 // reaches the smallest composited alpha, for its own opacity and exponent; gradients reach the camera and its intrinsics.
 #pragma once
 #include "common/host_device.h"
 #include "common/scalar_math.h"
+#include "splatting/antialiasing.h"
+#include "splatting/camera_models.h"
 #include "splatting/gef_weight.h"
 
 SPLATKIT_ISA_BEGIN
-
-constexpr double kFrustumMargin = 0.3;  // the approximation is frozen this share of the half width beyond the border
-
-template <class Real>
-struct PinholeCamera {
-  Real rotation[9];     // world to camera, row-major
-  Real translation[3];  //
-  Real fx, fy, cx, cy;  // px
-  Real slope_low[2], slope_high[2];  // x / z and y / z beyond which the Jacobian is frozen
-  Real width, height;   // px
-  Real near, far;       // z
-};
 
 template <class Real>
 SPLATKIT_HD PinholeCamera<Real> make_camera(const Real* viewmat, const Real* K, int width, int height, double near, double far) {
@@ -36,6 +26,15 @@ SPLATKIT_HD PinholeCamera<Real> make_camera(const Real* viewmat, const Real* K, 
     camera.slope_high[i] = (size[i] - center[i]) / focal[i] + margin;
   }
   return camera;
+}
+
+// distortion: fisheye's k1 to k4; null for the other models.
+template <class Real>
+SPLATKIT_HD void set_camera_model(PinholeCamera<Real>& camera, int model, const Real* distortion) {
+  camera.model = model;
+  if (distortion != nullptr) {
+    for (int i = 0; i < 4; ++i) camera.distortion[i] = distortion[i];
+  }
 }
 
 template <class Real>
@@ -63,7 +62,7 @@ SPLATKIT_HD SplatShape<Real> make_shape(const Real* quat, const Real* scale) {
 template <class Real>
 struct Projection {
   Real point[3];               // camera coordinates
-  Real slope[2], frozen[2];    // x / z, y / z; and the same held inside the margin
+  PointImage<Real> image;      // where it appears, and the Jacobian
   Real factor[9];              // rotation_camera * rotation_splat * diag(scale)
   Real p[2][3];                // Jacobian * factor
   Real xx, xy, yy;             // 2-D covariance
@@ -77,7 +76,7 @@ SPLATKIT_HD bool project(const PinholeCamera<Real>& camera, const Real* mean, co
   }
   const Real z = out.point[2];
   if (!(z > camera.near && z < camera.far)) return false;
-  const Real focal[2] = {camera.fx, camera.fy};
+  if (!image_of_point(camera, out.point, camera.fx, camera.fy, out.image)) return false;
   for (int i = 0; i < 3; ++i) {
     for (int j = 0; j < 3; ++j) {
       Real dot = 0;
@@ -86,9 +85,8 @@ SPLATKIT_HD bool project(const PinholeCamera<Real>& camera, const Real* mean, co
     }
   }
   for (int i = 0; i < 2; ++i) {
-    out.slope[i] = out.point[i] / z;
-    out.frozen[i] = clamp(out.slope[i], camera.slope_low[i], camera.slope_high[i]);
-    for (int j = 0; j < 3; ++j) out.p[i][j] = focal[i] / z * (out.factor[3 * i + j] - out.frozen[i] * out.factor[6 + j]);
+    const Real* row = out.image.jacobian[i];
+    for (int j = 0; j < 3; ++j) out.p[i][j] = row[0] * out.factor[j] + row[1] * out.factor[3 + j] + row[2] * out.factor[6 + j];
   }
   const Real(&p)[2][3] = out.p;
   out.xx = p[0][0] * p[0][0] + p[0][1] * p[0][1] + p[0][2] * p[0][2] + eps2d;
@@ -103,19 +101,51 @@ struct ProjectedSplat {
   Real mean2d[2], depth, conic[3], extent[2];
 };
 
+// Writes the splat if its support meets the image. determinant: of the covariance.
+template <class Real>
+SPLATKIT_HD bool place_splat(const PinholeCamera<Real>& camera, const Projection<Real>& projection, Real xx, Real xy, Real yy, Real determinant,
+                             Real q_max, ProjectedSplat<Real>& out) {
+  const Real x = projection.image.mean2d[0], y = projection.image.mean2d[1];
+  const Real extent_x = sqrt(q_max * xx), extent_y = sqrt(q_max * yy);
+  const bool inside = x + extent_x > 0 && x - extent_x < camera.width && y + extent_y > 0 && y - extent_y < camera.height;
+  if (!inside) return false;
+  const Real inverse = Real(1) / determinant;
+  out = {{x, y}, projection.point[2], {yy * inverse, -xy * inverse, xx * inverse}, {extent_x, extent_y}};
+  return true;
+}
+
 // False (and zeros) where the splat is not visible.
 template <class Real>
 SPLATKIT_HD bool project_splat(const PinholeCamera<Real>& camera, const Real* mean, const SplatShape<Real>& shape, Real q_max, Real eps2d,
                                ProjectedSplat<Real>& out) {
-  Projection<Real> projection;
+  Projection<Real> f;
   out = ProjectedSplat<Real>{};
-  if (!(q_max > 0) || !project(camera, mean, shape, eps2d, projection)) return false;
-  const Real x = camera.fx * projection.slope[0] + camera.cx, y = camera.fy * projection.slope[1] + camera.cy;
-  const Real extent_x = sqrt(q_max * projection.xx), extent_y = sqrt(q_max * projection.yy);
-  const bool inside = x + extent_x > 0 && x - extent_x < camera.width && y + extent_y > 0 && y - extent_y < camera.height;
-  if (!inside) return false;
-  const Real inverse = Real(1) / (projection.xx * projection.yy - projection.xy * projection.xy);
-  out = {{x, y}, projection.point[2], {projection.yy * inverse, -projection.xy * inverse, projection.xx * inverse}, {extent_x, extent_y}};
+  if (!(q_max > 0) || !project(camera, mean, shape, eps2d, f)) return false;
+  return place_splat(camera, f, f.xx, f.xy, f.yy, f.xx * f.yy - f.xy * f.xy, q_max, out);
+}
+
+// The splat before the pixel's filter. Its determinant by Cauchy and Binet: the difference of products would cancel for needles.
+template <class Real>
+SPLATKIT_HD ImageSplat<Real> unfiltered_splat(const Projection<Real>& f, Real opacity, Real beta) {
+  const Real(&p)[2][3] = f.p;
+  const Real x = p[0][1] * p[1][2] - p[0][2] * p[1][1], y = p[0][2] * p[1][0] - p[0][0] * p[1][2];
+  const Real z = p[0][0] * p[1][1] - p[0][1] * p[1][0];
+  return {f.xx, f.xy, f.yy, x * x + y * y + z * z, opacity, beta};
+}
+
+// As project_splat, with the moment-matched pixel filter of variance `pixel` (px^2) in place of a widened covariance. filtered: opacity and
+// exponent as this camera sees them; zeros where not visible.
+template <class Real>
+SPLATKIT_HD bool project_splat_antialiased(const PinholeCamera<Real>& camera, const Real* mean, const SplatShape<Real>& shape, Real opacity,
+                                           Real beta, Real pixel, ProjectedSplat<Real>& out, Real* filtered_opacity, Real* filtered_beta) {
+  Projection<Real> f;
+  out = ProjectedSplat<Real>{};
+  *filtered_opacity = *filtered_beta = 0;
+  if (!(opacity > Real(kAlphaMin)) || !(beta > 0) || !project(camera, mean, shape, Real(0), f)) return false;
+  const ImageSplat<Real> splat = filter_splat(unfiltered_splat(f, opacity, beta), pixel).out;
+  const Real q_max = gef_support(splat.opacity, splat.beta);
+  if (!(q_max > 0) || !place_splat(camera, f, splat.xx, splat.xy, splat.yy, splat.determinant, q_max, out)) return false;
+  *filtered_opacity = splat.opacity, *filtered_beta = splat.beta;
   return true;
 }
 
@@ -142,43 +172,44 @@ SPLATKIT_HD void quat_gradient(const Real* quat, Real norm, const Real* v_rotati
   v_quat[3] += (v[3] - along * z) * s;
 }
 
-// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients doubles).
+// Gradient of a covariance (xx, xy, yy) from that of its inverse: v_cov = -X v_X X with X the conic, whose packed b stands for two entries.
+// xy: for each of its two places.
 template <class Real>
-SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
-                                        Real eps2d, const Real* v_mean2d, Real v_depth, const Real* v_conic, SplatGradients<Real>& splat,
-                                        double* v_camera) {
-  Projection<Real> f;
-  if (!project(camera, mean, shape, eps2d, f)) return;
-  const Real z = f.point[2], inverse_z = Real(1) / z;
-  const Real inverse = Real(1) / (f.xx * f.yy - f.xy * f.xy);
-  const Real a = f.yy * inverse, b = -f.xy * inverse, c = f.xx * inverse;
-
-  // v_cov = -X v_X X with X the conic; the packed B stands for two entries.
+SPLATKIT_HD void covariance_gradient(const Real* conic, const Real* v_conic, Real* v_covariance) {
+  const Real a = conic[0], b = conic[1], c = conic[2];
   const Real va = v_conic[0], vb = Real(0.5) * v_conic[1], vc = v_conic[2];
   const Real ax = va * a + vb * b, ay = va * b + vb * c, bx = vb * a + vc * b, by = vb * b + vc * c;
-  const Real v_xx = -(a * ax + b * bx), v_xy = -(a * ay + b * by), v_yy = -(b * ay + c * by);
+  v_covariance[0] = -(a * ax + b * bx), v_covariance[1] = -(a * ay + b * by), v_covariance[2] = -(b * ay + c * by);
+}
 
-  Real v_factor[9], v_slope[2], v_point[3] = {0, 0, v_depth}, v_focal[2];
-  const Real focal[2] = {camera.fx, camera.fy};
-  for (int j = 0; j < 3; ++j) v_factor[6 + j] = 0;
+// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients doubles), from those of its covariance
+// (xx, xy for each of two places, yy), mean and depth.
+template <class Real>
+SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
+                                     const Projection<Real>& f, const Real* v_covariance, const Real* v_mean2d, Real v_depth,
+                                     SplatGradients<Real>& splat, double* v_camera) {
+  constexpr int kInputs = 5;  // of the image of a point: the point, fx, fy
+  using D = Dual<Real, kInputs>;
+  const D point[3] = {D::input(f.point[0], 0), D::input(f.point[1], 1), D::input(f.point[2], 2)};
+  PointImage<D> image;
+  image_of_point(camera, point, D::input(camera.fx, 3), D::input(camera.fy, 4), image);
+  Real v_factor[9] = {0}, v_input[kInputs] = {0, 0, v_depth, 0, 0};
   for (int i = 0; i < 2; ++i) {
-    const Real gain = focal[i] * inverse_z;
-    Real v_gain = 0, v_frozen = 0;
-    for (int j = 0; j < 3; ++j) {
-      const Real v_p = 2 * (i == 0 ? v_xx * f.p[0][j] + v_xy * f.p[1][j] : v_xy * f.p[0][j] + v_yy * f.p[1][j]);
-      v_factor[3 * i + j] = gain * v_p;
-      v_factor[6 + j] -= gain * f.frozen[i] * v_p;
-      v_frozen -= gain * f.factor[6 + j] * v_p;
-      v_gain += (f.factor[3 * i + j] - f.frozen[i] * f.factor[6 + j]) * v_p;
+    Real v_p[3];
+    for (int j = 0; j < 3; ++j) v_p[j] = 2 * (v_covariance[i] * f.p[0][j] + v_covariance[i + 1] * f.p[1][j]);
+    for (int k = 0; k < 3; ++k) {
+      Real v_jacobian = 0;
+      for (int j = 0; j < 3; ++j) {
+        v_jacobian += v_p[j] * f.factor[3 * k + j];
+        v_factor[3 * k + j] += f.image.jacobian[i][k] * v_p[j];
+      }
+      for (int q = 0; q < kInputs; ++q) v_input[q] += v_jacobian * image.jacobian[i][k].slope[q];
     }
-    const bool free = f.slope[i] >= camera.slope_low[i] && f.slope[i] <= camera.slope_high[i];
-    v_slope[i] = v_mean2d[i] * focal[i] + (free ? v_frozen : Real(0));
-    v_focal[i] = v_gain * inverse_z + v_mean2d[i] * f.slope[i];
-    v_point[i] = v_slope[i] * inverse_z;
-    v_point[2] -= (v_gain * gain + v_slope[i] * f.slope[i]) * inverse_z;
-    v_camera[12 + i] += v_focal[i];
+    for (int q = 0; q < kInputs; ++q) v_input[q] += v_mean2d[i] * image.mean2d[i].slope[q];
     v_camera[14 + i] += v_mean2d[i];
   }
+  v_camera[12] += v_input[3], v_camera[13] += v_input[4];
+  const Real* v_point = v_input;
 
   Real v_rotation[9];
   for (int k = 0; k < 3; ++k) {
@@ -198,6 +229,41 @@ SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const
     for (int k = 0; k < 3; ++k) v_camera[3 * i + k] += v_point[i] * mean[k];
     v_camera[9 + i] += v_point[i];
   }
+}
+
+// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients doubles).
+template <class Real>
+SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
+                                        Real eps2d, const Real* v_mean2d, Real v_depth, const Real* v_conic, SplatGradients<Real>& splat,
+                                        double* v_camera) {
+  Projection<Real> f;
+  if (!project(camera, mean, shape, eps2d, f)) return;
+  const Real inverse = Real(1) / (f.xx * f.yy - f.xy * f.xy);
+  const Real conic[3] = {f.yy * inverse, -f.xy * inverse, f.xx * inverse};
+  Real v_covariance[3];
+  covariance_gradient(conic, v_conic, v_covariance);
+  projection_gradient(camera, mean, quat, shape, f, v_covariance, v_mean2d, v_depth, splat, v_camera);
+}
+
+// The same for project_splat_antialiased. v_opacity, v_beta: in, of the filtered splat; out, of the splat.
+template <class Real>
+SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat,
+                                                    const SplatShape<Real>& shape, Real opacity, Real beta, Real pixel, const Real* v_mean2d,
+                                                    Real v_depth, const Real* v_conic, Real& v_opacity, Real& v_beta,
+                                                    SplatGradients<Real>& splat, double* v_camera) {
+  Projection<Real> f;
+  if (!project(camera, mean, shape, Real(0), f)) return;
+  const ImageSplat<Real> in = unfiltered_splat(f, opacity, beta);
+  const PixelFilter<Real> filter = filter_splat(in, pixel);
+  const Real inverse = Real(1) / filter.out.determinant;
+  const Real conic[3] = {filter.out.yy * inverse, -filter.out.xy * inverse, filter.out.xx * inverse};
+  Real v_filtered[3];
+  covariance_gradient(conic, v_conic, v_filtered);
+  const ImageSplat<Real> v = {v_filtered[0], v_filtered[1], v_filtered[2], 0, v_opacity, v_beta};
+  const ImageSplat<Real> v_in = filter_splat_backward(in, filter, pixel, v);
+  const Real v_covariance[3] = {v_in.xx, v_in.xy, v_in.yy};
+  projection_gradient(camera, mean, quat, shape, f, v_covariance, v_mean2d, v_depth, splat, v_camera);
+  v_opacity = v_in.opacity, v_beta = v_in.beta;
 }
 
 SPLATKIT_ISA_END

@@ -10,6 +10,7 @@ struct RasterizationKernels {
   // Tiles are numbered over all cameras: camera * T + tile.
   void (*forward)(const SplatImageInput<Real>&, const TileLists&, int64_t tile, Real* features, Real* alphas);
   void (*backward)(const SplatImageInput<Real>&, const TileLists&, const SplatImageGradient<Real>&, int64_t tile);
+  void (*median)(const SplatImageInput<Real>&, const TileLists&, int64_t tile, Real* depths);
 };
 
 struct RasterizationKernelSet {

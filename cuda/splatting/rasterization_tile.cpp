@@ -35,7 +35,8 @@ struct Tile {
   }
 };
 
-template <class V, int D, class Real>
+// alphas may be null.
+template <class V, int D, int What, class Real>
 void tile_forward(const SplatImageInput<Real>& input, const TileLists& lists, int64_t index, Real* features, Real* alphas) {
   const Tile<Real> tile(input, lists, index);
   static const PixelCenters<Real> centers;
@@ -51,15 +52,18 @@ void tile_forward(const SplatImageInput<Real>& input, const TileLists& lists, in
       const TileSplat<Real> splat = splat_of(batch, k);
       const Real* color = input.colors + (tile.camera * input.splats + batch.ids[k]) * D;
       const int blocks = static_cast<int>(batch.blocks[k]) & live;
-      if (splat.gaussian) {
-        composite_splat<V, D, true>(splat, color, blocks, centers, pixels);
+      if (input.kernel == kCompactBeta) {
+        composite_splat<V, D, kCompact, What>(splat, color, blocks, centers, pixels);
+      } else if (splat.gaussian) {
+        composite_splat<V, D, kGaussian, What>(splat, color, blocks, centers, pixels);
       } else {
-        composite_splat<V, D, false>(splat, color, blocks, centers, pixels);
+        composite_splat<V, D, kGef, What>(splat, color, blocks, centers, pixels);
       }
     }
   }
   tile.for_each_pixel(input, [&](int64_t pixel, int p) {
     for (int d = 0; d < D; ++d) features[pixel * D + d] = pixels.features[d][p];
+    if (alphas == nullptr) return;
     alphas[pixel] = Real(1) - (pixels.transmittance[p] < 0 ? -pixels.transmittance[p] : pixels.transmittance[p]);
   });
 }
@@ -83,8 +87,8 @@ void load_gradients(const SplatImageInput<Real>& input, const SplatImageGradient
 
 // One splat in one tile: its slot.
 template <class V, int D, int Parts, class Real>
-SPLATKIT_HD void splat_backward(const TileSplat<Real>& splat, const Real* color, Real opacity, int blocks, const PixelCenters<Real>& centers,
-                                TileGradients<Real>& pixels, Real* slot) {
+SPLATKIT_HD void splat_backward(const TileSplat<Real>& splat, int kernel, const Real* color, Real opacity, int blocks,
+                                const PixelCenters<Real>& centers, TileGradients<Real>& pixels, Real* slot) {
   constexpr int kSlot = kSlotGradients + D, kSums = 16;
   if (blocks == 0) {
     std::memset(slot, 0, kSlot * sizeof(Real));
@@ -94,10 +98,12 @@ SPLATKIT_HD void splat_backward(const TileSplat<Real>& splat, const Real* color,
   alignas(64) V sums[kSums];
   alignas(64) Real totals[kSums];
   for (int k = 0; k < kSums; ++k) sums[k] = V(Real(0));
-  if (splat.gaussian) {
-    composite_splat_backward<V, D, true, Parts>(splat, color, blocks, centers, pixels, sums);
+  if (kernel == kCompactBeta) {
+    composite_splat_backward<V, D, kCompact, Parts>(splat, color, blocks, centers, pixels, sums);
+  } else if (splat.gaussian) {
+    composite_splat_backward<V, D, kGaussian, Parts>(splat, color, blocks, centers, pixels, sums);
   } else {
-    composite_splat_backward<V, D, false, Parts>(splat, color, blocks, centers, pixels, sums);
+    composite_splat_backward<V, D, kGef, Parts>(splat, color, blocks, centers, pixels, sums);
   }
   sum_each<kSums>(sums, totals);
   moments_to_gradients(splat, opacity, totals);
@@ -123,7 +129,7 @@ void tile_backward(const SplatImageInput<Real>& input, const TileLists& lists, c
     load_batch<V>(input, lists, tile.camera, at, end, tile.left, tile.top, batch);
     for (int k = 0; k < batch.count; ++k) {
       const Real* color = input.colors + (tile.camera * input.splats + batch.ids[k]) * D;
-      splat_backward<V, D, Parts>(splat_of(batch, k), color, batch.opacity[k], static_cast<int>(batch.blocks[k]) & live, centers, pixels,
+      splat_backward<V, D, Parts>(splat_of(batch, k), input.kernel, color, batch.opacity[k], static_cast<int>(batch.blocks[k]) & live, centers, pixels,
                                   gradient.scratch + int64_t(lists.slots[at + k]) * kSlot);
     }
   }
@@ -133,12 +139,18 @@ template <class V>
 void forward(const SplatImageInput<typename V::Lane>& input, const TileLists& lists, int64_t tile, typename V::Lane* features,
              typename V::Lane* alphas) {
   switch (input.channels) {
-    case 1: return tile_forward<V, 1>(input, lists, tile, features, alphas);
-    case 2: return tile_forward<V, 2>(input, lists, tile, features, alphas);
-    case 3: return tile_forward<V, 3>(input, lists, tile, features, alphas);
-    case 4: return tile_forward<V, 4>(input, lists, tile, features, alphas);
-    default: return tile_forward<V, 5>(input, lists, tile, features, alphas);
+    case 1: return tile_forward<V, 1, kBlend>(input, lists, tile, features, alphas);
+    case 2: return tile_forward<V, 2, kBlend>(input, lists, tile, features, alphas);
+    case 3: return tile_forward<V, 3, kBlend>(input, lists, tile, features, alphas);
+    case 4: return tile_forward<V, 4, kBlend>(input, lists, tile, features, alphas);
+    default: return tile_forward<V, 5, kBlend>(input, lists, tile, features, alphas);
   }
+}
+
+// The input's only channel is the depth.
+template <class V>
+void median(const SplatImageInput<typename V::Lane>& input, const TileLists& lists, int64_t tile, typename V::Lane* depths) {
+  tile_forward<V, 1, kMedian>(input, lists, tile, depths, static_cast<typename V::Lane*>(nullptr));
 }
 
 template <class V, int D>
@@ -164,7 +176,8 @@ void backward(const SplatImageInput<typename V::Lane>& input, const TileLists& l
 using FloatVec = Vec<float, SPLATKIT_LANES>;
 using DoubleVec = Vec<double, SPLATKIT_LANES / 2>;
 
-constexpr RasterizationKernelSet kernel_set = {{forward<FloatVec>, backward<FloatVec>}, {forward<DoubleVec>, backward<DoubleVec>}};
+constexpr RasterizationKernelSet kernel_set = {{forward<FloatVec>, backward<FloatVec>, median<FloatVec>},
+                                                 {forward<DoubleVec>, backward<DoubleVec>, median<DoubleVec>}};
 
 SPLATKIT_ISA_END
 

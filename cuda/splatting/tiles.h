@@ -8,9 +8,9 @@
 
 SPLATKIT_ISA_BEGIN
 
-// Calls visit(tile) for the tiles of one camera that splat n touches, row by row.
+// Calls visit(first tile, last tile) for the rows of tiles of one camera that splat n touches, from the top.
 template <class Real, class Visit>
-SPLATKIT_HD void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
+SPLATKIT_HD void for_each_row(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
   const int64_t i = camera * input.splats + n;
   if (!(input.extents[2 * i] > 0)) return;
   const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
@@ -23,7 +23,7 @@ SPLATKIT_HD void for_each_tile(const SplatImageInput<Real>& input, int64_t camer
     const int tile_y = row / kTileSize, tile_end = (tile_y + 1) * kTileSize, next = tile_end < rows.end ? tile_end : rows.end;
     const PixelSpan columns = boxed ? widest : column_span(ellipse, {row, next}, input.width);
     if (columns.first < columns.end) {
-      for (int tile_x = columns.first / kTileSize; tile_x <= (columns.end - 1) / kTileSize; ++tile_x) visit(tile_y * tiles_x + tile_x);
+      visit(tile_y * tiles_x + columns.first / kTileSize, tile_y * tiles_x + (columns.end - 1) / kTileSize);
     }
     row = next;
   }

@@ -36,9 +36,9 @@ class Cloud(NamedTuple):
 def make_cloud(splats: int, kernel: str, width: int, height: int) -> Cloud:
     """The set `cloud`: splats spread over a frustum, seed 0, the same for every image size.
 
-    Sizes fall with the square root of their number, so that a pixel always lies under some 30 of them; axes differ by up to
-    e^1.5, opacities follow u^1.5. Exponents are 2, without a gradient (gaussian) or with one (gef_at_2), or spread evenly over
-    1.2 to 4 (gef).
+    Sizes fall with the square root of their number, so that a pixel always lies under some 30 of them; axes differ by
+    up to e^1.5, opacities follow u^1.5. Exponents are 2, without a gradient (gaussian) or with one (gef_at_2), or
+    spread evenly over 1.2 to 4 (gef).
     """
     generator = torch.Generator().manual_seed(0)
     depth = 2 + 8 * torch.rand(splats, generator=generator)

@@ -2,17 +2,19 @@
 
 from splatkit.ops._library import native, native_threads_only
 from splatkit.ops.photometric import photometric_loss
-from splatkit.ops.projection import project_splats, sh_colors
-from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, rasterize_splats
+from splatkit.ops.projection import project_splats, project_splats_antialiased, sh_colors
+from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, median_depths, rasterize_splats
 
 __all__ = [
     "MAX_CHANNELS",
     "TileLists",
     "build_info",
     "intersect_tiles",
+    "median_depths",
     "native_threads_only",
     "photometric_loss",
     "project_splats",
+    "project_splats_antialiased",
     "rasterize_splats",
     "sh_colors",
 ]

@@ -1,4 +1,4 @@
-"""Projection of splats to pixels of pinhole cameras, and their colors by spherical harmonics.
+"""Projection of splats to pixels of cameras, and their colors by spherical harmonics.
 
 The definitions are in `splatkit.reference.projection` and `splatkit.geometry.spherical_harmonics`; the native code in
 `cuda/splatting/projection.h` and `spherical_harmonics.h`.
@@ -11,7 +11,10 @@ from torch import Tensor
 
 from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
 
-_CAMERA = "int width, int height, float near, float far, float eps2d"
+CAMERA_MODELS = {"pinhole": 0, "orthographic": 1, "fisheye": 2}  # numbers of the native code
+KERNELS = {"generalized_exponential": 0, "compact_beta": 1}
+
+_CAMERA = "int width, int height, float near, float far, float eps2d, int camera_model, Tensor? distortions"
 _SPLATS = "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor betas, Tensor viewmats, Tensor Ks"
 
 
@@ -28,16 +31,60 @@ def project_splats(
     near: float,
     far: float,
     eps2d: float,
+    camera_model: str = "pinhole",
+    distortions: Tensor | None = None,
+    kernel: str = "generalized_exponential",
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Project splats into pinhole cameras; arguments and meaning as in `reference.projection.project_splats`.
+    """Project splats into cameras; arguments and meaning as in `reference.projection.project_splats`.
 
     Returns:
         means2d [C, N, 2] px, conics [C, N, 3], depths [C, N], extents [C, N, 2] px; zeros where a splat is not visible.
         Gradients reach means, quats, scales, viewmats and Ks.
     """
-    return torch.ops.splatkit.project_splats(
-        means, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d
-    )
+    splats = (means, quats, scales, opacities, betas, viewmats, Ks)
+    model, kind = _checked_model(camera_model, distortions), number_of(kernel, KERNELS, "kernel")
+    return torch.ops.splatkit.project_splats(*splats, width, height, near, far, eps2d, model, distortions, kind)
+
+
+def project_splats_antialiased(
+    means: Tensor,
+    quats: Tensor,
+    scales: Tensor,
+    opacities: Tensor,
+    betas: Tensor,
+    viewmats: Tensor,
+    Ks: Tensor,
+    width: int,
+    height: int,
+    near: float,
+    far: float,
+    eps2d: float,
+    camera_model: str = "pinhole",
+    distortions: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """As `project_splats`, seen through Gaussian pixels of variance eps2d: variance, kurtosis and mass are kept.
+
+    Returns:
+        means2d, conics, depths and extents as `project_splats`, then opacities and exponents as each camera sees them
+        [C, N]. Gradients reach opacities and betas too.
+    """
+    splats = (means, quats, scales, opacities, betas, viewmats, Ks)
+    model = _checked_model(camera_model, distortions)
+    return torch.ops.splatkit.project_splats_antialiased(*splats, width, height, near, far, eps2d, model, distortions)
+
+
+def number_of(name: str, numbers: dict[str, int], argument: str) -> int:
+    """The native code's number of a choice; ValueError that lists the choices."""
+    if name not in numbers:
+        raise ValueError(f"{argument}: expected one of {', '.join(numbers)}, got {name!r}")
+    return numbers[name]
+
+
+def _checked_model(camera_model: str, distortions: Tensor | None) -> int:
+    model = number_of(camera_model, CAMERA_MODELS, "camera_model")
+    if (camera_model == "fisheye") != (distortions is not None):
+        raise ValueError("distortions: expected [C, 4] coefficients for fisheye cameras, and none for other models")
+    return model
 
 
 def sh_colors(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
@@ -61,11 +108,17 @@ def _new_scratch(viewmats: Tensor, means: Tensor) -> Tensor:
     return means.new_empty(size, dtype=torch.float64)
 
 
+def _native_arguments(args: Any) -> list[Any]:
+    """Dense tensors and settings of either projection op, in the order of the native code."""
+    check_image_size(args[7], args[8])
+    tensors = [dense(tensor) for tensor in args[:7]]
+    distortions = None if args[13] is None else dense(args[13])
+    return [*tensors, *args[7:13], distortions, args[14] if len(args) > 14 else 0]
+
+
 def _project_native(*args: Any) -> tuple[Tensor, ...]:
-    tensors, settings = [dense(tensor) for tensor in args[:7]], args[7:]
-    check_image_size(settings[0], settings[1])
     outputs = _project_fake(*args)
-    native().project_splats(*tensors, *settings, *outputs, threads())
+    native().project_splats(*_native_arguments(args), *outputs, None, None, threads())
     return outputs
 
 
@@ -75,48 +128,113 @@ def _project_fake(*args: Any) -> tuple[Tensor, ...]:
     return (means.new_empty(*shape, 2), means.new_empty(*shape, 3), means.new_empty(shape), means.new_empty(*shape, 2))
 
 
+def _antialiased_native(*args: Any) -> tuple[Tensor, ...]:
+    outputs = _antialiased_fake(*args)
+    native().project_splats(*_native_arguments(args), *outputs, threads())
+    return outputs
+
+
+def _antialiased_fake(*args: Any) -> tuple[Tensor, ...]:
+    projected = _project_fake(*args)
+    return (*projected, torch.empty_like(projected[2]), torch.empty_like(projected[2]))
+
+
 def _project_backward_native(*args: Any) -> tuple[Tensor, ...]:
-    tensors, settings, gradients = [dense(tensor) for tensor in args[:7]], args[7:12], [dense(v) for v in args[12:]]
+    gradients = [dense(v) for v in args[15:]]
     outputs = _project_backward_fake(*args)
-    scratch = _new_scratch(tensors[5], tensors[0])
-    native().project_splats_backward(*tensors, *settings, *gradients, *outputs, scratch, threads())
+    scratch = _new_scratch(args[5], args[0])
+    native().project_splats_backward(
+        *_native_arguments(args[:15]), *gradients, *outputs, scratch, None, None, None, None, threads()
+    )
     return outputs
 
 
 def _project_backward_fake(*args: Any) -> tuple[Tensor, ...]:
-    means, quats, scales, viewmats, Ks = args[0], args[1], args[2], args[5], args[6]
     return tuple(
-        torch.empty_like(x, memory_format=torch.contiguous_format) for x in (means, quats, scales, viewmats, Ks)
+        torch.empty_like(args[i], memory_format=torch.contiguous_format) for i in (0, 1, 2, 5, 6)
+    )  # means, quats, scales, viewmats, Ks
+
+
+def _antialiased_backward_native(*args: Any) -> tuple[Tensor, ...]:
+    extents, v_means2d, v_conics, v_depths, v_opacities, v_betas = (dense(v) for v in args[14:])
+    outputs = _antialiased_backward_fake(*args)
+    scratch = _new_scratch(args[5], args[0])
+    native().project_splats_backward(
+        *_native_arguments(args[:14]),
+        *(extents, v_means2d, v_conics, v_depths),
+        *(*outputs[:5], scratch, v_opacities, v_betas, *outputs[5:], threads()),
     )
+    return outputs
+
+
+def _antialiased_backward_fake(*args: Any) -> tuple[Tensor, ...]:
+    like = (torch.empty_like(args[i], memory_format=torch.contiguous_format) for i in (3, 4))  # opacities, betas
+    return (*_project_backward_fake(*args), *like)
 
 
 def _project_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:7], output[3])
-    ctx.settings = inputs[7:]
+    ctx.save_for_backward(*inputs[:7], inputs[13], output[3])
+    ctx.settings = (inputs[7:13], inputs[14:])
+
+
+def _saved_arguments(ctx: Any) -> tuple[list[Any], Tensor]:
+    *tensors, distortions, extents = ctx.saved_tensors
+    settings, kernel = ctx.settings
+    return [*tensors, *settings, distortions, *kernel], extents
 
 
 def _project_gradient(
     ctx: Any, v_means2d: Tensor, v_conics: Tensor, v_depths: Tensor, v_extents: Tensor
 ) -> tuple[Any, ...]:
-    *tensors, extents = ctx.saved_tensors
+    arguments, extents = _saved_arguments(ctx)
     v_means, v_quats, v_scales, v_viewmats, v_Ks = torch.ops.splatkit.project_splats_backward(
-        *tensors, *ctx.settings, extents, v_means2d, v_conics, v_depths
+        *arguments, extents, v_means2d, v_conics, v_depths
     )
-    return (v_means, v_quats, v_scales, None, None, v_viewmats, v_Ks, None, None, None, None, None)
+    return (v_means, v_quats, v_scales, None, None, v_viewmats, v_Ks, *[None] * 8)
 
 
+def _antialiased_gradient(
+    ctx: Any,
+    v_means2d: Tensor,
+    v_conics: Tensor,
+    v_depths: Tensor,
+    v_extents: Tensor,
+    v_seen_opacities: Tensor,
+    v_seen_betas: Tensor,
+) -> tuple[Any, ...]:
+    arguments, extents = _saved_arguments(ctx)
+    v_means, v_quats, v_scales, v_viewmats, v_Ks, v_opacities, v_betas = (
+        torch.ops.splatkit.project_splats_antialiased_backward(
+            *arguments, extents, v_means2d, v_conics, v_depths, v_seen_opacities, v_seen_betas
+        )
+    )
+    return (v_means, v_quats, v_scales, v_opacities, v_betas, v_viewmats, v_Ks, *[None] * 7)
+
+
+_PROJECTED = "Tensor means2d, Tensor conics, Tensor depths, Tensor extents"
+_V_PROJECTED = "Tensor extents, Tensor v_means2d, Tensor v_conics, Tensor v_depths"
+_V_SPLATS = "Tensor v_means, Tensor v_quats, Tensor v_scales, Tensor v_viewmats, Tensor v_Ks"
+_V_SEEN = "Tensor v_seen_opacities, Tensor v_seen_betas"
+
+define(f"project_splats({_SPLATS}, {_CAMERA}, int kernel) -> ({_PROJECTED})", _project_native, _project_fake)
 define(
-    f"project_splats({_SPLATS}, {_CAMERA}) -> (Tensor means2d, Tensor conics, Tensor depths, Tensor extents)",
-    _project_native,
-    _project_fake,
-)
-define(
-    f"project_splats_backward({_SPLATS}, {_CAMERA}, Tensor extents, Tensor v_means2d, Tensor v_conics, Tensor v_depths)"
-    " -> (Tensor v_means, Tensor v_quats, Tensor v_scales, Tensor v_viewmats, Tensor v_Ks)",
+    f"project_splats_backward({_SPLATS}, {_CAMERA}, int kernel, {_V_PROJECTED}) -> ({_V_SPLATS})",
     _project_backward_native,
     _project_backward_fake,
 )
 differentiate("project_splats", _project_gradient, _project_setup)
+define(
+    f"project_splats_antialiased({_SPLATS}, {_CAMERA}) -> ({_PROJECTED}, Tensor seen_opacities, Tensor seen_betas)",
+    _antialiased_native,
+    _antialiased_fake,
+)
+define(
+    f"project_splats_antialiased_backward({_SPLATS}, {_CAMERA}, {_V_PROJECTED}, {_V_SEEN})"
+    f" -> ({_V_SPLATS}, Tensor v_opacities, Tensor v_betas)",
+    _antialiased_backward_native,
+    _antialiased_backward_fake,
+)
+differentiate("project_splats_antialiased", _antialiased_gradient, _project_setup)
 
 
 def _sh_native(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:

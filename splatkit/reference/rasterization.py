@@ -7,6 +7,7 @@ before the transmittance falls to 1e-4), with the exact generalized exponential 
 import torch
 from torch import Tensor
 
+from splatkit.reference.compact_weight import compact_weight
 from splatkit.reference.gef_weight import gef_weight
 from splatkit.reference.projection import ALPHA_MIN, GEF_EPS
 
@@ -25,6 +26,7 @@ def rasterize_splats(
     width: int,
     height: int,
     rows_per_chunk: int = 16,
+    kernel: str = "generalized_exponential",
 ) -> tuple[Tensor, Tensor]:
     """Composite splats over black.
 
@@ -39,6 +41,7 @@ def rasterize_splats(
         width: px.
         height: px.
         rows_per_chunk: image rows in memory at a time.
+        kernel: "generalized_exponential" or "compact_beta".
 
     Returns:
         Features [C, H, W, D] and alphas [C, H, W].
@@ -55,7 +58,9 @@ def rasterize_splats(
             dy = ys[:, None, None] - means2d[camera, ids, 1]  # [h, 1, n]
             a, b, c = conics[camera, ids].unbind(-1)
             q = a * dx * dx + 2 * b * dx * dy + c * dy * dy
-            alpha = (opacities[ids] * gef_weight(q.clamp_min(0), betas[ids], GEF_EPS)).clamp_max(ALPHA_MAX)
+            q, beta = q.clamp_min(0), betas[ids]
+            weight = compact_weight(q, beta) if kernel == "compact_beta" else gef_weight(q, beta, GEF_EPS)
+            alpha = (opacities[ids] * weight).clamp_max(ALPHA_MAX)
             alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
             after = torch.cumprod(1 - alpha, -1)
             before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], -1)

@@ -207,14 +207,18 @@ def test_splats_that_are_not_finite_vanish_without_harm(backend: Backend, name: 
 def test_ops_pass_opcheck():
     scene = make_splat_scene(15, dtype=torch.float32)
     leaves = [x.clone().requires_grad_() if isinstance(x, torch.Tensor) else x for x in scene]
-    torch.library.opcheck(torch.ops.splatkit.project_splats, tuple(leaves))
+    torch.library.opcheck(torch.ops.splatkit.project_splats, (*leaves, 0, None, 0))
+    torch.library.opcheck(torch.ops.splatkit.project_splats_antialiased, (*leaves, 0, None))
     projected = detached(ops.project_splats(*scene))
     size = (scene.width, scene.height)
     lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, *size)
     colors = torch.rand(2, 15, 3, requires_grad=True)
     probe = torch.zeros(2, 15, 2, requires_grad=True)
-    arguments = (*projected, colors, scene.opacities, scene.betas, probe, *lists, *size)
+    arguments = (*projected, colors, scene.opacities, scene.betas, probe, *lists, *size, 0)
     torch.library.opcheck(torch.ops.splatkit.rasterize_splats, arguments)
+    torch.library.opcheck(
+        torch.ops.splatkit.median_depths, (*projected, scene.opacities, scene.betas, *lists, *size, 0)
+    )
     coefficients = torch.rand(15, 16, 3, requires_grad=True)
     torch.library.opcheck(torch.ops.splatkit.sh_colors, (leaves[0], scene.viewmats, coefficients, projected[3], 3))
 
