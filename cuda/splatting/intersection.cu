@@ -28,9 +28,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     count_tiles_kernel(SplatImageInput<float> input, int64_t* splat_offsets, int64_t* block_totals) {
   const int64_t i = thread_of_grid();
   int64_t count = 0, total;
-  if (i < input.cameras * input.splats) {
-    for_each_row(input, i / input.splats, i % input.splats, [&](int first, int last) { count += last - first + 1; });
-  }
+  if (i < input.cameras * input.splats) for_each_tile(input, i / input.splats, i % input.splats, [&](int) { ++count; });
   const int64_t sum = block_inclusive_sum(count, &total);
   if (i < input.cameras * input.splats) splat_offsets[i + 1] = sum;
   if (thread_of_block() == 0) block_totals[blockIdx.x] = total;
@@ -70,12 +68,11 @@ __global__ void __launch_bounds__(kBlockThreads)
   const int64_t first_tile = camera * tile_count(input.width) * tile_count(input.height);
   const uint64_t depth = ordered_bits(input.depths[i]);
   int64_t slot = splat_offsets[i];
-  for_each_row(input, camera, n, [&](int first, int last) {
-    for (int tile = first; tile <= last; ++tile, ++slot) {
-      out.keys[slot] = static_cast<uint64_t>(first_tile + tile) << kDepthBits | depth;
-      out.splat_ids[slot] = static_cast<int32_t>(n);
-      out.slots[slot] = static_cast<int32_t>(slot);
-    }
+  for_each_tile(input, camera, n, [&](int tile) {
+    out.keys[slot] = static_cast<uint64_t>(first_tile + tile) << kDepthBits | depth;
+    out.splat_ids[slot] = static_cast<int32_t>(n);
+    out.slots[slot] = static_cast<int32_t>(slot);
+    ++slot;
   });
 }
 

@@ -54,9 +54,7 @@ std::vector<int32_t> tiles_by_slot(const SplatImageInput<Real>& input, const Til
   parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t slot = lists.splat_offsets[i];
-      for_each_row(input, i / input.splats, i % input.splats, [&](int first, int last) {
-        for (int tile = first; tile <= last; ++tile) tiles[slot++] = tile;
-      });
+      for_each_tile(input, i / input.splats, i % input.splats, [&](int tile) { tiles[slot++] = tile; });
     }
   });
   return tiles;

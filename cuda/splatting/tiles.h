@@ -29,6 +29,14 @@ SPLATKIT_HD void for_each_row(const SplatImageInput<Real>& input, int64_t camera
   }
 }
 
+// Calls visit(tile) for each of them.
+template <class Real, class Visit>
+SPLATKIT_HD void for_each_tile(const SplatImageInput<Real>& input, int64_t camera, int64_t n, const Visit& visit) {
+  for_each_row(input, camera, n, [&](int first, int last) {
+    for (int tile = first; tile <= last; ++tile) visit(tile);
+  });
+}
+
 // Bits that order like the value, for values >= 0.
 SPLATKIT_HD uint32_t ordered_bits(float value) {
   uint32_t bits;

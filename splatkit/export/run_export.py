@@ -84,10 +84,12 @@ def mesh_of_run(run: TrainedRun, settings: FusionSettings, progress: Progress = 
     Ks[:, :2] *= scales.to(Ks)[:, :, None]
     colors, depths, alphas = [], [], []
     for index in progress(range(len(cameras)), "rendering depth"):
-        rendering = run.render(cameras.viewmats[index], Ks[index], width, height)
+        # Median depths do not float between a near and a far surface at the edge of the near one.
+        rendering = run.render(cameras.viewmats[index], Ks[index], width, height, ("median_depths",))
         alpha = rendering.alphas[0, ..., 0]
         colors.append((rendering.colors[0] / alpha.clamp_min(1e-6)[..., None]).clamp(0, 1))
-        depths.append(rendering.depths[0, ..., 0])
+        assert rendering.median_depths is not None  # asked for
+        depths.append(rendering.median_depths[0, ..., 0])
         alphas.append(alpha)
     return fuse_depths(torch.stack(depths), torch.stack(colors), torch.stack(alphas), cameras.viewmats, Ks, settings)
 

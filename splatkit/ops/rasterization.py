@@ -130,8 +130,8 @@ def median_depths(
         )
 
 
-def _check_pass(count: int, what: str, device: torch.device) -> None:
-    if device.type == "cpu":  # CUDA refuses by itself what does not fit
+def _check_pass(like: Tensor, count: int, what: str) -> None:
+    if like.device.type == "cpu":  # a GPU's allocator refuses by itself
         check_memory(count, what, "render fewer cameras at once or smaller images")
 
 
@@ -150,7 +150,7 @@ def _intersect_native(*args: Any) -> tuple[Tensor, ...]:
             "render fewer cameras at once or smaller images"
         )
     # The lists, and what filling them takes: the tile of each intersection and counts by tile.
-    _check_pass(12 * count + 16 * cameras * tiles + 40 * splats * cameras, "the tile lists", means2d.device)
+    _check_pass(means2d, 12 * count + 16 * cameras * tiles + 40 * splats * cameras, "the tile lists")
     tile_offsets = means2d.new_empty(cameras * tiles + 1, dtype=torch.int64)
     splat_ids = means2d.new_empty(count, dtype=torch.int32)
     lists = (splat_offsets, tile_offsets, splat_ids, torch.empty_like(splat_ids))
@@ -176,7 +176,7 @@ def _rasterize_native(*args: Any) -> tuple[Tensor, Tensor]:
     tensors, lists, settings = [dense(tensor) for tensor in args[:7]], args[8:12], args[12:]
     cameras, _, channels = tensors[4].shape
     _check_pass(
-        cameras * settings[0] * settings[1] * (channels + 1) * tensors[4].element_size(), "the image", tensors[4].device
+        tensors[4], cameras * settings[0] * settings[1] * (channels + 1) * tensors[4].element_size(), "the image"
     )
     features, alphas = _rasterize_fake(*args)
     native().rasterize_splats(*tensors, *settings, *lists, features, alphas, threads())
@@ -197,10 +197,10 @@ def _rasterize_backward_native(*args: Any) -> tuple[Tensor, ...]:
     passed = (v_means2d, v_absolute if wants_absgrad else None, *v_others, v_betas if wants_betas else None)
     channels = tensors[4].shape[-1]
     rows = len(lists[2])
-    if tensors[4].is_cpu:
-        rows = min(rows, max(SLOT_ROWS, tensors[4].shape[1]))  # the native code wants one for every splat
+    if tensors[4].device.type == "cpu":  # in groups, of which each wants a row for every splat
+        rows = min(rows, max(SLOT_ROWS, tensors[4].shape[1]))
     columns = native().SLOT_GRADIENTS + channels
-    _check_pass(rows * columns * tensors[4].element_size(), "the gradients of intersections", tensors[4].device)
+    _check_pass(tensors[4], rows * columns * tensors[4].element_size(), "the gradients of intersections")
     scratch = tensors[4].new_empty(rows, columns)
     native().rasterize_splats_backward(*tensors, *settings, *lists, *gradients, *passed, scratch, threads())
     return outputs

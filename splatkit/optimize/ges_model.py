@@ -46,6 +46,8 @@ class GesModelConfig(ModelConfig):
     """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
     background_color: Literal["random", "black", "white"] = "random"
     """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
+    rasterize_mode: Literal["classic", "antialiased"] = "classic"
+    """Anti-aliased splats keep their look when the image gets smaller or the camera moves away."""
     strategy: Literal["default", "mcmc"] = "default"
     """How the count changes: by gradients (default) or by sampling up to a fixed count (mcmc)."""
     densification: DensificationSettings = field(default_factory=DensificationSettings)
@@ -176,7 +178,16 @@ class GesModel(SplatfactoModel):
         width, height = int(camera.width.item()), int(camera.height.item())
         if self.training:
             return self._render_training(splats, viewmats, K, width, height)
-        outputs = render_outputs(splats, viewmats, K, width, height, int(self.active_sh_degree), self.background_color)
+        outputs = render_outputs(
+            splats,
+            viewmats,
+            K,
+            width,
+            height,
+            int(self.active_sh_degree),
+            self.background_color,
+            self.config.rasterize_mode,
+        )
         return {name: value.to(self.device) for name, value in outputs.items()}
 
     def _render_training(
@@ -200,6 +211,7 @@ class GesModel(SplatfactoModel):
             sh_degree=int(self.active_sh_degree),
             backgrounds=background[None],
             absgrad_probe=probe,
+            rasterize_mode=self.config.rasterize_mode,
         )
         self._last = None if probe is None else (rendering, probe)
         return {
@@ -264,7 +276,14 @@ class GesModel(SplatfactoModel):
 
 
 def render_outputs(
-    splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int, sh_degree: int, background: Tensor
+    splats: Splats,
+    viewmats: Tensor,
+    K: Tensor,
+    width: int,
+    height: int,
+    sh_degree: int,
+    background: Tensor,
+    rasterize_mode: str,
 ) -> dict[str, Tensor]:
     """Render one camera with an extra feature channel for the exponent; on the CPU, wherever the splats are.
 
@@ -276,6 +295,7 @@ def render_outputs(
         height: px.
         sh_degree: to evaluate.
         background: [3].
+        rasterize_mode: as `rasterization` takes it.
 
     Returns:
         rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
@@ -302,6 +322,7 @@ def render_outputs(
         width,
         height,
         backgrounds=torch.cat([background, background.new_zeros(1)])[None],
+        rasterize_mode=rasterize_mode,
     )
     alphas, depths = rendering.alphas[0], rendering.depths[0]
     return {

@@ -4,6 +4,7 @@ nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs w
 load safely.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class TrainedRun:
 
     splats: Splats  # in the frame and scale of the dataset
     sh_degree: int  # that training had reached
+    rasterize_mode: str  # that training used
     train_cameras: RunCameras
     eval_cameras: RunCameras
     dataset: Path
@@ -49,7 +51,7 @@ class TrainedRun:
     step: int  # index of the last step done
 
     @torch.no_grad()
-    def render(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> Rendering:
+    def render(self, viewmat: Tensor, K: Tensor, width: int, height: int, outputs: Sequence[str] = ()) -> Rendering:
         """Render one camera over black.
 
         Args:
@@ -57,6 +59,7 @@ class TrainedRun:
             K: [3, 3] px.
             width: px.
             height: px.
+            outputs: what to render besides, as `rasterization` takes it.
 
         Returns:
             Rendering with C = 1; depths are z, 0 where nothing was hit.
@@ -64,7 +67,7 @@ class TrainedRun:
         s = self.splats
         return rasterization(
             s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], width, height,
-            sh_degree=self.sh_degree,
+            sh_degree=self.sh_degree, rasterize_mode=self.rasterize_mode, outputs=outputs,
         )  # fmt: skip
 
 
@@ -92,6 +95,7 @@ def load_run(config_path: Path) -> TrainedRun:
     return TrainedRun(
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
+        rasterize_mode=config.pipeline.model.rasterize_mode,
         train_cameras=_run_cameras(parsed["train"]),
         eval_cameras=_run_cameras(parsed["test"]),
         dataset=Path(config.pipeline.datamanager.data),

@@ -2,6 +2,7 @@
 
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -57,7 +58,7 @@ def test_double_precision_is_refused():
         ops.project_splats(*make_splat_scene(5))
 
 
-VARIANTS = [
+VARIANTS: list[dict[str, Any]] = [
     {"rasterize_mode": "antialiased"},
     {"camera_model": "orthographic"},
     {"camera_model": "fisheye", "rasterize_mode": "antialiased"},
@@ -67,7 +68,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(variant.values()))
 def test_every_camera_kernel_and_mode_agrees_with_the_cpu(
-    emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch, variant: dict[str, str]
+    emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch, variant: dict[str, Any]
 ):
     s = make_splat_scene(200, dtype=torch.float32)
     distortions = torch.full((2, 4), 0.01) if variant.get("camera_model") == "fisheye" else None

@@ -66,7 +66,7 @@ def test_antialiased_views_of_a_batch_are_those_rendered_alone():
             torch.testing.assert_close(getattr(one, field)[0], getattr(both, field)[c])
 
 
-def test_the_compact_kernel_and_its_gradients_match_the_definition(backend):
+def test_the_compact_kernel_and_its_gradients_match_the_definition():
     scene = make_splat_scene(150, cameras=1)
     colors = torch.rand(1, 150, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(1, scene.height, scene.width, 2, dtype=torch.float64)
@@ -94,7 +94,7 @@ def test_the_published_approximation_scales_gaussians():
     torch.testing.assert_close(scaled[:, 0], 2 / (1 + torch.exp(-(0.1 * betas - 0.2))))
 
 
-def test_median_depth_is_that_of_the_splat_that_takes_the_second_half_of_the_light(backend):
+def test_median_depth_is_that_of_the_splat_that_takes_the_second_half_of_the_light():
     scene = one_splat((32.5, 24.5), 6.0, 0.4, 2.0, torch.float64)
     depths = [4.0, 5.0, 6.0]
     scene = scene._replace(
