@@ -2,13 +2,11 @@
 
 #include "bindings/call.h"
 #include "include/splatkit_native.h"
-#include "splatting/compact_weight.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace splatkit {
-using namespace portable;
 namespace {
 
 // Null for None.
@@ -50,8 +48,8 @@ void project_splats_py(nb::handle means, nb::handle quats, nb::handle scales, nb
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
-                                              camera_model, distortions, kernel);
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d, camera_model,
+                                              distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
     const ProjectionOutput<Real> output = {call.data<Real>(means2d, "means2d", {c, n, 2}), call.data<Real>(depths, "depths", {c, n}),
                                            call.data<Real>(conics, "conics", {c, n, 3}), call.data<Real>(extents, "extents", {c, n, 2}),
@@ -65,14 +63,14 @@ void project_splats_py(nb::handle means, nb::handle quats, nb::handle scales, nb
 void project_splats_backward_py(nb::handle means, nb::handle quats, nb::handle scales, nb::handle opacities, nb::handle betas,
                                 nb::handle viewmats, nb::handle Ks, int width, int height, double near, double far, double eps2d,
                                 int camera_model, nb::handle distortions, int kernel, nb::handle extents, nb::handle v_means2d,
-                                nb::handle v_conics, nb::handle v_depths, nb::handle v_means,
-                                nb::handle v_quats, nb::handle v_scales, nb::handle v_viewmats, nb::handle v_Ks, nb::handle scratch,
-                                nb::handle v_seen_opacities, nb::handle v_seen_betas, nb::handle v_opacities, nb::handle v_betas, int threads) {
+                                nb::handle v_conics, nb::handle v_depths, nb::handle v_means, nb::handle v_quats, nb::handle v_scales,
+                                nb::handle v_viewmats, nb::handle v_Ks, nb::handle scratch, nb::handle v_seen_opacities,
+                                nb::handle v_seen_betas, nb::handle v_opacities, nb::handle v_betas, int threads) {
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
-                                              camera_model, distortions, kernel);
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d, camera_model,
+                                              distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
     const ProjectionGradient<Real> gradient = {
         call.data<Real>(extents, "extents", {c, n, 2}),      call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),
@@ -129,11 +127,10 @@ void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coe
 
 template <class Real>
 SplatImageInput<Real> image_input(const Call& call, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
-                                  nb::handle opacities, nb::handle betas, int width, int height, int kernel = kGeneralizedExponential) {
+                                  nb::handle opacities, nb::handle betas, int width, int height, int kernel = 0) {
   const TensorArgument colors_arg(colors, "colors");
   const int64_t c = call.first().size(0), n = call.first().size(1), d = colors_arg.size(2);
   if (d < 1 || d > kMaxChannels) throw nb::value_error("colors: expected 1 to 5 channels a call");
-  if (call.on_cuda() && kernel != kGeneralizedExponential) throw nb::value_error("kernel: compact_beta runs on the CPU only");
   return {c, n, width, height, static_cast<int>(d), call.data<Real>(call.first(), {c, n, 2}), call.data<Real>(conics, "conics", {c, n, 3}),
           call.data<Real>(depths, "depths", {c, n}), call.data<Real>(extents, "extents", {c, n, 2}), call.data<Real>(colors_arg, {c, n, d}),
           call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), kernel};
@@ -224,16 +221,14 @@ void median_depths_py(nb::handle means2d, nb::handle conics, nb::handle depths, 
                       int width, int height, int kernel, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids,
                       nb::handle slots, nb::handle medians, int threads) {
   const Call call(means2d, "means2d");
-  if (call.on_cuda()) throw nb::value_error("median_depths: runs on the CPU only");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
     const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height, kernel);
     const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
     Real* out = call.data<Real>(medians, "medians", {input.cameras, height, width});
-    if constexpr (kHasCpu) {
-      nb::gil_scoped_release unlocked;
-      median_depths(input, lists, out, threads);
-    }
+    call.run<Real>(
+        threads, [&](auto stream) { median_depths_cuda(input, lists, out, stream); },
+        [&](auto count) { median_depths(input, lists, out, count); });
   });
 }
 
@@ -251,7 +246,7 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
     const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, c * n, tiles_of(input));
     const TensorArgument scratch_arg(scratch, "scratch");
     const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0), rows = scratch_arg.size(0);
-    if (rows < m && (call.on_cuda() || rows < n)) throw nb::value_error("scratch: expected more rows");
+    if (rows < m && (rows < n || call.on_cuda())) throw nb::value_error("scratch: expected more rows");
     const SplatImageGradient<Real> gradient = {
         call.data<Real>(features, "features", {c, height, width, d}),     call.data<Real>(alphas, "alphas", {c, height, width}),
         call.data<Real>(v_features, "v_features", {c, height, width, d}), call.data<Real>(v_alphas, "v_alphas", {c, height, width}),

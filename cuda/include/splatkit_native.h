@@ -173,6 +173,7 @@ constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, b
 template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
 
+void median_depths_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* depths, CudaStream stream);
 void rasterize_splats_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* features, float* alphas, CudaStream stream);
 // Without atomics: the same bits in every run.
 void rasterize_splats_backward_cuda(const SplatImageInput<float>& input, const TileLists& lists, const SplatImageGradient<float>& gradient,

@@ -8,6 +8,7 @@
 
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
+#include "splatting/compact_weight.h"
 #include "splatting/gef_weight.h"
 #include "splatting/support.h"
 
@@ -67,6 +68,21 @@ SPLATKIT_HD GefExponent<V> exponent_with_derivatives(const TileSplat<Real>& s, V
   return gef_exponent(q, V(s.half_beta), V(s.eps_power), V(s.eps_power_log));
 }
 
+// Profiles of splats; kGaussian is the generalized exponential at beta == 2.
+enum Profile { kGaussian, kGef, kCompact };
+
+template <class V, int Kind, class Real>
+SPLATKIT_HD V profile_value(const TileSplat<Real>& s, V q) {
+  if constexpr (Kind == kCompact) return compact_exponent_value(q, V(2 * s.half_beta));
+  return exponent_value<V, Kind == kGaussian>(s, q);
+}
+
+template <class V, int Kind, class Real>
+SPLATKIT_HD GefExponent<V> profile_with_derivatives(const TileSplat<Real>& s, V q) {
+  if constexpr (Kind == kCompact) return compact_exponent(q, V(2 * s.half_beta));
+  return exponent_with_derivatives<V, Kind == kGaussian>(s, q);
+}
+
 // What a splat takes of the light that comes through to it.
 template <class V, class Mask>
 struct Absorption {
@@ -85,6 +101,12 @@ SPLATKIT_HD auto absorb(const TileSplat<Real>& s, V u, V before) {
   const auto alive = after > V(Real(kTransmittanceMin));
   using Mask = typename std::remove_const<decltype(alive)>::type;
   return Absorption<V, Mask>{raw, alpha, alive, select(alive, weight, zero), select(alive, after, zero)};
+}
+
+// Is this the splat at which half of a pixel's light is gone? Transmittances in front of it and behind it.
+template <class V>
+SPLATKIT_HD auto crosses_half(V before, V left) {
+  return (before > V(0.5f)) & (left <= V(0.5f));
 }
 
 // Sums over pixels for one splat, from which all its gradients follow; colors come last.

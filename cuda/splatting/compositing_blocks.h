@@ -4,7 +4,6 @@
 // a splat's support meets is found for a whole batch at once, one lane a splat.
 #pragma once
 #include "common/simd.h"
-#include "splatting/compact_weight.h"
 #include "splatting/compositing.h"
 
 SPLATKIT_ISA_BEGIN
@@ -139,21 +138,6 @@ SPLATKIT_HD bool misses(const TileSplat<Real>& s, V q) {
   return !any<V>(q <= V(s.q_max));
 }
 
-// Profiles of splats; kGaussian is the generalized exponential at beta == 2.
-enum Profile { kGaussian, kGef, kCompact };
-
-template <class V, int Kind, class Real>
-SPLATKIT_HD V profile_value(const TileSplat<Real>& s, V q) {
-  if constexpr (Kind == kCompact) return compact_exponent_value(q, V(2 * s.half_beta));
-  return exponent_value<V, Kind == kGaussian>(s, q);
-}
-
-template <class V, int Kind, class Real>
-SPLATKIT_HD GefExponent<V> profile_with_derivatives(const TileSplat<Real>& s, V q) {
-  if constexpr (Kind == kCompact) return compact_exponent(q, V(2 * s.half_beta));
-  return exponent_with_derivatives<V, Kind == kGaussian>(s, q);
-}
-
 // What a forward pass keeps of the splats: their colors by weight, or the first channel of the one at which half of the light is gone.
 enum Keep { kBlend, kMedian };
 
@@ -168,7 +152,7 @@ SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, in
     const auto light = absorb(s, profile_value<V, Kind>(s, q), before);
     store(tile.transmittance + p, select(light.alive, light.left, -abs(before)));
     if constexpr (What == kMedian) {
-      const auto crosses = (before > V(Real(0.5))) & (light.left <= V(Real(0.5)));
+      const auto crosses = crosses_half(before, light.left);
       store(tile.features[0] + p, select(crosses, V(color[0]), load<V>(tile.features[0] + p)));
     } else {
       for (int d = 0; d < D; ++d) store(tile.features[d] + p, load<V>(tile.features[d] + p) + light.weight * V(color[d]));

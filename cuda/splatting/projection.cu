@@ -2,6 +2,7 @@
 
 #include "common/block.h"
 #include "splatting/camera_sums.h"
+#include "splatting/compact_weight.h"
 
 namespace splatkit {
 using namespace portable;
@@ -15,18 +16,20 @@ __device__ PinholeCamera<float> camera_of(const ProjectionInput<float>& input, i
 }
 
 // One thread a splat and camera.
+template <bool Antialiased>
 __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(ProjectionInput<float> input, ProjectionOutput<float> output) {
   const int64_t i = thread_of_grid();
   if (i >= input.cameras * input.splats) return;
   const int64_t n = i % input.splats;
   const SplatShape<float> shape = make_shape(input.quats + 4 * n, input.scales + 3 * n);
-  const float opacity = input.opacities[n], beta = input.betas[n], eps2d = static_cast<float>(input.eps2d), *mean = input.means + 3 * n;
+  const float opacity = input.opacities[n], beta = input.betas[n], eps2d = static_cast<float>(input.eps2d);
   const PinholeCamera<float> camera = camera_of(input, i / input.splats);
   ProjectedSplat<float> splat;
-  if (output.opacities != nullptr) {
-    project_splat_antialiased(camera, mean, shape, opacity, beta, eps2d, splat, output.opacities + i, output.betas + i);
+  if (Antialiased) {
+    project_splat_antialiased(camera, input.means + 3 * n, shape, opacity, beta, eps2d, splat, output.opacities + i, output.betas + i);
   } else {
-    project_splat(camera, mean, shape, gef_support(opacity, beta), eps2d, splat);
+    const float q_max = input.kernel == kCompactBeta ? compact_support(opacity, beta) : gef_support(opacity, beta);
+    project_splat(camera, input.means + 3 * n, shape, q_max, eps2d, splat);
   }
   for (int k = 0; k < 2; ++k) output.means2d[2 * i + k] = splat.mean2d[k], output.extents[2 * i + k] = splat.extent[k];
   for (int k = 0; k < 3; ++k) output.conics[3 * i + k] = splat.conic[k];
@@ -34,6 +37,7 @@ __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(Projectio
 }
 
 // One thread a splat; cameras one after the other, their gradients summed over the block.
+template <bool Antialiased>
 __global__ void __launch_bounds__(kBlockThreads)
     project_splats_backward_kernel(ProjectionInput<float> input, ProjectionGradient<float> gradient) {
   const int64_t n = thread_of_grid();
@@ -46,10 +50,10 @@ __global__ void __launch_bounds__(kBlockThreads)
     const int64_t i = c * input.splats + n;
     double v_camera[kCameraGradients] = {0};
     if (present && gradient.extents[2 * i] > 0) {
-      const PinholeCamera<float> camera = camera_of(input, c);
       const float *mean = input.means + 3 * n, *quat = input.quats + 4 * n, eps2d = static_cast<float>(input.eps2d);
       const float *v_mean2d = gradient.v_means2d + 2 * i, *v_conic = gradient.v_conics + 3 * i;
-      if (gradient.v_opacities != nullptr) {
+      const PinholeCamera<float> camera = camera_of(input, c);
+      if (Antialiased) {
         float v_opacity_here = gradient.v_seen_opacities[i], v_beta_here = gradient.v_seen_betas[i];
         project_splat_antialiased_backward(camera, mean, quat, shape, input.opacities[n], input.betas[n], eps2d, v_mean2d,
                                            gradient.v_depths[i], v_conic, v_opacity_here, v_beta_here, sum, v_camera);
@@ -61,7 +65,7 @@ __global__ void __launch_bounds__(kBlockThreads)
     block_sums(v_camera, gradient.scratch + (blockIdx.x * input.cameras + c) * kCameraPartials);
   }
   if (!present) return;
-  if (gradient.v_opacities != nullptr) gradient.v_opacities[n] = v_opacity, gradient.v_betas[n] = v_beta;
+  if (Antialiased) gradient.v_opacities[n] = v_opacity, gradient.v_betas[n] = v_beta;
   for (int k = 0; k < 3; ++k) gradient.v_means[3 * n + k] = sum.mean[k], gradient.v_scales[3 * n + k] = sum.scale[k];
   for (int k = 0; k < 4; ++k) gradient.v_quats[4 * n + k] = sum.quat[k];
 }
@@ -73,11 +77,13 @@ int64_t projection_scratch_size_cuda(int64_t cameras, int64_t splats) {
 }
 
 void project_splats_cuda(const ProjectionInput<float>& input, const ProjectionOutput<float>& output, CudaStream stream) {
-  launch(project_splats_kernel, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, output);
+  const auto kernel = output.opacities != nullptr ? project_splats_kernel<true> : project_splats_kernel<false>;
+  launch(kernel, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, output);
 }
 
 void project_splats_backward_cuda(const ProjectionInput<float>& input, const ProjectionGradient<float>& gradient, CudaStream stream) {
-  launch(project_splats_backward_kernel, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
+  const auto kernel = gradient.v_opacities != nullptr ? project_splats_backward_kernel<true> : project_splats_backward_kernel<false>;
+  launch(kernel, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
   launch_sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, gradient.v_Ks, stream);
 }
 

@@ -38,6 +38,16 @@ struct Pixel {
   __device__ bool in_rows(const TileSplat<float>& s) const { return s.rows.first < warp_row + kWarpRows && s.rows.end > warp_row; }
 };
 
+__device__ __forceinline__ float exponent_of(int kernel, const TileSplat<float>& s, float q) {
+  if (kernel == kCompactBeta) return profile_value<float, kCompact>(s, q);
+  return s.gaussian ? profile_value<float, kGaussian>(s, q) : profile_value<float, kGef>(s, q);
+}
+
+__device__ __forceinline__ GefExponent<float> derivatives_of(int kernel, const TileSplat<float>& s, float q) {
+  if (kernel == kCompactBeta) return profile_with_derivatives<float, kCompact>(s, q);
+  return s.gaussian ? profile_with_derivatives<float, kGaussian>(s, q) : profile_with_derivatives<float, kGef>(s, q);
+}
+
 // How far a pixel lies from a splat.
 struct Offset {
   float dx, dy, q;
@@ -61,7 +71,8 @@ __device__ __forceinline__ void load_into(const SplatImageInput<float>& input, c
   for (int d = 0; d < D; ++d) color[d] = splat.color[d];
 }
 
-template <int D>
+// Colors by weight and alphas; with Median the first channel of the splat at which half of the light is gone, and no alphas.
+template <int D, bool Median>
 __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
     rasterize_kernel(SplatImageInput<float> input, TileLists lists, float* features, float* alphas) {
   ForwardBatch<D>& batch = shared_memory<ForwardBatch<D>>();
@@ -80,16 +91,16 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       if (!pixel.in_rows(s) || transmittance == 0) continue;
       const Offset offset(s, pixel);
       if (!(offset.q <= s.q_max)) continue;
-      const float u = s.gaussian ? exponent_value<float, true>(s, offset.q) : exponent_value<float, false>(s, offset.q);
-      const auto light = absorb(s, u, transmittance);
+      const auto light = absorb(s, exponent_of(input.kernel, s, offset.q), transmittance);
+      if (Median && crosses_half(transmittance, light.left)) color[0] = batch.colors[j][0];
       transmittance = light.left;
       if (light.alive) final_transmittance = light.left;
-      for (int d = 0; d < D; ++d) color[d] += light.weight * batch.colors[j][d];
+      for (int d = 0; !Median && d < D; ++d) color[d] += light.weight * batch.colors[j][d];
     }
   }
   if (!pixel.inside) return;
   for (int d = 0; d < D; ++d) features[pixel.index * D + d] = color[d];
-  alphas[pixel.index] = 1 - final_transmittance;
+  if (!Median) alphas[pixel.index] = 1 - final_transmittance;
 }
 
 template <int D>
@@ -119,12 +130,11 @@ struct PixelGradient {
   }
 
   // Adds the pixel's share to sums; false where it has none.
-  __device__ __forceinline__ bool composite(const TileSplat<float>& s, const float* color, const Pixel& pixel, float* sums) {
+  __device__ __forceinline__ bool composite(int kernel, const TileSplat<float>& s, const float* color, const Pixel& pixel, float* sums) {
     if (transmittance == 0) return false;
     const Offset offset(s, pixel);
     if (!(offset.q <= s.q_max)) return false;
-    const GefExponent<float> exponent =
-        s.gaussian ? exponent_with_derivatives<float, true>(s, offset.q) : exponent_with_derivatives<float, false>(s, offset.q);
+    const GefExponent<float> exponent = derivatives_of(kernel, s, offset.q);
     const float before = transmittance;
     const auto light = absorb(s, exponent.u, before);
     transmittance = light.left;
@@ -136,13 +146,13 @@ struct PixelGradient {
 
 // Sums of one batch over the pixels of the running warp.
 template <int D>
-__device__ __forceinline__ void sum_batch(BackwardBatch<D>& batch, int count, const Pixel& pixel, PixelGradient<D>& state) {
+__device__ __forceinline__ void sum_batch(int kernel, BackwardBatch<D>& batch, int count, const Pixel& pixel, PixelGradient<D>& state) {
   const int warp = thread_of_block() / kWarpThreads, lane = thread_of_block() % kWarpThreads;
   uint32_t touched = 0;
   for (int j = 0; j < count; ++j) {
     if (!pixel.in_rows(batch.splats[j])) continue;
     float sums[kMoments] = {0};
-    const bool touches = state.composite(batch.splats[j], batch.colors[j], pixel, sums);
+    const bool touches = state.composite(kernel, batch.splats[j], batch.colors[j], pixel, sums);
     if (!__any_sync(kWholeWarp, touches)) continue;
     const float sum = warp_sums(sums);
     if (lane < kSlotGradients + D) batch.sums[warp][j][lane] = sum;
@@ -194,7 +204,7 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       batch.opacities[t] = input.opacities[n];
     }
     __syncthreads();
-    sum_batch(batch, count, pixel, state);
+    sum_batch(input.kernel, batch, count, pixel, state);
     __syncthreads();
     write_batch(batch, count, lists.slots + first, gradient.scratch);
   }
@@ -245,8 +255,15 @@ static_assert(kMaxChannels == 5, "the cases above");
 
 void rasterize_splats_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* features, float* alphas, CudaStream stream) {
   with_channels(input.channels, [&](auto channels) {
-    launch(rasterize_kernel<decltype(channels)::value>, tile_grid(input), dim3(kBlockThreads), 0, stream, input, lists, features, alphas);
+    constexpr int kChannels = decltype(channels)::value;
+    launch(rasterize_kernel<kChannels, false>, tile_grid(input), dim3(kBlockThreads), 0, stream, input, lists, features, alphas);
   });
+}
+
+void median_depths_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* depths, CudaStream stream) {
+  SplatImageInput<float> of_depths = input;
+  of_depths.channels = 1, of_depths.colors = input.depths;
+  launch(rasterize_kernel<1, true>, tile_grid(input), dim3(kBlockThreads), 0, stream, of_depths, lists, depths, nullptr);
 }
 
 void rasterize_splats_backward_cuda(const SplatImageInput<float>& input, const TileLists& lists, const SplatImageGradient<float>& gradient,

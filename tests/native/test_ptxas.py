@@ -35,11 +35,12 @@ def compiler_version() -> str | None:
 
 
 def kernel_name(mangled: str) -> str:
-    """`rasterize_kernel<3>` from a mangled name: its last identifier, and a template's number."""
-    found = re.findall(r"([a-z][a-z_]*_kernel)(?:ILi(\d+)E)?", mangled)  # its length stands before it, a digit
+    """`rasterize_kernel<3, 0>` from a mangled name: its last identifier, and a template's numbers and truth values."""
+    found = re.findall(r"([a-z][a-z_]*_kernel)(?:I((?:L[bi]\d+E)+))?", mangled)  # its length stands before it, a digit
     assert found, mangled
-    name, number = found[-1]
-    return f"{name}<{number}>" if number else name
+    name, arguments = found[-1]
+    numbers = ", ".join(re.findall(r"\d+", arguments))
+    return f"{name}<{numbers}>" if numbers else name
 
 
 def parse_ptxas(text: str) -> Resources:
