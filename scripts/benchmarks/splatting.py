@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,6 @@ from splatkit.splatting.rasterization import rasterization
 _COVERAGE_SPLATS = 100_000  # splats of this many have a median standard deviation of _SIGMA_PX at 960 px width
 _SIGMA_PX = 2.0
 _SH_DEGREE = 3
-Result = TypeVar("Result")
 
 
 class Cloud(NamedTuple):
@@ -72,7 +71,7 @@ class Clock:
         self.cpu: list[float] = []
         self.wall: list[float] = []
 
-    def measure(self, call: Callable[[], Result]) -> Result:
+    def measure(self, call: Callable[..., Any]) -> Any:
         """Run once and keep the time."""
         cpu, wall = time.process_time(), time.perf_counter()
         result = call()
@@ -121,7 +120,7 @@ def _measure_cloud(splats: int, width: int, height: int, kernel: str) -> list[Re
     return records
 
 
-def _project(cloud: Cloud, width: int, height: int) -> tuple[tuple[Tensor, ...], TileLists]:
+def _project(cloud: Cloud, width: int, height: int) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], TileLists]:
     projected = ops.project_splats(*cloud[:5], cloud.viewmats, cloud.Ks, width, height, 0.01, 1e10, 0.3)
     return projected, ops.intersect_tiles(*projected, cloud.opacities, cloud.betas, width, height)
 
@@ -138,9 +137,8 @@ def _time_frames(cloud: Cloud, kernel: str, width: int, height: int, repeats: in
     for repeat in range(repeats + 1):
         if repeat == 1:  # the first frame pays for fresh memory
             forward, backward = Clock(), Clock()
-        rendering = forward.measure(
-            lambda: rasterization(*leaves, cloud.viewmats, cloud.Ks, width, height, sh_degree=_SH_DEGREE)
-        )
+        arguments: Any = (*leaves, cloud.viewmats, cloud.Ks, width, height)
+        rendering = forward.measure(lambda a=arguments: rasterization(*a, sh_degree=_SH_DEGREE))
         backward.measure(lambda image=rendering.colors: torch.autograd.grad(image, wanted, v_image))
     return forward, backward
 
@@ -148,40 +146,38 @@ def _time_frames(cloud: Cloud, kernel: str, width: int, height: int, repeats: in
 def _time_phases(cloud: Cloud, kernel: str, width: int, height: int, repeats: int) -> dict[str, Clock]:
     """Each op of a frame alone, forward and backward."""
     clocks: dict[str, Clock] = {}
-    settings = (width, height, 0.01, 1e10, 0.3)
     for _ in range(repeats):
-        leaves = _leaves(cloud, kernel)
-        geometry = leaves[:5]
-
-        def timed(name: str, call: Callable[[], Result]) -> Result:
-            return clocks.setdefault(name, Clock()).measure(call)
-
-        projected = timed("project", lambda g=geometry: ops.project_splats(*g, cloud.viewmats, cloud.Ks, *settings))
-        colors = timed(
-            "colors", lambda x=leaves, p=projected: ops.sh_colors(x[0], cloud.viewmats, x[5], p[3].detach(), _SH_DEGREE)
-        )
-        fixed = [x.detach().requires_grad_(i < 2) for i, x in enumerate(projected)]
-        features = torch.cat([colors.detach(), projected[2].detach()[..., None]], -1).requires_grad_()
-        lists = timed("intersect", lambda p=fixed, x=leaves: ops.intersect_tiles(*p, x[3], x[4], width, height))
-        image, _ = timed(
-            "composite",
-            lambda p=fixed, f=features, x=leaves, t=lists: ops.rasterize_splats(*p, f, x[3], x[4], t, width, height),
-        )
-        timed(
-            "composite_backward",
-            lambda i=image, f=features, p=fixed, x=leaves: torch.autograd.grad(
-                i, [*p[:2], f, *(y for y in x[3:5] if y.requires_grad)], torch.ones_like(i)
-            ),
-        )
-        timed(
-            "colors_backward",
-            lambda c=colors, x=leaves: torch.autograd.grad(c, [x[0], x[5]], torch.ones_like(c)),
-        )
-        timed(
-            "project_backward",
-            lambda p=projected, x=leaves: torch.autograd.grad(p[:3], x[:3], [torch.ones_like(v) for v in p[:3]]),
-        )
+        _time_phases_once(clocks, cloud, kernel, width, height)
     return clocks
+
+
+def _time_phases_once(clocks: dict[str, Clock], cloud: Cloud, kernel: str, width: int, height: int) -> None:
+    means, quats, scales, opacities, betas, coefficients = _leaves(cloud, kernel)
+    splats = (means, quats, scales, opacities, betas, cloud.viewmats, cloud.Ks)
+
+    def timed(name: str, call: Callable[[], Any]) -> Any:
+        return clocks.setdefault(name, Clock()).measure(call)
+
+    projected = timed("project", lambda: ops.project_splats(*splats, width, height, 0.01, 1e10, 0.3))
+    extents = projected[3].detach()
+    colors = timed("colors", lambda: ops.sh_colors(means, cloud.viewmats, coefficients, extents, _SH_DEGREE))
+    fixed = _fix(projected)
+    features = torch.cat([colors.detach(), projected[2].detach()[..., None]], -1).requires_grad_()
+    lists = timed("intersect", lambda: ops.intersect_tiles(*fixed, opacities, betas, width, height))
+    image, _ = timed(
+        "composite", lambda: ops.rasterize_splats(*fixed, features, opacities, betas, lists, width, height)
+    )
+    wanted = [*fixed[:2], features, *(x for x in (opacities, betas) if x.requires_grad)]
+    ones = [torch.ones_like(x) for x in projected[:3]]
+    timed("composite_backward", lambda: torch.autograd.grad(image, wanted, torch.ones_like(image)))
+    timed("colors_backward", lambda: torch.autograd.grad(colors, [means, coefficients], torch.ones_like(colors)))
+    timed("project_backward", lambda: torch.autograd.grad(projected[:3], [means, quats, scales], ones))
+
+
+def _fix(projected: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same values as leaves; positions and conics want gradients."""
+    means2d, conics, depths, extents = (x.detach() for x in projected)
+    return means2d.requires_grad_(), conics.requires_grad_(), depths, extents
 
 
 def _measure_peer(splats: int) -> list[Record]:
@@ -190,7 +186,7 @@ def _measure_peer(splats: int) -> list[Record]:
     cloud = make_cloud(splats, "gef", width, height)
     projected, lists = _project(cloud, width, height)
     colors = torch.rand(1, splats, 3, generator=torch.Generator().manual_seed(2))
-    fixed = [x.detach().requires_grad_(i < 2) for i, x in enumerate(projected)]
+    fixed = _fix(projected)
     inputs = [*fixed[:2], colors.requires_grad_(), cloud.opacities.requires_grad_(), cloud.betas.requires_grad_()]
 
     def ours() -> None:

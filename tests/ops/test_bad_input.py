@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -28,12 +29,12 @@ VALUES = {
 SPLAT_FIELDS = ["means", "quats", "scales", "opacities", "betas"]
 
 
-def render(scene: SplatScene, colors: torch.Tensor, **options: object) -> Rendering:
+def render(scene: SplatScene, colors: torch.Tensor, **options: Any) -> Rendering:
     return rasterization(*scene[:5], colors, scene.viewmats, scene.Ks, scene.width, scene.height, **options)
 
 
 @st.composite
-def spoiled_scenes(draw: st.DrawFn) -> tuple[SplatScene, dict[str, object]]:
+def spoiled_scenes(draw: st.DrawFn) -> tuple[SplatScene, dict[str, Any]]:
     """A scene with any number of splats, of which some values are spoiled, and options of a rendering."""
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
     scene = make_splat_scene(16, seed=draw(st.integers(0, 5)), dtype=dtype, cameras=draw(st.integers(1, 2)))
@@ -59,7 +60,7 @@ def spoiled_scenes(draw: st.DrawFn) -> tuple[SplatScene, dict[str, object]]:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(spoiled_scenes())
 def test_any_scene_gives_a_finite_image_and_gradients_of_the_right_shape(
-    drawn: tuple[SplatScene, dict[str, object]],
+    drawn: tuple[SplatScene, dict[str, Any]],
 ):
     scene, options = drawn
     leaves = {name: getattr(scene, name).detach().clone().requires_grad_() for name in SPLAT_FIELDS}
@@ -126,9 +127,8 @@ def test_gradients_do_not_depend_on_how_many_intersections_are_kept(monkeypatch:
     def gradients() -> tuple[torch.Tensor, ...]:
         leaves = [x.clone().requires_grad_() for x in (*projected[:2], colors, scene.opacities, scene.betas)]
         probe = torch.zeros_like(projected[0], requires_grad=True)
-        image, alphas = ops.rasterize_splats(
-            *(leaves[0], leaves[1], *projected[2:], *leaves[2:], lists, scene.width, scene.height, probe)
-        )
+        arguments: Any = (leaves[0], leaves[1], *projected[2:], *leaves[2:], lists, scene.width, scene.height, probe)
+        image, alphas = ops.rasterize_splats(*arguments)
         return torch.autograd.grad((image**2).sum() + alphas.sum(), [*leaves, probe])
 
     whole = gradients()
@@ -170,6 +170,7 @@ def test_rendering_compiles_into_one_graph():
         rendering = rasterization(
             means, *scene[1:5], colors, scene.viewmats, scene.Ks, 43, 35, rasterize_mode=mode, outputs=["median_depths"]
         )
+        assert rendering.median_depths is not None
         return rendering.colors.square().sum() + rendering.median_depths.sum()
 
     compiled = torch.compile(image, fullgraph=True, backend="aot_eager")

@@ -1,5 +1,7 @@
 """The hot loops are compiled once per instruction set. What they compute must not depend on which one a machine has."""
 
+from typing import Any
+
 import torch
 
 from splatkit import ops
@@ -23,9 +25,8 @@ def test_instruction_sets_agree():
 
     def results() -> tuple[torch.Tensor, list[torch.Tensor]]:
         leaves = [x.clone().requires_grad_() for x in (*projected[:2], colors, scene.opacities, scene.betas)]
-        image, _ = ops.rasterize_splats(
-            *(leaves[0], leaves[1], *projected[2:], *leaves[2:], lists, scene.width, scene.height)
-        )
+        arguments: Any = (leaves[0], leaves[1], *projected[2:], *leaves[2:], lists, scene.width, scene.height)
+        image, _ = ops.rasterize_splats(*arguments)
         return image.detach(), list(torch.autograd.grad(image, leaves, v_image))
 
     before = native().instruction_set()

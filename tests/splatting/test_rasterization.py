@@ -1,5 +1,7 @@
 """What `rasterization` offers beyond colors: anti-aliasing, other kernels, median depth and normals."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -12,12 +14,13 @@ from tests.helpers import relative_error
 from tests.splat_scenes import SplatScene, make_splat_scene, one_splat
 
 
-def render(scene: SplatScene, colors: torch.Tensor, **options: object):
+def render(scene: SplatScene, colors: torch.Tensor, **options: Any):
+    limits: dict[str, Any] = {"near": scene.near, "far": scene.far, "eps2d": scene.eps2d}
     return rasterization(
         *scene[:5],
         colors,
         *(scene.viewmats, scene.Ks, scene.width, scene.height),
-        **{"near": scene.near, "far": scene.far, "eps2d": scene.eps2d, **options},
+        **{**limits, **options},
     )
 
 
@@ -121,6 +124,7 @@ def test_normals_are_shortest_axes_turned_to_the_camera():
     quats = thin.quats.clone().requires_grad_()
     tilted = render(thin._replace(quats=quats), torch.ones(1, 3, dtype=torch.float64), outputs=["normals"])
     tilted.normals[..., 0].sum().backward()
+    assert quats.grad is not None
     assert quats.grad.abs().max() > 0
 
 
