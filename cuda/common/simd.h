@@ -112,7 +112,7 @@ SPLATKIT_HD Vec<T, N> reciprocal(Vec<T, N> a) {
   return Vec<T, N>(T(1)) / a;
 }
 
-// Adds neighbours pairwise, halving the width each time: the order is fixed, so sums have the same bits in every run.
+// Adds neighbors pairwise, halving the width each time: the order is fixed, so sums have the same bits in every run.
 template <class T, int N>
 SPLATKIT_HD T sum(Vec<T, N> a) {
   if constexpr (N == 1) {
