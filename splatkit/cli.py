@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         command.run()
-    except (SplatkitError, OSError, ValueError) as error:
+    except (SplatkitError, OSError, ValueError, MemoryError) as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except ImportError as error:  # a library of the system that a package needs, as libusb for Open3D

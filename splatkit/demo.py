@@ -120,7 +120,8 @@ def _check_settings(path: Path, settings: DemoSettings) -> None:
     """Products of other settings must not be mixed into this demo."""
     if path.is_file() and json.loads(path.read_text()) != asdict(settings):
         raise FileExistsError(f"{path.parent} holds a demo with other settings; choose another folder or delete it")
-    path.write_text(json.dumps(asdict(settings)) + "\n")
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(asdict(settings)) + "\n")
 
 
 def _stage(paths: _Paths, name: str, done: bool, work: Callable[[], object]) -> None:

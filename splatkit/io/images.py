@@ -59,7 +59,7 @@ def to_uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
         return image.astype(np.uint8)
     if not np.issubdtype(image.dtype, np.floating):
         raise TypeError(f"image: expected uint8 or float, got {image.dtype}")
-    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)  # type: ignore[operator]
+    return np.clip(image.astype(np.float64) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _open(path: Path) -> Image.Image:

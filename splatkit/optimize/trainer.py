@@ -28,7 +28,7 @@ class GesTrainer(Trainer):
 
     def __init__(self, config: TrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         if config.machine.device_type != "cpu" or torch.cuda.is_available():
-            CONSOLE.print("The rasterizer has no CUDA path yet: this run trains on its CPU.")
+            CONSOLE.print("The method does not train on GPUs yet: this run uses the CPU.")
             config.machine.device_type = "cpu"
         super().__init__(config, local_rank, world_size)
 
@@ -121,5 +121,5 @@ def _random_state() -> dict[str, Any]:
 def _load_random_state(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002 - as above
     torch.set_rng_state(state["torch"])

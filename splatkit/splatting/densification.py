@@ -167,8 +167,7 @@ class Densification:
     def _prune(self, step: int, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
         """Drop splats that are faint, far too large, or no longer finite. Returns how many."""
         keep = torch.sigmoid(parameters["opacities"][:, 0]) >= self.settings.prune_opacity
-        for p in parameters.values():
-            keep &= torch.isfinite(p.flatten(1) if p.ndim > 1 else p[:, None]).all(1)
+        keep &= finite_splats(parameters)
         if step > self.settings.reset_every:
             keep &= parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
         dropped = int((~keep).sum())
@@ -186,6 +185,14 @@ class Densification:
         for name, value in optimizers["opacities"].state[opacities].items():
             if name != "step":
                 value.zero_()
+
+
+def finite_splats(parameters: Mapping[str, Tensor]) -> Tensor:
+    """Which splats have no NaN and no infinity in any raw parameter [N, ...]: [N] boolean."""
+    finite = torch.ones(len(parameters["means"]), dtype=torch.bool)
+    for p in parameters.values():
+        finite &= torch.isfinite(p.flatten(1) if p.ndim > 1 else p[:, None]).all(1)
+    return finite
 
 
 def replace_splats(

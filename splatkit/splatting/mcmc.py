@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
-from splatkit.splatting.densification import RefinementReport, replace_splats
+from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats
 from splatkit.splatting.kernel import beta_from_raw
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
@@ -96,11 +96,8 @@ class McmcDensification:
     def _relocate(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
         """Turn faint splats into copies of others, drawn by opacity. Returns how many."""
         opacities = torch.sigmoid(parameters["opacities"][:, 0])
-        broken = torch.zeros_like(opacities, dtype=torch.bool)
-        for p in parameters.values():
-            broken |= ~torch.isfinite(p.flatten(1) if p.ndim > 1 else p[:, None]).all(1)
-        dead = torch.nonzero((opacities <= self.settings.min_opacity) | broken)[:, 0]
-        alive = torch.nonzero((opacities > self.settings.min_opacity) & ~broken)[:, 0]
+        useful = (opacities > self.settings.min_opacity) & finite_splats(parameters)
+        dead, alive = torch.nonzero(~useful)[:, 0], torch.nonzero(useful)[:, 0]
         if len(alive) == 0:
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")
         if len(dead) == 0:

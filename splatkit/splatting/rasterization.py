@@ -174,9 +174,8 @@ def _composite(
     means2d, conics, depths, extents = geometry
     lists = intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height)
     parts: list[tuple[Tensor, Tensor]] = []
-    for part in features.split(
-        MAX_CHANNELS, -1
-    ):  # every pass composites the same alphas; gradients of the passes add up
+    # Every pass composites the same alphas; gradients of the passes add up.
+    for part in features.split(MAX_CHANNELS, -1):
         image, alphas = rasterize_splats(
             *(means2d, conics, depths, extents, part, opacities, betas, lists, width, height),
             None if parts else absgrad_probe,

@@ -145,7 +145,7 @@ def _build(kind: type[T], values: object, where: str) -> T:
     """A dataclass from a table, recursively, with the fields' annotations as the schema."""
     if not isinstance(values, dict):
         raise ValueError(f"{where}: expected a table, got {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # T is one of the above
     if unknown := sorted(set(values) - set(fields)):
         raise ValueError(f"{where}: unknown entry {unknown[0]!r}; expected some of {', '.join(fields)}")
     required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]

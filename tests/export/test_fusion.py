@@ -118,7 +118,8 @@ def test_small_components_are_dropped():
     colors = np.arange(27, dtype=np.uint8).reshape(9, 3)
     kept = keep_large_components(Mesh(vertices, np.arange(9).reshape(3, 3), colors), min_share=0.01)
     np.testing.assert_array_equal(kept.vertices, vertices[:6])
-    np.testing.assert_array_equal(kept.vertex_colors, colors[:6])  # type: ignore[arg-type]
+    assert kept.vertex_colors is not None
+    np.testing.assert_array_equal(kept.vertex_colors, colors[:6])
     assert len(keep_large_components(Mesh(vertices, np.arange(9).reshape(3, 3)), min_share=1.0).faces) == 1
 
 

@@ -30,7 +30,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with pytest.raises(TypeError), atomic_file(target) as temporary:
-        temporary.write_text("half", encoding=0)  # type: ignore[arg-type]
+        temporary.write_text("half", encoding=0)  # type: ignore[arg-type]  # what fails
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 

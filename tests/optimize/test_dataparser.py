@@ -127,7 +127,7 @@ def test_damaged_image_is_named(dataset):
     path = dataset / "images" / "001.png"
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DatasetError, match=r"001\.png"):
-        manager(dataset).cached_train  # noqa: B018
+        manager(dataset).cached_train  # noqa: B018 - reading it loads the images
 
 
 def manager(data, **settings):
