@@ -28,7 +28,7 @@ class GesTrainer(Trainer):
 
     def __init__(self, config: TrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
         if config.machine.device_type != "cpu" or torch.cuda.is_available():
-            CONSOLE.print("The method does not train on GPUs yet: this run uses the CPU.")
+            CONSOLE.print("The method does not train on GPUs yet: this run trains on its CPU.")
             config.machine.device_type = "cpu"
         super().__init__(config, local_rank, world_size)
 
