@@ -124,6 +124,12 @@ SPLATKIT_HD Vec<T, N> sqrt(Vec<T, N> a) {
   for (int i = 0; i < N; ++i) a.v[i] = sizeof(T) == sizeof(float) ? __builtin_sqrtf(a.v[i]) : __builtin_sqrt(a.v[i]);
   return a;
 }
+// Without the fraction; a must fit the lanes' integers.
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> truncate(Vec<T, N> a) {
+  using V = Vec<T, N>;
+  return V(__builtin_convertvector(__builtin_convertvector(a.v, typename V::Mask), typename V::Values));
+}
 // 1 / a. For floats on AVX-512 an estimate and one Newton step, within 2e-7: a division of a whole register takes several times as long.
 template <class T, int N>
 SPLATKIT_HD Vec<T, N> reciprocal(Vec<T, N> a) {
