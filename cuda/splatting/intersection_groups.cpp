@@ -55,7 +55,8 @@ struct GroupRows {
     return whole + select(whole < edge, V(Real(1)), V(Real(0)));
   }
   SPLATKIT_HD static V end_pixel(V high, int size) {
-    return truncate(clamp(high + V(Real(0.5 + kSupportSlack)), V(Real(0)), V(Real(size))));
+    const V edge = high - V(Real(0.5 - kSupportSlack)), zero = V(Real(0)), one = V(Real(1));
+    return select(edge < zero, zero, truncate(clamp(edge, zero, V(Real(size - 1)))) + one);
   }
   SPLATKIT_HD static Ints integers(V whole) { return __builtin_convertvector(whole.v, Ints); }
   SPLATKIT_HD static V tile_of(V pixel) { return truncate(pixel * V(Real(1.0 / kTileSize))); }
