@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
@@ -47,7 +48,7 @@ ges_method = MethodSpecification(
         steps_per_eval_image=500,
         steps_per_eval_all_images=0,
         mixed_precision=False,
-        machine=MachineConfig(device_type="cpu"),
+        machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
         pipeline=VanillaPipelineConfig(
             datamanager=GesDatamanagerConfig(dataparser=SplatkitDataParserConfig()), model=GesModelConfig()
         ),
@@ -55,5 +56,5 @@ ges_method = MethodSpecification(
         viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 15),
         vis="viewer",
     ),
-    description="Generalized exponential splatting on the CPU: splats that learn how sharp they are.",
+    description="Generalized exponential splatting, on a GPU or a CPU: splats that learn how sharp they are.",
 )

@@ -22,6 +22,7 @@ from torch.nn import Parameter, ParameterDict
 from splatkit.evaluation.image import psnr
 from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.ops import has_kernels
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
@@ -78,7 +79,7 @@ class GesModel(SplatfactoModel):
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         splats = splats_from_points(points, colors / 255, self.config.sh_degree, max_splats, generator)
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw().items()})
-        self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
         self.densification: Densification | McmcDensification = (
@@ -89,7 +90,7 @@ class GesModel(SplatfactoModel):
         self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
-        self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
+        self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY), device="cpu")
         self.step = 0
         self._gathers = True
         self._last: tuple[Rendering, Tensor] | None = None
@@ -174,7 +175,7 @@ class GesModel(SplatfactoModel):
         if self.crop_box is not None and not self.training:
             splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
         viewmats = viewmats_from_opengl(camera.camera_to_worlds)
-        K = camera.get_intrinsics_matrices()
+        K = camera.get_intrinsics_matrices().to(viewmats)  # the host makes it on the CPU
         width, height = int(camera.width.item()), int(camera.height.item())
         if self.training:
             return self._render_training(splats, viewmats, K, width, height)
@@ -193,12 +194,13 @@ class GesModel(SplatfactoModel):
     def _render_training(
         self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
     ) -> dict[str, Tensor]:
-        probe = torch.zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
-        background = self.background_color
-        if self.config.background_color == "random":
-            background = torch.rand(3)
+        means = splats.means
+        probe = means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
+        # Drawn on the CPU: a checkpoint holds the state of that generator.
+        random = self.config.background_color == "random"
+        background = (torch.rand(3, device="cpu") if random else self.background_color).to(means)
         rendering = rasterization(
-            splats.means,
+            means,
             splats.quats,
             splats.scales,
             splats.opacities,
@@ -285,7 +287,10 @@ def render_outputs(
     background: Tensor,
     rasterize_mode: str,
 ) -> dict[str, Tensor]:
-    """Render one camera with an extra feature channel for the exponent; on the CPU, wherever the splats are.
+    """Render one camera with an extra feature channel for the exponent.
+
+    Runs on the device of the splats, or on the CPU where this build has no kernels for that device: the host's tools
+    take a GPU whenever there is one.
 
     Args:
         splats: of the scene, may be none at all (a crop box beside it).
@@ -300,11 +305,12 @@ def render_outputs(
     Returns:
         rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
     """
-    viewmats, K, background = viewmats.cpu(), K.cpu(), background.cpu()
-    splats = Splats(**{name: value.cpu() for name, value in vars(splats).items()})
+    device = splats.means.device if has_kernels(splats.means.device) else torch.device("cpu")
+    viewmats, K, background = viewmats.to(device), K.to(device), background.to(device)
+    splats = Splats(**{name: value.to(device) for name, value in vars(splats).items()})
     outputs = {"background": background.expand(height, width, 3)}
     if len(splats) == 0:
-        empty = torch.zeros(height, width, 1)
+        empty = background.new_zeros(height, width, 1)
         return {"rgb": outputs["background"].clone(), "depth": empty, "accumulation": empty, **outputs, "beta": empty}
     centers = -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[:, :, 0]
     directions = torch.nn.functional.normalize(splats.means - centers, dim=-1)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from splatkit.ops import native_threads_only
+from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.optimizers import ExponentialDecayConfig
 
@@ -27,9 +27,7 @@ class GesTrainer(Trainer):
     """Trainer of the splatting methods; see the module."""
 
     def __init__(self, config: TrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
-        if config.machine.device_type != "cpu" or torch.cuda.is_available():
-            CONSOLE.print("The method does not train on GPUs yet: this run trains on its CPU.")
-            config.machine.device_type = "cpu"
+        config.machine.device_type = _usable_device(config.machine.device_type)
         super().__init__(config, local_rank, world_size)
 
     def setup_optimizers(self) -> Optimizers:
@@ -93,7 +91,7 @@ class GesTrainer(Trainer):
         if "splatkit" in state:
             own = state["splatkit"]
             self.pipeline.datamanager.load_order_state(own["order"])
-            self.pipeline.model.densification.load_state(own["densification"])
+            self.pipeline.model.densification.load_state(own["densification"], self.pipeline.model.device)
             _load_random_state(own["random"])
         CONSOLE.print(f"Resuming after step {state['step']} from {path}")
 
@@ -106,6 +104,20 @@ class GesTrainer(Trainer):
         if self.config.load_checkpoint is not None:
             return read_checkpoint(self.config.load_checkpoint), self.config.load_checkpoint
         return None, None
+
+
+def _usable_device(wanted: Literal["cpu", "cuda", "mps"]) -> Literal["cpu", "cuda"]:
+    """The device that a run gets; where it is not the one that was asked for, the console says why."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        reason = "torch sees no GPU"
+    elif wanted == "cuda" and not has_kernels(torch.device("cuda")):
+        reason = "splatkit was installed without its CUDA kernels (they need nvcc at the installation)"
+    elif wanted in ("cpu", "cuda"):
+        return wanted
+    else:
+        reason = f"there are no kernels for {wanted}"
+    CONSOLE.print(f"No GPU can be used, {reason}: this run trains on its CPU.")
+    return "cpu"
 
 
 def _random_state() -> dict[str, Any]:

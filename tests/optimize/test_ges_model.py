@@ -8,6 +8,7 @@ import pytest
 import torch
 from nerfstudio.scripts.train import main
 
+from splatkit import ops
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.trainer import GesTrainer
@@ -71,12 +72,25 @@ def test_transparent_photographs_stand_before_the_background_of_the_rendering(ma
     assert pipeline.model.get_loss_dict(outputs, batch)["main_loss"].item() == pytest.approx(0, abs=1e-6)
 
 
-def test_machine_with_a_gpu_is_told_that_it_trains_on_its_cpu(make_config, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("gpu", "kernels", "device", "reason"),
+    [
+        (True, "for sm 90", "cuda:0", None),
+        (True, "none", "cpu", "without its CUDA kernels"),
+        (False, "for sm 90", "cpu", "torch sees no GPU"),
+    ],
+)
+def test_run_gets_the_gpu_that_it_asks_for_or_hears_why_not(
+    make_config, monkeypatch, capsys, gpu, kernels, device, reason
+):
     config = make_config("gpu", 1)
     config.machine.device_type = "cuda"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert GesTrainer(config).device == "cpu"
-    assert "trains on its CPU" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(ops, "build_info", lambda: {"cuda": kernels})
+    assert GesTrainer(config).device == device
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ("trains on its CPU" in shown) == (reason is not None)
+    assert reason is None or reason in shown
 
 
 @pytest.mark.parametrize("degree", [0, 1])
