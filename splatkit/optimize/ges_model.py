@@ -26,7 +26,8 @@ from splatkit.ops import has_kernels
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
-from splatkit.splatting.densification import Densification, DensificationSettings
+from splatkit.splatting.densification import Densification, DensificationSettings, reset_exponents
+from splatkit.splatting.kernel import ShapeSettings
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification, McmcSettings
 from splatkit.splatting.rasterization import Rendering, rasterization
@@ -45,6 +46,8 @@ class GesModelConfig(ModelConfig):
     """Degree of the spherical harmonics that make colors depend on the direction of view."""
     sh_steps: int = 1000
     """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
+    shape: ShapeSettings = field(default_factory=ShapeSettings)
+    """Which kernel splats have, and how training changes their exponents."""
     background_color: Literal["random", "black", "white"] = "random"
     """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
     rasterize_mode: Literal["classic", "antialiased"] = "classic"
@@ -78,14 +81,15 @@ class GesModel(SplatfactoModel):
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         splats = splats_from_points(points, colors / 255, self.config.sh_degree, max_splats, generator)
-        self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw().items()})
+        shape = self.config.shape
+        self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
         self.densification: Densification | McmcDensification = (
-            McmcDensification(self.config.mcmc, self.extent, self.config.seed)
+            McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape)
             if sampling
-            else Densification(self.config.densification, self.extent, self.config.seed)
+            else Densification(self.config.densification, self.extent, self.config.seed, shape)
         )
         self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
@@ -99,12 +103,7 @@ class GesModel(SplatfactoModel):
 
     def splats(self) -> Splats:
         """Current values, part of the graph."""
-        return Splats.from_raw(dict(self.gauss_params.items()))
-
-    @property
-    def betas(self) -> Parameter:
-        """Raw exponents [N]."""
-        return self.gauss_params["betas"]
+        return Splats.from_raw(dict(self.gauss_params.items()), self.config.shape)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
@@ -153,6 +152,9 @@ class GesModel(SplatfactoModel):
             height, width = rendering.colors.shape[1:3]
             self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
+        shape = self.config.shape
+        if shape.reset_every and shape.has_betas and (step + 1) % shape.reset_every == 0 and step + 1 < total / 2:
+            reset_exponents(parameters["betas"], optimizers.optimizers["betas"])
         report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:
             # The host clips gradients of the parameters that it remembers.
@@ -188,6 +190,7 @@ class GesModel(SplatfactoModel):
             int(self.active_sh_degree),
             self.background_color,
             self.config.rasterize_mode,
+            self.config.shape.rasterizer_kernel,
         )
         return {name: value.to(self.device) for name, value in outputs.items()}
 
@@ -214,6 +217,7 @@ class GesModel(SplatfactoModel):
             backgrounds=background[None],
             absgrad_probe=probe,
             rasterize_mode=self.config.rasterize_mode,
+            kernel=self.config.shape.rasterizer_kernel,
         )
         self._last = None if probe is None else (rendering, probe)
         return {
@@ -286,6 +290,7 @@ def render_outputs(
     sh_degree: int,
     background: Tensor,
     rasterize_mode: str,
+    kernel: str,
 ) -> dict[str, Tensor]:
     """Render one camera with an extra feature channel for the exponent.
 
@@ -301,6 +306,7 @@ def render_outputs(
         sh_degree: to evaluate.
         background: [3].
         rasterize_mode: as `rasterization` takes it.
+        kernel: as `rasterization` takes it.
 
     Returns:
         rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
@@ -329,6 +335,7 @@ def render_outputs(
         height,
         backgrounds=torch.cat([background, background.new_zeros(1)])[None],
         rasterize_mode=rasterize_mode,
+        kernel=kernel,
     )
     alphas, depths = rendering.alphas[0], rendering.depths[0]
     return {

@@ -21,7 +21,7 @@ from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.splatting.rasterization import Rendering, rasterization
-from splatkit.splatting.splats import RAW_NAMES, Splats
+from splatkit.splatting.splats import Splats, raw_names
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class TrainedRun:
     splats: Splats  # in the frame and scale of the dataset
     sh_degree: int  # that training had reached
     rasterize_mode: str  # that training used
+    kernel: str  # of the rasterizer
     train_cameras: RunCameras
     eval_cameras: RunCameras
     dataset: Path
@@ -67,7 +68,7 @@ class TrainedRun:
         s = self.splats
         return rasterization(
             s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], width, height,
-            sh_degree=self.sh_degree, rasterize_mode=self.rasterize_mode, outputs=outputs,
+            sh_degree=self.sh_degree, rasterize_mode=self.rasterize_mode, kernel=self.kernel, outputs=outputs,
         )  # fmt: skip
 
 
@@ -83,12 +84,13 @@ def load_run(config_path: Path) -> TrainedRun:
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
     parsed = {split: _parse_dataset(config, split) for split in ("train", "test")}
     model = state["pipeline"]
-    raw = {name: model.get(f"_model.gauss_params.{name}") for name in RAW_NAMES}
+    shape = config.pipeline.model.shape
+    raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape)}
     if any(value is None for value in raw.values()):
         missing = ", ".join(name for name, value in raw.items() if value is None)
         raise CheckpointError(f"{checkpoint}: not a checkpoint of the method ges (without {missing})")
     try:
-        splats = Splats.from_raw(raw)
+        splats = Splats.from_raw(raw, shape)
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
     outputs = parsed["train"]
@@ -96,6 +98,7 @@ def load_run(config_path: Path) -> TrainedRun:
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
         rasterize_mode=config.pipeline.model.rasterize_mode,
+        kernel=shape.rasterizer_kernel,
         train_cameras=_run_cameras(parsed["train"]),
         eval_cameras=_run_cameras(parsed["test"]),
         dataset=Path(config.pipeline.datamanager.data),

@@ -17,6 +17,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
+from splatkit.splatting.kernel import ShapeSettings, shape_from_raw
+from splatkit.splatting.splats import DEFAULT_SHAPE
 
 SPLIT_SHRINK = 1.6  # 3DGS: the two halves of a split splat are this much smaller
 RESET_OPACITY_FACTOR = 2.0  # 3DGS: a reset leaves twice the opacity below which splats are pruned
@@ -52,18 +54,22 @@ class DensificationSettings:
 class RefinementReport:
     """What one refinement did."""
 
-    cloned: int
-    split: int
-    pruned: int
-    reset: bool
     count: int
+    cloned: int = 0
+    split: int = 0
+    moved: int = 0
+    pruned: int = 0
+    reset: bool = False
 
 
 class Densification:
     """The strategy of one run: gathers screen-space gradients and refines the splats on schedule."""
 
-    def __init__(self, settings: DensificationSettings, extent: float, seed: int) -> None:
+    def __init__(
+        self, settings: DensificationSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE
+    ) -> None:
         self.settings = settings
+        self.shape = shape
         self.extent = extent
         self.seed = seed
         self._gradients = torch.zeros(0, device="cpu")  # [N] sum of gradient norms
@@ -115,7 +121,7 @@ class Densification:
             if reset:
                 self._reset_opacities(parameters, optimizers)
         self._gradients, self._views = self._gradients[:0], self._views[:0]
-        return RefinementReport(cloned, split, pruned, reset, len(parameters["means"]))
+        return RefinementReport(len(parameters["means"]), cloned, split, 0, pruned, reset)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold for the next refinement to be the same."""
@@ -170,6 +176,8 @@ class Densification:
         """Drop splats that are faint, far too large, or no longer finite. Returns how many."""
         keep = torch.sigmoid(parameters["opacities"][:, 0]) >= self.settings.prune_opacity
         keep &= finite_splats(parameters)
+        if self.shape.prune_beta > 0:
+            keep &= shape_from_raw(parameters, self.shape)[1] >= self.shape.prune_beta
         if step > self.settings.reset_every:
             keep &= parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
         dropped = int((~keep).sum())
@@ -184,14 +192,25 @@ class Densification:
         ceiling = RESET_OPACITY_FACTOR * self.settings.prune_opacity
         opacities = parameters["opacities"]
         opacities.data.clamp_(max=math.log(ceiling / (1 - ceiling)))
-        for name, value in optimizers["opacities"].state[opacities].items():
-            if name != "step":
-                value.zero_()
+        forget_moments(opacities, optimizers["opacities"])
 
 
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """The source of all randomness of one step: nothing to save, and on the device where the numbers are wanted."""
     return torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+
+
+def reset_exponents(raw_betas: Parameter, optimizer: Optimizer) -> None:
+    """Make all splats Gaussians again (GES: it keeps early, wrong exponents from lasting); the moments start anew."""
+    raw_betas.data.zero_()
+    forget_moments(raw_betas, optimizer)
+
+
+def forget_moments(parameter: Parameter, optimizer: Optimizer) -> None:
+    """Zero the moments of a parameter: they belong to what it was before."""
+    for name, value in optimizer.state.get(parameter, {}).items():
+        if name != "step":
+            value.zero_()
 
 
 def finite_splats(parameters: Mapping[str, Tensor]) -> Tensor:

@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats, step_generator
-from splatkit.splatting.kernel import beta_from_raw
+from splatkit.splatting.kernel import ShapeSettings, line_exponents
+from splatkit.splatting.splats import DEFAULT_SHAPE
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
 GROWTH = 1.05  # arXiv 2404.09591: share by which the count grows in a refinement, at least
@@ -47,8 +48,9 @@ class McmcSettings:
 class McmcDensification:
     """The strategy of one run; used like `Densification`."""
 
-    def __init__(self, settings: McmcSettings, extent: float, seed: int) -> None:
+    def __init__(self, settings: McmcSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE) -> None:
         self.settings = settings
+        self.shape = shape
         self.extent = extent
         self.seed = seed
 
@@ -78,7 +80,7 @@ class McmcDensification:
             if self._due(step, total_steps):
                 moved = self._relocate(parameters, optimizers, generator)
                 grown = self._grow(step, total_steps, parameters, optimizers, generator)
-                report = RefinementReport(grown, moved, 0, False, len(parameters["means"]))
+                report = RefinementReport(count=len(parameters["means"]), cloned=grown, moved=moved)
             self._wander(parameters, optimizers, generator)
         return report
 
@@ -142,7 +144,7 @@ class McmcDensification:
         opacities, scales = relocated(
             torch.sigmoid(parameters["opacities"][which, 0]),
             parameters["scales"][which].exp(),
-            beta_from_raw(parameters["betas"][which]),
+            line_exponents(parameters, self.shape)[which],
             copies[which].clamp_max(MAX_COPIES),
         )
         floor = self.settings.min_opacity

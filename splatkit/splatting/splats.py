@@ -7,7 +7,7 @@
 | scales [N, 3], world units | scales = log |
 | opacities [N], 0 to 1 | opacities [N, 1] = logit |
 | sh0 [N, 3], shN [N, K - 1, 3] | features_dc, features_rest |
-| betas [N], 1 to 8 | betas, see `kernel` |
+| betas [N], 1 to 8 | betas, see `kernel`; none where all splats are Gaussians |
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from splatkit.geometry.spherical_harmonics import rgb_to_sh0
-from splatkit.splatting.kernel import beta_from_raw, raw_from_beta
+from splatkit.splatting.kernel import ShapeSettings, mass_scale, raw_from_beta, raw_gaussian_shape, shape_from_raw
 
-RAW_NAMES = ("means", "scales", "quats", "features_dc", "features_rest", "opacities", "betas")
+DEFAULT_SHAPE = ShapeSettings()
 SEED_OPACITY = 0.1  # 3DGS: faint enough that splats behind still receive gradients
 
 
@@ -66,29 +66,43 @@ class Splats:
         return Splats(**{name: value[which] for name, value in vars(self).items()})
 
     @classmethod
-    def from_raw(cls, raw: Mapping[str, Tensor]) -> "Splats":
-        """Values of raw parameters (differentiable)."""
+    def from_raw(cls, raw: Mapping[str, Tensor], shape: ShapeSettings = DEFAULT_SHAPE) -> "Splats":
+        """Values of raw parameters, as they are rendered (differentiable)."""
+        scales, betas = shape_from_raw(raw, shape)
         return cls(
             means=raw["means"],
             quats=raw["quats"],
-            scales=torch.exp(raw["scales"]),
+            scales=scales,
             opacities=torch.sigmoid(raw["opacities"][:, 0]),
             sh0=raw["features_dc"],
             shN=raw["features_rest"],
-            betas=beta_from_raw(raw["betas"]),
+            betas=betas,
         )
 
-    def to_raw(self) -> dict[str, Tensor]:
-        """Raw parameters of values; opacities of exactly 0 or 1 are pulled in by 1e-6."""
+    def to_raw(self, shape: ShapeSettings = DEFAULT_SHAPE) -> dict[str, Tensor]:
+        """Raw parameters of values; opacities of exactly 0 or 1 are pulled in by 1e-6.
+
+        Kernels other than the exact one take the splats as Gaussians.
+        """
+        raw = raw_gaussian_shape(self.scales, shape)
+        if shape.kernel == "exact":
+            raw["betas"] = raw_from_beta(self.betas)
+            if shape.coupling == "mass":
+                raw["scales"] = torch.log(self.scales / mass_scale(self.betas)[:, None])
         return {
             "means": self.means,
-            "scales": torch.log(self.scales),
             "quats": self.quats,
             "features_dc": self.sh0,
             "features_rest": self.shN,
             "opacities": torch.logit(self.opacities, eps=1e-6)[:, None],
-            "betas": raw_from_beta(self.betas),
+            **raw,
         }
+
+
+def raw_names(shape: ShapeSettings) -> tuple[str, ...]:
+    """Names of the raw parameters of splats."""
+    names = ("means", "quats", "features_dc", "features_rest", "opacities", "scales")
+    return (*names, "betas") if shape.has_betas else names
 
 
 def splats_from_points(

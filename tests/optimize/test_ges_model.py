@@ -11,7 +11,10 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.trainer import GesTrainer
+from splatkit.splatting.densification import DensificationSettings
+from splatkit.splatting.kernel import ShapeSettings
 
 
 @pytest.fixture
@@ -120,3 +123,29 @@ def test_same_seed_gives_the_same_bits(make_config):
         main(config)
         ends.append(read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])["pipeline"])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+@pytest.mark.parametrize("kernel", ["exact", "approximate", "gaussian", "compact"])
+def test_every_kernel_trains_and_loads(make_config, kernel):
+    config = make_config(kernel, 6)
+    config.pipeline.model.shape = ShapeSettings(kernel=kernel, coupling="mass")
+    main(config)
+    run = load_run(config.get_base_dir() / "config.yml")
+    assert len(run.splats) > 150  # it densified
+    assert (run.splats.betas.unique().numel() == 1) == (kernel in ("gaussian", "approximate"))
+    saved = read_checkpoint(run.checkpoint)["pipeline"]
+    assert ("_model.gauss_params.betas" in saved) == (kernel != "gaussian")
+
+
+def test_exponents_are_reset_in_the_first_half_of_a_run(make_config):
+    moved = []
+    for steps in (8, 9):
+        config = make_config(f"reset{steps}", steps)
+        config.pipeline.model.densification = DensificationSettings(stop_share=0.0)
+        config.pipeline.model.shape = ShapeSettings(reset_every=4)
+        main(config)
+        saved = read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])["pipeline"]
+        moved.append(float(saved["_model.gauss_params.betas"].abs().max()))
+    rate = 0.001
+    assert moved[0] > 7 * rate  # of eight steps all count, of nine those after the fourth
+    assert 4 * rate < moved[1] < 6 * rate

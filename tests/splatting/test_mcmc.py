@@ -36,7 +36,7 @@ def test_faint_splats_move_to_where_opacity_is():
     home = parameters["means"][7].detach().clone()
     report = strategy.refine(2, 100, parameters, optimizers)
     assert report is not None
-    assert (report.split, report.count) == (39, 40)
+    assert (report.moved, report.split, report.count) == (39, 0, 40)
     torch.testing.assert_close(parameters["means"].detach(), home.expand(40, 3))
     assert_moments_fit(parameters, optimizers)
 
