@@ -58,9 +58,11 @@ def make_config(data: Path, output_dir: Path, name: str, steps: int, seed: int =
 def train(config: TrainerConfig) -> tuple[Path, TrainingCost]:
     """Run a configuration to its end. Returns the path of its config.yml, and its cost."""
     from nerfstudio.scripts.train import main
+    from nerfstudio.utils import writer
 
     wall, cpu = time.perf_counter(), time.process_time()
     main(config)
+    writer.EVENT_WRITERS.clear()  # the host would go on to write the figures of later runs into this one's folder
     cost = TrainingCost(time.perf_counter() - wall, time.process_time() - cpu)
     return config.get_base_dir() / "config.yml", cost
 
