@@ -40,12 +40,19 @@ def shrink_dataset(source: Path, target: Path, factor: int) -> Path:
         for frame in meta["frames"]:
             image = read_image(source / frame["file_path"])
             size = (image.shape[1] // factor, image.shape[0] // factor)
-            frame["file_path"] = str(Path(frame["file_path"]).with_suffix(".png"))
+            frame["file_path"] = _as_png(frame["file_path"])
             (folder / frame["file_path"]).parent.mkdir(parents=True, exist_ok=True)
             write_image(folder / frame["file_path"], cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        for split in ("train_filenames", "val_filenames", "test_filenames"):
+            if split in meta:
+                meta[split] = [_as_png(name) for name in meta[split]]
         meta["w"], meta["h"] = size
         for name in ("fl_x", "fl_y", "cx", "cy"):
             meta[name] /= factor
         (folder / "transforms.json").write_text(json.dumps(meta))
         shutil.copy(source / meta["ply_file_path"], folder / meta["ply_file_path"])
     return target
+
+
+def _as_png(name: str) -> str:
+    return str(Path(name).with_suffix(".png"))

@@ -10,7 +10,7 @@ from nerfstudio.plugins.types import MethodSpecification
 
 from splatkit.optimize.datamanager import GesDatamanagerConfig
 from splatkit.optimize.dataparser import SplatkitDataParserConfig
-from splatkit.optimize.ges_model import GesModelConfig
+from splatkit.optimize.ges_model_config import GesModelConfig
 from splatkit.optimize.host_guards import apply_host_guards
 from splatkit.optimize.optimizers import ExponentialDecayConfig, FusedAdamConfig
 from splatkit.optimize.trainer import GesTrainer
@@ -35,6 +35,15 @@ def _optimizers() -> dict[str, dict[str, object]]:
         name: {"optimizer": FusedAdamConfig(lr=rate), "scheduler": None} for name, rate in _RATES.items()
     }
     groups["means"]["scheduler"] = ExponentialDecayConfig(final_share=0.01)
+    # Used where the model has such parameters; rates of splatfacto.
+    groups["camera_opt"] = {
+        "optimizer": FusedAdamConfig(lr=1e-4),
+        "scheduler": ExponentialDecayConfig(final_share=0.005),
+    }
+    groups["bilateral_grid"] = {
+        "optimizer": FusedAdamConfig(lr=2e-3),
+        "scheduler": ExponentialDecayConfig(final_share=0.05),
+    }
     return deepcopy(groups)
 
 

@@ -5,8 +5,7 @@ that needs CUDA or the internet. Parameters keep the host's names, plus `betas` 
 """
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
@@ -14,52 +13,36 @@ from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.models.splatfacto import SplatfactoModel
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
+from torch.nn.functional import avg_pool2d, max_pool2d
 
-from splatkit.evaluation.image import psnr
+from splatkit.evaluation.image import SSIM_WINDOW, psnr
 from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.ops import has_kernels
+from splatkit.optimize.ges_model_config import GesModelConfig
+from splatkit.optimize.image_corrections import (
+    apply_bilateral_grid,
+    bilateral_grid_variation,
+    color_corrected,
+    corrected_poses,
+    image_index,
+)
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
-from splatkit.splatting.densification import Densification, DensificationSettings, reset_exponents
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.densification import Densification, reset_exponents
 from splatkit.splatting.losses import photometric_loss
-from splatkit.splatting.mcmc import McmcDensification, McmcSettings
-from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.mcmc import McmcDensification
+from splatkit.splatting.rasterization import Rendering, camera_facing_normals, rasterization
+from splatkit.splatting.regularization import flatness, needle_penalty, normal_disagreement
 from splatkit.splatting.splats import Splats, splats_from_points
 
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishing needles, as splatfacto has them
 _VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
-
-
-@dataclass
-class GesModelConfig(ModelConfig):
-    """Generalized exponential splatting: Gaussian splatting whose splats learn how sharp they are."""
-
-    _target: type = field(default_factory=lambda: GesModel)
-    sh_degree: Literal[0, 1, 2, 3] = 3
-    """Degree of the spherical harmonics that make colors depend on the direction of view."""
-    sh_steps: int = 1000
-    """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
-    shape: ShapeSettings = field(default_factory=ShapeSettings)
-    """Which kernel splats have, and how training changes their exponents."""
-    background_color: Literal["random", "black", "white"] = "random"
-    """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
-    rasterize_mode: Literal["classic", "antialiased"] = "classic"
-    """Anti-aliased splats keep their look when the image gets smaller or the camera moves away."""
-    strategy: Literal["default", "mcmc"] = "default"
-    """How the count changes: by gradients (default) or by sampling up to a fixed count (mcmc)."""
-    densification: DensificationSettings = field(default_factory=DensificationSettings)
-    """When and where splats are added and dropped by the default strategy."""
-    mcmc: McmcSettings = field(default_factory=McmcSettings)
-    """When splats move and how many there may be, for the strategy mcmc."""
-    seed: int = 0
-    """Seed of the first orientations, of thinning and of splitting."""
 
 
 class GesModel(SplatfactoModel):
@@ -91,12 +74,18 @@ class GesModel(SplatfactoModel):
             if sampling
             else Densification(self.config.densification, self.extent, self.config.seed, shape)
         )
+        self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
+        if self.config.use_bilateral_grid:
+            from nerfstudio.model_components.lib_bilagrid import BilateralGrid  # takes a second
+
+            self.bil_grids = BilateralGrid(self.num_train_data, *self.config.grid_shape)
         self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY), device="cpu")
         self.step = 0
         self._gathers = True
+        self._total_steps = 0
         self._last: tuple[Rendering, Tensor] | None = None
 
     # Splats and their parameters
@@ -107,7 +96,11 @@ class GesModel(SplatfactoModel):
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
-        return {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
+        groups = {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
+        if self.config.use_bilateral_grid:
+            groups["bilateral_grid"] = list(self.bil_grids.parameters())
+        self.camera_optimizer.get_param_groups(param_groups=groups)
+        return groups
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take over a checkpoint's splats, whatever their count.
@@ -138,7 +131,7 @@ class GesModel(SplatfactoModel):
         ]
 
     def _begin_step(self, total: int, step: int) -> None:
-        self.step = step
+        self.step, self._total_steps = step, total
         interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
         self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
         self._gathers = self.densification.is_active(step + 1, total)
@@ -176,11 +169,20 @@ class GesModel(SplatfactoModel):
         splats = self.splats()
         if self.crop_box is not None and not self.training:
             splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
-        viewmats = viewmats_from_opengl(camera.camera_to_worlds)
+        poses = (
+            corrected_poses(camera, self.camera_optimizer, self.extent) if self.training else camera.camera_to_worlds
+        )
+        viewmats = viewmats_from_opengl(poses)
         K = camera.get_intrinsics_matrices().to(viewmats)  # the host makes it on the CPU
         width, height = int(camera.width.item()), int(camera.height.item())
         if self.training:
-            return self._render_training(splats, viewmats, K, width, height)
+            reduction = self._reduction(width, height)
+            K = torch.cat([K[:, :2] / reduction, K[:, 2:]], 1)
+            outputs = self._render_training(splats, viewmats, K, width // reduction, height // reduction)
+            index = image_index(camera)
+            if self.config.use_bilateral_grid and index is not None:
+                outputs["rgb"] = apply_bilateral_grid(self.bil_grids, outputs["rgb"], index)
+            return outputs
         outputs = render_outputs(
             splats,
             viewmats,
@@ -220,12 +222,42 @@ class GesModel(SplatfactoModel):
             kernel=self.config.shape.rasterizer_kernel,
         )
         self._last = None if probe is None else (rendering, probe)
-        return {
+        outputs = {
             "rgb": rendering.colors[0],
             "depth": rendering.depths[0],
             "accumulation": rendering.alphas[0],
             "background": background,
         }
+        settings = self.config.regularization
+        if settings.normal_weight > 0 and self.step >= settings.normal_from_share * self._total_steps:
+            outputs["normal_disagreement"] = self._normal_disagreement(splats, viewmats, K, width, height)
+        return outputs
+
+    def _normal_disagreement(self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int) -> Tensor:
+        rendering = rasterization(
+            splats.means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.betas,
+            camera_facing_normals(splats.means, splats.quats, splats.scales, viewmats)[0],
+            viewmats,
+            K,
+            width,
+            height,
+            rasterize_mode=self.config.rasterize_mode,
+            kernel=self.config.shape.rasterizer_kernel,
+        )
+        return normal_disagreement(
+            rendering.colors[0], rendering.depths[0], rendering.alphas[0], viewmats[0].detach(), K[0]
+        )
+
+    def _reduction(self, width: int, height: int) -> int:
+        """By what images are smaller at this step; the window of SSIM must fit."""
+        power = max(self.config.num_downscales - self.step // self.config.resolution_schedule, 0)
+        while power > 0 and min(width, height) >> power < SSIM_WINDOW:
+            power -= 1
+        return 1 << power
 
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
@@ -249,20 +281,40 @@ class GesModel(SplatfactoModel):
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        """The photometric loss, in which masked pixels do not count, and what the strategy adds to it."""
+        """The photometric loss, in which masked pixels do not count, and what the settings add to it."""
+        rgb, target = outputs["rgb"], self._target_image(batch, outputs["background"])
         mask = batch.get("mask")
-        target = self._target_image(batch, outputs["background"])
-        losses = {"main_loss": photometric_loss(outputs["rgb"], target, None if mask is None else mask.to(target))}
+        if mask is not None:  # of reduced images only pixels count of which all did
+            reduction = mask.shape[0] // rgb.shape[0]
+            mask = 1 - max_pool2d(1 - mask.to(target).permute(2, 0, 1), reduction).permute(1, 2, 0)
+        losses = {"main_loss": photometric_loss(rgb, target, mask, self.config.ssim_lambda)}
+        if self.training:
+            losses |= self._regularizations(outputs)
+        return losses
+
+    def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
         if isinstance(self.densification, McmcDensification):
             splats = self.splats()
             losses["mcmc"] = self.densification.regularization(splats.opacities, splats.scales)
+        if settings.flatness_weight > 0:
+            losses["flatness"] = settings.flatness_weight * flatness(self.splats().scales, self.extent)
+        if "normal_disagreement" in outputs:
+            losses["normals"] = settings.normal_weight * outputs["normal_disagreement"]
+        if config.use_scale_regularization and self.step % NEEDLE_INTERVAL == 0:
+            losses["scale_reg"] = NEEDLE_WEIGHT * needle_penalty(self.splats().scales, config.max_gauss_ratio)
+        if config.use_bilateral_grid:
+            losses["tv_loss"] = bilateral_grid_variation(self.bil_grids)
+        self.camera_optimizer.get_loss_dict(losses)
         return losses
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
-        """PSNR (dB) of the image and the count of splats."""
+        """PSNR (dB) of the image, the count of splats, and how far poses were corrected."""
         target = self._target_image(batch, outputs["background"])
-        return {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
+        metrics: dict[str, Any] = {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
+        self.camera_optimizer.get_metrics_dict(metrics)
+        return metrics
 
     @torch.no_grad()
     def get_image_metrics_and_images(
@@ -271,13 +323,20 @@ class GesModel(SplatfactoModel):
         """Metrics of an evaluation image, and the photograph beside the rendering."""
         target = self._target_image(batch, outputs["background"])
         images = {"img": torch.cat([target, outputs["rgb"]], 1)}
-        return image_metrics(outputs["rgb"], target), images
+        metrics = image_metrics(outputs["rgb"], target)
+        if self.config.color_corrected_metrics:
+            corrected = image_metrics(color_corrected(outputs["rgb"], target), target)
+            metrics |= {f"cc_{name}": value for name, value in corrected.items()}
+        return metrics, images
 
     def _target_image(self, batch: dict[str, Any], background: Tensor) -> Tensor:
-        """The photograph [H, W, 3] in [0, 1]; a transparent one stands before the background of the rendering."""
+        """The photograph [H, W, 3] in [0, 1], as large as training is now; a transparent one before the background."""
         image = batch["image"].to(self.device)
         if image.dtype == torch.uint8:
             image = image.float() / 255
+        if self.training:
+            reduction = self._reduction(image.shape[1], image.shape[0])
+            image = avg_pool2d(image.permute(2, 0, 1), reduction).permute(1, 2, 0)
         return self.composite_with_background(image, background)
 
 

@@ -15,6 +15,14 @@ from tests.other_device import OTHER, OtherTensor, other_device
 STEPS = 6
 
 
+def move(module, device):
+    """Parameters and buffers of a module to a device."""
+    for name, p in list(module.named_parameters()) if module is not None else []:
+        setattr(module, name, Parameter(p.detach().to(device)))
+    for name, buffer in list(module.named_buffers()) if module is not None else []:
+        setattr(module, name, buffer.to(device))
+
+
 def train_on(device, config):
     """Steps of a model whose parameters, cameras and images are on a device: its parameters and an evaluation image."""
     torch.manual_seed(0)
@@ -22,8 +30,8 @@ def train_on(device, config):
     pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
     model, data = pipeline.model, pipeline.datamanager
     model.device_indicator_param = Parameter(model.device_indicator_param.detach().to(device))
-    for name, p in list(model.gauss_params.items()):
-        model.gauss_params[name] = Parameter(p.detach().to(device))
+    for module in (model.gauss_params, model.camera_optimizer, getattr(model, "bil_grids", None)):
+        move(module, device)
     groups = model.get_param_groups()
     optimizers = {name: torch.optim.Adam(group, lr=1e-2) for name, group in groups.items()}
 
@@ -49,8 +57,10 @@ def train_on(device, config):
     return {name: p.detach() for name, p in model.gauss_params.items()}, outputs, metrics
 
 
-@pytest.mark.parametrize("strategy", ["default", "mcmc"])
-def test_training_stays_on_its_device_and_gives_the_same_bits(make_config, monkeypatch, strategy):
+@pytest.mark.parametrize(("strategy", "everything"), [("default", False), ("mcmc", False), ("default", True)])
+def test_training_stays_on_its_device_and_gives_the_same_bits(
+    make_config, monkeypatch, switch_on_everything, strategy, everything
+):
     monkeypatch.setattr(ges_model, "has_kernels", lambda device: True)
     monkeypatch.setattr("splatkit.optimize.metrics.has_kernels", lambda device: True)
 
@@ -59,7 +69,7 @@ def test_training_stays_on_its_device_and_gives_the_same_bits(make_config, monke
         config.pipeline.datamanager.data = config.data
         config.pipeline.model.strategy = strategy
         config.pipeline.model.mcmc = McmcSettings(warmup_steps=2, refine_every=2, max_splats=200)
-        return config
+        return switch_on_everything(config) if everything else config
 
     expected, expected_outputs, expected_metrics = train_on(torch.device("cpu"), configure())
     assert len(expected["means"]) > 150  # it densified

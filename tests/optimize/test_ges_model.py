@@ -11,6 +11,7 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.image_corrections import corrected_poses
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.trainer import GesTrainer
 from splatkit.splatting.densification import DensificationSettings
@@ -149,3 +150,45 @@ def test_exponents_are_reset_in_the_first_half_of_a_run(make_config):
     rate = 0.001
     assert moved[0] > 7 * rate  # of eight steps all count, of nine those after the fourth
     assert 3 * rate < moved[1] < 6 * rate
+
+
+def test_every_option_leaves_its_mark(make_config, switch_on_everything):
+    config = switch_on_everything(make_config("everything", 8))
+    config.pipeline.datamanager.data = config.data
+    pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
+    model = pipeline.model
+    model.step, model._total_steps = 0, 8
+    camera, batch = pipeline.datamanager.next_train(0)
+    outputs = model(camera)
+    assert outputs["rgb"].shape == (20, 28, 3)  # half of 40 x 56
+    losses = model.get_loss_dict(outputs, batch)
+    assert {"main_loss", "flatness", "scale_reg", "tv_loss", "camera_opt_regularizer"} <= losses.keys()
+    model.step = 5
+    outputs = model(camera)
+    assert outputs["rgb"].shape == (40, 56, 3)
+    losses = model.get_loss_dict(outputs, batch)
+    assert "normals" in losses
+    sum(losses.values()).backward()
+    index = camera.metadata["cam_idx"]
+    for gradient in (model.camera_optimizer.pose_adjustment.grad, model.bil_grids.grids.grad):
+        assert gradient[index].abs().max() > 0
+    model.eval()
+    metrics, _ = model.get_image_metrics_and_images(model.get_outputs_for_camera(camera), batch)
+    assert metrics["cc_psnr"] > metrics["psnr"]
+
+
+def test_pose_corrections_move_the_cameras_by_shares_of_the_scene(make_config):
+    config = make_config("poses", 1)
+    config.pipeline.datamanager.data = config.data
+    config.pipeline.model.camera_optimizer.mode = "SO3xR3"
+    pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
+    camera, _ = pipeline.datamanager.next_train(0)
+    optimizer = pipeline.model.camera_optimizer
+    optimizer.pose_adjustment.data[camera.metadata["cam_idx"]] = torch.tensor([0.1, 0, 0, 0, 0, np.pi / 2])
+    pose = corrected_poses(camera, optimizer, extent=5.0)[0]
+    before = camera.camera_to_worlds[0]
+    torch.testing.assert_close(pose[:, 3], before[:, 3] + torch.tensor([0.5, 0, 0]))
+    quarter = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    torch.testing.assert_close(pose[:, :3], quarter @ before[:, :3])
+    del camera.metadata["cam_idx"]
+    assert corrected_poses(camera, optimizer, 5.0) is camera.camera_to_worlds
