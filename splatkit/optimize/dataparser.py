@@ -136,6 +136,7 @@ def _cameras(frames: list[Frame], matrices: list[NDArray[np.float64]]) -> Camera
         width=torch.tensor([frame.intrinsics.width for frame in frames]),
         height=torch.tensor([frame.intrinsics.height for frame in frames]),
         camera_type=CameraType.PERSPECTIVE,
+        metadata={},  # `ns-export cameras` writes into it
     )
 
 

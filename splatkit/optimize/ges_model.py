@@ -24,10 +24,10 @@ from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.ops import has_kernels
 from splatkit.optimize.ges_model_config import GesModelConfig
 from splatkit.optimize.image_corrections import (
+    SceneCameraOptimizer,
     apply_bilateral_grid,
     bilateral_grid_variation,
     color_corrected,
-    corrected_poses,
     image_index,
 )
 from splatkit.optimize.metrics import image_metrics
@@ -74,7 +74,7 @@ class GesModel(SplatfactoModel):
             if sampling
             else Densification(self.config.densification, self.extent, self.config.seed, shape)
         )
-        self.camera_optimizer = self.config.camera_optimizer.setup(num_cameras=self.num_train_data, device="cpu")
+        self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
         if self.config.use_bilateral_grid:
             from nerfstudio.model_components.lib_bilagrid import BilateralGrid  # takes a second
 
@@ -169,9 +169,7 @@ class GesModel(SplatfactoModel):
         splats = self.splats()
         if self.crop_box is not None and not self.training:
             splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
-        poses = (
-            corrected_poses(camera, self.camera_optimizer, self.extent) if self.training else camera.camera_to_worlds
-        )
+        poses = self.camera_optimizer.apply_to_camera(camera) if self.training else camera.camera_to_worlds
         viewmats = viewmats_from_opengl(poses)
         K = camera.get_intrinsics_matrices().to(viewmats)  # the host makes it on the CPU
         width, height = int(camera.width.item()), int(camera.height.item())

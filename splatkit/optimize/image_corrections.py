@@ -5,7 +5,7 @@ judged as they are, without corrections.
 """
 
 import torch
-from nerfstudio.cameras.camera_optimizers import CameraOptimizer
+from nerfstudio.cameras.camera_optimizers import CameraOptimizer, CameraOptimizerConfig
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
@@ -17,21 +17,17 @@ def image_index(camera: Cameras) -> int | None:
     return None if camera.metadata is None else camera.metadata.get("cam_idx")
 
 
-def corrected_poses(camera: Cameras, optimizer: CameraOptimizer, extent: float) -> Tensor:
-    """Camera-to-world pose [1, 3, 4] of a training camera with its correction.
+class SceneCameraOptimizer(CameraOptimizer):
+    """The host's corrections of poses, with positions in shares of the scene's extent: steps fit scenes of any size."""
 
-    Args:
-        camera: one.
-        optimizer: holds the corrections: of the rotation in rad, of the position in shares of the extent.
-        extent: of the scene, in units of the dataset.
-    """
-    poses: Tensor = camera.camera_to_worlds
-    index = image_index(camera)
-    if optimizer.config.mode == "off" or index is None:
-        return poses
-    correction = optimizer(torch.tensor([index], device=poses.device))
-    rotations, positions = correction[:, :, :3] @ poses[:, :, :3], poses[:, :, 3:] + extent * correction[:, :, 3:]
-    return torch.cat([rotations, positions], -1)
+    def __init__(self, config: CameraOptimizerConfig, num_cameras: int, extent: float) -> None:
+        super().__init__(config, num_cameras, device="cpu")
+        self.extent = extent
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """Corrections [M, 3, 4] of training images [M]: rotations, and moves in units of the dataset."""
+        corrections: Tensor = super().forward(indices)
+        return torch.cat([corrections[..., :3], self.extent * corrections[..., 3:]], -1)
 
 
 def apply_bilateral_grid(grids: torch.nn.Module, rgb: Tensor, index: int) -> Tensor:

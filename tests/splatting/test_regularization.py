@@ -50,6 +50,7 @@ def test_disks_that_lie_in_their_plane_agree_with_its_depth_and_turned_ones_are_
     before = disagreement(turned)
     before.backward()
     assert before > 0.05
+    assert turned.grad is not None
     assert disagreement(turned - turned.grad / turned.grad.norm()) < before
 
 
