@@ -22,7 +22,7 @@ from splatkit.evaluation.image import SSIM_WINDOW, psnr
 from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.ops import has_kernels
-from splatkit.optimize.ges_model_config import GesModelConfig
+from splatkit.optimize.ges_model_config import GesModelConfig, check_model_config
 from splatkit.optimize.image_corrections import (
     SceneCameraOptimizer,
     apply_bilateral_grid,
@@ -34,6 +34,7 @@ from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.splatting.densification import Densification, reset_exponents
+from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification
 from splatkit.splatting.rasterization import Rendering, camera_facing_normals, rasterization
@@ -55,6 +56,7 @@ class GesModel(SplatfactoModel):
 
         Deliberately without the host's version: it downloads weights and calls `.cuda()`.
         """
+        check_model_config(self.config)
         if self.seed_points is None:
             raise ValueError(
                 "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
@@ -86,6 +88,7 @@ class GesModel(SplatfactoModel):
         self.step = 0
         self._gathers = True
         self._total_steps = 0
+        self._frequency_masks = FrequencyMasks(self.config.frequency)
         self._last: tuple[Rendering, Tensor] | None = None
 
     # Splats and their parameters
@@ -285,7 +288,17 @@ class GesModel(SplatfactoModel):
         if mask is not None:  # of reduced images only pixels count of which all did
             reduction = mask.shape[0] // rgb.shape[0]
             mask = 1 - max_pool2d(1 - mask.to(target).permute(2, 0, 1), reduction).permute(1, 2, 0)
-        losses = {"main_loss": photometric_loss(rgb, target, mask, self.config.ssim_lambda)}
+        frequency, ssim_weight = self.config.frequency, self.config.ssim_lambda
+        if not self.training or frequency.mode == "off":
+            losses = {"main_loss": photometric_loss(rgb, target, mask, ssim_weight)}
+        else:
+            rest = 1 - frequency.weight
+            losses = {"main_loss": rest * photometric_loss(rgb, target, mask, ssim_weight / rest)}
+            # The background of a transparent photograph changes; the mask is kept.
+            plain = self._target_image(batch, torch.zeros_like(target[0, 0]))
+            progress = self.step / max(self._total_steps, 1)
+            selected = self._frequency_masks.mask(int(batch["image_idx"]), plain, progress)
+            losses["frequency"] = frequency.weight * frequency_loss(rgb, target, selected, frequency.mode, mask)
         if self.training:
             losses |= self._regularizations(outputs)
         return losses

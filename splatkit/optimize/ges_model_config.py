@@ -7,6 +7,7 @@ from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.models.base_model import ModelConfig
 
 from splatkit.splatting.densification import DensificationSettings
+from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernel import ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
@@ -41,6 +42,8 @@ class GesModelConfig(ModelConfig):
     """When splats move and how many there may be, for the strategy mcmc."""
     ssim_lambda: float = 0.2
     """Weight of the structural part of the loss."""
+    frequency: FrequencySettings = field(default_factory=FrequencySettings)
+    """Smooth regions first, edges last, as published; off by default."""
     regularization: RegularizationSettings = field(default_factory=RegularizationSettings)
     """Flat splats and normals that agree with the depth."""
     use_scale_regularization: bool = False
@@ -61,3 +64,22 @@ class GesModelConfig(ModelConfig):
     """Report metrics also after the colors of the rendering were fitted to those of the photograph."""
     seed: int = 0
     """Seed of the first orientations, of thinning and of splitting."""
+
+
+def check_model_config(config: GesModelConfig) -> None:
+    """Refuse settings that contradict each other, before hours of work; ValueError says which."""
+    sampling = config.strategy == "mcmc"
+    name = "mcmc" if sampling else "densification"
+    cap = config.mcmc.max_splats if sampling else config.densification.max_splats
+    if cap < 1:
+        raise ValueError(f"{name}.max_splats: expected at least 1, got {cap}")
+    if config.frequency.mode != "off" and not 0 < config.frequency.weight <= 1 - config.ssim_lambda < 1:
+        raise ValueError(
+            f"frequency.weight: expected more than 0 and, with ssim_lambda {config.ssim_lambda:g}, at most "
+            f"{1 - config.ssim_lambda:g}, got {config.frequency.weight:g}"
+        )
+    if config.shape.kernel == "compact" and config.rasterize_mode == "antialiased":
+        raise ValueError("rasterize_mode: antialiased needs shape.kernel exact, approximate or gaussian, got compact")
+    for name, value in {**vars(config.regularization), "max_gauss_ratio": config.max_gauss_ratio}.items():
+        if not value >= 0:
+            raise ValueError(f"{name}: expected a number from 0, got {value}")

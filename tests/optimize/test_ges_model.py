@@ -161,7 +161,7 @@ def test_every_option_leaves_its_mark(make_config, switch_on_everything):
     outputs = model(camera)
     assert outputs["rgb"].shape == (20, 28, 3)  # half of 40 x 56
     losses = model.get_loss_dict(outputs, batch)
-    assert {"main_loss", "flatness", "scale_reg", "tv_loss", "camera_opt_regularizer"} <= losses.keys()
+    assert {"main_loss", "frequency", "flatness", "scale_reg", "tv_loss", "camera_opt_regularizer"} <= losses.keys()
     model.step = 5
     outputs = model(camera)
     assert outputs["rgb"].shape == (40, 56, 3)
