@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.record import Record, record
-from splatkit.optimize.load_run import load_run
-from splatkit.optimize.train_run import evaluate, make_config, mean_scores, train
+from splatkit.optimize.load_run import evaluate, load_run, mean_scores
+from splatkit.optimize.train_run import make_config, train
 from splatkit.splatting.densification import DensificationSettings
 
 _STEP_SPLATS = 10_000  # for the cost of one step: no splat is added or dropped
@@ -18,8 +18,9 @@ def measure_training(data: Path | None, quick: bool) -> list[Record]:
     scene, steps = ("fox_tiny", 100) if quick else ("fox", 2000)
     with tempfile.TemporaryDirectory() as folder:
         config_path, cost = train(make_config(data / scene, Path(folder), scene, steps))
-        psnr, ssim = mean_scores(evaluate(config_path))
-        splats = len(load_run(config_path).splats)
+        run = load_run(config_path)
+        psnr, ssim = mean_scores(evaluate(run))
+        splats = len(run.splats)
         params: dict[str, str | int] = {"scene": scene, "steps": steps, "splats": splats}
         records = [
             record("fox/psnr", params, "dB", [psnr]),

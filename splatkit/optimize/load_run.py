@@ -1,9 +1,10 @@
-"""A finished (or interrupted) training run, read from disk for export: splats and cameras in the frame of the dataset.
+"""A finished (or interrupted) training run, read from disk: splats and cameras in the frame of the dataset, and scores.
 
 nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints
 load safely.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from nerfstudio.engine.trainer import TrainerConfig
 from torch import Tensor
 
 from splatkit.errors import DatasetError
+from splatkit.evaluation.image import psnr, ssim
 from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
 from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.io.images import read_image_float
 from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.splatting.rasterization import Rendering, rasterization
 from splatkit.splatting.splats import Splats, raw_names
@@ -35,6 +38,15 @@ class RunCameras:
 
     def __len__(self) -> int:
         return len(self.image_paths)
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """How close one held-out image is."""
+
+    image_path: Path
+    psnr: float  # dB
+    ssim: float  # valid windows
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,36 @@ def load_run(config_path: Path) -> TrainedRun:
         checkpoint=checkpoint,
         step=int(state["step"]),
     )
+
+
+def render_view(run: TrainedRun, cameras: RunCameras, index: int) -> torch.Tensor:
+    """A view of the run over black, [H, W, 3] in [0, 1]."""
+    width, height = cameras.sizes[index].tolist()
+    return run.render(cameras.viewmats[index], cameras.Ks[index], width, height).colors[0].clamp(0, 1)
+
+
+def read_target(path: Path) -> torch.Tensor:
+    """A photograph [H, W, 3] in [0, 1]; a transparent one before black, as `render_view` renders."""
+    image = torch.from_numpy(read_image_float(path))
+    return image[..., :3] * image[..., 3:] if image.shape[-1] == 4 else image
+
+
+def evaluate(run: TrainedRun) -> list[ImageScore]:
+    """Score every held-out image of a run; where it is transparent, before black.
+
+    Images are compared as stored; for lenses with distortion use `ns-eval`, which rectifies them.
+    """
+    scores = []
+    for index, path in enumerate(run.eval_cameras.image_paths):
+        target = read_target(path)
+        rendered = render_view(run, run.eval_cameras, index)
+        scores.append(ImageScore(path, float(psnr(rendered, target)), float(ssim(rendered, target))))
+    return scores
+
+
+def mean_scores(scores: list[ImageScore]) -> tuple[float, float]:
+    """Mean PSNR (dB) and SSIM over images."""
+    return math.fsum(s.psnr for s in scores) / len(scores), math.fsum(s.ssim for s in scores) / len(scores)
 
 
 def _read_config(path: Path) -> TrainerConfig:
