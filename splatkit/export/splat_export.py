@@ -11,6 +11,7 @@ from splatkit.io import splats as splat_files
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
 from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
 FORMATS = ("ply", "sog")
@@ -77,7 +78,7 @@ def export_splats(
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_file(written))))[0],
+        psnr_of_file=mean_scores(evaluate(_run_of_file(run, splats_of_file(written))))[0],
     )
 
 
@@ -110,14 +111,24 @@ def largest_contributions(run: TrainedRun) -> Tensor:
 
 
 def splat_values(splats: Splats) -> splat_files.Splats:
-    """Splats as the file formats take them."""
-    values: dict[str, Any] = {name: value.detach().float().cpu().numpy() for name, value in vars(splats).items()}
-    return splat_files.Splats(**values)
+    """Splats as the file formats take them; lobes become the harmonics that come nearest to them."""
+    values = {name: value.detach().float().cpu() for name, value in vars(splats).items()}
+    lobes = values.pop("lobes")
+    if lobes.shape[1]:
+        harmonics = lobes_as_harmonics(lobes)
+        values["sh0"] = values["sh0"] + harmonics[:, 0]
+        values["shN"] = harmonics[:, 1:]
+    arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
+    return splat_files.Splats(**arrays)
 
 
 def splats_of_file(values: splat_files.Splats) -> Splats:
     """Splats of a file as they are rendered."""
     return Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
+
+
+def _run_of_file(run: TrainedRun, splats: Splats) -> TrainedRun:
+    return replace(run, splats=splats, sh_degree=3 if run.splats.lobes.shape[1] else run.sh_degree)
 
 
 def _format(out: Path, file_format: str | None) -> str:

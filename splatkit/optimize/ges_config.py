@@ -27,6 +27,7 @@ _RATES = {
     "features_rest": 0.0025 / 20,
     "opacities": 0.05,
     "betas": 0.001,
+    "lobes": 0.0025,
 }
 
 

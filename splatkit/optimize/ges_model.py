@@ -19,7 +19,6 @@ from torch.nn import Parameter, ParameterDict
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
-from splatkit.geometry.spherical_harmonics import sh_basis
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.ops import has_kernels
 from splatkit.optimize.ges_model_config import GesModelConfig, check_model_config
@@ -33,6 +32,7 @@ from splatkit.optimize.image_corrections import (
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
+from splatkit.splatting.appearance import color_arguments, seen_colors
 from splatkit.splatting.densification import Densification, reset_exponents
 from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
@@ -65,7 +65,8 @@ class GesModel(SplatfactoModel):
         points, colors = (value.cpu() for value in self.seed_points)
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
-        splats = splats_from_points(points, colors / 255, self.config.sh_degree, max_splats, generator)
+        self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
+        splats = splats_from_points(points, colors / 255, self.sh_degree, max_splats, generator, self.config.lobes)
         shape = self.config.shape
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
@@ -135,8 +136,8 @@ class GesModel(SplatfactoModel):
 
     def _begin_step(self, total: int, step: int) -> None:
         self.step, self._total_steps = step, total
-        interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
-        self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
+        interval = max(1, min(self.config.sh_steps, total // (self.sh_degree + 1)))
+        self.active_sh_degree.fill_(min(step // interval, self.sh_degree))
         self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
@@ -205,18 +206,19 @@ class GesModel(SplatfactoModel):
         # Drawn on the CPU: a checkpoint holds the state of that generator.
         random = self.config.background_color == "random"
         background = (torch.rand(3, device="cpu") if random else self.background_color).to(means)
+        colors, sh_degree = color_arguments(splats, viewmats[0], int(self.active_sh_degree))
         rendering = rasterization(
             means,
             splats.quats,
             splats.scales,
             splats.opacities,
             splats.betas,
-            splats.sh,
+            colors,
             viewmats,
             K,
             width,
             height,
-            sh_degree=int(self.active_sh_degree),
+            sh_degree=sh_degree,
             backgrounds=background[None],
             absgrad_probe=probe,
             rasterize_mode=self.config.rasterize_mode,
@@ -388,10 +390,7 @@ def render_outputs(
     if len(splats) == 0:
         empty = background.new_zeros(height, width, 1)
         return {"rgb": outputs["background"].clone(), "depth": empty, "accumulation": empty, **outputs, "beta": empty}
-    centers = -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[:, :, 0]
-    directions = torch.nn.functional.normalize(splats.means - centers, dim=-1)
-    basis = sh_basis(directions, sh_degree)
-    rgb = (torch.einsum("nk,nkd->nd", basis, splats.sh[:, : basis.shape[1]]) + 0.5).clamp_min(0)
+    rgb = seen_colors(splats, viewmats[0], sh_degree)
     rendering = rasterization(
         splats.means,
         splats.quats,

@@ -12,6 +12,8 @@ from splatkit.splatting.kernel import ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
 
+MAX_LOBES = 8  # more take more numbers than harmonics of degree 3
+
 
 def _model() -> type:
     from splatkit.optimize.ges_model import GesModel
@@ -26,6 +28,8 @@ class GesModelConfig(ModelConfig):
     _target: type = field(default_factory=_model)
     sh_degree: Literal[0, 1, 2, 3] = 3
     """Degree of the spherical harmonics that make colors depend on the direction of view."""
+    lobes: int = 0
+    """Spherical-beta lobes of each splat instead of harmonics above degree 0: two take 12 numbers, not 45."""
     sh_steps: int = 1000
     """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
     shape: ShapeSettings = field(default_factory=ShapeSettings)
@@ -73,6 +77,8 @@ def check_model_config(config: GesModelConfig) -> None:
     cap = config.mcmc.max_splats if sampling else config.densification.max_splats
     if cap < 1:
         raise ValueError(f"{name}.max_splats: expected at least 1, got {cap}")
+    if not 0 <= config.lobes <= MAX_LOBES:
+        raise ValueError(f"lobes: expected 0 to {MAX_LOBES}, got {config.lobes}")
     if config.frequency.mode != "off" and not 0 < config.frequency.weight <= 1 - config.ssim_lambda < 1:
         raise ValueError(
             f"frequency.weight: expected more than 0 and, with ssim_lambda {config.ssim_lambda:g}, at most "

@@ -23,7 +23,9 @@ from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image_float
 from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.spherical_beta import rotate_lobes
 from splatkit.splatting.splats import Splats, raw_names
 
 
@@ -78,9 +80,10 @@ class TrainedRun:
             Rendering with C = 1; depths are z, 0 where nothing was hit.
         """
         s = self.splats
+        colors, sh_degree = color_arguments(s, viewmat, self.sh_degree)
         return rasterization(
-            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], width, height,
-            sh_degree=self.sh_degree, rasterize_mode=self.rasterize_mode, kernel=self.kernel, outputs=outputs,
+            s.means, s.quats, s.scales, s.opacities, s.betas, colors, viewmat[None], K[None], width, height,
+            sh_degree=sh_degree, rasterize_mode=self.rasterize_mode, kernel=self.kernel, outputs=outputs,
         )  # fmt: skip
 
 
@@ -97,7 +100,7 @@ def load_run(config_path: Path) -> TrainedRun:
     parsed = {split: _parse_dataset(config, split) for split in ("train", "test")}
     model = state["pipeline"]
     shape = config.pipeline.model.shape
-    raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape)}
+    raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape, config.pipeline.model.lobes)}
     if any(value is None for value in raw.values()):
         missing = ", ".join(name for name, value in raw.items() if value is None)
         raise CheckpointError(f"{checkpoint}: not a checkpoint of the method ges (without {missing})")
@@ -197,4 +200,5 @@ def _to_input_frame(splats: Splats, transform: Tensor, scale: float) -> Splats:
         sh0=sh[:, 0],
         shN=sh[:, 1:],
         betas=splats.betas,
+        lobes=rotate_lobes(splats.lobes, rotation.T),
     )

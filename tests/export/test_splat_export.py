@@ -12,6 +12,7 @@ from splatkit.io.images import write_image
 from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import RunCameras, TrainedRun, render_view
+from splatkit.splatting.spherical_beta import seed_lobes
 from splatkit.splatting.splats import Splats, splats_from_points
 
 WIDTH, HEIGHT = 64, 48
@@ -88,6 +89,19 @@ def test_smaller_palettes_make_smaller_files(run, tmp_path):
     assert sizes[0] < sizes[1]
     assert read_sog(tmp_path / "16.sog").shN.shape == (400, 3, 3)
     assert len(np.unique(read_sog(tmp_path / "16.sog").shN, axis=0)) <= 16
+
+
+def test_lobes_become_harmonics_that_come_near(run, tmp_path, monkeypatch):
+    lobes = seed_lobes(400, 2, torch.Generator().manual_seed(0))
+    lobes[..., :3] = 0.1 * torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1))
+    with_lobes = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
+    for index, path in enumerate(run.eval_cameras.image_paths):
+        write_image(path, render_view(with_lobes, run.eval_cameras, index).numpy())
+    monkeypatch.setattr(splat_export, "load_run", lambda path: with_lobes)
+    done = export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
+    assert done.psnr_of_run > 50
+    assert done.psnr_of_file > 35
+    assert read_splats(tmp_path / "a.ply").shN.shape == (400, 15, 3)
 
 
 @pytest.mark.parametrize(

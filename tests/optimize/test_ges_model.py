@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_run import evaluate, load_run
 from splatkit.optimize.trainer import GesTrainer
 from splatkit.splatting.densification import DensificationSettings
+from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.mcmc import McmcSettings
+from splatkit.splatting.regularization import RegularizationSettings
 
 
 @pytest.fixture
@@ -135,6 +139,36 @@ def test_every_kernel_trains_and_loads(make_config, kernel):
     assert (run.splats.betas.unique().numel() == 1) == (kernel in ("gaussian", "approximate"))
     saved = read_checkpoint(run.checkpoint)["pipeline"]
     assert ("_model.gauss_params.betas" in saved) == (kernel != "gaussian")
+
+
+def test_lobes_train_load_and_replace_harmonics(make_config):
+    config = make_config("lobes", 6)
+    config.pipeline.model.lobes = 2
+    main(config)
+    run = load_run(config.get_base_dir() / "config.yml")
+    assert run.splats.lobes.shape == (len(run.splats), 2, 6)
+    assert run.splats.lobes[..., :3].abs().max() > 0
+    assert run.splats.sh_degree == 0
+    assert evaluate(run) != evaluate(replace(run, splats=replace(run.splats, lobes=0 * run.splats.lobes)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"densification": DensificationSettings(max_splats=0)}, "densification.max_splats"),
+        ({"strategy": "mcmc", "mcmc": McmcSettings(max_splats=-1)}, "mcmc.max_splats"),
+        ({"lobes": 9}, "lobes: expected 0 to 8"),
+        ({"frequency": FrequencySettings(mode="area", weight=0.9)}, "frequency.weight"),
+        ({"shape": ShapeSettings(kernel="compact"), "rasterize_mode": "antialiased"}, "rasterize_mode"),
+        ({"regularization": RegularizationSettings(flatness_weight=-1.0)}, "flatness_weight"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_training(make_config, change, message):
+    config = make_config("refused", 1)
+    for name, value in change.items():
+        setattr(config.pipeline.model, name, value)
+    with pytest.raises(ValueError, match=message):
+        main(config)
 
 
 def test_exponents_are_reset_in_the_first_half_of_a_run(make_config):
