@@ -6,6 +6,7 @@ CPU, with the same bits as one that was not.
 """
 
 import random
+import time
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -21,6 +22,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.optimizers import ExponentialDecayConfig
+from splatkit.optimize.process_memory import peak_memory_mb
 
 
 class GesTrainer(Trainer):
@@ -54,11 +56,17 @@ class GesTrainer(Trainer):
             self._after_train()
             return
         self.config.max_num_iterations = remaining  # the host counts from the step it resumes at
+        started = time.perf_counter()
         try:
             with native_threads_only():
                 super().train()
         finally:
             self.config.max_num_iterations = total
+        per_step = (time.perf_counter() - started) / remaining
+        CONSOLE.print(
+            f"{remaining} steps, {per_step:.4f} s each, {self.pipeline.model.num_points} splats, "
+            f"{peak_memory_mb():.0f} MB of memory at most"
+        )
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
