@@ -14,6 +14,7 @@ from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.models.splatfacto import SplatfactoModel
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 from torch.nn.functional import avg_pool2d, max_pool2d
@@ -65,6 +66,8 @@ class GesModel(SplatfactoModel):
         points, colors = (value.cpu() for value in self.seed_points)
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
+        if len(points) > max_splats:
+            CONSOLE.print(f"The seed cloud has {len(points)} points, the cap is {max_splats}: it is thinned at random.")
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
         splats = splats_from_points(points, colors / 255, self.sh_degree, max_splats, generator, self.config.lobes)
         shape = self.config.shape

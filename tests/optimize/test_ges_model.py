@@ -152,6 +152,25 @@ def test_lobes_train_load_and_replace_harmonics(make_config):
     assert evaluate(run) != evaluate(replace(run, splats=replace(run.splats, lobes=0 * run.splats.lobes)))
 
 
+def test_cap_below_the_seed_count_thins_the_cloud_and_says_so(make_config, capsys):
+    config = make_config("capped", 1)
+    config.pipeline.datamanager.data = config.data
+    config.pipeline.model.densification = DensificationSettings(max_splats=60)
+    pipeline = config.pipeline.setup(device="cpu", test_mode="val")
+    assert pipeline.model.num_points == 60
+    assert "150 points, the cap is 60" in " ".join(capsys.readouterr().out.split())
+
+
+def test_parser_without_a_seed_cloud_is_refused_with_the_cure(make_config):
+    config = make_config("seedless", 1)
+    config.pipeline.datamanager.data = config.data
+    pipeline = config.pipeline.setup(device="cpu", test_mode="val")
+    with pytest.raises(ValueError, match="use splatkit-data, or load_3D_points"):
+        config.pipeline.model.setup(
+            scene_box=pipeline.datamanager.train_dataset.scene_box, num_train_data=2, metadata={}, seed_points=None
+        )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
