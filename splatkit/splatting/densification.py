@@ -32,7 +32,7 @@ class DensificationSettings:
     """Steps before the first refinement."""
     refine_every: int = 100
     """Steps between refinements."""
-    stop_share: float = 0.6
+    stop_share: float = 0.85
     """Share of the run after which the count no longer changes."""
     stop_at_most: int = 15_000
     """Step after which the count no longer changes, however long the run is (3DGS)."""

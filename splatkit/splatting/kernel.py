@@ -34,7 +34,7 @@ class ShapeSettings:
 
     kernel: Literal["exact", "approximate", "gaussian", "compact"] = "exact"
     """The generalized exponential; the published method's scaled Gaussians; plain Gaussians; compact beta kernels."""
-    coupling: Literal["pivot", "mass"] = "pivot"
+    coupling: Literal["pivot", "mass"] = "mass"
     """What a change of the exponent keeps (exact kernel): the value at one standard deviation (as published), or the
     integral over the image."""
     reset_every: int = 0
