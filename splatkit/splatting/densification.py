@@ -121,7 +121,7 @@ class Densification:
             if reset:
                 self._reset_opacities(parameters, optimizers)
         self._gradients, self._views = self._gradients[:0], self._views[:0]
-        return RefinementReport(len(parameters["means"]), cloned, split, 0, pruned, reset)
+        return RefinementReport(len(parameters["means"]), cloned=cloned, split=split, pruned=pruned, reset=reset)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold for the next refinement to be the same."""
