@@ -173,7 +173,7 @@ class NativeBackend:
 
     def composite(self, scene: SplatScene, projected: Projected, colors: Tensor) -> tuple[Tensor, Tensor]:
         size = (scene.width, scene.height)
-        lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, *size)
+        lists = ops.intersect_tiles(*projected, *size)
         return ops.rasterize_splats(*projected, colors, scene.opacities, scene.betas, lists, *size)
 
     def sh_colors(self, scene: SplatScene, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:

@@ -136,6 +136,14 @@ SplatImageInput<Real> image_input(const Call& call, nb::handle conics, nb::handl
           call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), kernel};
 }
 
+// What tile lists are made from: where splats lie, without what they look like.
+template <class Real>
+SplatImageInput<Real> support_input(const Call& call, nb::handle conics, nb::handle depths, nb::handle extents, int width, int height) {
+  const int64_t c = call.first().size(0), n = call.first().size(1);
+  return {c, n, width, height, 0, call.data<Real>(call.first(), {c, n, 2}), call.data<Real>(conics, "conics", {c, n, 3}),
+          call.data<Real>(depths, "depths", {c, n}), call.data<Real>(extents, "extents", {c, n, 2}), nullptr, nullptr, nullptr, 0};
+}
+
 TileLists tile_lists(const Call& call, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, int64_t entries, int64_t tiles) {
   const TensorArgument ids(splat_ids, "splat_ids");
   const int64_t m = ids.size(0);
@@ -170,13 +178,13 @@ int64_t tile_lists_scratch_size_py(nb::handle means2d, int64_t tiles, int64_t in
   return tile_lists_scratch_size(Call(means2d, "means2d"), tiles, intersections);
 }
 
-int64_t count_intersections_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle opacities,
-                               nb::handle betas, int width, int height, nb::handle splat_offsets, nb::handle scratch, int threads) {
+int64_t count_intersections_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, int width, int height,
+                               nb::handle splat_offsets, nb::handle scratch, int threads) {
   int64_t count = 0;
   const Call call(means2d, "means2d");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height);
+    const auto input = support_input<Real>(call, conics, depths, extents, width, height);
     int64_t* offsets = call.data<int64_t>(splat_offsets, "splat_offsets", {input.cameras * input.splats + 1});
     uint8_t* bytes = call.data<uint8_t>(scratch, "scratch", {count_scratch_size(call, input.cameras * input.splats)});
     call.run<Real>(
@@ -186,13 +194,13 @@ int64_t count_intersections_py(nb::handle means2d, nb::handle conics, nb::handle
   return count;
 }
 
-void fill_tile_lists_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle opacities, nb::handle betas,
-                        int width, int height, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots,
-                        nb::handle scratch, int threads) {
+void fill_tile_lists_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, int width, int height,
+                        nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle scratch,
+                        int threads) {
   const Call call(means2d, "means2d");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = image_input<Real>(call, conics, depths, extents, conics, opacities, betas, width, height);
+    const auto input = support_input<Real>(call, conics, depths, extents, width, height);
     const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
     const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0);
     uint8_t* bytes = call.data<uint8_t>(scratch, "scratch", {tile_lists_scratch_size(call, tiles_of(input), m)});

@@ -84,7 +84,7 @@ def _measure_set(name: str, cloud: Cloud, width: int, height: int, kernel: str) 
 
 def _project(cloud: Cloud, width: int, height: int) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], TileLists]:
     projected = ops.project_splats(*cloud[:5], cloud.viewmats, cloud.Ks, width, height, 0.01, 1e10, 0.3)
-    return projected, ops.intersect_tiles(*projected, cloud.opacities, cloud.betas, width, height)
+    return projected, ops.intersect_tiles(*projected, width, height)
 
 
 def _leaves(cloud: Cloud, kernel: str) -> list[Tensor]:
@@ -125,7 +125,7 @@ def _time_phases_once(clocks: dict[str, Clock], cloud: Cloud, kernel: str, width
     colors = timed("colors", lambda: ops.sh_colors(means, cloud.viewmats, coefficients, extents, SH_DEGREE))
     fixed = _fix(projected)
     features = torch.cat([colors.detach(), projected[2].detach()[..., None]], -1).requires_grad_()
-    lists = timed("intersect", lambda: ops.intersect_tiles(*fixed, opacities, betas, width, height))
+    lists = timed("intersect", lambda: ops.intersect_tiles(*fixed, width, height))
     image, _ = timed(
         "composite", lambda: ops.rasterize_splats(*fixed, features, opacities, betas, lists, width, height)
     )
@@ -152,7 +152,7 @@ def _measure_peer(splats: int) -> list[Record]:
     inputs = [*fixed[:2], colors.requires_grad_(), cloud.opacities.requires_grad_(), cloud.betas.requires_grad_()]
 
     def ours() -> None:
-        lists = ops.intersect_tiles(*fixed, cloud.opacities, cloud.betas, width, height)
+        lists = ops.intersect_tiles(*fixed, width, height)
         image, _ = ops.rasterize_splats(*fixed, colors, cloud.opacities, cloud.betas, lists, width, height)
         torch.autograd.grad(image.square().sum(), inputs)
 

@@ -215,11 +215,11 @@ def measure_phases(
     with torch.no_grad():
         means2d, conics, depths, extents = project()
         colors = ops.sh_colors(means, viewmats, coefficients, extents, 3)
-        lists = ops.intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height)
+        lists = ops.intersect_tiles(means2d, conics, depths, extents, width, height)
         phases: dict[str, Callable[[], object]] = {
             "project": project,
             "sh_colors": lambda: ops.sh_colors(means, viewmats, coefficients, extents, 3),
-            "intersect": lambda: ops.intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height),
+            "intersect": lambda: ops.intersect_tiles(means2d, conics, depths, extents, width, height),
             "rasterize": lambda: ops.rasterize_splats(
                 means2d, conics, depths, extents, colors, opacities, betas, lists, width, height
             ),

@@ -32,8 +32,6 @@ def intersect_tiles(
     conics: Tensor,
     depths: Tensor,
     extents: Tensor,
-    opacities: Tensor,
-    betas: Tensor,
     width: int,
     height: int,
 ) -> TileLists:
@@ -44,17 +42,13 @@ def intersect_tiles(
         conics: [C, N, 3] inverse 2-D covariances.
         depths: [C, N] >= 0.
         extents: [C, N, 2]; 0 where a splat is not visible.
-        opacities: [N].
-        betas: [N].
         width: px.
         height: px.
 
     Returns:
         TileLists. Raises MemoryError where there are more intersections than 32-bit indices reach.
     """
-    return TileLists(
-        *torch.ops.splatkit.intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height)
-    )
+    return TileLists(*torch.ops.splatkit.intersect_tiles(means2d, conics, depths, extents, width, height))
 
 
 def rasterize_splats(
@@ -136,7 +130,7 @@ def _check_pass(like: Tensor, count: int, what: str) -> None:
 
 
 def _intersect_native(*args: Any) -> tuple[Tensor, ...]:
-    tensors, (width, height) = [dense(tensor) for tensor in args[:6]], args[6:]
+    tensors, (width, height) = [dense(tensor) for tensor in args[:4]], args[4:]
     check_image_size(width, height)
     cameras, splats = tensors[2].shape
     tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
@@ -160,7 +154,7 @@ def _intersect_native(*args: Any) -> tuple[Tensor, ...]:
 
 
 def _intersect_fake(*args: Any) -> tuple[Tensor, ...]:
-    depths, (width, height) = args[2], args[6:]
+    depths, (width, height) = args[2], args[4:]
     cameras, splats = depths.shape
     tiles = -(-width // TILE_SIZE) * -(-height // TILE_SIZE)
     count = torch.library.get_ctx().new_dynamic_size()
@@ -254,7 +248,7 @@ def _median_fake(*args: Any) -> Tensor:
 _LISTS = "Tensor splat_offsets, Tensor tile_offsets, Tensor splat_ids, Tensor slots"
 
 define(
-    f"intersect_tiles({_IMAGE}, Tensor opacities, Tensor betas, int width, int height) -> ({_LISTS})",
+    f"intersect_tiles({_IMAGE}, int width, int height) -> ({_LISTS})",
     _intersect_native,
     _intersect_fake,
 )

@@ -172,7 +172,7 @@ def _composite(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Features [C, H, W, D], alphas [C, H, W, 1] and median depths [C, H, W, 1] (no pixels unless wanted)."""
     means2d, conics, depths, extents = geometry
-    lists = intersect_tiles(means2d, conics, depths, extents, opacities, betas, width, height)
+    lists = intersect_tiles(means2d, conics, depths, extents, width, height)
     parts: list[tuple[Tensor, Tensor]] = []
     # Every pass composites the same alphas; gradients of the passes add up.
     for part in features.split(MAX_CHANNELS, -1):

@@ -62,11 +62,9 @@ def test_cuda_work_is_queued_on_the_current_stream():
 def test_cuda_tile_lists_equal_those_of_the_cpu():
     scene = scene_on_cuda(5000)
     projected = detached(ops.project_splats(*scene))
-    on_cuda = ops.intersect_tiles(*projected, scene.opacities, scene.betas, scene.width, scene.height)
+    on_cuda = ops.intersect_tiles(*projected, scene.width, scene.height)
     means2d, conics, depths, extents = (x.cpu() for x in projected)
-    on_cpu = ops.intersect_tiles(
-        means2d, conics, depths, extents, scene.opacities.cpu(), scene.betas.cpu(), scene.width, scene.height
-    )
+    on_cpu = ops.intersect_tiles(means2d, conics, depths, extents, scene.width, scene.height)
     # Rounding may put a border pixel's tile on either side.
     assert abs(len(on_cuda.splat_ids) - len(on_cpu.splat_ids)) <= 5
 

@@ -107,7 +107,7 @@ def test_more_intersections_than_32_bits_reach_are_refused():
     )
     projected = ops.project_splats(*scene)
     with pytest.raises(MemoryError, match="exceed 32-bit indices: render fewer cameras at once or smaller images"):
-        ops.intersect_tiles(*projected, scene.opacities, scene.betas, 65535, 65535)
+        ops.intersect_tiles(*projected, 65535, 65535)
 
 
 def test_an_image_that_does_not_fit_is_refused_before_it_is_taken(monkeypatch: pytest.MonkeyPatch):
@@ -120,7 +120,7 @@ def test_an_image_that_does_not_fit_is_refused_before_it_is_taken(monkeypatch: p
 def test_gradients_do_not_depend_on_how_many_intersections_are_kept(monkeypatch: pytest.MonkeyPatch):
     scene = make_splat_scene(60)
     projected = detached(ops.project_splats(*scene))
-    lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, scene.width, scene.height)
+    lists = ops.intersect_tiles(*projected, scene.width, scene.height)
     assert len(lists.splat_ids) > 3 * 60
     colors = torch.rand(2, 60, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 

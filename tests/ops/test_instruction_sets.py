@@ -18,7 +18,7 @@ GRADIENT_TOLERANCE = 2e-4  # relative norm; the cut-off again
 def test_instruction_sets_agree():
     scene = make_splat_scene(300, seed=3, dtype=torch.float32)
     projected = ops.project_splats(*scene)
-    lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, scene.width, scene.height)
+    lists = ops.intersect_tiles(*projected, scene.width, scene.height)
     generator = torch.Generator().manual_seed(0)
     colors = torch.rand(2, 300, 4, generator=generator)
     v_image = torch.randn(2, scene.height, scene.width, 4, generator=generator)
@@ -50,7 +50,7 @@ def test_threads_do_not_change_a_bit():
         leaves = [x.clone().requires_grad_() for x in (scene.means, scene.quats, scene.opacities, scene.betas)]
         use = scene._replace(means=leaves[0], quats=leaves[1], opacities=leaves[2], betas=leaves[3])
         projected = ops.project_splats(*use)
-        lists = ops.intersect_tiles(*projected, use.opacities, use.betas, use.width, use.height)
+        lists = ops.intersect_tiles(*projected, use.width, use.height)
         image, _ = ops.rasterize_splats(*projected, colors, use.opacities, use.betas, lists, use.width, use.height)
         return [*lists, image.detach(), *torch.autograd.grad(image.square().sum(), leaves)]
 

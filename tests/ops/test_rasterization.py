@@ -120,7 +120,7 @@ def test_gradcheck_of_the_native_compositor(name: str):
         "opacities": scene.opacities,
         "betas": scene.betas,
     }
-    lists = ops.intersect_tiles(means2d, conics, depths, extents, scene.opacities, scene.betas, 20, 18)
+    lists = ops.intersect_tiles(means2d, conics, depths, extents, 20, 18)
 
     def render(leaf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         use = {**inputs, name: leaf}
@@ -136,7 +136,7 @@ def test_absgrad_is_the_sum_of_absolute_pixel_gradients():
     scene = make_splat_scene(6, seed=1, cameras=1)._replace(width=17, height=16)
     projected = detached(ops.project_splats(*scene))
     colors = torch.rand(1, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, 17, 16)
+    lists = ops.intersect_tiles(*projected, 17, 16)
     weights = torch.randn(1, 16, 17, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def image(means2d: torch.Tensor, probe: torch.Tensor | None) -> torch.Tensor:
@@ -211,7 +211,7 @@ def test_ops_pass_opcheck():
     torch.library.opcheck(torch.ops.splatkit.project_splats_antialiased, (*leaves, 0, None))
     projected = detached(ops.project_splats(*scene))
     size = (scene.width, scene.height)
-    lists = ops.intersect_tiles(*projected, scene.opacities, scene.betas, *size)
+    lists = ops.intersect_tiles(*projected, *size)
     colors = torch.rand(2, 15, 3, requires_grad=True)
     probe = torch.zeros(2, 15, 2, requires_grad=True)
     arguments = (*projected, colors, scene.opacities, scene.betas, probe, *lists, *size, 0)

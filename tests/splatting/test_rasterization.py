@@ -81,7 +81,7 @@ def test_the_compact_kernel_and_its_gradients_match_the_definition():
     )
     v_expected = torch.autograd.grad((expected * weights).sum(), leaves)
     projected = ops.project_splats(*use, kernel="compact_beta")
-    lists = ops.intersect_tiles(*projected, use.opacities, use.betas, use.width, use.height)
+    lists = ops.intersect_tiles(*projected, use.width, use.height)
     actual, _ = ops.rasterize_splats(
         *projected, colors, use.opacities, use.betas, lists, use.width, use.height, kernel="compact_beta"
     )
