@@ -1,0 +1,1 @@
+"""Multiresolution encodings: simplex lattices and, as their control, cubic grids."""
