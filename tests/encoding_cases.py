@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from splatkit.encodings.levels import EncodingLevels
+from splatkit.ops.encodings import INTERPOLATIONS, EncodingSettings
+from splatkit.ops.encodings import LATTICES as LATTICE_NUMBERS
 from splatkit.reference import encodings as reference
 
 LATTICES = ["simplex", "kuhn", "grid"]
@@ -39,3 +41,10 @@ def positions_off_faces(levels: EncodingLevels, count: int, seed: int, margin: f
             keep &= ((falling[:, 1:] - falling[:, :-1]) > margin).all(-1)
     assert keep.sum() >= count
     return pool[keep][:count].clone()
+
+
+def make_settings(levels: EncodingLevels, interpolation: str, features: int = 2, seed: int = 0) -> EncodingSettings:
+    """As the ops take them, all levels active."""
+    places = reference_levels(levels)
+    choices = (LATTICE_NUMBERS[levels.lattice], INTERPOLATIONS[interpolation])
+    return EncodingSettings(*places, levels.num_levels, features, *choices, seed)
