@@ -55,12 +55,13 @@ def encode(
     Returns:
         [N, L * F], by level, then by feature, in the dtype of positions.
     """
-    features = []
-    for level in range(len(levels.scales)):
+    entries, shares = [], []
+    for level, offset in enumerate(levels.offsets):
         vertices, weights = locate(positions, level, levels, lattice, interpolation, seed)
-        indices = vertex_index(vertices, level, levels, lattice) + levels.offsets[level]
-        features.append((weights[..., None] * table[indices].to(positions.dtype)).sum(1))
-    return torch.cat(features, -1)
+        entries.append(vertex_index(vertices, level, levels, lattice) + offset)
+        shares.append(weights)
+    values = table[torch.stack(entries, 1)].to(positions.dtype)  # [N, L, K, F]
+    return (torch.stack(shares, 1)[..., None] * values).sum(2).flatten(1)
 
 
 def locate(
