@@ -22,6 +22,7 @@ test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow"
 
 bench: $(VENV)/.installed
+	$(BIN)/python scripts/benchmark.py splatting --json outputs/benchmark_splatting.json
 	$(BIN)/python scripts/benchmark.py training --json outputs/benchmark_training.json
 
 lint: $(VENV)/.installed

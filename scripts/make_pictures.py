@@ -8,8 +8,7 @@ import tyro
 
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_run import load_run
-from splatkit.optimize.train_run import read_target, render_view
+from splatkit.optimize.load_run import load_run, read_target, render_view
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_depth
 

@@ -19,17 +19,16 @@ from splatkit.export.run_export import export_run
 from splatkit.io.atomic import atomic_directory, atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_run import TrainedRun, load_run
-from splatkit.optimize.train_run import (
+from splatkit.optimize.load_run import (
     ImageScore,
+    TrainedRun,
     evaluate,
-    make_config,
+    load_run,
     mean_scores,
-    read_scalars,
     read_target,
     render_view,
-    train,
 )
+from splatkit.optimize.train_run import make_config, read_scalars, train
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
@@ -108,7 +107,7 @@ def run_demo(out: Path, settings: DemoSettings) -> Path:
     )
     started = time.perf_counter(), time.process_time()
     run = load_run(paths.config)
-    scores = evaluate(paths.config)
+    scores = evaluate(run)
     surface = _compare_mesh(paths, run, truth["diagonal"])
     _note_cost(paths, "evaluate", started)
     with atomic_file(paths.report) as temporary:

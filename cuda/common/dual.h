@@ -55,12 +55,15 @@ SPLATKIT_HD Dual<Real, N> sqrt(const Dual<Real, N>& a) {
 }
 template <class Real, int N>
 SPLATKIT_HD Dual<Real, N> arctangent(const Dual<Real, N>& a) {
-  return Dual<Real, N>::chain(arctangent(a.value), Real(1) / (1 + a.value * a.value), a);
+  return Dual<Real, N>::chain(arctangent(a.value), Real(1) / (Real(1) + a.value * a.value), a);
 }
-// Held inside the limits, where the derivative ends.
+// Held inside constant limits, where the derivative ends.
 template <class Real, int N>
 SPLATKIT_HD Dual<Real, N> clamp(const Dual<Real, N>& a, const Dual<Real, N>& low, const Dual<Real, N>& high) {
-  return a.value < low.value ? low : (a.value > high.value ? high : a);
+  const auto inside = (a.value >= low.value) & (a.value <= high.value);
+  Dual<Real, N> out(clamp(a.value, low.value, high.value));
+  for (int i = 0; i < N; ++i) out.slope[i] = select(inside, a.slope[i], Real(0));
+  return out;
 }
 
 SPLATKIT_HD float value_of(float x) { return x; }

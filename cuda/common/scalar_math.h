@@ -26,6 +26,18 @@ SPLATKIT_HD double reciprocal(double a) { return 1 / a; }
 SPLATKIT_HD float select(bool mask, float yes, float no) { return mask ? yes : no; }
 SPLATKIT_HD double select(bool mask, double yes, double no) { return mask ? yes : no; }
 
+// What a comparison of two values gives: a truth value, or one a lane.
+template <class V>
+struct MaskOf {
+  using type = bool;
+  SPLATKIT_HD static bool any(bool mask) { return mask; }
+};
+// Is it true anywhere?
+template <class V>
+SPLATKIT_HD bool any(typename MaskOf<V>::type mask) {
+  return MaskOf<V>::any(mask);
+}
+
 template <class Real>
 SPLATKIT_HD Real clamp(Real x, Real low, Real high) {
   return min(max(x, low), high);

@@ -10,6 +10,7 @@
 #endif
 
 #include "common/host_device.h"
+#include "common/scalar_math.h"
 
 SPLATKIT_ISA_BEGIN
 
@@ -52,10 +53,33 @@ struct Vec {
     v += b.v;
     return *this;
   }
+  SPLATKIT_HD Vec& operator-=(Vec b) {
+    v -= b.v;
+    return *this;
+  }
   SPLATKIT_HD friend Mask operator<(Vec a, Vec b) { return a.v < b.v; }
   SPLATKIT_HD friend Mask operator>(Vec a, Vec b) { return a.v > b.v; }
   SPLATKIT_HD friend Mask operator<=(Vec a, Vec b) { return a.v <= b.v; }
   SPLATKIT_HD friend Mask operator>=(Vec a, Vec b) { return a.v >= b.v; }
+  SPLATKIT_HD friend Mask operator==(Vec a, Vec b) { return a.v == b.v; }
+};
+
+template <class T, int N>
+struct MaskOf<Vec<T, N>> {
+  using type = typename Vec<T, N>::Mask;
+
+  SPLATKIT_HD static bool any(type mask) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(mask) == 64) return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+    if constexpr (sizeof(mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#elif defined(__SSE2__)
+    if constexpr (sizeof(mask) == 16) return _mm_movemask_epi8((__m128i)mask) != 0;
+#endif
+    typename LaneInt<T>::type all = 0;
+    for (int i = 0; i < N; ++i) all |= mask[i];
+    return all != 0;
+  }
 };
 
 template <class V>
@@ -100,6 +124,12 @@ SPLATKIT_HD Vec<T, N> sqrt(Vec<T, N> a) {
   for (int i = 0; i < N; ++i) a.v[i] = sizeof(T) == sizeof(float) ? __builtin_sqrtf(a.v[i]) : __builtin_sqrt(a.v[i]);
   return a;
 }
+// Without the fraction; a must fit the lanes' integers.
+template <class T, int N>
+SPLATKIT_HD Vec<T, N> truncate(Vec<T, N> a) {
+  using V = Vec<T, N>;
+  return V(__builtin_convertvector(__builtin_convertvector(a.v, typename V::Mask), typename V::Values));
+}
 // 1 / a. For floats on AVX-512 an estimate and one Newton step, within 2e-7: a division of a whole register takes several times as long.
 template <class T, int N>
 SPLATKIT_HD Vec<T, N> reciprocal(Vec<T, N> a) {
@@ -142,6 +172,16 @@ SPLATKIT_HD Vec<T, N> add_neighbors(Vec<T, N> a, Vec<T, N> b) {
 #endif
 }
 
+// Lanes A, B, C and D of a and then of b, numbered 0 to 7.
+template <int A, int B, int C, int D, class T>
+SPLATKIT_HD Vec<T, 4> pick(Vec<T, 4> a, Vec<T, 4> b) {
+#if defined(__clang__)
+  return Vec<T, 4>(__builtin_shufflevector(a.v, b.v, A, B, C, D));
+#else
+  return Vec<T, 4>(__builtin_shuffle(a.v, b.v, typename Vec<T, 4>::Mask{A, B, C, D}));
+#endif
+}
+
 // out[k] = sum of the lanes of terms[k], k < Count <= Slots, Slots a multiple of N: a tree of pairwise sums for N of them at a time, which
 // costs a third of one sum after the other. Writes Slots values; terms is used up.
 template <int Slots, class T, int N>
@@ -153,21 +193,6 @@ SPLATKIT_HD void sum_each(Vec<T, N>* terms, T* out) {
     }
     store(out + first, group[0]);
   }
-}
-
-// Is any lane's mask set?
-template <class V>
-SPLATKIT_HD bool any(typename V::Mask mask) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(mask) == 64) return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
-#elif defined(__AVX2__)
-  if constexpr (sizeof(mask) == 32) return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
-#elif defined(__SSE2__)
-  if constexpr (sizeof(mask) == 16) return _mm_movemask_epi8((__m128i)mask) != 0;
-#endif
-  typename V::Int all = 0;
-  for (int i = 0; i < V::kLanes; ++i) all |= mask[i];
-  return all != 0;
 }
 
 // 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0. Summed as a tree: the loops wait for results more than for

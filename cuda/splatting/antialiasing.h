@@ -20,7 +20,7 @@ struct LogMoment {
 template <class Real, int N>
 SPLATKIT_HD LogMoment<Real> log_moment(Real beta, const double (&c)[N]) {
   const Real inverse = Real(1) / beta, w = inverse - Real(0.5);
-  Real value = 0, slope = 0;
+  Real value = Real(0), slope = Real(0);
   for (int i = N - 1; i >= 0; --i) slope = slope * w + value + Real(c[i]), value = (value + Real(c[i])) * w;
   return {value, -slope * inverse * inverse};
 }
@@ -52,7 +52,7 @@ struct PixelFilter {
   ImageSplat<Real> out;
   Real v, ratio, det_v, det_wide;  // v(beta); r; |V|; |V + s I|
   LogMoment<Real> variance_in, variance_out, mass_in, mass_out;
-  bool opaque;  // opacity' is held at 1
+  typename MaskOf<Real>::type opaque;  // opacity' is held at 1
 };
 
 template <class Real>
@@ -71,22 +71,19 @@ SPLATKIT_HD PixelFilter<Real> filter_splat(const ImageSplat<Real>& in, Real s) {
   const Real gain = f.variance_out.value - f.mass_out.value - f.variance_in.value + f.mass_in.value;
   const Real opacity = in.opacity * sqrt(f.ratio) * exp2(Real(kLog2E) * gain);
   f.opaque = opacity > Real(1);
-  f.out.opacity = f.opaque ? Real(1) : opacity;
+  f.out.opacity = select(f.opaque, Real(1), opacity);
   return f;
 }
 
 // v: gradient with respect to the filtered splat; xy counts once for each of its two places, determinant is not read.
 template <class Real>
 SPLATKIT_HD ImageSplat<Real> filter_splat_backward(const ImageSplat<Real>& in, const PixelFilter<Real>& f, Real s, const ImageSplat<Real>& v) {
-  ImageSplat<Real> v_in = {};
-  Real v_log_ratio = 0, v_beta_out = v.beta;
-  if (!f.opaque) {
-    const Real gain = v.opacity * f.out.opacity;
-    v_in.opacity = gain / in.opacity;
-    v_log_ratio += Real(0.5) * gain;
-    v_beta_out += gain * (f.variance_out.slope - f.mass_out.slope);
-    v_in.beta -= gain * (f.variance_in.slope - f.mass_in.slope);
-  }
+  ImageSplat<Real> v_in;
+  const Real gain = select(f.opaque, Real(0), v.opacity * f.out.opacity);
+  v_in.opacity = gain / in.opacity;
+  v_in.determinant = Real(0);
+  Real v_log_ratio = Real(0.5) * gain, v_beta_out = v.beta + gain * (f.variance_out.slope - f.mass_out.slope);
+  v_in.beta = -gain * (f.variance_in.slope - f.mass_in.slope);
   v_beta_out -= (v.xx * f.out.xx + 2 * v.xy * f.out.xy + v.yy * f.out.yy) * f.variance_out.slope;
   v_in.beta += f.ratio * v_beta_out;
   v_log_ratio += v_beta_out * (in.beta - Real(2)) * f.ratio;

@@ -1,7 +1,10 @@
 // Where a point in camera coordinates appears in an image of focal length 1 about its principal point, and the Jacobian of that map there,
 // which flattens splats.
-// Pinhole; orthographic; fisheye after Kannala and Brandt (PAMI 2006) with the four coefficients that OpenCV uses. T: a number or a Dual.
+// Pinhole; orthographic; fisheye after Kannala and Brandt (PAMI 2006) with the four coefficients that OpenCV uses. T: a number, a vector of
+// them (but for fisheye), or a Dual of either.
 #pragma once
+#include <type_traits>
+
 #include "common/dual.h"
 
 SPLATKIT_ISA_BEGIN
@@ -73,10 +76,16 @@ SPLATKIT_HD bool fisheye_image(const PinholeCamera<Real>& camera, const T* point
   return true;
 }
 
-// point: in camera coordinates, in front of the camera.
+// Numbers of which a camera model may ask one at a time: the fisheye's branches do not fit vectors.
+template <class T, class Real>
+constexpr bool kSingle = std::is_same<T, Real>::value || std::is_same<T, Dual<Real, 3>>::value;
+
+// False where a fisheye camera cannot see the point. point: in camera coordinates, in front of the camera.
 template <class T, class Real>
 SPLATKIT_HD bool image_of_point(const PinholeCamera<Real>& camera, const T* point, PointImage<T>& out) {
-  if (camera.model == kFisheye) return fisheye_image(camera, point, out);
+  if constexpr (kSingle<T, Real>) {
+    if (camera.model == kFisheye) return fisheye_image(camera, point, out);
+  }
   if (camera.model == kOrthographic) {
     orthographic_image(point, out);
   } else {

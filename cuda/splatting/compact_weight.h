@@ -26,8 +26,8 @@ SPLATKIT_HD GefExponent<Real> compact_exponent(Real q, Real beta) {
 // Largest q at which opacity * weight still reaches kAlphaMin; 0 where it never does.
 template <class Real>
 SPLATKIT_HD Real compact_support(Real opacity, Real beta) {
-  if (!(opacity > Real(kAlphaMin)) || !(beta > 0)) return Real(0);
-  return Real(1) - exp2(log2(Real(kAlphaMin) / opacity) / beta);
+  const Real q_max = Real(1) - exp2(log2(Real(kAlphaMin) / max(opacity, Real(kAlphaMin))) / beta);
+  return select((opacity > Real(kAlphaMin)) & (beta > Real(0)), q_max, Real(0));
 }
 
 SPLATKIT_ISA_END

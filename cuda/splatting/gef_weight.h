@@ -45,16 +45,15 @@ SPLATKIT_HD GefExponent<Real> gaussian_exponent(Real q) {
   return {q, Real(1.0), Real(0.5 * kLn2) * (e * log2(e) - Real(kGefEps * kLog2GefEps))};
 }
 
-// Largest q at which opacity * weight still reaches kAlphaMin; 0 where it never does. Real: float or double.
+// Largest q at which opacity * weight still reaches kAlphaMin; 0 where it never does.
 template <class Real>
 SPLATKIT_HD Real gef_support(Real opacity, Real beta) {
-  if (!(opacity > Real(kAlphaMin))) return Real(0);
-  const Real half = Real(0.5) * beta;
-  const Real u_max = Real(2 * kLn2) * log2(opacity / Real(kAlphaMin));
-  if (beta == Real(2)) return u_max;  // the power and its inverse cancel
-  const Real eps_power = exp2(half * log2(Real(kGefEps)));
+  const Real zero = Real(0), half = Real(0.5) * beta;
+  const Real u_max = Real(2 * kLn2) * log2(max(opacity, Real(kAlphaMin)) * Real(1 / kAlphaMin));
+  const Real eps_power = exp2(half * Real(kLog2GefEps));
   const Real q_max = exp2(log2(u_max + eps_power) / half) - Real(kGefEps);
-  return q_max > Real(0) ? q_max : Real(0);
+  // At beta == 2 the power and its inverse cancel.
+  return select(opacity > Real(kAlphaMin), max(select(beta == Real(2), u_max, q_max), zero), zero);
 }
 
 SPLATKIT_ISA_END

@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(Projectio
   const PinholeCamera<float> camera = camera_of(input, i / input.splats);
   ProjectedSplat<float> splat;
   if (Antialiased) {
-    project_splat_antialiased(camera, input.means + 3 * n, shape, opacity, beta, eps2d, splat, output.opacities + i, output.betas + i);
+    project_splat_antialiased(camera, input.means + 3 * n, shape, opacity, beta, eps2d, splat, output.opacities[i], output.betas[i]);
   } else {
     const float q_max = input.kernel == kCompactBeta ? compact_support(opacity, beta) : gef_support(opacity, beta);
     project_splat(camera, input.means + 3 * n, shape, q_max, eps2d, splat);

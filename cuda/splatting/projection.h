@@ -1,4 +1,4 @@
-// Projection of one splat into one camera by the local affine approximation, and its derivatives.
+// Projection of one splat, or of a vector of them (V), into one camera by the local affine approximation, and its derivatives.
 // EWA splatting (Zwicker et al. 2001), 3D Gaussian Splatting (arXiv 2308.04079). Ours: the support is the ellipse where the splat still
 // reaches the smallest composited alpha, for its own opacity and exponent; gradients reach the camera and its intrinsics.
 #pragma once
@@ -68,37 +68,40 @@ struct Projection {
   Real xx, xy, yy;             // 2-D covariance
 };
 
-template <class Real>
-SPLATKIT_HD bool project(const PinholeCamera<Real>& camera, const Real* mean, const SplatShape<Real>& shape, Real eps2d, Projection<Real>& out) {
+// False where the splat lies outside near and far, or has no proper image.
+template <class V, class Real>
+SPLATKIT_HD auto project(const PinholeCamera<Real>& camera, const V* mean, const SplatShape<V>& shape, Real eps2d, Projection<V>& out) ->
+    typename MaskOf<V>::type {
+  using Mask = typename MaskOf<V>::type;
   for (int i = 0; i < 3; ++i) {
     const Real* row = camera.rotation + 3 * i;
     out.point[i] = row[0] * mean[0] + row[1] * mean[1] + row[2] * mean[2] + camera.translation[i];
   }
-  const Real z = out.point[2];
-  if (!(z > camera.near && z < camera.far)) return false;
-  if (!image_of_point(camera, out.point, out.image)) return false;
+  const V z = out.point[2];
+  const Mask between = (z > V(camera.near)) & (z < V(camera.far));
+  if (!any<V>(between) || !image_of_point(camera, out.point, out.image)) return Mask{};
   const Real focal[2] = {camera.fx, camera.fy}, center[2] = {camera.cx, camera.cy};
   for (int i = 0; i < 2; ++i) {
     out.image.mean2d[i] = focal[i] * out.image.mean2d[i] + center[i];
-    for (int k = 0; k < 3; ++k) out.image.jacobian[i][k] *= focal[i];
+    for (int k = 0; k < 3; ++k) out.image.jacobian[i][k] = focal[i] * out.image.jacobian[i][k];
   }
   for (int i = 0; i < 3; ++i) {
     for (int j = 0; j < 3; ++j) {
-      Real dot = 0;
+      V dot = V(Real(0));
       for (int k = 0; k < 3; ++k) dot += camera.rotation[3 * i + k] * shape.rotation[3 * k + j];
       out.factor[3 * i + j] = dot * shape.scale[j];
     }
   }
   for (int i = 0; i < 2; ++i) {
-    const Real* row = out.image.jacobian[i];
+    const V* row = out.image.jacobian[i];
     for (int j = 0; j < 3; ++j) out.p[i][j] = row[0] * out.factor[j] + row[1] * out.factor[3 + j] + row[2] * out.factor[6 + j];
   }
-  const Real(&p)[2][3] = out.p;
+  const V(&p)[2][3] = out.p;
   out.xx = p[0][0] * p[0][0] + p[0][1] * p[0][1] + p[0][2] * p[0][2] + eps2d;
   out.xy = p[0][0] * p[1][0] + p[0][1] * p[1][1] + p[0][2] * p[1][2];
   out.yy = p[1][0] * p[1][0] + p[1][1] * p[1][1] + p[1][2] * p[1][2] + eps2d;
-  const Real determinant = out.xx * out.yy - out.xy * out.xy;
-  return determinant > 0 && determinant - determinant == 0;  // the second is false for infinity and NaN
+  const V determinant = out.xx * out.yy - out.xy * out.xy, zero = V(Real(0));
+  return between & (determinant > zero) & (determinant - determinant == zero);  // the last is false for infinity and NaN
 }
 
 template <class Real>
@@ -106,27 +109,37 @@ struct ProjectedSplat {
   Real mean2d[2], depth, conic[3], extent[2];
 };
 
-// Writes the splat if its support meets the image. determinant: of the covariance.
 template <class Real>
-SPLATKIT_HD bool place_splat(const PinholeCamera<Real>& camera, const Projection<Real>& projection, Real xx, Real xy, Real yy, Real determinant,
-                             Real q_max, ProjectedSplat<Real>& out) {
-  const Real x = projection.image.mean2d[0], y = projection.image.mean2d[1];
-  const Real extent_x = sqrt(q_max * xx), extent_y = sqrt(q_max * yy);
-  const bool inside = x + extent_x > 0 && x - extent_x < camera.width && y + extent_y > 0 && y - extent_y < camera.height;
-  if (!inside) return false;
-  const Real inverse = Real(1) / determinant;
-  out = {{x, y}, projection.point[2], {yy * inverse, -xy * inverse, xx * inverse}, {extent_x, extent_y}};
-  return true;
+SPLATKIT_HD void clear_splat(ProjectedSplat<Real>& out) {
+  const Real zero = Real(0);
+  out = {{zero, zero}, zero, {zero, zero, zero}, {zero, zero}};
 }
 
-// False (and zeros) where the splat is not visible.
-template <class Real>
-SPLATKIT_HD bool project_splat(const PinholeCamera<Real>& camera, const Real* mean, const SplatShape<Real>& shape, Real q_max, Real eps2d,
-                               ProjectedSplat<Real>& out) {
-  Projection<Real> f;
-  out = ProjectedSplat<Real>{};
-  if (!(q_max > 0) || !project(camera, mean, shape, eps2d, f)) return false;
-  return place_splat(camera, f, f.xx, f.xy, f.yy, f.xx * f.yy - f.xy * f.xy, q_max, out);
+// The splat where `seen` holds and its support meets the image; zeros elsewhere. determinant: of the covariance.
+template <class V, class Real>
+SPLATKIT_HD auto place_splat(const PinholeCamera<Real>& camera, const Projection<V>& projection, typename MaskOf<V>::type seen, V xx, V xy, V yy,
+                             V determinant, V q_max, ProjectedSplat<V>& out) {
+  const V x = projection.image.mean2d[0], y = projection.image.mean2d[1], zero = V(Real(0));
+  const V extent_x = sqrt(q_max * xx), extent_y = sqrt(q_max * yy);
+  const typename MaskOf<V>::type placed = seen & (q_max > zero) & (x + extent_x > zero) & (x - extent_x < V(camera.width)) &
+                                          (y + extent_y > zero) & (y - extent_y < V(camera.height));
+  const V inverse = V(Real(1)) / determinant;
+  const auto shown = [&](V value) { return select(placed, value, zero); };
+  out = {{shown(x), shown(y)},
+         shown(projection.point[2]),
+         {shown(yy * inverse), shown(-xy * inverse), shown(xx * inverse)},
+         {shown(extent_x), shown(extent_y)}};
+  return placed;
+}
+
+// Zeros where the splat is not visible.
+template <class V, class Real>
+SPLATKIT_HD void project_splat(const PinholeCamera<Real>& camera, const V* mean, const SplatShape<V>& shape, V q_max, Real eps2d,
+                               ProjectedSplat<V>& out) {
+  Projection<V> f;
+  const auto seen = project(camera, mean, shape, eps2d, f);
+  if (!any<V>(seen)) return clear_splat(out);
+  place_splat(camera, f, seen, f.xx, f.xy, f.yy, f.xx * f.yy - f.xy * f.xy, q_max, out);
 }
 
 // The splat before the pixel's filter. Its determinant by Cauchy and Binet: the difference of products would cancel for needles.
@@ -140,18 +153,18 @@ SPLATKIT_HD ImageSplat<Real> unfiltered_splat(const Projection<Real>& f, Real op
 
 // As project_splat, with the moment-matched pixel filter of variance `pixel` (px^2) in place of a widened covariance. filtered: opacity and
 // exponent as this camera sees them; zeros where not visible.
-template <class Real>
-SPLATKIT_HD bool project_splat_antialiased(const PinholeCamera<Real>& camera, const Real* mean, const SplatShape<Real>& shape, Real opacity,
-                                           Real beta, Real pixel, ProjectedSplat<Real>& out, Real* filtered_opacity, Real* filtered_beta) {
-  Projection<Real> f;
-  out = ProjectedSplat<Real>{};
-  *filtered_opacity = *filtered_beta = 0;
-  if (!(opacity > Real(kAlphaMin)) || !(beta > 0) || !project(camera, mean, shape, Real(0), f)) return false;
-  const ImageSplat<Real> splat = filter_splat(unfiltered_splat(f, opacity, beta), pixel).out;
-  const Real q_max = gef_support(splat.opacity, splat.beta);
-  if (!(q_max > 0) || !place_splat(camera, f, splat.xx, splat.xy, splat.yy, splat.determinant, q_max, out)) return false;
-  *filtered_opacity = splat.opacity, *filtered_beta = splat.beta;
-  return true;
+template <class V, class Real>
+SPLATKIT_HD void project_splat_antialiased(const PinholeCamera<Real>& camera, const V* mean, const SplatShape<V>& shape, V opacity, V beta,
+                                           Real pixel, ProjectedSplat<V>& out, V& filtered_opacity, V& filtered_beta) {
+  Projection<V> f;
+  const V zero = V(Real(0));
+  filtered_opacity = filtered_beta = zero;
+  const typename MaskOf<V>::type seen = project(camera, mean, shape, Real(0), f) & (opacity > V(Real(kAlphaMin))) & (beta > zero);
+  if (!any<V>(seen)) return clear_splat(out);
+  const ImageSplat<V> splat = filter_splat(unfiltered_splat(f, opacity, beta), V(pixel)).out;
+  const V q_max = gef_support(splat.opacity, splat.beta);
+  const auto placed = place_splat(camera, f, seen, splat.xx, splat.xy, splat.yy, splat.determinant, q_max, out);
+  filtered_opacity = select(placed, splat.opacity, zero), filtered_beta = select(placed, splat.beta, zero);
 }
 
 // Gradients with respect to one camera: rotation (9, row-major), translation (3), fx, fy, cx, cy.
@@ -187,23 +200,25 @@ SPLATKIT_HD void covariance_gradient(const Real* conic, const Real* v_conic, Rea
   v_covariance[0] = -(a * ax + b * bx), v_covariance[1] = -(a * ay + b * by), v_covariance[2] = -(b * ay + c * by);
 }
 
-// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients doubles), from those of its covariance
+// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients sums), from those of its covariance
 // (xx, xy for each of two places, yy), mean and depth.
-template <class Real>
-SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
-                                     const Projection<Real>& f, const Real* v_covariance, const Real* v_mean2d, Real v_depth,
-                                     SplatGradients<Real>& splat, double* v_camera) {
-  using D = Dual<Real, 3>;
+template <class V, class Real, class Sum>
+SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
+                                     const Projection<V>& f, const V* v_covariance, const V* v_mean2d, V v_depth, SplatGradients<V>& splat,
+                                     Sum* v_camera) {
+  using D = Dual<V, 3>;
+  const V zero = V(Real(0));
   const D point[3] = {D::input(f.point[0], 0), D::input(f.point[1], 1), D::input(f.point[2], 2)};
   PointImage<D> image;
   image_of_point(camera, point, image);
   const Real focal[2] = {camera.fx, camera.fy};
-  Real v_factor[9] = {0}, v_point[3] = {0, 0, v_depth};
+  V v_factor[9], v_point[3] = {zero, zero, v_depth};
+  for (int i = 0; i < 9; ++i) v_factor[i] = zero;
   for (int i = 0; i < 2; ++i) {
-    Real v_p[3], v_focal = v_mean2d[i] * image.mean2d[i].value;
+    V v_p[3], v_focal = v_mean2d[i] * image.mean2d[i].value;
     for (int j = 0; j < 3; ++j) v_p[j] = 2 * (v_covariance[i] * f.p[0][j] + v_covariance[i + 1] * f.p[1][j]);
     for (int k = 0; k < 3; ++k) {
-      Real v_jacobian = 0;
+      V v_jacobian = zero;
       for (int j = 0; j < 3; ++j) {
         v_jacobian += v_p[j] * f.factor[3 * k + j];
         v_factor[3 * k + j] += f.image.jacobian[i][k] * v_p[j];
@@ -216,10 +231,10 @@ SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Re
     v_camera[14 + i] += v_mean2d[i];
   }
 
-  Real v_rotation[9];
+  V v_rotation[9];
   for (int k = 0; k < 3; ++k) {
     for (int j = 0; j < 3; ++j) {
-      Real v_m = 0;  // gradient of rotation_splat * diag(scale)
+      V v_m = zero;  // gradient of rotation_splat * diag(scale)
       for (int i = 0; i < 3; ++i) {
         v_m += camera.rotation[3 * i + k] * v_factor[3 * i + j];
         v_camera[3 * i + k] += v_factor[3 * i + j] * shape.rotation[3 * k + j] * shape.scale[j];
@@ -236,37 +251,35 @@ SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const Re
   }
 }
 
-// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients doubles).
-template <class Real>
-SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat, const SplatShape<Real>& shape,
-                                        Real eps2d, const Real* v_mean2d, Real v_depth, const Real* v_conic, SplatGradients<Real>& splat,
-                                        double* v_camera) {
-  Projection<Real> f;
-  if (!project(camera, mean, shape, eps2d, f)) return;
-  const Real inverse = Real(1) / (f.xx * f.yy - f.xy * f.xy);
-  const Real conic[3] = {f.yy * inverse, -f.xy * inverse, f.xx * inverse};
-  Real v_covariance[3];
+// Adds the gradients of one splat that project_splat found visible to `splat` and `v_camera` (kCameraGradients sums).
+template <class V, class Real, class Sum>
+SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape, Real eps2d,
+                                        const V* v_mean2d, V v_depth, const V* v_conic, SplatGradients<V>& splat, Sum* v_camera) {
+  Projection<V> f;
+  if (!any<V>(project(camera, mean, shape, eps2d, f))) return;
+  const V inverse = V(Real(1)) / (f.xx * f.yy - f.xy * f.xy);
+  const V conic[3] = {f.yy * inverse, -f.xy * inverse, f.xx * inverse};
+  V v_covariance[3];
   covariance_gradient(conic, v_conic, v_covariance);
   projection_gradient(camera, mean, quat, shape, f, v_covariance, v_mean2d, v_depth, splat, v_camera);
 }
 
 // The same for project_splat_antialiased. v_opacity, v_beta: in, of the filtered splat; out, of the splat.
-template <class Real>
-SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const Real* mean, const Real* quat,
-                                                    const SplatShape<Real>& shape, Real opacity, Real beta, Real pixel, const Real* v_mean2d,
-                                                    Real v_depth, const Real* v_conic, Real& v_opacity, Real& v_beta,
-                                                    SplatGradients<Real>& splat, double* v_camera) {
-  Projection<Real> f;
-  if (!project(camera, mean, shape, Real(0), f)) return;
-  const ImageSplat<Real> in = unfiltered_splat(f, opacity, beta);
-  const PixelFilter<Real> filter = filter_splat(in, pixel);
-  const Real inverse = Real(1) / filter.out.determinant;
-  const Real conic[3] = {filter.out.yy * inverse, -filter.out.xy * inverse, filter.out.xx * inverse};
-  Real v_filtered[3];
+template <class V, class Real, class Sum>
+SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
+                                                    V opacity, V beta, Real pixel, const V* v_mean2d, V v_depth, const V* v_conic, V& v_opacity,
+                                                    V& v_beta, SplatGradients<V>& splat, Sum* v_camera) {
+  Projection<V> f;
+  if (!any<V>(project(camera, mean, shape, Real(0), f))) return;
+  const ImageSplat<V> in = unfiltered_splat(f, opacity, beta);
+  const PixelFilter<V> filter = filter_splat(in, V(pixel));
+  const V inverse = V(Real(1)) / filter.out.determinant;
+  const V conic[3] = {filter.out.yy * inverse, -filter.out.xy * inverse, filter.out.xx * inverse};
+  V v_filtered[3];
   covariance_gradient(conic, v_conic, v_filtered);
-  const ImageSplat<Real> v = {v_filtered[0], v_filtered[1], v_filtered[2], 0, v_opacity, v_beta};
-  const ImageSplat<Real> v_in = filter_splat_backward(in, filter, pixel, v);
-  const Real v_covariance[3] = {v_in.xx, v_in.xy, v_in.yy};
+  const ImageSplat<V> v = {v_filtered[0], v_filtered[1], v_filtered[2], V(Real(0)), v_opacity, v_beta};
+  const ImageSplat<V> v_in = filter_splat_backward(in, filter, V(pixel), v);
+  const V v_covariance[3] = {v_in.xx, v_in.xy, v_in.yy};
   projection_gradient(camera, mean, quat, shape, f, v_covariance, v_mean2d, v_depth, splat, v_camera);
   v_opacity = v_in.opacity, v_beta = v_in.beta;
 }

@@ -1,4 +1,5 @@
-// Color of a splat seen from a camera by real spherical harmonics of degree 0 to 3, and its derivatives.
+// Color of a splat seen from a camera by real spherical harmonics of degree 0 to 3, and its derivatives. Real: a number, or in the functions
+// of the direction a vector of splats.
 // Basis, order and signs: 3D Gaussian Splatting (arXiv 2308.04079); see splatkit/geometry/spherical_harmonics.py.
 #pragma once
 #include "common/host_device.h"
@@ -61,13 +62,23 @@ SPLATKIT_HD void camera_center(const Real* viewmat, Real* center) {
   for (int i = 0; i < 3; ++i) center[i] = -(viewmat[i] * viewmat[3] + viewmat[4 + i] * viewmat[7] + viewmat[8 + i] * viewmat[11]);
 }
 
-template <class Real>
-SPLATKIT_HD Real view_direction(const Real* mean, const Real* center, Real* direction) {
-  Real norm = 0;
-  for (int i = 0; i < 3; ++i) direction[i] = mean[i] - center[i], norm += direction[i] * direction[i];
+// Returns the distance.
+template <class Real, class Scalar>
+SPLATKIT_HD Real view_direction(const Real* mean, const Scalar* center, Real* direction) {
+  Real norm = Real(0);
+  for (int i = 0; i < 3; ++i) direction[i] = mean[i] - Real(center[i]), norm += direction[i] * direction[i];
   norm = sqrt(norm);
-  for (int i = 0; i < 3; ++i) direction[i] /= norm;
+  for (int i = 0; i < 3; ++i) direction[i] = direction[i] / norm;
   return norm;
+}
+
+// Adds to v_mean: the direction turns when the splat moves. v_basis: gradient with respect to the basis.
+template <class Real>
+SPLATKIT_HD void turn_gradient(int degree, const Real* direction, Real distance, const Real* v_basis, Real* v_mean) {
+  Real v_direction[3];
+  sh_basis_backward(degree, direction[0], direction[1], direction[2], v_basis, v_direction);
+  const Real along = v_direction[0] * direction[0] + v_direction[1] * direction[1] + v_direction[2] * direction[2];
+  for (int i = 0; i < 3; ++i) v_mean[i] += (v_direction[i] - along * direction[i]) / distance;
 }
 
 // color = max(0, 1/2 + sum_k basis_k * coefficients[k]). coefficients: [bases][3].
@@ -83,11 +94,11 @@ SPLATKIT_HD void sh_color(int degree, const Real* direction, const Real* coeffic
   }
 }
 
-// Adds to v_coefficients and to v_mean (the direction turns when the splat moves). color: as returned by sh_color.
+// Adds to v_coefficients and to v_mean. color: as returned by sh_color.
 template <class Real>
 SPLATKIT_HD void sh_color_backward(int degree, const Real* direction, Real distance, const Real* coefficients, const Real* color,
                                    const Real* v_color, Real* v_coefficients, Real* v_mean) {
-  Real basis[kMaxShBases], v_basis[kMaxShBases], v_direction[3];
+  Real basis[kMaxShBases], v_basis[kMaxShBases];
   sh_basis(degree, direction[0], direction[1], direction[2], basis);
   const int bases = (degree + 1) * (degree + 1);
   for (int k = 0; k < bases; ++k) {
@@ -98,9 +109,7 @@ SPLATKIT_HD void sh_color_backward(int degree, const Real* direction, Real dista
       v_basis[k] += coefficients[3 * k + channel] * v;
     }
   }
-  sh_basis_backward(degree, direction[0], direction[1], direction[2], v_basis, v_direction);
-  const Real along = v_direction[0] * direction[0] + v_direction[1] * direction[1] + v_direction[2] * direction[2];
-  for (int i = 0; i < 3; ++i) v_mean[i] += (v_direction[i] - along * direction[i]) / distance;
+  turn_gradient(degree, direction, distance, v_basis, v_mean);
 }
 
 SPLATKIT_ISA_END

@@ -15,13 +15,10 @@ SPLATKIT_HD void for_each_row(const SplatImageInput<Real>& input, int64_t camera
   if (!(input.extents[2 * i] > 0)) return;
   const Ellipse<Real> ellipse = make_ellipse(input.means2d + 2 * i, input.conics + 3 * i, input.extents + 2 * i);
   const PixelSpan rows = row_span(ellipse, input.height);
-  const PixelSpan widest = pixels_between(ellipse.x - ellipse.extent_x, ellipse.x + ellipse.extent_x, input.width);
   const int tiles_x = tile_count(input.width);
-  // An ellipse one tile wide or high meets every tile of its bounding box.
-  const bool boxed = widest.first / kTileSize == (widest.end - 1) / kTileSize || rows.first / kTileSize == (rows.end - 1) / kTileSize;
   for (int row = rows.first; row < rows.end;) {
     const int tile_y = row / kTileSize, tile_end = (tile_y + 1) * kTileSize, next = tile_end < rows.end ? tile_end : rows.end;
-    const PixelSpan columns = boxed ? widest : column_span(ellipse, {row, next}, input.width);
+    const PixelSpan columns = column_span(ellipse, {row, next}, input.width);
     if (columns.first < columns.end) {
       visit(tile_y * tiles_x + columns.first / kTileSize, tile_y * tiles_x + (columns.end - 1) / kTileSize);
     }

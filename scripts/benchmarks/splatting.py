@@ -3,65 +3,17 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.record import Record, record
+from benchmarks.splat_sets import SH_DEGREE, Cloud, make_cloud, make_seeded
 from benchmarks.torch_compositor import composite, count_pairs
 from splatkit import ops
 from splatkit.ops import TileLists
 from splatkit.splatting.rasterization import rasterization
-
-_COVERAGE_SPLATS = 100_000  # splats of this many have a median standard deviation of _SIGMA_PX at 960 px width
-_SIGMA_PX = 2.0
-_SH_DEGREE = 3
-
-
-class Cloud(NamedTuple):
-    """Splats before one camera, in the order of `rasterization`."""
-
-    means: Tensor
-    quats: Tensor
-    scales: Tensor
-    opacities: Tensor
-    betas: Tensor
-    colors: Tensor  # [N, 16, 3] spherical harmonics
-    viewmats: Tensor
-    Ks: Tensor
-
-
-def make_cloud(splats: int, kernel: str, width: int, height: int) -> Cloud:
-    """The set `cloud`: splats spread over a frustum, seed 0, the same for every image size.
-
-    Sizes fall with the square root of their number, so that a pixel always lies under some 30 of them; axes differ by
-    up to e^1.5, opacities follow u^1.5. Exponents are 2, without a gradient (gaussian) or with one (gef_at_2), or
-    spread evenly over 1.2 to 4 (gef).
-    """
-    generator = torch.Generator().manual_seed(0)
-    depth = 2 + 8 * torch.rand(splats, generator=generator)
-    across = (torch.rand(splats, 2, generator=generator) * 2 - 1) * 1.05
-    means = torch.cat([across * torch.tensor([0.5, 0.28125]) * depth[:, None] / 0.8, depth[:, None]], -1)
-    sigma_px = (
-        _SIGMA_PX * (_COVERAGE_SPLATS / splats) ** 0.5 * torch.exp(torch.randn(splats, generator=generator) * 0.4)
-    )
-    stretch = torch.exp((torch.rand(splats, 3, generator=generator) - 0.5) * 1.5)
-    focal = 0.8 * width
-    quats = torch.randn(splats, 4, generator=generator)
-    opacities = 0.05 + 0.9 * torch.rand(splats, generator=generator) ** 1.5
-    shapes = 1.2 + 2.8 * torch.rand(splats, generator=generator)
-    colors = torch.randn(splats, (_SH_DEGREE + 1) ** 2, 3, generator=generator) * 0.2
-    return Cloud(
-        means,
-        quats,
-        stretch * (sigma_px * depth / (0.8 * 960))[:, None],
-        opacities,
-        shapes if kernel == "gef" else torch.full_like(opacities, 2.0),
-        colors,
-        torch.eye(4)[None],
-        torch.tensor([[[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]]),
-    )
 
 
 class Clock:
@@ -80,8 +32,11 @@ class Clock:
         return result
 
 
-def measure_splatting(_: Path | None, quick: bool) -> list[Record]:
-    """Clouds of 10 k, 100 k and 1 M splats at three sizes on one and two threads; quick: the smallest alone."""
+def measure_splatting(data: Path | None, quick: bool) -> list[Record]:
+    """Splats at three counts and image sizes, on one and two threads; quick: the smallest alone.
+
+    The sets are `cloud`, and the seeds of the generated `studio` and, where `data` holds it, of `fox`.
+    """
     counts = [10_000] if quick else [10_000, 100_000, 1_000_000]
     sizes = [(480, 270)] if quick else [(480, 270), (960, 540), (1920, 1080)]
     before = torch.get_num_threads()
@@ -89,15 +44,22 @@ def measure_splatting(_: Path | None, quick: bool) -> list[Record]:
     for splats in counts:
         for width, height in sizes:
             for kernel in ("gaussian", "gef_at_2", "gef"):
-                records += _measure_cloud(splats, width, height, kernel)
+                cloud = make_cloud(splats, kernel, width, height)
+                records += _measure_set("cloud", cloud, width, height, kernel)
+            for name in [] if quick else ["studio", "fox"]:
+                if name == "fox" and data is None:
+                    continue
+                for kernel in ("gaussian", "gef"):
+                    cloud = make_seeded(name, data, splats, kernel, width, height)
+                    records += _measure_set(name, cloud, width, height, kernel)
     torch.set_num_threads(1)
     records += _measure_peer(2_000 if quick else 20_000)
     torch.set_num_threads(before)
     return records
 
 
-def _measure_cloud(splats: int, width: int, height: int, kernel: str) -> list[Record]:
-    cloud = make_cloud(splats, kernel, width, height)
+def _measure_set(name: str, cloud: Cloud, width: int, height: int, kernel: str) -> list[Record]:
+    splats = len(cloud.means)
     repeats = 3 if splats * width > 500_000_000 else 7
     torch.set_num_threads(1)
     projected, lists = _project(cloud, width, height)
@@ -109,14 +71,14 @@ def _measure_cloud(splats: int, width: int, height: int, kernel: str) -> list[Re
             forward, backward = _time_frames(cloud, kernel, width, height, repeats)
             phases = _time_phases(cloud, kernel, width, height, repeats)
         params: dict[str, str | int] = {
-            "set": "cloud", "kernel": kernel, "splats": splats, "width": width, "threads": threads, "pairs": pairs,
+            "set": name, "kernel": kernel, "splats": splats, "width": width, "threads": threads, "pairs": pairs,
         }  # fmt: skip
-        for name, clock in (("forward", forward), ("backward", backward)):
-            records.append(record(f"frame/{name}", {**params, "clock": "wall"}, "ms", clock.wall))
-            records.append(record(f"frame/{name}", {**params, "clock": "cpu"}, "ms", clock.cpu))
-            records.append(record(f"pair/{name}", params, "ns", [1e6 * ms / pairs for ms in clock.cpu]))
-        for name, clock in phases.items():
-            records.append(record(f"phase/{name}", {**params, "clock": "wall"}, "ms", clock.wall))
+        for phase, clock in (("forward", forward), ("backward", backward)):
+            records.append(record(f"frame/{phase}", {**params, "clock": "wall"}, "ms", clock.wall))
+            records.append(record(f"frame/{phase}", {**params, "clock": "cpu"}, "ms", clock.cpu))
+            records.append(record(f"pair/{phase}", params, "ns", [1e6 * ms / pairs for ms in clock.cpu]))
+        for phase, clock in phases.items():
+            records.append(record(f"phase/{phase}", {**params, "clock": "wall"}, "ms", clock.wall))
     return records
 
 
@@ -138,7 +100,7 @@ def _time_frames(cloud: Cloud, kernel: str, width: int, height: int, repeats: in
         if repeat == 1:  # the first frame pays for fresh memory
             forward, backward = Clock(), Clock()
         arguments: Any = (*leaves, cloud.viewmats, cloud.Ks, width, height)
-        rendering = forward.measure(lambda a=arguments: rasterization(*a, sh_degree=_SH_DEGREE))
+        rendering = forward.measure(lambda a=arguments: rasterization(*a, sh_degree=SH_DEGREE))
         backward.measure(lambda image=rendering.colors: torch.autograd.grad(image, wanted, v_image))
     return forward, backward
 
@@ -160,7 +122,7 @@ def _time_phases_once(clocks: dict[str, Clock], cloud: Cloud, kernel: str, width
 
     projected = timed("project", lambda: ops.project_splats(*splats, width, height, 0.01, 1e10, 0.3))
     extents = projected[3].detach()
-    colors = timed("colors", lambda: ops.sh_colors(means, cloud.viewmats, coefficients, extents, _SH_DEGREE))
+    colors = timed("colors", lambda: ops.sh_colors(means, cloud.viewmats, coefficients, extents, SH_DEGREE))
     fixed = _fix(projected)
     features = torch.cat([colors.detach(), projected[2].detach()[..., None]], -1).requires_grad_()
     lists = timed("intersect", lambda: ops.intersect_tiles(*fixed, opacities, betas, width, height))

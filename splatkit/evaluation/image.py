@@ -5,7 +5,7 @@ from torch import Tensor
 
 from splatkit.ops import photometric_loss
 
-_WINDOW = 11  # px, of SSIM
+SSIM_WINDOW = 11  # px, of SSIM
 
 
 def psnr(image: Tensor, target: Tensor) -> Tensor:
@@ -39,8 +39,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
     """
     _check(image, target)
     height, width, channels = image.shape[-3:]
-    if min(height, width) < _WINDOW:
-        raise ValueError(f"image: SSIM needs at least {_WINDOW}x{_WINDOW} px, got {width}x{height}")
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(f"image: SSIM needs at least {SSIM_WINDOW}x{SSIM_WINDOW} px, got {width}x{height}")
     pairs = zip(
         image.clamp(0, 1).reshape(-1, height, width, channels), target.reshape(-1, height, width, channels), strict=True
     )

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from splatkit.export.fusion import FusionSettings, fuse_depths
 from splatkit.export.mesh_export import write_mesh_export
-from splatkit.io import splats as splat_files
+from splatkit.export.splat_export import check_exportable, splat_values
 from splatkit.io.meshes import Mesh
 from splatkit.optimize.load_run import TrainedRun, load_run
 
@@ -43,6 +42,7 @@ def export_run(
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
     run = load_run(config_path)
+    check_exportable(run)
     mesh = mesh_of_run(run, settings, progress)
     record = {
         "run": str(config_path),
@@ -58,21 +58,10 @@ def export_run(
         frame="that of the dataset's camera poses",
         units="those of the dataset's camera poses",
         record=record,
-        splats=splat_values(run),
+        splats=splat_values(run.splats),
         overwrite=overwrite,
     )
     return mesh
-
-
-def export_splats(config_path: Path, out: Path, *, overwrite: bool = False) -> int:
-    """Write a run's splats to the file `out` (.ply); returns their count. Errors as `export_run`."""
-    if out.suffix != ".ply":
-        raise ValueError(f"{out}: splats are written as .ply; choose a name with that ending")
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
-    run = load_run(config_path)
-    splat_files.write_splats(out, splat_values(run), ("frame and units: those of the dataset's camera poses",))
-    return len(run.splats)
 
 
 def mesh_of_run(run: TrainedRun, settings: FusionSettings, progress: Progress = lambda steps, _: steps) -> Mesh:
@@ -92,9 +81,3 @@ def mesh_of_run(run: TrainedRun, settings: FusionSettings, progress: Progress = 
         depths.append(rendering.median_depths[0, ..., 0])
         alphas.append(alpha)
     return fuse_depths(torch.stack(depths), torch.stack(colors), torch.stack(alphas), cameras.viewmats, Ks, settings)
-
-
-def splat_values(run: TrainedRun) -> splat_files.Splats:
-    """A run's splats as the file format takes them."""
-    values: dict[str, Any] = {name: value.detach().float().cpu().numpy() for name, value in vars(run.splats).items()}
-    return splat_files.Splats(**values)

@@ -91,8 +91,10 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
         np.log(opacities / (1 - opacities))[:, None],
         np.log(splats.scales * scale_factors[:, None]),
         splats.quats,
-        splats.betas[:, None],
     ]
+    exact = ("beta",) if (splats.betas != 2).any() else ()  # plain Gaussians need none
+    if exact:
+        columns.append(splats.betas[:, None])
     table = np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32)
     if not np.isfinite(table).all():
         raise ValueError(
@@ -106,7 +108,7 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
         "opacity",
         *_SCALE_NAMES,
         *_ROTATION_NAMES,
-        "beta",
+        *exact,
     )
     write_ply(Path(path), table.view([(name, "f4") for name in names])[:, 0], comments=comments)
 

@@ -1,5 +1,7 @@
 """The one door to native code: torch.library ops with shapes, gradients and fake implementations."""
 
+import torch
+
 from splatkit.ops._library import native, native_threads_only
 from splatkit.ops.photometric import photometric_loss
 from splatkit.ops.projection import project_splats, project_splats_antialiased, sh_colors
@@ -9,6 +11,7 @@ __all__ = [
     "MAX_CHANNELS",
     "TileLists",
     "build_info",
+    "has_kernels",
     "intersect_tiles",
     "median_depths",
     "native_threads_only",
@@ -24,3 +27,8 @@ def build_info() -> dict[str, str]:
     """What the native code is: compiler, the instruction set in use, and for which GPUs it has CUDA kernels."""
     module = native()
     return {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": module.cuda or "none"}
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Whether this build computes on tensors of a device."""
+    return device.type == "cpu" or (device.type == "cuda" and build_info()["cuda"] != "none")

@@ -47,6 +47,8 @@ class SplatkitDataParser(DataParser):
         transforms = read_transforms(self.config.data, allow_outside=self.config.allow_outside)
         if split == "train":
             _report_missing(transforms)
+            if len(transforms.frames) == 1:
+                CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
@@ -136,6 +138,7 @@ def _cameras(frames: list[Frame], matrices: list[NDArray[np.float64]]) -> Camera
         width=torch.tensor([frame.intrinsics.width for frame in frames]),
         height=torch.tensor([frame.intrinsics.height for frame in frames]),
         camera_type=CameraType.PERSPECTIVE,
+        metadata={},  # `ns-export cameras` writes into it
     )
 
 

@@ -5,8 +5,7 @@ that needs CUDA or the internet. Parameters keep the host's names, plus `betas` 
 """
 
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from nerfstudio.cameras.cameras import Cameras
@@ -14,48 +13,38 @@ from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.models.splatfacto import SplatfactoModel
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
+from torch.nn.functional import avg_pool2d, max_pool2d
 
-from splatkit.evaluation.image import psnr
-from splatkit.geometry.spherical_harmonics import sh_basis
+from splatkit.evaluation.image import SSIM_WINDOW, psnr
 from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.ops import has_kernels
+from splatkit.optimize.ges_model_config import GesModelConfig, check_model_config
+from splatkit.optimize.image_corrections import (
+    SceneCameraOptimizer,
+    apply_bilateral_grid,
+    bilateral_grid_variation,
+    color_corrected,
+    image_index,
+)
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
-from splatkit.splatting.densification import Densification, DensificationSettings
+from splatkit.splatting.appearance import color_arguments, seen_colors
+from splatkit.splatting.densification import Densification, reset_exponents
+from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
-from splatkit.splatting.mcmc import McmcDensification, McmcSettings
-from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.mcmc import McmcDensification
+from splatkit.splatting.rasterization import Rendering, camera_facing_normals, rasterization
+from splatkit.splatting.regularization import flatness, needle_penalty, normal_disagreement
 from splatkit.splatting.splats import Splats, splats_from_points
 
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
+NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishing needles, as splatfacto has them
 _VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
-
-
-@dataclass
-class GesModelConfig(ModelConfig):
-    """Generalized exponential splatting: Gaussian splatting whose splats learn how sharp they are."""
-
-    _target: type = field(default_factory=lambda: GesModel)
-    sh_degree: Literal[0, 1, 2, 3] = 3
-    """Degree of the spherical harmonics that make colors depend on the direction of view."""
-    sh_steps: int = 1000
-    """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
-    background_color: Literal["random", "black", "white"] = "random"
-    """Color behind the splats in training; random ones keep splats from leaving holes of that color."""
-    rasterize_mode: Literal["classic", "antialiased"] = "classic"
-    """Anti-aliased splats keep their look when the image gets smaller or the camera moves away."""
-    strategy: Literal["default", "mcmc"] = "default"
-    """How the count changes: by gradients (default) or by sampling up to a fixed count (mcmc)."""
-    densification: DensificationSettings = field(default_factory=DensificationSettings)
-    """When and where splats are added and dropped by the default strategy."""
-    mcmc: McmcSettings = field(default_factory=McmcSettings)
-    """When splats move and how many there may be, for the strategy mcmc."""
-    seed: int = 0
-    """Seed of the first orientations, of thinning and of splitting."""
 
 
 class GesModel(SplatfactoModel):
@@ -68,6 +57,7 @@ class GesModel(SplatfactoModel):
 
         Deliberately without the host's version: it downloads weights and calls `.cuda()`.
         """
+        check_model_config(self.config)
         if self.seed_points is None:
             raise ValueError(
                 "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
@@ -76,38 +66,48 @@ class GesModel(SplatfactoModel):
         points, colors = (value.cpu() for value in self.seed_points)
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
-        splats = splats_from_points(points, colors / 255, self.config.sh_degree, max_splats, generator)
-        self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw().items()})
-        self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64))
+        if len(points) > max_splats:
+            CONSOLE.print(f"The seed cloud has {len(points)} points, the cap is {max_splats}: it is thinned at random.")
+        self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
+        splats = splats_from_points(points, colors / 255, self.sh_degree, max_splats, generator, self.config.lobes)
+        shape = self.config.shape
+        self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
+        self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
         self.densification: Densification | McmcDensification = (
-            McmcDensification(self.config.mcmc, self.extent, self.config.seed)
+            McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape)
             if sampling
-            else Densification(self.config.densification, self.extent, self.config.seed)
+            else Densification(self.config.densification, self.extent, self.config.seed, shape)
         )
+        self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
+        if self.config.use_bilateral_grid:
+            from nerfstudio.model_components.lib_bilagrid import BilateralGrid  # takes a second
+
+            self.bil_grids = BilateralGrid(self.num_train_data, *self.config.grid_shape)
         self.start_view = StartAtFirstPhotograph()
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
-        self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY))
+        self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY), device="cpu")
         self.step = 0
         self._gathers = True
+        self._total_steps = 0
+        self._frequency_masks = FrequencyMasks(self.config.frequency)
         self._last: tuple[Rendering, Tensor] | None = None
 
     # Splats and their parameters
 
     def splats(self) -> Splats:
         """Current values, part of the graph."""
-        return Splats.from_raw(dict(self.gauss_params.items()))
-
-    @property
-    def betas(self) -> Parameter:
-        """Raw exponents [N]."""
-        return self.gauss_params["betas"]
+        return Splats.from_raw(dict(self.gauss_params.items()), self.config.shape)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
-        return {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
+        groups = {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
+        if self.config.use_bilateral_grid:
+            groups["bilateral_grid"] = list(self.bil_grids.parameters())
+        self.camera_optimizer.get_param_groups(param_groups=groups)
+        return groups
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Take over a checkpoint's splats, whatever their count.
@@ -138,9 +138,9 @@ class GesModel(SplatfactoModel):
         ]
 
     def _begin_step(self, total: int, step: int) -> None:
-        self.step = step
-        interval = max(1, min(self.config.sh_steps, total // (self.config.sh_degree + 1)))
-        self.active_sh_degree.fill_(min(step // interval, self.config.sh_degree))
+        self.step, self._total_steps = step, total
+        interval = max(1, min(self.config.sh_steps, total // (self.sh_degree + 1)))
+        self.active_sh_degree.fill_(min(step // interval, self.sh_degree))
         self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
@@ -152,6 +152,9 @@ class GesModel(SplatfactoModel):
             height, width = rendering.colors.shape[1:3]
             self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
+        shape = self.config.shape
+        if shape.reset_every and shape.has_betas and (step + 1) % shape.reset_every == 0 and step + 1 < total / 2:
+            reset_exponents(parameters["betas"], optimizers.optimizers["betas"])
         report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:
             # The host clips gradients of the parameters that it remembers.
@@ -173,11 +176,18 @@ class GesModel(SplatfactoModel):
         splats = self.splats()
         if self.crop_box is not None and not self.training:
             splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
-        viewmats = viewmats_from_opengl(camera.camera_to_worlds)
-        K = camera.get_intrinsics_matrices()
+        poses = self.camera_optimizer.apply_to_camera(camera) if self.training else camera.camera_to_worlds
+        viewmats = viewmats_from_opengl(poses)
+        K = camera.get_intrinsics_matrices().to(viewmats)  # the host makes it on the CPU
         width, height = int(camera.width.item()), int(camera.height.item())
         if self.training:
-            return self._render_training(splats, viewmats, K, width, height)
+            reduction = self._reduction(width, height)
+            K = torch.cat([K[:, :2] / reduction, K[:, 2:]], 1)
+            outputs = self._render_training(splats, viewmats, K, width // reduction, height // reduction)
+            index = image_index(camera)
+            if self.config.use_bilateral_grid and index is not None:
+                outputs["rgb"] = apply_bilateral_grid(self.bil_grids, outputs["rgb"], index)
+            return outputs
         outputs = render_outputs(
             splats,
             viewmats,
@@ -187,39 +197,73 @@ class GesModel(SplatfactoModel):
             int(self.active_sh_degree),
             self.background_color,
             self.config.rasterize_mode,
+            self.config.shape.rasterizer_kernel,
         )
         return {name: value.to(self.device) for name, value in outputs.items()}
 
     def _render_training(
         self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
     ) -> dict[str, Tensor]:
-        probe = torch.zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
-        background = self.background_color
-        if self.config.background_color == "random":
-            background = torch.rand(3)
+        means = splats.means
+        probe = means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
+        # Drawn on the CPU: a checkpoint holds the state of that generator.
+        random = self.config.background_color == "random"
+        background = (torch.rand(3, device="cpu") if random else self.background_color).to(means)
+        colors, sh_degree = color_arguments(splats, viewmats[0], int(self.active_sh_degree))
+        rendering = rasterization(
+            means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.betas,
+            colors,
+            viewmats,
+            K,
+            width,
+            height,
+            sh_degree=sh_degree,
+            backgrounds=background[None],
+            absgrad_probe=probe,
+            rasterize_mode=self.config.rasterize_mode,
+            kernel=self.config.shape.rasterizer_kernel,
+        )
+        self._last = None if probe is None else (rendering, probe)
+        outputs = {
+            "rgb": rendering.colors[0],
+            "depth": rendering.depths[0],
+            "accumulation": rendering.alphas[0],
+            "background": background,
+        }
+        settings = self.config.regularization
+        if settings.normal_weight > 0 and self.step >= settings.normal_from_share * self._total_steps:
+            outputs["normal_disagreement"] = self._normal_disagreement(splats, viewmats, K, width, height)
+        return outputs
+
+    def _normal_disagreement(self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int) -> Tensor:
         rendering = rasterization(
             splats.means,
             splats.quats,
             splats.scales,
             splats.opacities,
             splats.betas,
-            splats.sh,
+            camera_facing_normals(splats.means, splats.quats, splats.scales, viewmats)[0],
             viewmats,
             K,
             width,
             height,
-            sh_degree=int(self.active_sh_degree),
-            backgrounds=background[None],
-            absgrad_probe=probe,
             rasterize_mode=self.config.rasterize_mode,
+            kernel=self.config.shape.rasterizer_kernel,
         )
-        self._last = None if probe is None else (rendering, probe)
-        return {
-            "rgb": rendering.colors[0],
-            "depth": rendering.depths[0],
-            "accumulation": rendering.alphas[0],
-            "background": background,
-        }
+        return normal_disagreement(
+            rendering.colors[0], rendering.depths[0], rendering.alphas[0], viewmats[0].detach(), K[0]
+        )
+
+    def _reduction(self, width: int, height: int) -> int:
+        """By what images are smaller at this step; the window of SSIM must fit."""
+        power = max(self.config.num_downscales - self.step // self.config.resolution_schedule, 0)
+        while power > 0 and min(width, height) >> power < SSIM_WINDOW:
+            power -= 1
+        return 1 << power
 
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
@@ -243,20 +287,50 @@ class GesModel(SplatfactoModel):
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        """The photometric loss, in which masked pixels do not count, and what the strategy adds to it."""
+        """The photometric loss, in which masked pixels do not count, and what the settings add to it."""
+        rgb, target = outputs["rgb"], self._target_image(batch, outputs["background"])
         mask = batch.get("mask")
-        target = self._target_image(batch, outputs["background"])
-        losses = {"main_loss": photometric_loss(outputs["rgb"], target, None if mask is None else mask.to(target))}
+        if mask is not None:  # of reduced images only pixels count of which all did
+            reduction = mask.shape[0] // rgb.shape[0]
+            mask = 1 - max_pool2d(1 - mask.to(target).permute(2, 0, 1), reduction).permute(1, 2, 0)
+        frequency, ssim_weight = self.config.frequency, self.config.ssim_lambda
+        if not self.training or frequency.mode == "off":
+            losses = {"main_loss": photometric_loss(rgb, target, mask, ssim_weight)}
+        else:
+            rest = 1 - frequency.weight
+            losses = {"main_loss": rest * photometric_loss(rgb, target, mask, ssim_weight / rest)}
+            # The background of a transparent photograph changes; the mask is kept.
+            plain = self._target_image(batch, torch.zeros_like(target[0, 0]))
+            progress = self.step / max(self._total_steps, 1)
+            selected = self._frequency_masks.mask(int(batch["image_idx"]), plain, progress)
+            losses["frequency"] = frequency.weight * frequency_loss(rgb, target, selected, frequency.mode, mask)
+        if self.training:
+            losses |= self._regularizations(outputs)
+        return losses
+
+    def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
         if isinstance(self.densification, McmcDensification):
             splats = self.splats()
             losses["mcmc"] = self.densification.regularization(splats.opacities, splats.scales)
+        if settings.flatness_weight > 0:
+            losses["flatness"] = settings.flatness_weight * flatness(self.splats().scales, self.extent)
+        if "normal_disagreement" in outputs:
+            losses["normals"] = settings.normal_weight * outputs["normal_disagreement"]
+        if config.use_scale_regularization and self.step % NEEDLE_INTERVAL == 0:
+            losses["scale_reg"] = NEEDLE_WEIGHT * needle_penalty(self.splats().scales, config.max_gauss_ratio)
+        if config.use_bilateral_grid:
+            losses["tv_loss"] = bilateral_grid_variation(self.bil_grids)
+        self.camera_optimizer.get_loss_dict(losses)
         return losses
 
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
-        """PSNR (dB) of the image and the count of splats."""
+        """PSNR (dB) of the image, the count of splats, and how far poses were corrected."""
         target = self._target_image(batch, outputs["background"])
-        return {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
+        metrics: dict[str, Any] = {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
+        self.camera_optimizer.get_metrics_dict(metrics)
+        return metrics
 
     @torch.no_grad()
     def get_image_metrics_and_images(
@@ -265,13 +339,20 @@ class GesModel(SplatfactoModel):
         """Metrics of an evaluation image, and the photograph beside the rendering."""
         target = self._target_image(batch, outputs["background"])
         images = {"img": torch.cat([target, outputs["rgb"]], 1)}
-        return image_metrics(outputs["rgb"], target), images
+        metrics = image_metrics(outputs["rgb"], target)
+        if self.config.color_corrected_metrics:
+            corrected = image_metrics(color_corrected(outputs["rgb"], target), target)
+            metrics |= {f"cc_{name}": value for name, value in corrected.items()}
+        return metrics, images
 
     def _target_image(self, batch: dict[str, Any], background: Tensor) -> Tensor:
-        """The photograph [H, W, 3] in [0, 1]; a transparent one stands before the background of the rendering."""
+        """The photograph [H, W, 3] in [0, 1], as large as training is now; a transparent one before the background."""
         image = batch["image"].to(self.device)
         if image.dtype == torch.uint8:
             image = image.float() / 255
+        if self.training:
+            reduction = self._reduction(image.shape[1], image.shape[0])
+            image = avg_pool2d(image.permute(2, 0, 1), reduction).permute(1, 2, 0)
         return self.composite_with_background(image, background)
 
 
@@ -284,8 +365,12 @@ def render_outputs(
     sh_degree: int,
     background: Tensor,
     rasterize_mode: str,
+    kernel: str,
 ) -> dict[str, Tensor]:
-    """Render one camera with an extra feature channel for the exponent; on the CPU, wherever the splats are.
+    """Render one camera with an extra feature channel for the exponent.
+
+    Runs on the device of the splats, or on the CPU where this build has no kernels for that device: the host's tools
+    take a GPU whenever there is one.
 
     Args:
         splats: of the scene, may be none at all (a crop box beside it).
@@ -296,20 +381,19 @@ def render_outputs(
         sh_degree: to evaluate.
         background: [3].
         rasterize_mode: as `rasterization` takes it.
+        kernel: as `rasterization` takes it.
 
     Returns:
         rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
     """
-    viewmats, K, background = viewmats.cpu(), K.cpu(), background.cpu()
-    splats = Splats(**{name: value.cpu() for name, value in vars(splats).items()})
+    device = splats.means.device if has_kernels(splats.means.device) else torch.device("cpu")
+    viewmats, K, background = viewmats.to(device), K.to(device), background.to(device)
+    splats = Splats(**{name: value.to(device) for name, value in vars(splats).items()})
     outputs = {"background": background.expand(height, width, 3)}
     if len(splats) == 0:
-        empty = torch.zeros(height, width, 1)
+        empty = background.new_zeros(height, width, 1)
         return {"rgb": outputs["background"].clone(), "depth": empty, "accumulation": empty, **outputs, "beta": empty}
-    centers = -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[:, :, 0]
-    directions = torch.nn.functional.normalize(splats.means - centers, dim=-1)
-    basis = sh_basis(directions, sh_degree)
-    rgb = (torch.einsum("nk,nkd->nd", basis, splats.sh[:, : basis.shape[1]]) + 0.5).clamp_min(0)
+    rgb = seen_colors(splats, viewmats[0], sh_degree)
     rendering = rasterization(
         splats.means,
         splats.quats,
@@ -323,6 +407,7 @@ def render_outputs(
         height,
         backgrounds=torch.cat([background, background.new_zeros(1)])[None],
         rasterize_mode=rasterize_mode,
+        kernel=kernel,
     )
     alphas, depths = rendering.alphas[0], rendering.depths[0]
     return {

@@ -1,9 +1,10 @@
-"""A finished (or interrupted) training run, read from disk for export: splats and cameras in the frame of the dataset.
+"""A finished (or interrupted) training run, read from disk: splats and cameras in the frame of the dataset, and scores.
 
 nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints
 load safely.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,16 @@ from nerfstudio.engine.trainer import TrainerConfig
 from torch import Tensor
 
 from splatkit.errors import DatasetError
+from splatkit.evaluation.image import psnr, ssim
 from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
 from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.io.images import read_image_float
 from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rasterization import Rendering, rasterization
-from splatkit.splatting.splats import RAW_NAMES, Splats
+from splatkit.splatting.spherical_beta import rotate_lobes
+from splatkit.splatting.splats import Splats, raw_names
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,22 @@ class RunCameras:
 
 
 @dataclass(frozen=True)
+class ImageScore:
+    """How close one held-out image is."""
+
+    image_path: Path
+    psnr: float  # dB
+    ssim: float  # valid windows
+
+
+@dataclass(frozen=True)
 class TrainedRun:
     """What export needs of a run."""
 
     splats: Splats  # in the frame and scale of the dataset
     sh_degree: int  # that training had reached
     rasterize_mode: str  # that training used
+    kernel: str  # of the rasterizer
     train_cameras: RunCameras
     eval_cameras: RunCameras
     dataset: Path
@@ -65,9 +80,10 @@ class TrainedRun:
             Rendering with C = 1; depths are z, 0 where nothing was hit.
         """
         s = self.splats
+        colors, sh_degree = color_arguments(s, viewmat, self.sh_degree)
         return rasterization(
-            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], width, height,
-            sh_degree=self.sh_degree, rasterize_mode=self.rasterize_mode, outputs=outputs,
+            s.means, s.quats, s.scales, s.opacities, s.betas, colors, viewmat[None], K[None], width, height,
+            sh_degree=sh_degree, rasterize_mode=self.rasterize_mode, kernel=self.kernel, outputs=outputs,
         )  # fmt: skip
 
 
@@ -83,12 +99,13 @@ def load_run(config_path: Path) -> TrainedRun:
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
     parsed = {split: _parse_dataset(config, split) for split in ("train", "test")}
     model = state["pipeline"]
-    raw = {name: model.get(f"_model.gauss_params.{name}") for name in RAW_NAMES}
+    shape = config.pipeline.model.shape
+    raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape, config.pipeline.model.lobes)}
     if any(value is None for value in raw.values()):
         missing = ", ".join(name for name, value in raw.items() if value is None)
         raise CheckpointError(f"{checkpoint}: not a checkpoint of the method ges (without {missing})")
     try:
-        splats = Splats.from_raw(raw)
+        splats = Splats.from_raw(raw, shape)
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
     outputs = parsed["train"]
@@ -96,12 +113,43 @@ def load_run(config_path: Path) -> TrainedRun:
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
         rasterize_mode=config.pipeline.model.rasterize_mode,
+        kernel=shape.rasterizer_kernel,
         train_cameras=_run_cameras(parsed["train"]),
         eval_cameras=_run_cameras(parsed["test"]),
         dataset=Path(config.pipeline.datamanager.data),
         checkpoint=checkpoint,
         step=int(state["step"]),
     )
+
+
+def render_view(run: TrainedRun, cameras: RunCameras, index: int) -> torch.Tensor:
+    """A view of the run over black, [H, W, 3] in [0, 1]."""
+    width, height = cameras.sizes[index].tolist()
+    return run.render(cameras.viewmats[index], cameras.Ks[index], width, height).colors[0].clamp(0, 1)
+
+
+def read_target(path: Path) -> torch.Tensor:
+    """A photograph [H, W, 3] in [0, 1]; a transparent one before black, as `render_view` renders."""
+    image = torch.from_numpy(read_image_float(path))
+    return image[..., :3] * image[..., 3:] if image.shape[-1] == 4 else image
+
+
+def evaluate(run: TrainedRun) -> list[ImageScore]:
+    """Score every held-out image of a run; where it is transparent, before black.
+
+    Images are compared as stored; for lenses with distortion use `ns-eval`, which rectifies them.
+    """
+    scores = []
+    for index, path in enumerate(run.eval_cameras.image_paths):
+        target = read_target(path)
+        rendered = render_view(run, run.eval_cameras, index)
+        scores.append(ImageScore(path, float(psnr(rendered, target)), float(ssim(rendered, target))))
+    return scores
+
+
+def mean_scores(scores: list[ImageScore]) -> tuple[float, float]:
+    """Mean PSNR (dB) and SSIM over images."""
+    return math.fsum(s.psnr for s in scores) / len(scores), math.fsum(s.ssim for s in scores) / len(scores)
 
 
 def _read_config(path: Path) -> TrainerConfig:
@@ -152,4 +200,5 @@ def _to_input_frame(splats: Splats, transform: Tensor, scale: float) -> Splats:
         sh0=sh[:, 0],
         shN=sh[:, 1:],
         betas=splats.betas,
+        lobes=rotate_lobes(splats.lobes, rotation.T),
     )

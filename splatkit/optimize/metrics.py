@@ -13,12 +13,15 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from splatkit.evaluation.image import psnr, ssim
+from splatkit.ops import has_kernels
 
 _LPIPS_WEIGHTS = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which torchmetrics asks for
 
 
 def image_metrics(rendered: Tensor, target: Tensor) -> dict[str, float]:
     """PSNR (dB), SSIM ("valid" windows) and perhaps LPIPS of two images [H, W, 3] in [0, 1]."""
+    if not has_kernels(rendered.device):
+        rendered, target = rendered.cpu(), target.cpu()
     out = {"psnr": float(psnr(rendered, target)), "ssim": float(ssim(rendered, target))}
     lpips = _lpips()
     if lpips is not None:

@@ -6,7 +6,6 @@ from copy import deepcopy
 from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
-from nerfstudio.engine.trainer import Trainer, TrainerConfig
 
 from splatkit.optimize.optimizers import ExponentialDecayConfig
 from splatkit.optimize.trainer import GesTrainer
@@ -14,9 +13,6 @@ from splatkit.optimize.trainer import GesTrainer
 
 class RayTrainer(GesTrainer):
     """As `GesTrainer`, for models of fields; see the module."""
-
-    def __init__(self, config: TrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
-        Trainer.__init__(self, config, local_rank, world_size)  # GPUs are welcome
 
     def setup_optimizers(self) -> Optimizers:
         """The host's optimizers, with schedules that fit the length of this run."""
@@ -26,6 +22,9 @@ class RayTrainer(GesTrainer):
             if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
                 scheduler.max_steps = self.config.max_num_iterations
         return Optimizers(groups, self.pipeline.get_param_groups())
+
+    def _size(self) -> str:
+        return f"{sum(p.numel() for p in self.pipeline.model.parameters())} parameters"
 
     def _threads(self) -> AbstractContextManager[None]:
         return nullcontext()  # the products of matrices gain from torch's own threads

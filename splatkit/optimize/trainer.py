@@ -6,11 +6,12 @@ CPU, with the same bits as one that was not.
 """
 
 import random
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,18 +20,17 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from splatkit.ops import native_threads_only
+from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.optimizers import ExponentialDecayConfig
+from splatkit.optimize.process_memory import peak_memory_mb
 
 
 class GesTrainer(Trainer):
     """Trainer of the splatting methods; see the module."""
 
     def __init__(self, config: TrainerConfig, local_rank: int = 0, world_size: int = 1) -> None:
-        if config.machine.device_type != "cpu" or torch.cuda.is_available():
-            CONSOLE.print("The method does not train on GPUs yet: this run trains on its CPU.")
-            config.machine.device_type = "cpu"
+        config.machine.device_type = _usable_device(config.machine.device_type)
         super().__init__(config, local_rank, world_size)
 
     def setup_optimizers(self) -> Optimizers:
@@ -57,11 +57,20 @@ class GesTrainer(Trainer):
             self._after_train()
             return
         self.config.max_num_iterations = remaining  # the host counts from the step it resumes at
+        started = time.perf_counter()
         try:
             with self._threads():
                 super().train()
         finally:
             self.config.max_num_iterations = total
+        per_step = (time.perf_counter() - started) / remaining
+        CONSOLE.print(
+            f"{remaining} steps, {per_step:.4f} s each, {self._size()}, {peak_memory_mb():.0f} MB of memory at most"
+        )
+
+    def _size(self) -> str:
+        """Of the model, for people."""
+        return f"{self.pipeline.model.num_points} splats"
 
     def _threads(self) -> AbstractContextManager[None]:
         """How torch's operators use threads during training."""
@@ -105,7 +114,7 @@ class GesTrainer(Trainer):
 
     def _load_own_state(self, own: Mapping[str, Any]) -> None:
         self.pipeline.datamanager.load_order_state(own["order"])
-        self.pipeline.model.densification.load_state(own["densification"])
+        self.pipeline.model.densification.load_state(own["densification"], self.pipeline.model.device)
 
     def _find_checkpoint(self) -> tuple[dict[str, Any] | None, Path | None]:
         if self.config.load_dir is not None:
@@ -116,6 +125,20 @@ class GesTrainer(Trainer):
         if self.config.load_checkpoint is not None:
             return read_checkpoint(self.config.load_checkpoint), self.config.load_checkpoint
         return None, None
+
+
+def _usable_device(wanted: Literal["cpu", "cuda", "mps"]) -> Literal["cpu", "cuda"]:
+    """The device that a run gets; where it is not the one that was asked for, the console says why."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        reason = "torch sees no GPU"
+    elif wanted == "cuda" and not has_kernels(torch.device("cuda")):
+        reason = "splatkit was installed without its CUDA kernels (they need nvcc at the installation)"
+    elif wanted in ("cpu", "cuda"):
+        return wanted
+    else:
+        reason = f"there are no kernels for {wanted}"
+    CONSOLE.print(f"No GPU can be used, {reason}: this run trains on its CPU.")
+    return "cpu"
 
 
 def _random_state() -> dict[str, Any]:

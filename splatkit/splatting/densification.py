@@ -3,8 +3,8 @@
 The default gradient strategy of 3D Gaussian Splatting (arXiv 2308.04079, section 5.2) with absolute screen-space
 gradients (AbsGS, arXiv 2404.10484). What differs: a hard cap on the count, filled by the largest gradients first;
 schedules that are shares of the run, so that a run of 2 000 steps is a short run and not the start of a long one;
-opacities are reset only where enough steps remain to recover; all randomness comes from one generator, and the state
-is tensors, so that a resumed run repeats the same decisions.
+opacities are reset only where enough steps remain to recover; randomness hangs on the seed and the step alone, so that
+a resumed run repeats the same decisions.
 """
 
 import math
@@ -17,6 +17,8 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
+from splatkit.splatting.kernel import ShapeSettings, shape_from_raw
+from splatkit.splatting.splats import DEFAULT_SHAPE
 
 SPLIT_SHRINK = 1.6  # 3DGS: the two halves of a split splat are this much smaller
 RESET_OPACITY_FACTOR = 2.0  # 3DGS: a reset leaves twice the opacity below which splats are pruned
@@ -30,7 +32,7 @@ class DensificationSettings:
     """Steps before the first refinement."""
     refine_every: int = 100
     """Steps between refinements."""
-    stop_share: float = 0.6
+    stop_share: float = 0.85
     """Share of the run after which the count no longer changes."""
     stop_at_most: int = 15_000
     """Step after which the count no longer changes, however long the run is (3DGS)."""
@@ -52,22 +54,26 @@ class DensificationSettings:
 class RefinementReport:
     """What one refinement did."""
 
-    cloned: int
-    split: int
-    pruned: int
-    reset: bool
     count: int
+    cloned: int = 0
+    split: int = 0
+    moved: int = 0
+    pruned: int = 0
+    reset: bool = False
 
 
 class Densification:
     """The strategy of one run: gathers screen-space gradients and refines the splats on schedule."""
 
-    def __init__(self, settings: DensificationSettings, extent: float, seed: int) -> None:
+    def __init__(
+        self, settings: DensificationSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE
+    ) -> None:
         self.settings = settings
+        self.shape = shape
         self.extent = extent
-        self.generator = torch.Generator().manual_seed(seed)
-        self._gradients = torch.zeros(0)  # [N] sum of gradient norms
-        self._views = torch.zeros(0)  # [N] how many images showed the splat
+        self.seed = seed
+        self._gradients = torch.zeros(0, device="cpu")  # [N] sum of gradient norms
+        self._views = torch.zeros(0, device="cpu")  # [N] how many images showed the splat
 
     def is_active(self, step: int, total_steps: int) -> bool:
         """Whether a refinement is still to come at `step` or later, so that gradients need be gathered."""
@@ -109,22 +115,21 @@ class Densification:
         if not self._due(step, total_steps):
             return None
         with torch.no_grad():
-            cloned, split = self._grow(parameters, optimizers)
+            cloned, split = self._grow(step, parameters, optimizers)
             pruned = self._prune(step, parameters, optimizers)
             reset = self._reset_is_due(step, total_steps)
             if reset:
                 self._reset_opacities(parameters, optimizers)
-        self._gradients, self._views = torch.zeros(0), torch.zeros(0)
-        return RefinementReport(cloned, split, pruned, reset, len(parameters["means"]))
+        self._gradients, self._views = self._gradients[:0], self._views[:0]
+        return RefinementReport(len(parameters["means"]), cloned=cloned, split=split, pruned=pruned, reset=reset)
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold for the next refinement to be the same."""
-        return {"gradients": self._gradients, "views": self._views, "generator": self.generator.get_state()}
+        return {"gradients": self._gradients, "views": self._views}
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
-        self._gradients, self._views = state["gradients"].clone(), state["views"].clone()
-        self.generator.set_state(state["generator"])
+    def load_state(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        """Take back what `state` gave, onto the device of the splats."""
+        self._gradients, self._views = (state[name].to(device, copy=True) for name in ("gradients", "views"))
 
     def _due(self, step: int, total_steps: int) -> bool:
         s = self.settings
@@ -135,7 +140,9 @@ class Densification:
         every = self.settings.reset_every
         return step % every == 0 and total_steps - step >= every
 
-    def _grow(self, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> tuple[int, int]:
+    def _grow(
+        self, step: int, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]
+    ) -> tuple[int, int]:
         """Clone small and split large splats whose mean gradient is over the threshold. Returns both counts."""
         count = len(parameters["means"])
         mean = self._gradients / self._views.clamp_min(1)
@@ -148,18 +155,19 @@ class Densification:
             return 0, 0
         large = parameters["scales"][candidates].amax(1).exp() > self.settings.split_size * self.extent
         clones, splits = candidates[~large], candidates[large]
-        halves = self._halves(parameters, splits)
+        halves = self._halves(step, parameters, splits)
         added = {name: torch.cat([p[clones], halves[name]]) for name, p in parameters.items()}
-        keep = torch.ones(count, dtype=torch.bool)
+        keep = torch.ones(count, dtype=torch.bool, device=splits.device)
         keep[splits] = False
         replace_splats(parameters, optimizers, keep, added)
         return len(clones), len(splits)
 
-    def _halves(self, parameters: Mapping[str, Parameter], splits: Tensor) -> dict[str, Tensor]:
+    def _halves(self, step: int, parameters: Mapping[str, Parameter], splits: Tensor) -> dict[str, Tensor]:
         """[2 M, ...] by name: two smaller splats for each index [M] of a large one, drawn from its Gaussian."""
         twice = splits.repeat(2)
         halves = {name: p[twice].clone() for name, p in parameters.items()}
-        offsets = torch.randn(len(twice), 3, generator=self.generator) * halves["scales"].exp()
+        generator = step_generator(self.seed, step, twice.device)
+        offsets = torch.randn(len(twice), 3, generator=generator, device=twice.device) * halves["scales"].exp()
         halves["means"] += (quat_to_rotmat(halves["quats"]) @ offsets[:, :, None])[:, :, 0]
         halves["scales"] -= math.log(SPLIT_SHRINK)
         return halves
@@ -168,6 +176,8 @@ class Densification:
         """Drop splats that are faint, far too large, or no longer finite. Returns how many."""
         keep = torch.sigmoid(parameters["opacities"][:, 0]) >= self.settings.prune_opacity
         keep &= finite_splats(parameters)
+        if self.shape.prune_beta > 0:
+            keep &= shape_from_raw(parameters, self.shape)[1] >= self.shape.prune_beta
         if step > self.settings.reset_every:
             keep &= parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
         dropped = int((~keep).sum())
@@ -182,14 +192,31 @@ class Densification:
         ceiling = RESET_OPACITY_FACTOR * self.settings.prune_opacity
         opacities = parameters["opacities"]
         opacities.data.clamp_(max=math.log(ceiling / (1 - ceiling)))
-        for name, value in optimizers["opacities"].state[opacities].items():
-            if name != "step":
-                value.zero_()
+        forget_moments(opacities, optimizers["opacities"])
+
+
+def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The source of all randomness of one step: nothing to save, and on the device where the numbers are wanted."""
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+
+
+def reset_exponents(raw_betas: Parameter, optimizer: Optimizer) -> None:
+    """Make all splats Gaussians again (GES: it keeps early, wrong exponents from lasting); the moments start anew."""
+    raw_betas.data.zero_()
+    forget_moments(raw_betas, optimizer)
+
+
+def forget_moments(parameter: Parameter, optimizer: Optimizer) -> None:
+    """Zero the moments of a parameter: they belong to what it was before."""
+    for name, value in optimizer.state.get(parameter, {}).items():
+        if name != "step":
+            value.zero_()
 
 
 def finite_splats(parameters: Mapping[str, Tensor]) -> Tensor:
     """Which splats have no NaN and no infinity in any raw parameter [N, ...]: [N] boolean."""
-    finite = torch.ones(len(parameters["means"]), dtype=torch.bool)
+    means = parameters["means"]
+    finite = torch.ones(len(means), dtype=torch.bool, device=means.device)
     for p in parameters.values():
         finite &= torch.isfinite(p.flatten(1) if p.ndim > 1 else p[:, None]).all(1)
     return finite

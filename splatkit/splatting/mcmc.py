@@ -15,8 +15,9 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
-from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats
-from splatkit.splatting.kernel import beta_from_raw
+from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats, step_generator
+from splatkit.splatting.kernel import ShapeSettings, line_exponents
+from splatkit.splatting.splats import DEFAULT_SHAPE
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
 GROWTH = 1.05  # arXiv 2404.09591: share by which the count grows in a refinement, at least
@@ -47,10 +48,11 @@ class McmcSettings:
 class McmcDensification:
     """The strategy of one run; used like `Densification`."""
 
-    def __init__(self, settings: McmcSettings, extent: float, seed: int) -> None:
+    def __init__(self, settings: McmcSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE) -> None:
         self.settings = settings
+        self.shape = shape
         self.extent = extent
-        self.generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
 
     def is_active(self, step: int, total_steps: int) -> bool:
         """Whether gradients of this step are wanted: never, sampling goes by opacity."""
@@ -74,26 +76,28 @@ class McmcDensification:
         """Add noise to the means; if step is due, move faint splats and grow. Arguments as `Densification.refine`."""
         with torch.no_grad():
             report = None
+            generator = step_generator(self.seed, step, parameters["means"].device)
             if self._due(step, total_steps):
-                moved = self._relocate(parameters, optimizers)
-                grown = self._grow(step, total_steps, parameters, optimizers)
-                report = RefinementReport(grown, moved, 0, False, len(parameters["means"]))
-            self._wander(parameters, optimizers)
+                moved = self._relocate(parameters, optimizers, generator)
+                grown = self._grow(step, total_steps, parameters, optimizers, generator)
+                report = RefinementReport(count=len(parameters["means"]), cloned=grown, moved=moved)
+            self._wander(parameters, optimizers, generator)
         return report
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold for the next refinement to be the same."""
-        return {"generator": self.generator.get_state()}
+        """What a checkpoint must hold for the next refinement to be the same: nothing but the splats."""
+        return {}
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Take back what `state` gave."""
-        self.generator.set_state(state["generator"])
 
     def _due(self, step: int, total_steps: int) -> bool:
         s = self.settings
         return s.warmup_steps <= step <= s.stop_share * total_steps and step % s.refine_every == 0
 
-    def _relocate(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
+    def _relocate(
+        self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer], generator: torch.Generator
+    ) -> int:
         """Turn faint splats into copies of others, drawn by opacity. Returns how many."""
         opacities = torch.sigmoid(parameters["opacities"][:, 0])
         useful = (opacities > self.settings.min_opacity) & finite_splats(parameters)
@@ -102,7 +106,7 @@ class McmcDensification:
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")
         if len(dead) == 0:
             return 0
-        chosen = self._draw(alive, opacities, len(dead))
+        chosen = _draw(alive, opacities, len(dead), generator)
         self._share_out(parameters, chosen)
         for name, p in parameters.items():
             p[dead] = p[chosen]
@@ -115,6 +119,7 @@ class McmcDensification:
         total_steps: int,
         parameters: MutableMapping[str, Parameter],
         optimizers: Mapping[str, Optimizer],
+        generator: torch.Generator,
     ) -> int:
         """Append copies of splats drawn by opacity, so many that half the run reaches the cap. Returns how many."""
         count, cap = len(parameters["means"]), self.settings.max_splats
@@ -123,17 +128,14 @@ class McmcDensification:
         if target <= count:
             return 0
         opacities = torch.sigmoid(parameters["opacities"][:, 0])
-        chosen = self._draw(torch.arange(count), opacities, target - count)
+        everyone = torch.arange(count, device=opacities.device)
+        chosen = _draw(everyone, opacities, target - count, generator)
         self._share_out(parameters, chosen)
         for name, p in parameters.items():
             _forget(optimizers[name], p, chosen)
-        keep = torch.ones(count, dtype=torch.bool)
+        keep = torch.ones_like(everyone, dtype=torch.bool)
         replace_splats(parameters, optimizers, keep, {name: p[chosen] for name, p in parameters.items()})
         return target - count
-
-    def _draw(self, candidates: Tensor, opacities: Tensor, count: int) -> Tensor:
-        weights = opacities[candidates].double()
-        return candidates[torch.multinomial(weights, count, replacement=True, generator=self.generator)]
 
     def _share_out(self, parameters: Mapping[str, Parameter], chosen: Tensor) -> None:
         """Give each chosen splat, in place, the opacity and scale that it and its copies will have."""
@@ -142,22 +144,30 @@ class McmcDensification:
         opacities, scales = relocated(
             torch.sigmoid(parameters["opacities"][which, 0]),
             parameters["scales"][which].exp(),
-            beta_from_raw(parameters["betas"][which]),
+            line_exponents(parameters, self.shape)[which],
             copies[which].clamp_max(MAX_COPIES),
         )
         floor = self.settings.min_opacity
         parameters["opacities"][which, 0] = torch.logit(opacities.clamp(floor, 1 - 1e-6))
         parameters["scales"][which] = scales.log()
 
-    def _wander(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> None:
+    def _wander(
+        self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer], generator: torch.Generator
+    ) -> None:
         """Move the means by noise shaped like the splat, the more the fainter it is (arXiv 2404.09591, eq. 8)."""
         rate = optimizers["means"].param_groups[0]["lr"] / self.extent
         transparency = 1 - torch.sigmoid(parameters["opacities"])
         gate = torch.sigmoid(_GATE_SHARPNESS * (transparency - _GATE_TRANSPARENCY))
         axes = quat_to_rotmat(parameters["quats"]) * parameters["scales"].exp()[:, None, :]
-        noise = torch.randn(len(gate), 3, generator=self.generator) * gate * (NOISE_RATE * rate / self.extent)
+        noise = torch.randn(len(gate), 3, generator=generator, device=gate.device)
+        noise *= gate * (NOISE_RATE * rate / self.extent)
         moves = axes @ (axes.transpose(1, 2) @ noise[:, :, None])
         parameters["means"].add_(moves[:, :, 0])
+
+
+def _draw(candidates: Tensor, opacities: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    weights = opacities[candidates].double()
+    return candidates[torch.multinomial(weights, count, replacement=True, generator=generator)]
 
 
 def relocated(opacities: Tensor, scales: Tensor, betas: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:

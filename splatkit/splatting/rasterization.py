@@ -137,7 +137,7 @@ def rasterization(
     rendered, normals, depth_sums = image.split([image.shape[-1] - 1 - 3 * len(extra), 3 * len(extra), 1], -1)
     if backgrounds is not None:
         rendered = rendered + (1 - alphas) * backgrounds[:, None, None, :]
-    expected_depth = torch.where(alphas > 0, depth_sums / alphas.clamp_min(1e-10), 0.0)
+    expected_depth = depth_sums / alphas.clamp_min(1e-10)  # where alphas are 0, so are the sums
     return Rendering(
         rendered,
         alphas,
@@ -176,15 +176,16 @@ def _composite(
     parts: list[tuple[Tensor, Tensor]] = []
     # Every pass composites the same alphas; gradients of the passes add up.
     for part in features.split(MAX_CHANNELS, -1):
-        image, alphas = rasterize_splats(
+        composited = rasterize_splats(
             *(means2d, conics, depths, extents, part, opacities, betas, lists, width, height),
             None if parts else absgrad_probe,
             kernel,
         )
-        parts.append((image, alphas))
+        parts.append(composited)
     medians = depths.new_empty(len(depths), 0)
     if wants_median:
         medians = median_depths(means2d, conics, depths, extents, opacities, betas, lists, width, height, kernel)[
             ..., None
         ]
-    return torch.cat([part[0] for part in parts], -1), parts[0][1][..., None], medians
+    image = parts[0][0] if len(parts) == 1 else torch.cat([part[0] for part in parts], -1)
+    return image, parts[0][1][..., None], medians

@@ -98,6 +98,29 @@ def make_config(tiny_dataset, tmp_path):
 
 
 @pytest.fixture
+def switch_on_everything():
+    """Turns on what is off by default in a configuration."""
+    from splatkit.splatting.frequency_loss import FrequencySettings
+    from splatkit.splatting.kernel import ShapeSettings
+    from splatkit.splatting.regularization import RegularizationSettings
+
+    def switch_on(config: TrainerConfig) -> TrainerConfig:
+        model = config.pipeline.model
+        model.shape = ShapeSettings(coupling="mass", reset_every=4)
+        model.rasterize_mode = "antialiased"
+        model.camera_optimizer.mode = "SO3xR3"
+        model.use_bilateral_grid, model.color_corrected_metrics = True, True
+        model.grid_shape = (4, 4, 2)
+        model.use_scale_regularization, model.max_gauss_ratio = True, 1.5
+        model.num_downscales, model.resolution_schedule = 1, 4
+        model.frequency = FrequencySettings(mode="area", levels=5)
+        model.regularization = RegularizationSettings(flatness_weight=10.0, normal_weight=0.05, normal_from_share=0.3)
+        return config
+
+    return switch_on
+
+
+@pytest.fixture
 def trained(make_config):
     """Path of the config.yml of a short run."""
     from nerfstudio.scripts.train import main

@@ -66,9 +66,10 @@ def test_listed_splits_are_kept(dataset):
     assert names(parse(dataset, "val")) == names(parse(dataset, "test")) == ["004.png"]
 
 
-def test_a_single_image_trains_and_evaluates_on_itself(dataset):
+def test_a_single_image_trains_and_evaluates_on_itself_and_says_so(dataset, capsys):
     edit(dataset, lambda meta: meta.update(frames=meta["frames"][:1]))
     assert names(parse(dataset)) == names(parse(dataset, "test")) == ["000.png"]
+    assert "Only one image: nothing is held out" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_json_itself_may_be_named(dataset):

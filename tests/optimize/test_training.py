@@ -45,13 +45,18 @@ def test_training_moves_every_parameter_and_densifies(make_config):
         assert model[f"_model.gauss_params.{name}"].abs().max() > 0
 
 
-@pytest.mark.parametrize(("killed_at", "strategy"), [(4, "default"), (8, "default"), (8, "mcmc")])
-def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_config, monkeypatch, killed_at, strategy):
+@pytest.mark.parametrize(
+    ("killed_at", "strategy", "everything"),
+    [(4, "default", False), (8, "default", False), (8, "mcmc", False), (8, "default", True)],
+)
+def test_interrupted_and_resumed_run_ends_with_the_same_bits(
+    make_config, monkeypatch, switch_on_everything, killed_at, strategy, everything
+):
     def configure(name):
         config = make_config(name, 12)
         config.pipeline.model.strategy = strategy
         config.pipeline.model.mcmc = McmcSettings(warmup_steps=2, refine_every=2, max_splats=200)
-        return config
+        return switch_on_everything(config) if everything else config
 
     whole = configure("whole")
     main(whole)

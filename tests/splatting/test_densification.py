@@ -3,6 +3,7 @@ import torch
 from torch.nn import Parameter
 
 from splatkit.splatting.densification import Densification, DensificationSettings, replace_splats
+from splatkit.splatting.kernel import ShapeSettings
 from splatkit.splatting.splats import Splats, splats_from_points
 
 SETTINGS = DensificationSettings(
@@ -132,8 +133,8 @@ def test_state_makes_the_next_refinement_the_same():
         gather(strategy, 40, [1, 2])
         if interrupted:
             state = strategy.state()
-            strategy = Densification(SETTINGS, extent=1.0, seed=99)
-            strategy.load_state(state)
+            strategy = Densification(SETTINGS, extent=1.0, seed=0)
+            strategy.load_state(state, torch.device("cpu"))
         strategy.refine(2, 100, parameters, optimizers)
         results.append(parameters["means"])
     assert torch.equal(*results)
@@ -146,3 +147,13 @@ def test_invisible_splats_do_not_count_as_views():
     strategy.gather(gradients(40, [3], 3.0), torch.ones(40, 2), 2, 2)
     strategy.gather(torch.zeros(40, 2), extents, 2, 2)
     assert strategy.refine(2, 100, parameters, optimizers).count > 40  # 3 over one view passes a threshold of 1
+
+
+def test_splats_of_small_exponents_are_dropped_where_asked():
+    parameters, optimizers, _ = training()
+    strategy = Densification(SETTINGS, extent=1.0, seed=0, shape=ShapeSettings(prune_beta=1.5))
+    parameters["betas"].data[:7] = -5.0  # beta near 1
+    gather(strategy, 40, [])
+    report = strategy.refine(2, 100, parameters, optimizers)
+    assert report is not None
+    assert (report.pruned, report.count) == (7, 33)

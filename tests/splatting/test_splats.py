@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from splatkit.splatting.splats import RAW_NAMES, Splats, splats_from_points
+from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.splats import Splats, raw_names, splats_from_points
 
 
 def seed(points, colors=None, max_splats=1000, sh_degree=3):
@@ -13,11 +14,14 @@ def random_points(n=60):
     return torch.rand(n, 3, generator=torch.Generator().manual_seed(0))
 
 
-def test_raw_parameters_and_values_are_inverse():
+@pytest.mark.parametrize("coupling", ["pivot", "mass"])
+def test_raw_parameters_and_values_are_inverse(coupling):
+    shape = ShapeSettings(coupling=coupling)
     splats = seed(random_points())
-    raw = splats.to_raw()
-    assert tuple(raw) == RAW_NAMES
-    back = Splats.from_raw(raw)
+    splats = Splats(**{**vars(splats), "betas": torch.linspace(1.1, 7.9, 60)})
+    raw = splats.to_raw(shape)
+    assert set(raw) == set(raw_names(shape))
+    back = Splats.from_raw(raw, shape)
     for name, value in vars(splats).items():
         torch.testing.assert_close(getattr(back, name), value)
 

@@ -53,6 +53,12 @@ def test_mistakes_are_named(tmp_path, old, new, message):
         read(tmp_path, SCENE.replace(old, new, 1))
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "scenes").glob("*.toml")), ids=lambda p: p.stem)
+def test_scenes_of_the_package_are_valid_and_found_by_name(path):
+    assert find_scene(path.stem).samefile(path)
+    assert len(read_scene(path).objects) > 3
+
+
 def test_an_unknown_scene_lists_the_known_ones():
     with pytest.raises(FileNotFoundError, match=r"there are: .*studio"):
         find_scene("nowhere")

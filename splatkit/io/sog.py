@@ -1,0 +1,215 @@
+"""`.sog`: splats as images in a zip, a tenth to a twentieth of the size of `splats.ply`; viewers read it as it is.
+
+SOG version 2 (PlayCanvas; the specification is public) holds Gaussians as lossless WebP images, one pixel a splat:
+16-bit positions on a logarithmic scale, quaternions by their three smaller components, and 8-bit indices into
+codebooks; harmonics above degree 0 are rows of a palette. As in `splats.ply`, those are the Gaussians nearest to our
+splats. What makes them exact again are the exponents, in an image of their own that the entry `splatkit` of meta.json
+names; the specification has readers pass over entries that they do not know.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from splatkit.errors import DatasetError
+from splatkit.io.atomic import atomic_file
+from splatkit.io.quantization import line_codebook, morton_order, vector_palette
+from splatkit.io.splats import Splats, bake_factors
+
+_VERSION = 2
+_ROW = 64  # palette entries in a row of their image
+_MODE_BASE = 252  # alpha of a quaternion whose first component is the largest
+_DEGREES = {0: 0, 3: 1, 8: 2, 15: 3}  # by coefficients above degree 0
+_SPLATS_PER_ENTRY = 16  # of the palette by default: the palette then takes about as much as the rest
+_PALETTE_MIN, _PALETTE_MAX = 256, 65536
+
+
+def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_size: int | None = None) -> int:
+    """Write splats as a bundled SOG; returns its size in bytes.
+
+    Args:
+        path: the file; written whole or not at all.
+        splats: N >= 1; their order is not kept.
+        antialiased: whether they were trained for anti-aliased rendering.
+        palette_size: entries for harmonics above degree 0, at most 65536; by default one for 16 splats.
+    """
+    table = (*vars(splats).values(),)
+    if not all(np.isfinite(values).all() for values in table):
+        raise ValueError("splats: some have NaN or infinite parameters")
+    count = len(splats.means)
+    order = morton_order(splats.means)
+    width = 4 * -(-int(np.ceil(np.sqrt(count))) // 4)
+    size = (-(-count // width), width)
+    images: dict[str, NDArray[np.uint8]] = {}
+
+    def image(name: str, *channels: NDArray[Any]) -> str:
+        pixels = np.zeros((size[0] * size[1], len(channels)), np.uint8)
+        pixels[:count] = np.stack(channels, 1)[order]
+        if len(channels) == 4:
+            pixels[count:, 3] = 255
+        images[name] = pixels.reshape(*size, len(channels))
+        return name
+
+    meta: dict[str, Any] = {"version": _VERSION, "count": count, "antialias": antialiased}
+    logarithmic = np.sign(splats.means) * np.log1p(np.abs(splats.means.astype(np.float64)))
+    low, high = logarithmic.min(0), logarithmic.max(0)
+    steps = np.round((logarithmic - low) / np.maximum(high - low, 1e-12) * 65535).astype(np.int64)
+    meta["means"] = {
+        "mins": low.tolist(),
+        "maxs": high.tolist(),
+        "files": [image("means_l.webp", *(steps & 255).T), image("means_u.webp", *(steps >> 8).T)],
+    }
+    betas = splats.betas
+    if (betas != 2).any():
+        code, labels = line_codebook(betas)
+        code = np.clip(code, 1, 8)
+        betas = code[labels]  # the bake must fit the exponents that a reader will see
+        meta["splatkit"] = {"betas": {"codebook": code.tolist(), "files": [image("betas.webp", labels)]}}
+    scale_factors, opacity_factors = bake_factors(betas)
+    code, labels = line_codebook(np.log(np.maximum(splats.scales, 1e-30) * scale_factors[:, None]))
+    meta["scales"] = {"codebook": code.tolist(), "files": [image("scales.webp", *labels.T)]}
+    meta["quats"] = {"files": [image("quats.webp", *_pack_quats(splats.quats))]}
+    code, labels = line_codebook(splats.sh0)
+    opacities = np.round(np.clip(splats.opacities * opacity_factors, 0, 1) * 255).astype(np.uint8)
+    meta["sh0"] = {"codebook": code.tolist(), "files": [image("sh0.webp", *labels.T, opacities)]}
+    if splats.shN.shape[1]:
+        chosen = palette_size or int(np.clip(count // _SPLATS_PER_ENTRY, _PALETTE_MIN, _PALETTE_MAX))
+        palette, indices = vector_palette(splats.shN.reshape(count, -1), chosen)
+        code, entries = line_codebook(palette)
+        images["shN_centroids.webp"] = _palette_image(entries, splats.shN.shape[1])
+        labels_file = image("shN_labels.webp", indices & 255, indices >> 8, np.zeros_like(indices))
+        meta["shN"] = {
+            "count": len(palette),
+            "bands": _DEGREES[splats.shN.shape[1]],
+            "codebook": code.tolist(),
+            "files": ["shN_centroids.webp", labels_file],
+        }
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, pixels in images.items():
+            archive.writestr(zipfile.ZipInfo(name), _encode(pixels))
+        archive.writestr(zipfile.ZipInfo("meta.json"), json.dumps(_short(meta)), compress_type=zipfile.ZIP_DEFLATED)
+    return path.stat().st_size
+
+
+def read_sog(path: Path) -> Splats:
+    """Read a bundled SOG of ours or any other of version 2.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: damaged, cut short, of another version, or not a SOG at all.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _decode(path, archive, json.loads(archive.read("meta.json")))
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
+        raise DatasetError(f"{path}: not a .sog file, or damaged or cut short ({error})") from error
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DatasetError(f"{path}: this .sog file lacks something or holds it in another form ({error})") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: an image of this .sog file cannot be read ({error})") from error
+
+
+def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splats:
+    if meta.get("version") != _VERSION:
+        raise DatasetError(f"{path}: SOG version {meta.get('version')!r}; this reader knows version {_VERSION}")
+    count = int(meta["count"])
+    if count < 1:
+        raise DatasetError(f"{path}: this .sog file holds no splats")
+
+    def pixels(name: str) -> NDArray[np.int64]:
+        image = _open(archive, name).reshape(-1, 4)
+        if len(image) < count:
+            raise DatasetError(f"{path}: {name} has {len(image)} pixels for {count} splats")
+        return image[:count]
+
+    def looked_up(entry: dict[str, Any], indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.asarray(entry["codebook"], dtype=np.float32)[indices]
+
+    low, high = (np.asarray(meta["means"][name], dtype=np.float64) for name in ("mins", "maxs"))
+    fine, coarse = (pixels(name)[:, :3] for name in meta["means"]["files"])
+    logarithmic = low + (high - low) * ((coarse << 8) + fine) / 65535
+    betas = np.full(count, 2.0, dtype=np.float32)
+    if own := meta.get("splatkit", {}).get("betas"):
+        betas = np.clip(looked_up(own, pixels(own["files"][0])[:, 0]), 1, 8)
+    scale_factors, opacity_factors = bake_factors(betas)
+    scales = np.exp(looked_up(meta["scales"], pixels(meta["scales"]["files"][0])[:, :3]))
+    color = pixels(meta["sh0"]["files"][0])
+    rest = np.zeros((count, 0, 3), dtype=np.float32)
+    if "shN" in meta:
+        coefficients = {degree: terms for terms, degree in _DEGREES.items()}[int(meta["shN"]["bands"])]
+        palette = _open(archive, meta["shN"]["files"][0])[..., :3].reshape(-1, coefficients, 3)
+        labels = pixels(meta["shN"]["files"][1])
+        rest = looked_up(meta["shN"], palette[labels[:, 0] + (labels[:, 1] << 8)])
+    return Splats(
+        means=(np.sign(logarithmic) * np.expm1(np.abs(logarithmic))).astype(np.float32),
+        quats=_unpack_quats(path, pixels(meta["quats"]["files"][0])),
+        scales=(scales / scale_factors[:, None]).astype(np.float32),
+        opacities=np.clip(color[:, 3] / 255 / opacity_factors, 0, 1).astype(np.float32),
+        betas=betas,
+        sh0=looked_up(meta["sh0"], color[:, :3]),
+        shN=rest,
+    )
+
+
+def _pack_quats(quats: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+    """Channels of quaternions [N, 4] wxyz: the three smaller components as bytes, and which is the largest."""
+    unit = quats / np.linalg.norm(quats, axis=1, keepdims=True)
+    largest = np.abs(unit).argmax(1)
+    unit = unit * np.where(np.take_along_axis(unit, largest[:, None], 1) < 0, -1, 1)
+    others = unit[np.arange(4) != largest[:, None]].reshape(-1, 3)
+    stored = np.clip(np.round((others * np.sqrt(0.5) + 0.5) * 255), 0, 255).astype(np.uint8)
+    return (*stored.T, (_MODE_BASE + largest).astype(np.uint8))
+
+
+def _unpack_quats(path: Path, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+    largest = pixels[:, 3] - _MODE_BASE
+    if largest.min() < 0:
+        raise DatasetError(f"{path}: quaternions of an unknown mode ({pixels[:, 3].min()})")
+    others = (pixels[:, :3] / 255 - 0.5) * np.sqrt(2)
+    quats = np.empty((len(pixels), 4))
+    quats[np.arange(4) != largest[:, None]] = others.reshape(-1)
+    rest = np.sqrt(np.maximum(0, 1 - (others**2).sum(1)))
+    np.put_along_axis(quats, largest[:, None], rest[:, None], 1)
+    return quats.astype(np.float32)
+
+
+def _palette_image(entries: NDArray[np.uint8], coefficients: int) -> NDArray[np.uint8]:
+    """Palette rows [P, 3 * coefficients] (coefficient-major) as an image of 64 rows side by side."""
+    rows = -(-len(entries) // _ROW)
+    padded = np.zeros((rows * _ROW, coefficients, 3), np.uint8)
+    padded[: len(entries)] = entries.reshape(-1, coefficients, 3)
+    return padded.reshape(rows, _ROW * coefficients, 3)
+
+
+def _encode(pixels: NDArray[np.uint8]) -> bytes:
+    channels = pixels.shape[2]
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode)
+    # `exact` keeps the colors of transparent pixels: opacity is a number here.
+    image.save(buffer, "WEBP", lossless=True, quality=100, method=6, exact=True)
+    return buffer.getvalue()
+
+
+def _open(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:
+    """Pixels [H, W, 4] of an image of the archive."""
+    with Image.open(io.BytesIO(archive.read(name))) as image:
+        return np.asarray(image.convert("RGBA")).astype(np.int64)
+
+
+def _short(value: Any) -> Any:
+    """Floats with the digits that float32 has."""
+    if isinstance(value, float):
+        return float(f"{value:.8g}")
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, list) else value
