@@ -31,6 +31,12 @@ ONLY_IN_OPTIMIZE = {"nerfstudio", "viser", "gsplat"}
 
 # op family -> siblings it promises; the table only ever grows
 SIBLINGS = {
+    "encodings": [
+        "splatkit/reference/encodings.py",
+        "cuda/encodings/encodings_cpu.cpp",
+        "cuda/encodings/encodings.cu",
+        "tests/ops/test_encodings.py",
+    ],
     "photometric": [
         "splatkit/reference/photometric.py",
         "cuda/image/photometric_cpu.cpp",

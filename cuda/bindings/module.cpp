@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 
 #include "bindings/call.h"
+#include "bindings/encodings.h"
 #include "bindings/image.h"
 #include "bindings/splatting.h"
 #include "common/instruction_set.h"
@@ -18,4 +19,5 @@ NB_MODULE(SPLATKIT_MODULE, module) {
 #endif
   splatkit::bind_splatting(module);
   splatkit::bind_image(module);
+  splatkit::bind_encodings(module);
 }

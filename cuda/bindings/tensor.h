@@ -51,6 +51,10 @@ inline dlpack::DataType TensorArgument::dtype_of<uint8_t>() {
   return {dlpack::kUnsigned, 8, 1};
 }
 template <>
+inline dlpack::DataType TensorArgument::dtype_of<int16_t>() {
+  return {dlpack::kInt, 16, 1};
+}
+template <>
 inline dlpack::DataType TensorArgument::dtype_of<int32_t>() {
   return {dlpack::kInt, 32, 1};
 }

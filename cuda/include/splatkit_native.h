@@ -203,4 +203,52 @@ void photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutp
 int64_t photometric_sums_size_cuda(int width, int height, int channels);
 void photometric_loss_cuda(const PhotometricInput<float>& input, const PhotometricOutput<float>& output, CudaStream stream);
 
+// Multiresolution encodings (splatkit/reference/encodings.py). N points, d dims, L levels, F features a level.
+// One level of an encoding: scale in cells per unit length, its first entry and its entries in the table, and its dense index
+// (modulus 0: hashed, size is then a power of two).
+struct EncodingLevel {
+  double scale;
+  int64_t offset, size;
+  int32_t modulus, step;
+};
+constexpr int kMaxEncodingLevels = 32;
+
+struct EncodingLevels {
+  int count, active;  // levels from `active` on yield zeros and no gradients, and cost nothing
+  EncodingLevel at[kMaxEncodingLevels];
+};
+
+enum class TableType { kReal = 0, kBfloat16 = 1, kFloat16 = 2 };
+
+template <class Real>
+struct EncodingInput {
+  int64_t points, entries;  // entries: of the whole table
+  int dims, features;       // dims: 2 to 8; features: 1, 2, 4 or 8
+  int lattice;              // 0 simplex, 1 Kuhn, 2 grid
+  int interpolation;        // 0 linear, 1 smooth, 2 nearest, 3 stochastic
+  uint32_t seed;            // of stochastic interpolation
+  const Real* positions;    // [N, d]; held to [0, 1]
+  const Real* tangents;     // [N, d]; null, or every weight is replaced by its derivative along this direction
+  EncodingLevels levels;
+};
+
+// Sums of table entries by weights, features [L * F, N].
+template <class Real>
+void encode(const EncodingInput<Real>& input, const void* table, TableType type, Real* staged, Real* features, int threads);
+// The transpose: v_table [entries, F] from v_features [L * F, N].
+template <class Real>
+void encode_scatter(const EncodingInput<Real>& input, const Real* v_features, Real* staged, Real* v_table, int threads);
+// The gradient with respect to positions, v_positions [N, d]; with tangents, the Hessian's product with them.
+template <class Real>
+void encode_pull(const EncodingInput<Real>& input, const void* table, TableType type, const Real* v_features, Real* staged, Real* v_positions,
+                 int threads);
+// Numbers of Real that `staged` holds for N points.
+int64_t encoding_scratch_size(int64_t points, int dims);
+
+void encode_cuda(const EncodingInput<float>& input, const void* table, TableType type, float* features, CudaStream stream);
+// Sums by atomic additions: the last bits may differ from run to run.
+void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_features, float* v_table, CudaStream stream);
+void encode_pull_cuda(const EncodingInput<float>& input, const void* table, TableType type, const float* v_features, float* v_positions,
+                      CudaStream stream);
+
 }  // namespace splatkit

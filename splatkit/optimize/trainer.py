@@ -8,6 +8,7 @@ CPU, with the same bits as one that was not.
 import random
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
@@ -58,15 +59,22 @@ class GesTrainer(Trainer):
         self.config.max_num_iterations = remaining  # the host counts from the step it resumes at
         started = time.perf_counter()
         try:
-            with native_threads_only():
+            with self._threads():
                 super().train()
         finally:
             self.config.max_num_iterations = total
         per_step = (time.perf_counter() - started) / remaining
         CONSOLE.print(
-            f"{remaining} steps, {per_step:.4f} s each, {self.pipeline.model.num_points} splats, "
-            f"{peak_memory_mb():.0f} MB of memory at most"
+            f"{remaining} steps, {per_step:.4f} s each, {self._size()}, {peak_memory_mb():.0f} MB of memory at most"
         )
+
+    def _size(self) -> str:
+        """Of the model, for people."""
+        return f"{self.pipeline.model.num_points} splats"
+
+    def _threads(self) -> AbstractContextManager[None]:
+        """How torch's operators use threads during training."""
+        return native_threads_only()
 
     @check_main_thread
     def save_checkpoint(self, step: int) -> None:
@@ -77,18 +85,14 @@ class GesTrainer(Trainer):
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.optimizers.items()},
             "schedulers": {name: scheduler.state_dict() for name, scheduler in self.optimizers.schedulers.items()},
             "scalers": self.grad_scaler.state_dict(),
-            "splatkit": {
-                "random": _random_state(),
-                "order": self.pipeline.datamanager.order_state(),
-                "densification": self.pipeline.model.densification.state(),
-            },
+            "splatkit": {"random": _random_state(), **self._own_state()},
         }
         write_checkpoint(self.checkpoint_dir, step, state, keep_all=not self.config.save_only_latest_checkpoint)
 
     def _load_checkpoint(self) -> None:
         state, path = self._find_checkpoint()
         if state is None:
-            CONSOLE.print("No checkpoint to load: training starts from the seed cloud.")
+            CONSOLE.print("No checkpoint to load: training starts anew.")
             return
         self._start_step = state["step"] + 1
         self.pipeline.load_pipeline(state["pipeline"], state["step"])
@@ -97,11 +101,20 @@ class GesTrainer(Trainer):
             self.optimizers.load_schedulers(state["schedulers"])
         self.grad_scaler.load_state_dict(state["scalers"])
         if "splatkit" in state:
-            own = state["splatkit"]
-            self.pipeline.datamanager.load_order_state(own["order"])
-            self.pipeline.model.densification.load_state(own["densification"], self.pipeline.model.device)
-            _load_random_state(own["random"])
+            self._load_own_state(state["splatkit"])
+            _load_random_state(state["splatkit"]["random"])
         CONSOLE.print(f"Resuming after step {state['step']} from {path}")
+
+    def _own_state(self) -> dict[str, Any]:
+        """What the next step depends on besides parameters and random states."""
+        return {
+            "order": self.pipeline.datamanager.order_state(),
+            "densification": self.pipeline.model.densification.state(),
+        }
+
+    def _load_own_state(self, own: Mapping[str, Any]) -> None:
+        self.pipeline.datamanager.load_order_state(own["order"])
+        self.pipeline.model.densification.load_state(own["densification"], self.pipeline.model.device)
 
     def _find_checkpoint(self) -> tuple[dict[str, Any] | None, Path | None]:
         if self.config.load_dir is not None:

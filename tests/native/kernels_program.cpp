@@ -69,6 +69,24 @@ struct Lists {
   TileLists view() { return {splat_offsets.data(), tile_offsets.data(), splat_ids.data(), slots.data()}; }
 };
 
+// Gather, scatter and pull of a simplex encoding with a dense and a hashed level, some positions outside of the cube.
+void run_encoding() {
+  constexpr int64_t kPoints = 300, kEntries = 216 + 128;
+  std::vector<float> positions(kPoints * 3), table(kEntries * 2, 0.5f), v_features(4 * kPoints, 1.0f);
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<float>(i * 37 % 101) / 95;
+  EncodingInput<float> input = {};
+  input.points = kPoints, input.entries = kEntries, input.dims = 3, input.features = 2, input.positions = positions.data();
+  input.levels.count = input.levels.active = 2;
+  input.levels.at[0] = {2.0, 0, 216, 4, 2};
+  input.levels.at[1] = {20.0, 216, 128, 0, 0};
+  auto features = empty<float>(4 * kPoints), v_table = empty<float>(kEntries * 2), v_positions = empty<float>(kPoints * 3);
+  encode_cuda(input, table.data(), TableType::kReal, features.data(), nullptr);
+  encode_scatter_cuda(input, v_features.data(), v_table.data(), nullptr);
+  encode_pull_cuda(input, table.data(), TableType::kReal, v_features.data(), v_positions.data(), nullptr);
+  print("features", features);
+  print("v_positions", v_positions);
+}
+
 void run_photometric(const std::vector<float>& rendered) {
   const auto target = random(static_cast<int64_t>(rendered.size()), 0, 1);
   auto v_rendered = empty(static_cast<int64_t>(rendered.size())), planes = empty(3 * kChannels * kWidth * kHeight), losses = empty(3);
@@ -94,6 +112,7 @@ void run_all() {
   auto features = empty(pixels * kChannels), alphas = empty(pixels);
   rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
   print("features", features);
+  run_encoding();
   run_photometric({features.begin(), features.begin() + kWidth * kHeight * kChannels});
 
   const auto v_features = random(pixels * kChannels, -1, 1), v_alphas = random(pixels, -1, 1);

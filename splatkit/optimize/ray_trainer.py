@@ -1,0 +1,36 @@
+"""The training loop of the methods that train on rays: on any device, with our checkpoints and resumes."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import Any
+
+from nerfstudio.engine.optimizers import Optimizers
+
+from splatkit.optimize.optimizers import ExponentialDecayConfig
+from splatkit.optimize.trainer import GesTrainer
+
+
+class RayTrainer(GesTrainer):
+    """As `GesTrainer`, for models of fields; see the module."""
+
+    def setup_optimizers(self) -> Optimizers:
+        """The host's optimizers, with schedules that fit the length of this run."""
+        groups = deepcopy(dict(self.config.optimizers))
+        for group in groups.values():
+            scheduler = group["scheduler"]
+            if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
+                scheduler.max_steps = self.config.max_num_iterations
+        return Optimizers(groups, self.pipeline.get_param_groups())
+
+    def _size(self) -> str:
+        return f"{sum(p.numel() for p in self.pipeline.model.parameters())} parameters"
+
+    def _threads(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the products of matrices gain from torch's own threads
+
+    def _own_state(self) -> dict[str, Any]:
+        return {}
+
+    def _load_own_state(self, own: Mapping[str, Any]) -> None:
+        pass

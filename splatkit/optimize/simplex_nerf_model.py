@@ -1,0 +1,50 @@
+"""The nerfstudio model `simplex-nerf`: nerfacto with native simplex encodings in its main and proposal fields."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
+from nerfstudio.utils import colormaps
+from torch import Tensor
+
+from splatkit.optimize.lattice_encodings import replace_encodings, without_lpips
+from splatkit.optimize.metrics import image_metrics
+
+
+@dataclass
+class SimplexNerfModelConfig(NerfactoModelConfig):
+    """Nerfacto whose encodings look up d + 1 vertices of simplices, natively on the CPU and on CUDA."""
+
+    _target: type = field(default_factory=lambda: SimplexNerfModel)
+    implementation: Literal["tcnn", "torch"] = "torch"
+    """Of the small networks and of the directions' encoding; the positions' encoding is ours."""
+    lattice: Literal["simplex", "grid"] = "simplex"
+    """Where features lie: on simplices, or on the cubes of instant-ngp for comparison."""
+
+
+class SimplexNerfModel(NerfactoModel):
+    """See the module."""
+
+    config: SimplexNerfModelConfig
+
+    def populate_modules(self) -> None:
+        """Nerfacto's parts, with encodings of ours."""
+        with without_lpips():
+            super().populate_modules()
+        if replace_encodings(self, self.config.lattice) == 0:
+            raise ValueError("implementation: expected torch; tcnn fuses the encoding with its network")
+
+    @torch.no_grad()
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Metrics of an evaluation image, and the photograph beside the rendering."""
+        target = self.renderer_rgb.blend_background(batch["image"].to(self.device))
+        accumulation = outputs["accumulation"]
+        images = {
+            "img": torch.cat([target, outputs["rgb"]], 1),
+            "accumulation": colormaps.apply_colormap(accumulation),
+            "depth": colormaps.apply_depth_colormap(outputs["depth"], accumulation=accumulation),
+        }
+        return image_metrics(outputs["rgb"], target), images

@@ -1,0 +1,149 @@
+"""The methods `simplex-nerf` and `simplex-sdf` through the host, offline: train, resume, evaluate, render."""
+
+import copy
+import json
+from collections.abc import Callable
+
+import imageio.v3 as iio
+import pytest
+import torch
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.fields.density_fields import HashMLPDensityField
+from nerfstudio.scripts.eval import ComputePSNR
+from nerfstudio.scripts.render import DatasetRender
+from nerfstudio.scripts.train import main
+from nerfstudio.utils.eval_utils import eval_setup
+
+from splatkit.encodings import SimplexHashEncoding
+from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.lattice_encodings import replace_encodings
+from splatkit.optimize.ray_trainer import RayTrainer
+
+METHODS = ["simplex-nerf", "simplex-sdf"]
+MakeConfig = Callable[[str, str, int], TrainerConfig]
+
+pytestmark = [
+    # The host's loader of images has more workers than a small machine has cores.
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+    # Its data parser opens an image to learn its size, and leaves it open.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+class KilledError(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.fixture
+def make_ray_config(tiny_dataset, tmp_path, monkeypatch) -> MakeConfig:
+    """Configurations of short runs with small networks: `make_ray_config("simplex-nerf", "name", steps)`."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
+
+    def make(method: str, name: str, steps: int) -> TrainerConfig:
+        from splatkit.optimize.simplex_nerf_config import simplex_nerf_method
+        from splatkit.optimize.simplex_sdf_config import simplex_sdf_method
+
+        config = copy.deepcopy({"simplex-nerf": simplex_nerf_method, "simplex-sdf": simplex_sdf_method}[method].config)
+        config.data = config.pipeline.datamanager.data = tiny_dataset
+        config.output_dir = tmp_path
+        config.experiment_name, config.timestamp = "run", name
+        config.max_num_iterations, config.steps_per_save, config.vis = steps, 3, "tensorboard"
+        config.logging.local_writer.enable = False
+        config.pipeline.datamanager.train_num_rays_per_batch = 128
+        config.pipeline.datamanager.dataparser.train_split_fraction = 0.7
+        model = config.pipeline.model
+        small = {"log2_hashmap_size": 10, "num_levels": 4, "max_res": 64}
+        model.proposal_net_args_list = [{"hidden_dim": 8, **small}, {"hidden_dim": 8, **small}]
+        for key, value in small.items():
+            setattr(model.sdf_field if method == "simplex-sdf" else model, key, value)
+        return config
+
+    return make
+
+
+def final_state(config: TrainerConfig) -> dict:
+    return read_checkpoint(list_checkpoints(config.get_checkpoint_dir())[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trains_evaluates_and_renders_offline(make_ray_config: MakeConfig, method: str, tmp_path):
+    config = make_ray_config(method, "whole", 6)
+    main(config)
+    run = config.get_base_dir() / "config.yml"
+    ComputePSNR(run, tmp_path / "eval.json").main()
+    results = json.loads((tmp_path / "eval.json").read_text())["results"]
+    assert results["psnr"] > 5
+    assert "lpips" not in results
+    DatasetRender(load_config=run, output_path=tmp_path / "r", rendered_output_names=["rgb", "depth"]).main()
+    (picture, *_) = sorted((tmp_path / "r" / "test" / "rgb").glob("*.jpg"))
+    assert iio.imread(picture).shape == (40, 56, 3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_interrupted_and_resumed_run_goes_on_where_it_stopped(make_ray_config: MakeConfig, monkeypatch, method: str):
+    broken = make_ray_config(method, "broken", 7)
+    train_iteration = Trainer.train_iteration
+
+    def killed(self, step):
+        if step == 5:
+            raise KilledError
+        return train_iteration(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RayTrainer, "train_iteration", killed)
+        with pytest.raises(KilledError):
+            main(broken)
+    before = final_state(broken)
+    assert before["step"] == 3
+    resumed = make_ray_config(method, "broken", 7)
+    resumed.load_dir = broken.get_checkpoint_dir()
+    main(resumed)
+    after = final_state(resumed)
+    assert after["step"] == 6
+    tables = [name for name in after["pipeline"] if name.endswith("hash_table")]
+    assert tables
+    for name in tables:
+        assert (after["pipeline"][name] != before["pipeline"][name]).any(), name
+
+
+def test_loss_of_simplex_nerf_falls_and_all_of_its_encodings_are_ours(make_ray_config: MakeConfig):
+    config = make_ray_config("simplex-nerf", "falls", 40)
+    main(config)
+    _, pipeline, _, _ = eval_setup(config.get_base_dir() / "config.yml")
+    kinds = [type(module).__name__ for module in pipeline.model.modules()]
+    assert kinds.count("SimplexHashEncoding") == 3  # of the field and two proposals
+    assert "HashEncoding" not in kinds
+    _, _, metrics = pipeline.get_eval_loss_dict(0)
+    assert metrics["psnr"] > 10
+
+
+def test_levels_of_the_distance_field_join_from_coarse_to_fine(make_ray_config: MakeConfig):
+    config = make_ray_config("simplex-sdf", "levels", 1)
+    config.pipeline.model.first_levels = 2
+    model = config.pipeline.setup(device="cpu", test_mode="val").model
+    seen = []
+    for step in (0, 10, 20, 39):
+        model._set_levels(40, step)
+        seen.append(model.field.encoding.max_level)
+    assert seen == [2, 3, 4, 4]
+
+
+def test_eikonal_loss_reaches_the_table_through_the_second_derivative(make_ray_config: MakeConfig):
+    model = make_ray_config("simplex-sdf", "eikonal", 1).pipeline.setup(device="cpu", test_mode="val").model
+    torch.nn.init.normal_(model.field.glin0.weight)  # its geometric start ignores the encoding
+    positions = torch.rand(64, 3, requires_grad=True)
+    sdf = model.field.forward_geonetwork(positions)[:, 0]
+    (slope,) = torch.autograd.grad(sdf.sum(), positions, create_graph=True)
+    (slope.norm(dim=-1) - 1).square().mean().backward()
+    assert model.field.encoding.hash_table.grad.abs().sum() > 0
+
+
+def test_shared_encodings_of_the_host_share_their_replacement():
+    field = HashMLPDensityField(
+        torch.tensor([[-1.0] * 3, [1.0] * 3]), num_levels=3, log2_hashmap_size=8, implementation="torch"
+    )
+    assert replace_encodings(field, "simplex") == 1
+    assert isinstance(field.encoding, SimplexHashEncoding)
+    assert field.mlp_base[0] is field.encoding
+    assert (field.encoding.levels.min_res, field.encoding.levels.max_res) == (16, 1024)
