@@ -39,7 +39,7 @@ def make_encoding(lattice: Lattice, dims: int, log2_hashmap_size: int, dtype: to
 
 def measure_encodings(_: Path | None, quick: bool) -> list[Record]:
     """All lattices, sizes, orders of points, threads; then the peers. Quick: one small case of each."""
-    count = 1 << (13 if quick else 19)
+    count = 1 << (13 if quick else 18)
     cases: list[tuple[int, int, str, int, torch.dtype]] = [(3, 19, "random", 1, torch.float32)]
     if not quick:
         cases += [(3, 19, "rays", 1, torch.float32), (3, 19, "random", 2, torch.float32)]
