@@ -75,11 +75,13 @@ def test_values_and_gradients_match_the_definition(backend: Backend, lattice: La
     leaves = [x.detach().to(backend.device, real).requires_grad_() for x in expected_leaves]
     settings = make_settings(levels, interpolation, seed=5)
     actual = results(lambda x, t: encode(x, t, settings), *leaves)
-    for a, e in zip(actual, expected, strict=False):
+    for order, (a, e) in enumerate(zip(actual, expected, strict=False)):
         if real == torch.float64:
             assert relative_error(a.cpu(), e) < 1e-12
         elif interpolation != "stochastic":  # where a float32 random choice falls differently, values differ by much
-            assert relative_error(a.cpu(), e) < 5e-5  # float32 leaves a place in the cell 2e-6, derivatives more
+            # Float32 rounds the place in a cell, on the finest level by some 5e-6 without fused multiply-adds and below
+            # 1e-6 with them; slopes of smooth weights are steeper.
+            assert relative_error(a.cpu(), e) < (1e-5 if order == 0 else 5e-5)
 
 
 @pytest.mark.parametrize(
