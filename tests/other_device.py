@@ -24,7 +24,7 @@ _COPIES = {"aten::copy_", "aten::_to_copy"}
 class OtherTensor(Tensor):
     """A CPU tensor that says it is elsewhere."""
 
-    inner: Tensor  # type: ignore[assignment]
+    inner: Tensor  # type: ignore[assignment]  # torch names a method so
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "OtherTensor":
@@ -34,10 +34,10 @@ class OtherTensor(Tensor):
         wrapper.inner = inner
         return wrapper
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # torch's own way
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]  # torch types no subclass
         kwargs = dict(kwargs or {})
         name = func._schema.name
         if name not in _COPIES:
@@ -63,7 +63,7 @@ class OtherGenerator(torch.Generator):
 class _AnyGenerator(torch.Generator):
     """Makes a generator of the device that it is told."""
 
-    def __new__(cls, device: Any = "cpu") -> torch.Generator:  # type: ignore[misc]
+    def __new__(cls, device: Any = "cpu") -> torch.Generator:  # type: ignore[misc]  # another class on purpose
         return OtherGenerator() if _is_other(device) else torch._C.Generator(device)
 
 

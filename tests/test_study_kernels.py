@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from studies.lines import measure_line  # noqa: E402
-from studies.store import Case, Store  # noqa: E402
-from study_kernels import main  # noqa: E402
+from studies.lines import measure_line  # noqa: E402 - scripts are found by now
+from studies.store import Case, Store  # noqa: E402 - scripts are found by now
+from study_kernels import main  # noqa: E402 - scripts are found by now
 
 
 def test_results_are_kept_and_measured_once(tmp_path):

@@ -38,32 +38,33 @@ struct GroupInput {
 };
 
 template <class V, class Real>
-void project_group(const ProjectionInput<Real>& input, const ProjectionOutput<Real>& output, const SplatGroup<V>& group) {
+void project_group(const ProjectionInput<Real>& input, const ProjectionOutput<Real>& output, int64_t c, const PinholeCamera<Real>& camera,
+                   const SplatGroup<V>& group) {
   const GroupInput<V> in(input, group);
-  const V q_max = input.kernel == kCompactBeta ? compact_support(in.opacity, in.beta) : gef_support(in.opacity, in.beta);
-  for (int64_t c = 0; c < input.cameras; ++c) {
-    const PinholeCamera<Real> camera = camera_of(input, c);
-    const int64_t first = c * input.splats;
-    ProjectedSplat<V> splat;
-    if (output.opacities != nullptr) {
-      V opacity, beta;
-      project_splat_antialiased(camera, in.mean, in.shape, in.opacity, in.beta, Real(input.eps2d), splat, opacity, beta);
-      group.template put<1>(&opacity, output.opacities + first);
-      group.template put<1>(&beta, output.betas + first);
-    } else {
-      project_splat(camera, in.mean, in.shape, q_max, Real(input.eps2d), splat);
-    }
-    group.template put<2>(splat.mean2d, output.means2d + 2 * first);
-    group.template put<3>(splat.conic, output.conics + 3 * first);
-    group.template put<1>(&splat.depth, output.depths + first);
-    group.template put<2>(splat.extent, output.extents + 2 * first);
+  const int64_t first = c * input.splats;
+  ProjectedSplat<V> splat;
+  if (output.opacities != nullptr) {
+    V opacity, beta;
+    project_splat_antialiased(camera, in.mean, in.shape, in.opacity, in.beta, Real(input.eps2d), splat, opacity, beta);
+    group.template put<1>(&opacity, output.opacities + first);
+    group.template put<1>(&beta, output.betas + first);
+  } else {
+    const V q_max = input.kernel == kCompactBeta ? compact_support(in.opacity, in.beta) : gef_support(in.opacity, in.beta);
+    project_splat(camera, in.mean, in.shape, q_max, Real(input.eps2d), splat);
   }
+  group.template put<2>(splat.mean2d, output.means2d + 2 * first);
+  group.template put<3>(splat.conic, output.conics + 3 * first);
+  group.template put<1>(&splat.depth, output.depths + first);
+  group.template put<2>(splat.extent, output.extents + 2 * first);
 }
 
 template <class V, class Real>
 void project_chunk(const ProjectionInput<Real>& input, const ProjectionOutput<Real>& output, int64_t begin, int64_t end) {
-  for (int64_t n = begin; n < end; n += kLanesOf<V>) {
-    project_group<V>(input, output, SplatGroup<V>(end - n, [&](int l) { return n + l; }));
+  for (int64_t c = 0; c < input.cameras; ++c) {
+    const PinholeCamera<Real> camera = camera_of(input, c);
+    for (int64_t n = begin; n < end; n += kLanesOf<V>) {
+      project_group<V>(input, output, c, camera, SplatGroup<V>(end - n, [&](int l) { return n + l; }));
+    }
   }
 }
 

@@ -12,7 +12,7 @@ SMALL = {"num_levels": 4, "min_res": 4, "max_res": 32, "log2_hashmap_size": 10}
 
 
 def small_encoding(**options: object) -> SimplexHashEncoding:
-    return SimplexHashEncoding(**{**SMALL, "generator": torch.Generator().manual_seed(0), **options})  # type: ignore[arg-type]
+    return SimplexHashEncoding(**{**SMALL, "generator": torch.Generator().manual_seed(0), **options})  # type: ignore[arg-type]  # of any type
 
 
 def test_answers_to_the_names_of_tiny_cuda_nn_and_nerfstudio():
