@@ -14,6 +14,12 @@ from tests.emulated import load_emulated
 from tests.splat_scenes import Backend, DeviceBackend, NativeBackend, ReferenceBackend
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Every test draws the same numbers, alone or among others."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the real scenes; tests that need it skip where it is not set."""
