@@ -32,6 +32,7 @@ from splatkit.optimize.image_corrections import (
     image_index,
 )
 from splatkit.optimize.metrics import image_metrics
+from splatkit.optimize.nearest_gaussians import NearestGaussians
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.splatting.appearance import color_arguments, seen_colors
@@ -48,7 +49,7 @@ NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishin
 _VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
 
 
-class GesModel(SplatfactoModel):
+class GesModel(NearestGaussians, SplatfactoModel):
     """See the module."""
 
     config: GesModelConfig
