@@ -72,8 +72,8 @@ def run_trials(lidar: LidarName, count: int, kinds: tuple[Kind, ...], trials: in
         problem = Problem(views, _TARGET, rig.camera, rig.noise)
         bound = information(problem.blocks(rig.T_camera_lidar, poses, kinds))
         errors.append(error)
-        ratios.append(error @ bound @ error / 6)
-        normalized.append(error @ np.linalg.solve(solution.covariance, error))
+        ratios.append(float(error @ bound @ error / 6))
+        normalized.append(float(error @ np.linalg.solve(solution.covariance, error)))
     square = np.square(np.array(errors))
     return Trials(
         rotation_deg=float(np.degrees(np.sqrt(square[:, :3].sum(1).mean()))),
