@@ -1,5 +1,5 @@
 // The vertices of one active cell and their gradients. FlexiCubes (arXiv 2308.05371), eqs. 3 to 5; definition: splatkit/reference/isosurface.py.
-// A vertex is a sum of corners with weights c that sum to one: all channels of a point are handled alike. Real: float or double.
+// Real: float or double.
 #pragma once
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
@@ -22,18 +22,25 @@ SPLATKIT_HD void zero_between_backward(Real low, Real high, Real v, Real& v_low,
   v_high += scale * low;
 }
 
-// What is read of a cell: rows of its corners, -1 beyond the grid, their values and weights.
+// What is read of a cell: rows of its corners, -1 beyond the grid, their values and weights, and their places from the first corner that
+// exists: differences of near points lose no digits.
 template <class Real>
 struct CellData {
   const SurfaceCase& found;
-  int64_t row[8];
-  Real value[8], alpha[8], beta[12];
+  int64_t row[8], anchor;
+  Real value[8], alpha[8], beta[12], offset[8][3];
 
-  SPLATKIT_HD CellData(const SurfaceInput<Real>& input, int64_t cell) : found(surface_case(input.cases[cell])) {
-    for (int c = 0; c < 8; ++c) {
+  SPLATKIT_HD CellData(const SurfaceInput<Real>& input, int64_t cell) : found(surface_case(input.cases[cell])), anchor(-1) {
+    for (int c = 7; c >= 0; --c) {
       row[c] = input.corners[8 * cell + c];
-      value[c] = row[c] < 0 ? Real(0) : input.values[row[c]];
+      if (row[c] >= 0) anchor = row[c];
+    }
+    const Real* first = input.points + anchor * input.channels;
+    for (int c = 0; c < 8; ++c) {
+      const int64_t at = row[c] < 0 ? anchor : row[c];
+      value[c] = input.values[at];
       alpha[c] = input.alphas == nullptr ? Real(1) : input.alphas[8 * cell + c];
+      for (int k = 0; k < 3; ++k) offset[c][k] = input.points[at * input.channels + k] - first[k];
     }
     for (int e = 0; e < 12; ++e) beta[e] = input.betas == nullptr ? Real(1) : input.betas[12 * cell + e];
   }
@@ -48,8 +55,7 @@ struct Loop {
   Real weight[kMaxLoopEdges];  // beta over the sum of betas
   Real inverse_beta;           // 1 / the sum of betas
   bool border[kMaxLoopEdges];
-  Real corner_weight[8];
-  unsigned corners;  // bits of the corners at the loop's edges; a weight may be zero there
+  Real vertex[3];  // from the cell's anchor
 
   SPLATKIT_HD Loop(const CellData<Real>& cell, int number) {
     const int first = cell.found.begin[number];
@@ -68,39 +74,37 @@ struct Loop {
       sum += cell.beta[e];
     }
     inverse_beta = Real(1) / sum;
-    for (int c = 0; c < 8; ++c) corner_weight[c] = 0;
-    corners = 0;
+    for (int k = 0; k < 3; ++k) vertex[k] = 0;
     for (int i = 0; i < edges; ++i) {
-      corners |= 1u << low[i] | 1u << high[i];
       weight[i] = cell.beta[edge[i]] * inverse_beta;
-      corner_weight[low[i]] += weight[i] * (Real(1) - t[i]);
-      corner_weight[high[i]] += weight[i] * t[i];
+      const Real *from = cell.offset[low[i]], *to = cell.offset[high[i]];
+      for (int k = 0; k < 3; ++k) vertex[k] += weight[i] * (from[k] + t[i] * (to[k] - from[k]));
     }
   }
 };
 
-// One channel of a vertex, summed from a corner's value on: differences of near points lose no digits.
+// A feature of a vertex.
 template <class Real>
-SPLATKIT_HD Real channel_of(const CellData<Real>& cell, const Loop<Real>& loop, const Real* points, int channels, int channel) {
-  const Real anchor = points[cell.row[loop.low[0]] * channels + channel];
+SPLATKIT_HD Real feature_of(const CellData<Real>& cell, const Loop<Real>& loop, const Real* points, int channels, int channel) {
   Real sum = 0;
-  for (int c = 0; c < 8; ++c) {
-    if (loop.corners >> c & 1) sum += loop.corner_weight[c] * (points[cell.row[c] * channels + channel] - anchor);
+  for (int i = 0; i < loop.edges; ++i) {
+    const Real low = points[cell.row[loop.low[i]] * channels + channel], high = points[cell.row[loop.high[i]] * channels + channel];
+    sum += loop.weight[i] * (low + loop.t[i] * (high - low));
   }
-  return anchor + sum;
+  return sum;
 }
 
-// Distances of the vertex [3] from the crossings without alphas, and their mean.
+// Distances of the vertex from the crossings without alphas, and their mean.
 template <class Real>
-SPLATKIT_HD Real find_distances(const CellData<Real>& cell, const Loop<Real>& loop, const Real* points, int channels, const Real* vertex,
-                                Real (&offset)[kMaxLoopEdges][3], Real (&distance)[kMaxLoopEdges]) {
+SPLATKIT_HD Real find_distances(const CellData<Real>& cell, const Loop<Real>& loop, Real (&away)[kMaxLoopEdges][3],
+                                Real (&distance)[kMaxLoopEdges]) {
   Real mean = 0;
   for (int i = 0; i < loop.edges; ++i) {
-    const Real *low = points + cell.row[loop.low[i]] * channels, *high = points + cell.row[loop.high[i]] * channels;
+    const Real *from = cell.offset[loop.low[i]], *to = cell.offset[loop.high[i]];
     Real square = 0;
     for (int k = 0; k < 3; ++k) {
-      offset[i][k] = low[k] - vertex[k] + loop.plain[i] * (high[k] - low[k]);
-      square += offset[i][k] * offset[i][k];
+      away[i][k] = from[k] - loop.vertex[k] + loop.plain[i] * (to[k] - from[k]);
+      square += away[i][k] * away[i][k];
     }
     distance[i] = sqrt(square);
     mean += distance[i];
@@ -111,13 +115,16 @@ SPLATKIT_HD Real find_distances(const CellData<Real>& cell, const Loop<Real>& lo
 template <class Real>
 SPLATKIT_HD void cell_vertices(const SurfaceInput<Real>& input, int64_t number, Real* vertices, Real* deviations) {
   const CellData<Real> cell(input, number);
+  const int channels = input.channels;
+  const Real* anchor = input.points + cell.anchor * channels;
   for (int l = 0; l < cell.found.loops; ++l) {
     const Loop<Real> loop(cell, l);
-    Real* vertex = vertices + (int64_t(input.first_vertex[number]) + l) * input.channels;
-    for (int channel = 0; channel < input.channels; ++channel) vertex[channel] = channel_of(cell, loop, input.points, input.channels, channel);
+    Real* vertex = vertices + (int64_t(input.first_vertex[number]) + l) * channels;
+    for (int k = 0; k < 3; ++k) vertex[k] = anchor[k] + loop.vertex[k];
+    for (int channel = 3; channel < channels; ++channel) vertex[channel] = feature_of(cell, loop, input.points, channels, channel);
     if (deviations == nullptr) continue;
-    Real offset[kMaxLoopEdges][3], distance[kMaxLoopEdges];
-    const Real mean = find_distances(cell, loop, input.points, input.channels, vertex, offset, distance);
+    Real away[kMaxLoopEdges][3], distance[kMaxLoopEdges];
+    const Real mean = find_distances(cell, loop, away, distance);
     Real* out = deviations + input.first_crossing[number] + cell.found.begin[l];
     for (int i = 0; i < loop.edges; ++i) out[i] = abs(distance[i] - mean);
   }
@@ -189,6 +196,64 @@ SPLATKIT_HD Real vertex_gradient(const SurfaceInput<Real>& input, const SurfaceG
   return v;
 }
 
+// Gradients of a cell's corners and weights, summed over its loops.
+template <class Real>
+struct CellGradient {
+  Real value[8] = {0}, alpha[8] = {0}, beta[12] = {0}, gamma = 0, position[8][3] = {{0}};
+};
+
+// Adds the gradient of a loop's deviations; pull: on the vertex.
+template <class Real>
+SPLATKIT_HD void deviations_backward(const CellData<Real>& cell, const Loop<Real>& loop, const Real* v_deviations, CellGradient<Real>& v,
+                                     Real (&pull)[3]) {
+  Real away[kMaxLoopEdges][3], distance[kMaxLoopEdges], v_distance[kMaxLoopEdges], v_mean = 0;
+  const Real mean = find_distances(cell, loop, away, distance);
+  for (int i = 0; i < loop.edges; ++i) {
+    v_distance[i] = distance[i] > mean ? v_deviations[i] : (distance[i] < mean ? -v_deviations[i] : Real(0));
+    v_mean += v_distance[i];
+  }
+  v_mean = v_mean / Real(loop.edges);
+  for (int i = 0; i < loop.edges; ++i) {
+    const Real scale = distance[i] > Real(0) ? (v_distance[i] - v_mean) / distance[i] : Real(0);
+    const int low = loop.low[i], high = loop.high[i];
+    Real v_plain = 0;
+    for (int k = 0; k < 3; ++k) {
+      const Real v_crossing = scale * away[i][k];
+      pull[k] -= v_crossing;
+      v.position[low][k] += (Real(1) - loop.plain[i]) * v_crossing;
+      v.position[high][k] += loop.plain[i] * v_crossing;
+      v_plain += v_crossing * (cell.offset[high][k] - cell.offset[low][k]);
+    }
+    if (!loop.border[i]) zero_between_backward(cell.value[low], cell.value[high], v_plain, v.value[low], v.value[high]);
+  }
+}
+
+// Adds the gradient of a loop's vertex; v_crossing[i]: what v_vertex makes of crossing i's features, in sum and along the edge.
+template <class Real>
+SPLATKIT_HD void loop_backward(const CellData<Real>& cell, const Loop<Real>& loop, const Real (&v_vertex)[3], Real (&v_weight)[kMaxLoopEdges],
+                               Real (&v_t)[kMaxLoopEdges], CellGradient<Real>& v) {
+  Real mean = 0;
+  for (int i = 0; i < loop.edges; ++i) {
+    const int low = loop.low[i], high = loop.high[i];
+    const Real *from = cell.offset[low], *to = cell.offset[high], rest = Real(1) - loop.t[i];
+    for (int k = 0; k < 3; ++k) {
+      const Real along = v_vertex[k] * (to[k] - from[k]);
+      v_weight[i] += v_vertex[k] * from[k] + loop.t[i] * along;
+      v_t[i] += along;
+      v.position[low][k] += loop.weight[i] * rest * v_vertex[k];
+      v.position[high][k] += loop.weight[i] * loop.t[i] * v_vertex[k];
+    }
+    mean += loop.weight[i] * v_weight[i];
+    if (loop.border[i]) continue;
+    const Real a = cell.value[low], b = cell.value[high];
+    Real v_low = 0, v_high = 0;
+    zero_between_backward(a * cell.alpha[low], b * cell.alpha[high], loop.weight[i] * v_t[i], v_low, v_high);
+    v.value[low] += v_low * cell.alpha[low], v.alpha[low] += v_low * a;
+    v.value[high] += v_high * cell.alpha[high], v.alpha[high] += v_high * b;
+  }
+  for (int i = 0; i < loop.edges; ++i) v.beta[loop.edge[i]] += (v_weight[i] - mean) * loop.inverse_beta;
+}
+
 // Gradients of one cell. Those of its corners go to places of their own, slots[(row * 8 + corner) * (1 + C)]: value, then channels; their sum
 // is another pass's, in a fixed order.
 template <class Real>
@@ -196,87 +261,39 @@ SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGra
                                int64_t number) {
   const CellData<Real> cell(input, number);
   const int channels = input.channels, stride = 1 + channels;
-  Real v_value[8] = {0}, v_alpha[8] = {0}, v_beta[12] = {0}, v_gamma = 0;
-  Real v_position[8][3] = {{0}};  // of the corners, by the deviations
-  const int32_t* crossing_quads = input.crossing_quads + input.first_crossing[number];
+  CellGradient<Real> v;
   for (int l = 0; l < cell.found.loops; ++l) {
     const Loop<Real> loop(cell, l);
-    const int64_t vertex = int64_t(input.first_vertex[number]) + l;
-    const int32_t* loop_quads = crossing_quads + cell.found.begin[l];
-    Real pull[3] = {0};  // of the deviations on the vertex
-    if (gradient.v_deviations != nullptr) {
-      Real offset[kMaxLoopEdges][3], distance[kMaxLoopEdges], v_distance[kMaxLoopEdges], v_mean = 0;
-      const Real mean =
-          find_distances(cell, loop, input.points, channels, gradient.vertices + vertex * channels, offset, distance);
-      const Real* v_deviations = gradient.v_deviations + input.first_crossing[number] + cell.found.begin[l];
+    const int64_t vertex = int64_t(input.first_vertex[number]) + l, crossing = int64_t(input.first_crossing[number]) + cell.found.begin[l];
+    const int32_t* loop_quads = input.crossing_quads + crossing;
+    Real v_vertex[3] = {0}, v_weight[kMaxLoopEdges] = {0}, v_t[kMaxLoopEdges] = {0};
+    if (gradient.v_deviations != nullptr) deviations_backward(cell, loop, gradient.v_deviations + crossing, v, v_vertex);
+    for (int k = 0; k < 3; ++k) v_vertex[k] += vertex_gradient(input, gradient, quads, vertex, loop_quads, loop.edges, k);
+    for (int channel = 3; channel < channels; ++channel) {
+      const Real v_feature = vertex_gradient(input, gradient, quads, vertex, loop_quads, loop.edges, channel);
       for (int i = 0; i < loop.edges; ++i) {
-        v_distance[i] = distance[i] > mean ? v_deviations[i] : (distance[i] < mean ? -v_deviations[i] : Real(0));
-        v_mean += v_distance[i];
-      }
-      v_mean = v_mean / Real(loop.edges);
-      for (int i = 0; i < loop.edges; ++i) {
-        const Real scale = distance[i] > Real(0) ? (v_distance[i] - v_mean) / distance[i] : Real(0);
-        const int low = loop.low[i], high = loop.high[i];
-        const Real *at_low = input.points + cell.row[low] * channels, *at_high = input.points + cell.row[high] * channels;
-        Real v_plain = 0;
-        for (int k = 0; k < 3; ++k) {
-          const Real v = scale * offset[i][k];
-          pull[k] -= v;
-          v_position[low][k] += (Real(1) - loop.plain[i]) * v;
-          v_position[high][k] += loop.plain[i] * v;
-          v_plain += v * (at_high[k] - at_low[k]);
-        }
-        if (!loop.border[i]) zero_between_backward(cell.value[low], cell.value[high], v_plain, v_value[low], v_value[high]);
+        const int64_t low = cell.row[loop.low[i]], high = cell.row[loop.high[i]];
+        const Real from = input.points[low * channels + channel], along = v_feature * (input.points[high * channels + channel] - from);
+        v_weight[i] += v_feature * from + loop.t[i] * along;
+        v_t[i] += along;
+        slots[(low * 8 + loop.low[i]) * stride + 1 + channel] += loop.weight[i] * (Real(1) - loop.t[i]) * v_feature;
+        slots[(high * 8 + loop.high[i]) * stride + 1 + channel] += loop.weight[i] * loop.t[i] * v_feature;
       }
     }
-    Real v_corner_weight[8] = {0};
-    const int64_t anchor = cell.row[loop.low[0]];
-    for (int channel = 0; channel < channels; ++channel) {
-      Real v = vertex_gradient(input, gradient, quads, vertex, loop_quads, loop.edges, channel);
-      if (channel < 3) v += pull[channel];
-      for (int c = 0; c < 8; ++c) {
-        if (!(loop.corners >> c & 1)) continue;
-        v_corner_weight[c] += v * (input.points[cell.row[c] * channels + channel] - input.points[anchor * channels + channel]);
-        const Real v_point = loop.corner_weight[c] * v;
-        if (channel < 3) {
-          v_position[c][channel] += v_point;
-        } else {
-          slots[(cell.row[c] * 8 + c) * stride + 1 + channel] += v_point;
-        }
-      }
-    }
-    Real v_weight[kMaxLoopEdges], mean = 0;
-    for (int i = 0; i < loop.edges; ++i) {
-      const int low = loop.low[i], high = loop.high[i];
-      v_weight[i] = (Real(1) - loop.t[i]) * v_corner_weight[low] + loop.t[i] * v_corner_weight[high];
-      mean += loop.weight[i] * v_weight[i];
-      if (loop.border[i]) continue;
-      const Real a = cell.value[low], b = cell.value[high], v_t = loop.weight[i] * (v_corner_weight[high] - v_corner_weight[low]);
-      Real v_low = 0, v_high = 0;
-      zero_between_backward(a * cell.alpha[low], b * cell.alpha[high], v_t, v_low, v_high);
-      v_value[low] += v_low * cell.alpha[low], v_alpha[low] += v_low * a;
-      v_value[high] += v_high * cell.alpha[high], v_alpha[high] += v_high * b;
-    }
-    for (int i = 0; i < loop.edges; ++i) v_beta[loop.edge[i]] += (v_weight[i] - mean) * loop.inverse_beta;
-    if (gradient.centers && gradient.v_gammas != nullptr) {
-      for (int i = 0; i < loop.edges; ++i) {
-        if (loop_quads[i] >= 0) v_gamma += quads[kQuadScratch * (loop_quads[i] / 4) + 1 + loop_quads[i] % 4];
-      }
+    loop_backward(cell, loop, v_vertex, v_weight, v_t, v);
+    for (int i = 0; i < loop.edges && gradient.centers; ++i) {
+      if (loop_quads[i] >= 0) v.gamma += quads[kQuadScratch * (loop_quads[i] / 4) + 1 + loop_quads[i] % 4];
     }
   }
   for (int c = 0; c < 8; ++c) {
     if (cell.row[c] < 0) continue;
     Real* slot = slots + (cell.row[c] * 8 + c) * stride;
-    slot[0] = v_value[c];
-    for (int k = 0; k < 3; ++k) slot[1 + k] = v_position[c][k];
+    slot[0] = v.value[c];
+    for (int k = 0; k < 3; ++k) slot[1 + k] = v.position[c][k];
   }
-  if (gradient.v_alphas != nullptr) {
-    for (int c = 0; c < 8; ++c) gradient.v_alphas[8 * number + c] = v_alpha[c];
-  }
-  if (gradient.v_betas != nullptr) {
-    for (int e = 0; e < 12; ++e) gradient.v_betas[12 * number + e] = v_beta[e];
-  }
-  if (gradient.v_gammas != nullptr) gradient.v_gammas[number] = v_gamma;
+  for (int c = 0; c < 8 && gradient.v_alphas != nullptr; ++c) gradient.v_alphas[8 * number + c] = v.alpha[c];
+  for (int e = 0; e < 12 && gradient.v_betas != nullptr; ++e) gradient.v_betas[12 * number + e] = v.beta[e];
+  if (gradient.v_gammas != nullptr) gradient.v_gammas[number] = v.gamma;
 }
 
 // Sums the slots of a grid vertex.

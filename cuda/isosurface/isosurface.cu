@@ -51,8 +51,9 @@ __global__ void __launch_bounds__(kBlockThreads) surface_count_kernel(SurfaceGri
   const SurfaceBits bits(lattice, scratch);
   const int64_t number = thread_of_grid();
   if (number >= lattice.segments()) return;
-  bits.grid_vertices[number] = active_vertices(lattice, bits.cells, Segment(lattice, number));
-  count_segment(lattice, bits, number);
+  const Segment at(lattice, number);
+  bits.grid_vertices[number] = active_vertices(lattice, bits.cells, at);
+  count_segment(lattice, bits, at);
 }
 
 // A block a kind of count: counts become sums over the segments before.
@@ -80,7 +81,7 @@ __global__ void __launch_bounds__(kBlockThreads) surface_fill_cells_kernel(Surfa
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
   const int64_t number = thread_of_grid(), segments = lattice.segments();
-  if (number < segments) fill_cells(lattice, bits, topology, number);
+  if (number < segments) fill_cells(lattice, bits, topology, Segment(lattice, number));
   if (number != 0) return;
   topology.first_vertex[bits.before[kCells][segments]] = static_cast<int32_t>(bits.before[kVertices][segments]);
   topology.first_crossing[bits.before[kCells][segments]] = static_cast<int32_t>(bits.before[kCrossings][segments]);
@@ -90,7 +91,7 @@ __global__ void __launch_bounds__(kBlockThreads) surface_fill_quads_kernel(Surfa
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
   const int64_t number = thread_of_grid(), segments = lattice.segments();
-  if (number < segments) fill_quads(lattice, bits, topology, number);
+  if (number < segments) fill_quads(lattice, bits, topology, Segment(lattice, number));
   if (number > grid.fields) return;
   topology.field_vertices[number] = bits.before[kVertices][number * (segments / grid.fields)];
   topology.field_quads[number] = bits.before[kQuads][number * (segments / grid.fields)];

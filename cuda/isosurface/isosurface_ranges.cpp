@@ -26,58 +26,64 @@ uint64_t bits_below_zero(const Real* values, int count, bool& refused) {
   return bits;
 }
 
+template <class Body>
+SPLATKIT_HD void for_each_segment(const Lattice& lattice, int64_t begin, int64_t end, const Body& body) {
+  Segment at(lattice, begin);
+  for (int64_t number = begin; number < end; ++number, at.advance(lattice)) body(number, at);
+}
+
 template <class V, class Real = typename V::Lane>
 void find_inside(const SurfaceGrid& grid, const Real* field, void* scratch, int64_t begin, int64_t end, int64_t* refused) {
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
-  for (int64_t number = begin; number < end; ++number) {
-    const Segment at(lattice, number);
+  for_each_segment(lattice, begin, end, [&](int64_t number, const Segment& at) {
     const uint64_t real = at.vertex_bits(lattice);
     bits.inside[number] = 0;
-    if (real == 0) continue;
+    if (real == 0) return;
     const int first = lowest_bit(real), count = bit_count(real);
     const int64_t sizes[2] = {grid.cells[0] + 1, grid.cells[1] + 1};
     const int64_t row = (at.field * sizes[0] + at.x - lattice.pad) * sizes[1] + at.y - lattice.pad;
     const Real* values = field + row * (grid.cells[2] + 1) + kSegment * at.word + first - lattice.pad;
     bool wrong = false;
     bits.inside[number] = bits_below_zero<V>(values, count, wrong) << first;
-    if (!wrong || *refused >= 0) continue;
+    if (!wrong || *refused >= 0) return;
     for (int i = 0; i < count; ++i) {
       const bool fits = values[i] >= -Real(kMaxFieldValue) && values[i] <= Real(kMaxFieldValue);
       if (!fits && *refused < 0) *refused = values + i - field;
     }
-  }
+  });
 }
 
 void find_cells(const SurfaceGrid& grid, void* scratch, int64_t begin, int64_t end) {
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
-  for (int64_t number = begin; number < end; ++number) bits.cells[number] = active_cells(lattice, bits.inside, Segment(lattice, number));
+  for_each_segment(lattice, begin, end,
+                   [&](int64_t number, const Segment& at) { bits.cells[number] = active_cells(lattice, bits.inside, at); });
 }
 
 void count_segments(const SurfaceGrid& grid, void* scratch, int64_t begin, int64_t end) {
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
-  for (int64_t number = begin; number < end; ++number) {
-    bits.grid_vertices[number] = active_vertices(lattice, bits.cells, Segment(lattice, number));
-    count_segment(lattice, bits, number);
-  }
+  for_each_segment(lattice, begin, end, [&](int64_t number, const Segment& at) {
+    bits.grid_vertices[number] = active_vertices(lattice, bits.cells, at);
+    count_segment(lattice, bits, at);
+  });
 }
 
 void fill_cell_range(const SurfaceGrid& grid, void* scratch, const SurfaceTopology& topology, int64_t begin, int64_t end) {
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
-  for (int64_t number = begin; number < end; ++number) {
-    if ((bits.cells[number] | bits.grid_vertices[number]) != 0) fill_cells(lattice, bits, topology, number);
-  }
+  for_each_segment(lattice, begin, end, [&](int64_t number, const Segment& at) {
+    if (bits.grid_vertices[number] != 0 || bits.cells[number] != 0) fill_cells(lattice, bits, topology, at);
+  });
 }
 
 void fill_quad_range(const SurfaceGrid& grid, void* scratch, const SurfaceTopology& topology, int64_t begin, int64_t end) {
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
-  for (int64_t number = begin; number < end; ++number) {
-    if (bits.before[kQuads][number] != bits.before[kQuads][number + 1]) fill_quads(lattice, bits, topology, number);
-  }
+  for_each_segment(lattice, begin, end, [&](int64_t number, const Segment& at) {
+    if (bits.cells[number] != 0) fill_quads(lattice, bits, topology, at);
+  });
 }
 
 template <class Real>

@@ -52,6 +52,16 @@ struct Segment {
     x = row / (lattice.cells[1] + 1) % (lattice.cells[0] + 1);
     field = row / ((lattice.cells[0] + 1) * (lattice.cells[1] + 1));
   }
+  SPLATKIT_HD int64_t number(const Lattice& lattice) const { return row * lattice.words + word; }
+  // The one behind, without a division.
+  SPLATKIT_HD void advance(const Lattice& lattice) {
+    if (++word < lattice.words) return;
+    word = 0, ++row;
+    if (++y <= lattice.cells[1]) return;
+    y = 0;
+    if (++x <= lattice.cells[0]) return;
+    x = 0, ++field;
+  }
   SPLATKIT_HD bool is_cell(const Lattice& lattice) const { return x < lattice.cells[0] && y < lattice.cells[1]; }
   SPLATKIT_HD uint64_t cell_bits(const Lattice& lattice) const { return bits_between(0, lattice.cells[2] - kSegment * word); }
   // Grid vertices that exist.
@@ -132,8 +142,8 @@ SPLATKIT_HD uint64_t quad_edges(const Lattice& lattice, const uint64_t* inside, 
   return (here ^ there) & range;
 }
 
-SPLATKIT_HD int inside_at(const Lattice& lattice, const uint64_t* inside, int64_t row, int64_t z) {
-  return static_cast<int>(inside[row * lattice.words + z / kSegment] >> (z % kSegment) & 1);
+SPLATKIT_HD int bit_at(const Lattice& lattice, const uint64_t* plane, int64_t row, int64_t z) {
+  return static_cast<int>(plane[row * lattice.words + z / kSegment] >> (z % kSegment) & 1);
 }
 
 // The eight corners' bits of a cell of the lattice.
@@ -141,7 +151,7 @@ SPLATKIT_HD int plain_case(const Lattice& lattice, const uint64_t* inside, int64
   int number = 0;
   for (int k = 0; k < 4; ++k) {
     const int64_t corner_row = row + (k & 1) * lattice.row_step(0) + (k >> 1);
-    number |= inside_at(lattice, inside, corner_row, z) << k | inside_at(lattice, inside, corner_row, z + 1) << (k + 4);
+    number |= bit_at(lattice, inside, corner_row, z) << k | bit_at(lattice, inside, corner_row, z + 1) << (k + 4);
   }
   return number;
 }
@@ -171,14 +181,15 @@ SPLATKIT_HD void for_each_bit(uint64_t bits, int64_t word, const Body& body) {
 }
 
 // Counts of a segment, once the planes are filled.
-SPLATKIT_HD void count_segment(const Lattice& lattice, const SurfaceBits& bits, int64_t number) {
-  const Segment at(lattice, number);
+SPLATKIT_HD void count_segment(const Lattice& lattice, const SurfaceBits& bits, const Segment& at) {
+  const int64_t number = at.number(lattice);
   int64_t vertices = 0, crossings = 0, quads = 0;
   for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
     const SurfaceCase& found = surface_case(resolved_case(lattice, bits.inside, at, z));
     vertices += found.loops, crossings += found.begin[found.loops];
   });
-  for (int axis = 0; axis < 3; ++axis) quads += bit_count(quad_edges(lattice, bits.inside, at, axis));
+  // The cell at a quad's edge is active: without cells there are no quads.
+  for (int axis = 0; axis < 3 && bits.cells[number] != 0; ++axis) quads += bit_count(quad_edges(lattice, bits.inside, at, axis));
   bits.before[kCells][number] = bit_count(bits.cells[number]);
   bits.before[kGridVertices][number] = bit_count(bits.grid_vertices[number]);
   bits.before[kVertices][number] = vertices;
@@ -187,9 +198,8 @@ SPLATKIT_HD void count_segment(const Lattice& lattice, const SurfaceBits& bits, 
 }
 
 // Writes the cells of a segment and the grid vertices that begin in it.
-SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, int64_t number) {
-  const Segment at(lattice, number);
-  const int64_t pad = lattice.pad;
+SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
+  const int64_t number = at.number(lattice), pad = lattice.pad;
   int64_t cell = bits.before[kCells][number], vertex = bits.before[kVertices][number], crossing = bits.before[kCrossings][number];
   for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
     const int found_case = resolved_case(lattice, bits.inside, at, z);
@@ -204,11 +214,13 @@ SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, con
     }
     out.cells[cell] = exists ? id : -1;
     out.cases[cell] = static_cast<uint8_t>(found_case);
-    for (int c = 0; c < 8; ++c) {
-      const int64_t row = at.row + (c & 1) * lattice.row_step(0) + (c >> 1 & 1), corner_z = z + (c >> 2);
-      const bool is_vertex = bits.grid_vertices[row * lattice.words + corner_z / kSegment] >> (corner_z % kSegment) & 1;
-      out.corners[8 * cell + c] =
-          is_vertex ? static_cast<int32_t>(rank_at(lattice, bits.grid_vertices, bits.before[kGridVertices], row, corner_z)) : -1;
+    for (int c = 0; c < 4; ++c) {
+      const int64_t row = at.row + (c & 1) * lattice.row_step(0) + (c >> 1);
+      const int low = bit_at(lattice, bits.grid_vertices, row, z), high = bit_at(lattice, bits.grid_vertices, row, z + 1);
+      // Numbers go along rows: the vertex above is the next.
+      const int rank = static_cast<int>(rank_at(lattice, bits.grid_vertices, bits.before[kGridVertices], row, z));
+      out.corners[8 * cell + c] = low ? rank : -1;
+      out.corners[8 * cell + c + 4] = high ? rank + low : -1;
     }
     out.first_vertex[cell] = static_cast<int32_t>(vertex);
     out.first_crossing[cell] = static_cast<int32_t>(crossing);
@@ -229,16 +241,15 @@ SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, con
 }
 
 // Writes the quads whose edges begin in a segment, and their number to the cells round them. The cells are written already.
-SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, int64_t number) {
-  const Segment at(lattice, number);
-  int64_t quad = bits.before[kQuads][number];
+SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
+  int64_t quad = bits.before[kQuads][at.number(lattice)];
   uint64_t edges[3];
   for (int axis = 0; axis < 3; ++axis) edges[axis] = quad_edges(lattice, bits.inside, at, axis);
   for_each_bit(edges[0] | edges[1] | edges[2], at.word, [&](int64_t z) {
     for (int axis = 0; axis < 3; ++axis) {
       if (!(edges[axis] >> (z % kSegment) & 1)) continue;
       const int u = (axis + 1) % 3, v = (axis + 2) % 3;
-      const bool starts_inside = inside_at(lattice, bits.inside, at.row, z);
+      const bool starts_inside = bit_at(lattice, bits.inside, at.row, z);
       for (int k = 0; k < 4; ++k) {
         // Counter-clockwise round the axis: the cells low-low, high-low, high-high, low-high; the other way where the edge starts outside.
         const int turn = starts_inside ? k : (4 - k) % 4;

@@ -193,7 +193,8 @@ def _vertices_fake(*args: Any) -> tuple[Tensor, Tensor]:
 
 def _backward_native(*args: Any) -> tuple[Tensor, ...]:
     (values, *parameters), topology = _dense_all(args[:5]), args[5:12]
-    vertices, v_vertices, v_uneven, centers, deviations = *_dense_all(args[12:15]), *args[15:]
+    vertices, v_vertices, v_uneven = _dense_all(args[12:15])
+    centers, deviations = args[15:]
     outputs = _backward_fake(*args)
     present = (True, True, *(parameter is not None for parameter in parameters[1:]))
     passed = tuple(output if wanted else None for output, wanted in zip(outputs, present, strict=True))

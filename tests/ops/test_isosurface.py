@@ -121,8 +121,8 @@ def test_gradients_pass_gradcheck():
     weights = {"values": values_at(field, topology), **weights_for(topology, features=1)}
     leaves = tuple(x.requires_grad_() for x in weights.values())
 
-    def run(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        return surface_vertices(topology, *tensors, centers=True, deviations=True)
+    def run(*tensors: Any) -> tuple[Tensor, Tensor]:
+        return surface_vertices(topology, *tensors, True, True)
 
     assert torch.autograd.gradcheck(run, leaves, eps=1e-7, atol=1e-6)
 
@@ -310,8 +310,9 @@ def test_ops_pass_opcheck():
     topology = find_surface(field)
     weights = {"values": values_at(field, topology), **weights_for(topology)}
     leaves = [x.requires_grad_() for x in weights.values()]
-    read = (topology.cases, topology.corners, topology.first_vertex, topology.first_crossing)
-    read += (topology.vertex_cells, topology.quads, topology.crossing_quads)
+    t = topology
+    read = (t.cases, t.corners, t.first_vertex, t.first_crossing, t.vertex_cells, t.quads, t.crossing_quads)
     torch.library.opcheck(op.surface_vertices, (*leaves, *read, True, True))
-    vertices, _ = surface_vertices(topology, **{k: x.detach() for k, x in weights.items()}, centers=True)
+    plain: dict[str, Any] = {k: x.detach() for k, x in weights.items()}
+    vertices, _ = surface_vertices(topology, **plain, centers=True)
     torch.library.opcheck(op.surface_faces, (vertices, None, *read, True))
