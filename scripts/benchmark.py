@@ -19,6 +19,7 @@ import tyro
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie beside this file
 
 from benchmarks.encodings import measure_encodings
+from benchmarks.isosurface import measure_isosurface
 from benchmarks.record import Record
 from benchmarks.splatting import measure_splatting
 from benchmarks.training import measure_training
@@ -27,6 +28,7 @@ from splatkit.ops import build_info
 
 FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
     "encodings": measure_encodings,
+    "isosurface": measure_isosurface,
     "splatting": measure_splatting,
     "training": measure_training,
 }
@@ -52,7 +54,7 @@ def commit() -> str:
 
 
 def main(
-    family: Annotated[Literal["encodings", "splatting", "training"], tyro.conf.Positional],
+    family: Annotated[Literal["encodings", "isosurface", "splatting", "training"], tyro.conf.Positional],
     json_path: Annotated[Path, tyro.conf.arg(name="json")],
     quick: bool = False,
 ) -> None:

@@ -94,7 +94,7 @@ def test_rows_follow_their_cells_when_others_join():
     small = cubes(sphere(points, 0.4))
     assert cubes.cell_weights is not None
     with torch.no_grad():
-        cubes.cell_weights.alphas.normal_()
+        cubes.cell_weights.get_parameter("alphas").normal_()
     before = dict(zip(small.topology.cells.tolist(), cubes(sphere(points, 0.4)).weights["alphas"], strict=True))
     cubes(sphere(points, 0.9))
     after = cubes(sphere(points, 0.4))

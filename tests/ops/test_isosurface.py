@@ -122,7 +122,8 @@ def test_gradients_pass_gradcheck():
     leaves = tuple(x.requires_grad_() for x in weights.values())
 
     def run(*tensors: Any) -> tuple[Tensor, Tensor]:
-        return surface_vertices(topology, *tensors, True, True)
+        values, points, *weights = tensors
+        return surface_vertices(topology, values, points, *weights, centers=True, deviations=True)
 
     assert torch.autograd.gradcheck(run, leaves, eps=1e-7, atol=1e-6)
 
