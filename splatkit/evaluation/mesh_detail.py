@@ -61,7 +61,7 @@ def compare_details(
     to_truth, truth_angles = _distances(*mine, truth)
     to_mine, mine_angles = _distances(*theirs, reconstruction)
     edge_chamfer, edge_f_score = _compare_edges(
-        *(_near_edges(*drawn, edge_radius) for drawn in (mine, theirs)), edge_tau
+        _near_edges(*mine, edge_radius), _near_edges(*theirs, edge_radius), edge_tau
     )
     wrong = [(angles > NORMAL_THRESHOLD_DEG).mean() for angles in (truth_angles, mine_angles)]
     return MeshDetail(

@@ -122,8 +122,8 @@ def test_gradients_pass_gradcheck():
     leaves = tuple(x.requires_grad_() for x in weights.values())
 
     def run(*tensors: Any) -> tuple[Tensor, Tensor]:
-        values, points, *weights = tensors
-        return surface_vertices(topology, values, points, *weights, centers=True, deviations=True)
+        leaves = dict(zip(("values", "points", "alphas", "betas", "gammas"), tensors, strict=True))
+        return surface_vertices(topology, **leaves, centers=True, deviations=True)
 
     assert torch.autograd.gradcheck(run, leaves, eps=1e-7, atol=1e-6)
 
