@@ -10,7 +10,7 @@ from splatkit.ops.isosurface import find_surface
 
 
 class MarchingCubes(nn.Module):
-    """Field [R + 1, R + 1, R + 1] on the box [-1, 1]^3 -> Surface with vertices where the field is zero on grid edges."""
+    """Field [R + 1, R + 1, R + 1] on the box [-1, 1]^3 -> Surface with vertices on grid edges."""
 
     def forward(self, field: Tensor) -> Surface:
         """The surface of a field, closed on the border of the box like FlexiCubes' but a cell outside of it."""

@@ -104,6 +104,11 @@ class FlexiCubes(nn.Module):
             {**cell_rows, **vertex_rows},
         )  # fmt: skip
 
+    @property
+    def high(self) -> Tensor:
+        """[3] the box's other corner."""
+        return self.low + self.spacing * torch.tensor(self.cells, device=self.low.device)
+
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimizer of this module's parameters keep up as cells join. Call it once."""
         for rows in (self.cell_weights, self.vertex_weights):

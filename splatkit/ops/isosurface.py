@@ -6,6 +6,7 @@ points and weights at the active cells alone make the vertices: `surface_vertice
 The definition is in `splatkit.reference.isosurface`; the native code in `cuda/isosurface`.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import torch
@@ -102,6 +103,37 @@ def surface_faces(
     """
     with torch.no_grad():
         return torch.ops.splatkit.surface_faces(vertices, gammas, *_read(topology), centers)
+
+
+class SurfaceCrossings(NamedTuple):
+    """The crossed edges of all active cells, in the order of the topology: cell by cell, vertex by vertex."""
+
+    vertices: Tensor  # [S] int64
+    ends: Tensor  # [S, 2] int64 grid vertices; beyond the grid the end inside twice
+
+
+def surface_crossings(topology: SurfaceTopology) -> SurfaceCrossings:
+    """Which grid edges each vertex of a surface is made of."""
+    edges, loops = (table.to(topology.cases.device) for table in _case_tables())
+    found = edges[topology.cases.long()]  # [A, 12]
+    cell, _ = (found >= 0).nonzero().unbind(-1)
+    edge = found[found >= 0]
+    low = (edge & 1) << (edge // 4 + 1) % 3 | (edge >> 1 & 1) << (edge // 4 + 2) % 3
+    corners = torch.stack([low, low | torch.bitwise_left_shift(torch.ones_like(edge), edge // 4)], -1)
+    ends = topology.corners.long()[cell[:, None], corners]
+    vertices = topology.first_vertex.long()[cell] + loops[topology.cases.long()][found >= 0]
+    return SurfaceCrossings(vertices, torch.where(ends < 0, ends.flip(-1), ends))
+
+
+@functools.cache
+def _case_tables() -> tuple[Tensor, Tensor]:
+    """[256, 12] crossed edges of each case, loop by loop, and their loops; -1 behind."""
+    edges, loops = torch.full((256, 12), -1), torch.full((256, 12), -1)
+    for case in range(256):
+        found = [(edge, number) for number, loop in enumerate(native().surface_case(case)[0]) for edge in loop]
+        for place, (edge, number) in enumerate(found):
+            edges[case, place], loops[case, place] = edge, number
+    return edges, loops
 
 
 def _check_parameters(topology: SurfaceTopology, parameters: tuple[Tensor | None, ...]) -> None:
