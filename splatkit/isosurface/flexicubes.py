@@ -123,6 +123,14 @@ class FlexiCubes(nn.Module):
         ]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
 
+    def moved_points(self, surface: Surface) -> Tensor:
+        """`grid_points`, with those of active cells where a surface's deformation moved them; of a single field."""
+        points = self.grid_points()
+        if "deformation" not in surface.weights:
+            return points
+        moved = surface.weights["deformation"].tanh() * (self.spacing / 2)
+        return points.reshape(-1, 3).index_add(0, surface.topology.grid_vertices, moved).reshape(points.shape)
+
     @torch.no_grad()
     def sample(self, field: Callable[[Tensor], Tensor]) -> Tensor:
         """Values of a function at all grid vertices, [1, X + 1, Y + 1, Z + 1]."""
