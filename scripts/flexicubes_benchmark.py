@@ -114,13 +114,14 @@ def table(results: list[Result]) -> str:
                 ]
                 lines.append(f"| {resolution} | {method} | " + " | ".join(means) + " |")
     lines += ["", "| res | mesh | FlexiCubes minus | IN>5 % | EF1 |", "|---|---|---|---|---|"]
-    by_key = {(r["resolution"], r["mesh"], r["method"]): r for r in results}
-    for (resolution, mesh, method), control in sorted(by_key.items(), key=str):
-        mine = by_key.get((resolution, mesh, "FlexiCubes"))
-        if mine is not None and method != "FlexiCubes":
+    best = {(r["resolution"], r["mesh"]): r for r in results if r["method"] == "FlexiCubes"}
+    for control in results:
+        mine = best.get((control["resolution"], control["mesh"]))
+        if mine is not None and mine is not control:
             normals = 100 * (float(mine["inaccurate_normals"]) - float(control["inaccurate_normals"]))
             edges = float(mine["edge_f_score"]) - float(control["edge_f_score"])
-            lines.append(f"| {resolution} | {mesh} | {method} | {normals:+.2f} | {edges:+.3f} |")
+            place = f"| {control['resolution']} | {control['mesh']} | {control['method']} "
+            lines.append(f"{place}| {normals:+.2f} | {edges:+.3f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@
 
 SPLATKIT_ISA_BEGIN
 
-constexpr int kSegment = 64;
+constexpr int kSegment = 64, kSegmentShift = 6;
 
 SPLATKIT_HD int bit_count(uint64_t bits) {
 #if defined(__CUDA_ARCH__)
@@ -143,15 +143,18 @@ SPLATKIT_HD uint64_t quad_edges(const Lattice& lattice, const uint64_t* inside, 
 }
 
 SPLATKIT_HD int bit_at(const Lattice& lattice, const uint64_t* plane, int64_t row, int64_t z) {
-  return static_cast<int>(plane[row * lattice.words + z / kSegment] >> (z % kSegment) & 1);
+  return static_cast<int>(plane[row * lattice.words + (z >> kSegmentShift)] >> (z & (kSegment - 1)) & 1);
 }
 
 // The eight corners' bits of a cell of the lattice.
 SPLATKIT_HD int plain_case(const Lattice& lattice, const uint64_t* inside, int64_t row, int64_t z) {
+  const int64_t word = z >> kSegmentShift;
+  const int bit = static_cast<int>(z & (kSegment - 1));
   int number = 0;
   for (int k = 0; k < 4; ++k) {
-    const int64_t corner_row = row + (k & 1) * lattice.row_step(0) + (k >> 1);
-    number |= bit_at(lattice, inside, corner_row, z) << k | bit_at(lattice, inside, corner_row, z + 1) << (k + 4);
+    const uint64_t* at = inside + (row + (k & 1) * lattice.row_step(0) + (k >> 1)) * lattice.words + word;
+    const uint64_t both = bit + 1 < kSegment ? *at >> bit & 3 : *at >> bit | (at[1] & 1) << 1;
+    number |= static_cast<int>((both & 1) << k | (both >> 1) << (k + 4));
   }
   return number;
 }
@@ -170,8 +173,8 @@ SPLATKIT_HD int resolved_case(const Lattice& lattice, const uint64_t* inside, co
 
 // Number of the bit at z of a row among all bits of a plane.
 SPLATKIT_HD int64_t rank_at(const Lattice& lattice, const uint64_t* plane, const int64_t* before, int64_t row, int64_t z) {
-  const int64_t segment = row * lattice.words + z / kSegment;
-  return before[segment] + bit_count(plane[segment] & ((uint64_t(1) << (z % kSegment)) - 1));
+  const int64_t segment = row * lattice.words + (z >> kSegmentShift);
+  return before[segment] + bit_count(plane[segment] & ((uint64_t(1) << (z & (kSegment - 1))) - 1));
 }
 
 // Calls body(z) for each bit.
@@ -247,7 +250,7 @@ SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, con
   for (int axis = 0; axis < 3; ++axis) edges[axis] = quad_edges(lattice, bits.inside, at, axis);
   for_each_bit(edges[0] | edges[1] | edges[2], at.word, [&](int64_t z) {
     for (int axis = 0; axis < 3; ++axis) {
-      if (!(edges[axis] >> (z % kSegment) & 1)) continue;
+      if (!(edges[axis] >> (z & (kSegment - 1)) & 1)) continue;
       const int u = (axis + 1) % 3, v = (axis + 2) % 3;
       const bool starts_inside = bit_at(lattice, bits.inside, at.row, z);
       for (int k = 0; k < 4; ++k) {

@@ -83,14 +83,14 @@ class FlexiCubes(nn.Module):
         """
         values = self.sample(field) if callable(field) else self._with_batch(field)
         topology = find_surface(values, self.closed)
-        places = self.low + topology.coordinates * self.spacing
+        places = torch.addcmul(self.low, topology.coordinates.to(self.low.dtype), self.spacing)
         near = field(places) if callable(field) else _at(values.reshape(-1), topology)
         if near.shape != (len(places),):
             raise ValueError(f"field: expected {len(places)} values of as many points, got {list(near.shape)}")
         cell_rows = {} if self.cell_weights is None else self.cell_weights(topology.cells)
         vertex_rows = {} if self.vertex_weights is None else self.vertex_weights(topology.grid_vertices)
         if self.vertex_weights is not None:
-            places = places + vertex_rows["deformation"].tanh() * (self.spacing / 2)
+            places = torch.addcmul(places, vertex_rows["deformation"].tanh(), self.spacing / 2)
         if features is not None:
             more = features(places) if callable(features) else _at(features.reshape(-1, features.shape[-1]), topology)
             places = torch.cat([places, more], -1)
@@ -157,6 +157,7 @@ def _in_range(rows: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Weights from raw parameters."""
     if not rows:
         return {}
-    scaled = {name: rows[name].tanh() * _WEIGHT_SCALE + 1 for name in ("alphas", "betas")}
+    one = rows["alphas"].new_ones(())
+    scaled = {name: torch.add(one, rows[name].tanh(), alpha=_WEIGHT_SCALE) for name in ("alphas", "betas")}
     scaled["gammas"] = rows["gammas"][:, 0].sigmoid() * _WEIGHT_SCALE + (1 - _WEIGHT_SCALE) / 2
     return {name: weight.to(dtype) for name, weight in scaled.items()}

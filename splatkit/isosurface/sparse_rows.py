@@ -32,6 +32,7 @@ class SparseRows(nn.Module):
         self.register_buffer("keys", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("places", torch.zeros(0, dtype=torch.int64))
         self._last = None
+        self._in_order = True  # row k belongs to the k-th key of the last call
         self._followers: list[weakref.ref[torch.optim.Optimizer]] = []
 
     def forward(self, keys: Tensor) -> dict[str, Tensor]:
@@ -41,6 +42,8 @@ class SparseRows(nn.Module):
             keys: [M] int64, ascending; negative ones, which may stand anywhere, get zeros that are not trained.
         """
         places = self._find(keys)
+        if self._in_order:
+            return dict(self.named_parameters())
         real = places >= 0
         if bool(real.all()):
             return {name: parameter.index_select(0, places) for name, parameter in self.named_parameters()}
@@ -73,6 +76,7 @@ class SparseRows(nn.Module):
             at = torch.searchsorted(self.keys, wanted)
         places = keys.new_full(keys.shape, -1)
         places[real] = self.places[at]
+        self._in_order = torch.equal(places, torch.arange(len(self.keys), device=keys.device))
         self._last = (keys.clone(), places)
         return places
 

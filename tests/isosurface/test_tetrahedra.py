@@ -15,7 +15,7 @@ def outer_faces(tetrahedra: Tensor) -> Tensor:
     faces = torch.cat([torch.stack(f, -1) for f in ((a, c, b), (a, b, d), (b, c, d), (a, d, c))])
     first = faces.argmin(1)
     turned = torch.stack([faces.gather(1, ((first + k) % 3)[:, None])[:, 0] for k in range(3)], -1)
-    found = {}
+    found: dict[tuple[int, ...], int] = {}
     for face in map(tuple, turned.tolist()):
         mirror = (face[0], face[2], face[1])
         if found.get(mirror, 0):
