@@ -113,6 +113,8 @@ class ExportSplats:
     """Leave out splats that add less than this many pixels to every training view."""
     palette_size: int | None = None
     """Entries for view-dependent colors in a .sog, at most 65536; fewer make it smaller."""
+    viewer_degree: Literal[0, 1, 2, 3] = 3
+    """Of a run with lobes: degree of the harmonics that other viewers show instead; 0 makes the file smallest."""
     overwrite: bool = False
     """Replace an existing file."""
 
@@ -126,6 +128,7 @@ class ExportSplats:
             file_format=self.format,
             min_contribution=self.min_contribution,
             palette_size=self.palette_size,
+            viewer_degree=self.viewer_degree,
             overwrite=self.overwrite,
         )
         print(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")

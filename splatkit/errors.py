@@ -11,3 +11,7 @@ class DatasetError(SplatkitError):
 
 class EmptyMeshError(SplatkitError):
     """A reconstruction produced no surface; the message says which stage lost it."""
+
+
+class SettingsError(SplatkitError, ValueError):
+    """Settings contradict each other or lie outside their range; the message names the setting."""

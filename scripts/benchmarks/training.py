@@ -1,9 +1,14 @@
-"""Training on the fox photographs: quality on every 8th image, cost, and what quality costs in bytes."""
+"""Training on the fox photographs: quality on every 8th image, cost, and what quality costs in bytes.
+
+Bytes are compared at equal quality: of the exact kernel with harmonics, which shows the kernel alone, and of both
+kernels with lobes, over those of Gaussians with harmonics of degree 3, the settings of splatfacto.
+"""
 
 import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,14 +22,27 @@ from splatkit.splatting.kernel import ShapeSettings
 
 _STEP_SPLATS = 10_000  # for the cost of one step: no splat is added or dropped
 _CAPS = (2000, 5000, 10_000, 20_000, 40_000)
-_REFERENCE_CAP = 10_000  # the Gaussian control's quality at this count is what both are compared at
+_REFERENCE_CAP = 10_000  # the Gaussian control's quality at this count is what all are compared at
+_LOBES = 2
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What splats are made of."""
+
+    kernel: Literal["gaussian", "exact"]
+    appearance: Literal["harmonics", "lobes"]
+
+
+_CONTROL = Variant("gaussian", "harmonics")
+_VARIANTS = (_CONTROL, Variant("exact", "harmonics"), Variant("gaussian", "lobes"), Variant("exact", "lobes"))
 
 
 @dataclass(frozen=True)
 class SizedRun:
     """A run's files."""
 
-    kernel: str
+    variant: Variant
     cap: int
     format: str
     size: int  # bytes
@@ -32,7 +50,7 @@ class SizedRun:
 
 
 def measure_training(data: Path | None, quick: bool) -> list[Record]:
-    """Train fox for 2 000 steps (fox_tiny for 100 if quick), at a fixed count, and with both kernels at five caps."""
+    """Train fox for 2 000 steps (fox_tiny for 100 if quick), at a fixed count, and each variant at five caps."""
     if data is None:
         raise ValueError("data: training needs the folder of the real scenes")
     scene, steps = ("fox_tiny", 100) if quick else ("fox", 2000)
@@ -52,9 +70,7 @@ def measure_training(data: Path | None, quick: bool) -> list[Record]:
         short, long = (20, 60) if quick else (100, 400)
         costs = [_fixed_count_cost(data / scene, Path(folder), count) for count in (short, long)]
         caps = (300, 600, 1200) if quick else _CAPS
-        runs = [
-            x for kernel in ("gaussian", "exact") for x in _at_caps(data / scene, Path(folder), kernel, caps, steps)
-        ]
+        runs = [x for variant in _VARIANTS for x in _at_caps(data / scene, Path(folder), variant, caps, steps)]
     step_params: dict[str, str | int] = {
         "scene": scene,
         "splats": min(_STEP_SPLATS, 3000) if quick else _STEP_SPLATS,
@@ -72,33 +88,34 @@ def _fixed_count_cost(data: Path, folder: Path, steps: int) -> float:
     return train(config)[1].cpu_s
 
 
-def _at_caps(data: Path, folder: Path, kernel: str, caps: tuple[int, ...], steps: int) -> list[SizedRun]:
-    """Files of runs of one kernel at several caps of the count."""
+def _at_caps(data: Path, folder: Path, variant: Variant, caps: tuple[int, ...], steps: int) -> list[SizedRun]:
+    """Files of runs of one variant at several caps of the count, without what only other viewers need."""
     out = []
     for cap in caps:
-        config = make_config(data, folder, f"{kernel}_{cap}", steps)
-        config.pipeline.model.densification = DensificationSettings(max_splats=cap)
-        if kernel == "gaussian":
-            config.pipeline.model.shape = ShapeSettings(kernel="gaussian")
+        config = make_config(data, folder, f"{variant.kernel}_{variant.appearance}_{cap}", steps)
+        model = config.pipeline.model
+        model.densification = DensificationSettings(max_splats=cap)
+        model.shape = ShapeSettings(kernel=variant.kernel)
+        model.lobes = _LOBES if variant.appearance == "lobes" else 0
         config_path, _ = train(config)
         for name in ("ply", "sog"):
-            done = export_splats(config_path, config_path.parent / f"splats.{name}")
-            out.append(SizedRun(kernel, cap, name, done.size, done.psnr_of_file))
+            done = export_splats(config_path, config_path.parent / f"splats.{name}", viewer_degree=0)
+            out.append(SizedRun(variant, cap, name, done.size, done.psnr_of_file))
     return out
 
 
 def _size_records(scene: str, steps: int, runs: list[SizedRun], reference: int) -> list[Record]:
     records = []
     for run in runs:
-        params: dict[str, str | int] = {"scene": scene, "steps": steps, "kernel": run.kernel, "cap": run.cap}
+        params: dict[str, str | int] = {"scene": scene, "steps": steps, **vars(run.variant), "cap": run.cap}
         records.append(record(f"fox/psnr_{run.format}", params, "dB", [run.psnr]))
         records.append(record(f"fox/bytes_{run.format}", params, "B", [float(run.size)]))
     for name in ("ply", "sog"):
-        exact, gaussian = ([r for r in runs if (r.kernel, r.format) == (k, name)] for k in ("exact", "gaussian"))
-        control = next(r for r in gaussian if r.cap == reference)
-        size = size_at(exact, control.psnr)
-        params = {"scene": scene, "steps": steps, "format": name, "gaussian_cap": reference}
-        records.append(record("fox/bytes_ratio_at_equal_psnr", params, "1", [size / control.size]))
+        control = next(r for r in runs if (r.variant, r.format, r.cap) == (_CONTROL, name, reference))
+        for variant in _VARIANTS[1:]:
+            size = size_at([r for r in runs if (r.variant, r.format) == (variant, name)], control.psnr)
+            params = {"scene": scene, "steps": steps, "format": name, "gaussian_cap": reference, **vars(variant)}
+            records.append(record("fox/bytes_ratio_at_equal_psnr", params, "1", [size / control.size]))
     return records
 
 

@@ -37,6 +37,7 @@ def export_splats(
     file_format: str | None = None,
     min_contribution: float = 0.0,
     palette_size: int | None = None,
+    viewer_degree: int = 3,
     overwrite: bool = False,
 ) -> SplatExport:
     """Write a run's splats, read them back and compare the held-out views.
@@ -47,6 +48,7 @@ def export_splats(
         file_format: "ply" (as trained) or "sog" (small); by default what the ending says.
         min_contribution: px; splats are left out that add less than this to every training view.
         palette_size: of .sog, see `write_sog`.
+        viewer_degree: 0 to 3, of the harmonics that stand for lobes in other viewers; our reader needs none.
         overwrite: replace an existing file.
 
     Raises:
@@ -64,7 +66,7 @@ def export_splats(
         keep = largest_contributions(run) >= min_contribution
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {min_contribution:g} px to any view; choose a lower one")
-    values = splat_values(run.splats.select(keep))
+    values = splat_values(run.splats.select(keep), viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
         write_sog(out, values, antialiased=antialiased, palette_size=palette_size)
@@ -78,7 +80,7 @@ def export_splats(
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(_run_of_file(run, splats_of_file(written))))[0],
+        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_file(written))))[0],
     )
 
 
@@ -110,12 +112,11 @@ def largest_contributions(run: TrainedRun) -> Tensor:
     return largest
 
 
-def splat_values(splats: Splats) -> splat_files.Splats:
-    """Splats as the file formats take them; lobes become the harmonics that come nearest to them."""
+def splat_values(splats: Splats, viewer_degree: int = 3) -> splat_files.Splats:
+    """Splats as the file formats take them; beside lobes stand the harmonics that come nearest to them."""
     values = {name: value.detach().float().cpu() for name, value in vars(splats).items()}
-    lobes = values.pop("lobes")
-    if lobes.shape[1]:
-        harmonics = lobes_as_harmonics(lobes)
+    if splats.lobes.shape[1]:
+        harmonics = lobes_as_harmonics(values["lobes"], viewer_degree)
         values["sh0"] = values["sh0"] + harmonics[:, 0]
         values["shN"] = harmonics[:, 1:]
     arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
@@ -123,12 +124,12 @@ def splat_values(splats: Splats) -> splat_files.Splats:
 
 
 def splats_of_file(values: splat_files.Splats) -> Splats:
-    """Splats of a file as they are rendered."""
-    return Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
-
-
-def _run_of_file(run: TrainedRun, splats: Splats) -> TrainedRun:
-    return replace(run, splats=splats, sh_degree=3 if run.splats.lobes.shape[1] else run.sh_degree)
+    """Splats of a file as they are rendered: where it has lobes, by them and not by the harmonics beside them."""
+    splats = Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
+    if splats.lobes.shape[1] == 0:
+        return splats
+    constant = lobes_as_harmonics(splats.lobes, splats.sh_degree)[:, 0]
+    return replace(splats, sh0=splats.sh0 - constant, shN=splats.shN[:, :0])
 
 
 def _format(out: Path, file_format: str | None) -> str:

@@ -3,8 +3,8 @@
 SOG version 2 (PlayCanvas; the specification is public) holds Gaussians as lossless WebP images, one pixel a splat:
 16-bit positions on a logarithmic scale, quaternions by their three smaller components, and 8-bit indices into
 codebooks; harmonics above degree 0 are rows of a palette. As in `splats.ply`, those are the Gaussians nearest to our
-splats. What makes them exact again are the exponents, in an image of their own that the entry `splatkit` of meta.json
-names; the specification has readers pass over entries that they do not know.
+splats. What makes them exact again are the exponents and the lobes, in images of their own that the entry `splatkit` of
+meta.json names; the specification has readers pass over entries that they do not know.
 """
 
 import io
@@ -19,7 +19,7 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.quantization import line_codebook, morton_order, vector_palette
+from splatkit.io.quantization import line_codebook, morton_order, pack_lobes, unpack_lobes, vector_palette
 from splatkit.io.splats import Splats, bake_factors
 
 _VERSION = 2
@@ -40,6 +40,8 @@ def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_
         palette_size: entries for harmonics above degree 0, at most 65536; by default one for 16 splats.
     """
     table = (*vars(splats).values(),)
+    if len(splats.means) == 0:
+        raise ValueError("splats: expected at least one, got none")
     if not all(np.isfinite(values).all() for values in table):
         raise ValueError("splats: some have NaN or infinite parameters")
     count = len(splats.means)
@@ -71,6 +73,14 @@ def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_
         code = np.clip(code, 1, 8)
         betas = code[labels]  # the bake must fit the exponents that a reader will see
         meta["splatkit"] = {"betas": {"codebook": code.tolist(), "files": [image("betas.webp", labels)]}}
+    if splats.lobes.shape[1]:
+        code, bytes_of_lobes = pack_lobes(splats.lobes)
+        files = [
+            image(f"lobes_{k}_{name}.webp", *part.T)
+            for k, lobe in enumerate(bytes_of_lobes.transpose(1, 0, 2))
+            for name, part in (("color", lobe[:, :3]), ("shape", lobe[:, 3:]))
+        ]
+        meta.setdefault("splatkit", {})["lobes"] = {"codebook": code.tolist(), "files": files}
     scale_factors, opacity_factors = bake_factors(betas)
     code, labels = line_codebook(np.log(np.maximum(splats.scales, 1e-30) * scale_factors[:, None]))
     meta["scales"] = {"codebook": code.tolist(), "files": [image("scales.webp", *labels.T)]}
@@ -140,6 +150,10 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
     betas = np.full(count, 2.0, dtype=np.float32)
     if own := meta.get("splatkit", {}).get("betas"):
         betas = np.clip(looked_up(own, pixels(own["files"][0])[:, 0]), 1, 8)
+    lobes = np.zeros((count, 0, 6), dtype=np.float32)
+    if own := meta.get("splatkit", {}).get("lobes"):
+        packed = np.concatenate([pixels(name)[:, :3] for name in own["files"]], 1)
+        lobes = unpack_lobes(np.asarray(own["codebook"], dtype=np.float32), packed.reshape(count, -1, 6))
     scale_factors, opacity_factors = bake_factors(betas)
     scales = np.exp(looked_up(meta["scales"], pixels(meta["scales"]["files"][0])[:, :3]))
     color = pixels(meta["sh0"]["files"][0])
@@ -157,6 +171,7 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
         betas=betas,
         sh0=looked_up(meta["sh0"], color[:, :3]),
         shN=rest,
+        lobes=lobes,
     )
 
 

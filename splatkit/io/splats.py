@@ -5,6 +5,9 @@ it ("baked"), and one extra float property `beta` holds the exponent. The bake m
 opacity by another, both functions of beta alone, so our reader divides by them and gets the exact splat back. A file
 without `beta` is a plain 3DGS file, beta = 2, where both factors are 1.
 
+Spherical-beta lobes are kept exactly too, as properties `lobe_0_red` ... `lobe_0_sharpness`, `lobe_1_red` and so on.
+The harmonics beside them, of any degree, are what comes nearest to color and lobes together.
+
 The factors minimize the squared difference of the two profiles in the image plane,
 
     integral over r of (opacity * exp(-r^2 / (2 scale^2)) - gef_weight(r^2, beta))^2 r dr,   opacity <= 1,
@@ -13,7 +16,7 @@ whose relative error (root of the ratio to the energy of the profile) is 0.19 at
 and 0.35 at 8. The table below holds the minima; the tests derive it again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,11 @@ _SH0_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE_NAMES = ("scale_0", "scale_1", "scale_2")
 _ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
 _REST_COUNTS = (0, 9, 24, 45)  # 3 channels times the coefficients of degrees 1..L, L = 0 to 3
+LOBE_NAMES = ("red", "green", "blue", "polar", "azimuth", "sharpness")
+
+
+def _no_lobes() -> NDArray[np.float32]:
+    return np.zeros((0, 0, len(LOBE_NAMES)), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,12 @@ class Splats:
     betas: NDArray[np.float32]  # [N] in [1, 8]
     sh0: NDArray[np.float32]  # [N, 3] degree-0 coefficients
     shN: NDArray[np.float32]  # noqa: N815 - the field's name. [N, K, 3] those of degrees 1 to L, K = (L + 1)^2 - 1
+    # [N, L, 6], see `splatting.spherical_beta`; sh0 and shN are then the harmonics nearest to color and lobes together.
+    lobes: NDArray[np.float32] = field(default_factory=_no_lobes)
+
+    def __post_init__(self) -> None:
+        if self.lobes.shape[1] == 0:
+            object.__setattr__(self, "lobes", np.zeros((len(self.means), 0, len(LOBE_NAMES)), dtype=np.float32))
 
 
 def bake_factors(betas: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -92,9 +106,11 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
         np.log(splats.scales * scale_factors[:, None]),
         splats.quats,
     ]
-    exact = ("beta",) if (splats.betas != 2).any() else ()  # plain Gaussians need none
+    exact: tuple[str, ...] = ("beta",) if (splats.betas != 2).any() else ()  # plain Gaussians need none
     if exact:
         columns.append(splats.betas[:, None])
+    exact += _lobe_properties(splats.lobes.shape[1])
+    columns.append(splats.lobes.reshape(count, -1))
     table = np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32)
     if not np.isfinite(table).all():
         raise ValueError(
@@ -111,6 +127,10 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
         *exact,
     )
     write_ply(Path(path), table.view([(name, "f4") for name in names])[:, 0], comments=comments)
+
+
+def _lobe_properties(lobes: int) -> tuple[str, ...]:
+    return tuple(f"lobe_{k}_{name}" for k in range(lobes) for name in LOBE_NAMES)
 
 
 def read_splats(path: Path) -> Splats:
@@ -138,6 +158,10 @@ def read_splats(path: Path) -> Splats:
     rest: NDArray[Any] = np.zeros((len(vertices), 0))
     if rest_count:
         rest = stack_fields(path, vertices, tuple(f"f_rest_{k}" for k in range(rest_count)))
+    lobe_count = -(-sum(name.startswith("lobe_") for name in names) // len(LOBE_NAMES))
+    lobes = _no_lobes()
+    if lobe_count:
+        lobes = stack_fields(path, vertices, _lobe_properties(lobe_count)).reshape(len(vertices), lobe_count, -1)
     return Splats(
         means=stack_fields(path, vertices, _POSITION_NAMES).astype(np.float32),
         quats=stack_fields(path, vertices, _ROTATION_NAMES).astype(np.float32),
@@ -146,4 +170,5 @@ def read_splats(path: Path) -> Splats:
         betas=betas.astype(np.float32),
         sh0=stack_fields(path, vertices, _SH0_NAMES).astype(np.float32),
         shN=rest.reshape(len(vertices), 3, rest_count // 3).transpose(0, 2, 1).astype(np.float32),
+        lobes=lobes.astype(np.float32),
     )

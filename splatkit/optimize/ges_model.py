@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 from torch.nn.functional import avg_pool2d, max_pool2d
 
+from splatkit.errors import DatasetError
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.ops import has_kernels
@@ -31,6 +32,7 @@ from splatkit.optimize.image_corrections import (
     image_index,
 )
 from splatkit.optimize.metrics import image_metrics
+from splatkit.optimize.nearest_gaussians import NearestGaussians
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.splatting.appearance import color_arguments, seen_colors
@@ -47,7 +49,7 @@ NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishin
 _VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
 
 
-class GesModel(SplatfactoModel):
+class GesModel(NearestGaussians, SplatfactoModel):
     """See the module."""
 
     config: GesModelConfig
@@ -59,7 +61,7 @@ class GesModel(SplatfactoModel):
         """
         check_model_config(self.config)
         if self.seed_points is None:
-            raise ValueError(
+            raise DatasetError(
                 "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
             )
         generator = torch.Generator().manual_seed(self.config.seed)
@@ -228,6 +230,9 @@ class GesModel(SplatfactoModel):
             kernel=self.config.shape.rasterizer_kernel,
         )
         self._last = None if probe is None else (rendering, probe)
+        if self.config.shape.gate_pixels > 0:
+            large_enough = rendering.extents[0].amax(1) >= self.config.shape.gate_pixels
+            splats.betas.register_hook(lambda gradient: gradient * large_enough)
         outputs = {
             "rgb": rendering.colors[0],
             "depth": rendering.depths[0],

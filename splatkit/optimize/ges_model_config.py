@@ -6,6 +6,7 @@ from typing import Literal
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.models.base_model import ModelConfig
 
+from splatkit.errors import SettingsError
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernel import ShapeSettings
@@ -71,21 +72,28 @@ class GesModelConfig(ModelConfig):
 
 
 def check_model_config(config: GesModelConfig) -> None:
-    """Refuse settings that contradict each other, before hours of work; ValueError says which."""
+    """Refuse settings that contradict each other, before hours of work; SettingsError says which."""
     sampling = config.strategy == "mcmc"
     name = "mcmc" if sampling else "densification"
     cap = config.mcmc.max_splats if sampling else config.densification.max_splats
     if cap < 1:
-        raise ValueError(f"{name}.max_splats: expected at least 1, got {cap}")
+        raise SettingsError(f"{name}.max_splats: expected at least 1, got {cap}")
     if not 0 <= config.lobes <= MAX_LOBES:
-        raise ValueError(f"lobes: expected 0 to {MAX_LOBES}, got {config.lobes}")
+        raise SettingsError(f"lobes: expected 0 to {MAX_LOBES}, got {config.lobes}")
     if config.frequency.mode != "off" and not 0 < config.frequency.weight <= 1 - config.ssim_lambda < 1:
-        raise ValueError(
+        raise SettingsError(
             f"frequency.weight: expected more than 0 and, with ssim_lambda {config.ssim_lambda:g}, at most "
             f"{1 - config.ssim_lambda:g}, got {config.frequency.weight:g}"
         )
     if config.shape.kernel == "compact" and config.rasterize_mode == "antialiased":
-        raise ValueError("rasterize_mode: antialiased needs shape.kernel exact, approximate or gaussian, got compact")
-    for name, value in {**vars(config.regularization), "max_gauss_ratio": config.max_gauss_ratio}.items():
+        raise SettingsError(
+            "rasterize_mode: antialiased needs shape.kernel exact, approximate or gaussian, got compact"
+        )
+    if config.shape.gate_pixels > 0 and config.shape.kernel != "exact":
+        raise SettingsError(
+            f"shape.gate_pixels: only the kernel exact has exponents to gate, got {config.shape.kernel}"
+        )
+    numbers = {**vars(config.regularization), "max_gauss_ratio": config.max_gauss_ratio}
+    for name, value in {**numbers, "shape.gate_pixels": config.shape.gate_pixels}.items():
         if not value >= 0:
-            raise ValueError(f"{name}: expected a number from 0, got {value}")
+            raise SettingsError(f"{name}: expected a number from 0, got {value}")

@@ -9,18 +9,24 @@ import mimetypes
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import warnings
 from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 
+from splatkit.errors import SplatkitError
+
 
 def apply_host_guards() -> None:
     """Apply all guards."""
-    for guard in (_allow_numpy_scalars, _serve_javascript, _silence_host_warnings, _provide_ffmpeg):
+    guards = (_allow_numpy_scalars, _serve_javascript, _silence_host_warnings, _provide_ffmpeg, _say_errors_in_one_line)
+    for guard in guards:
         with contextlib.suppress(Exception):
             guard()
 
@@ -50,6 +56,33 @@ def _silence_host_warnings() -> None:
     ):
         warnings.filterwarnings("ignore", message=message, category=UserWarning, module=r"nerfstudio\.")
     warnings.filterwarnings("ignore", message=r".*torch\.cuda\.amp", category=FutureWarning, module=r"nerfstudio\.")
+
+
+def _say_errors_in_one_line() -> None:
+    """The host prints a traceback of its own code around an error that says all in one line.
+
+    Only errors of splatkit about data, settings, checkpoints and files are shortened; whatever else goes wrong keeps
+    its traceback.
+    """
+    previous = sys.excepthook
+    if getattr(previous, "says_splatkit_errors", False):
+        return
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if issubclass(kind, SplatkitError) or (issubclass(kind, OSError) and _raised_by_splatkit(traceback)):
+            print(f"{kind.__name__}: {error}", file=sys.stderr)
+        else:
+            previous(kind, error, traceback)
+
+    hook.says_splatkit_errors = True  # type: ignore[attr-defined]  # marks a function, which has no such field
+    sys.excepthook = hook
+
+
+def _raised_by_splatkit(traceback: TracebackType | None) -> bool:
+    name = ""
+    for frame, _ in walk_tb(traceback):
+        name = frame.f_globals.get("__name__", "")
+    return name.startswith("splatkit.")
 
 
 def _provide_ffmpeg() -> None:

@@ -104,7 +104,7 @@ class Densification:
         parameters: MutableMapping[str, Parameter],
         optimizers: Mapping[str, Optimizer],
     ) -> RefinementReport | None:
-        """Clone, split, prune and reset if step is due; None if it is not.
+        """Prune, clone, split and reset if step is due; None if it is not.
 
         Args:
             step: steps done so far.
@@ -115,8 +115,9 @@ class Densification:
         if not self._due(step, total_steps):
             return None
         with torch.no_grad():
-            cloned, split = self._grow(step, parameters, optimizers)
+            # Dropping comes first, so that the room it makes is filled at once: the last refinement leaves a full cap.
             pruned = self._prune(step, parameters, optimizers)
+            cloned, split = self._grow(step, parameters, optimizers)
             reset = self._reset_is_due(step, total_steps)
             if reset:
                 self._reset_opacities(parameters, optimizers)
@@ -185,6 +186,7 @@ class Densification:
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")
         if dropped:
             replace_splats(parameters, optimizers, keep, {name: p[:0] for name, p in parameters.items()})
+            self._gradients, self._views = self._gradients[keep], self._views[keep]
         return dropped
 
     def _reset_opacities(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> None:

@@ -41,6 +41,8 @@ class ShapeSettings:
     """Steps between resets of all exponents to raw 0 in the first half of a run; 0 for none. Published: 1000."""
     prune_beta: float = 0.0
     """Refinements drop splats of a smaller exponent; 0 for none. Exponents near 1 reach far and cost time."""
+    gate_pixels: float = 0.0
+    """A view does not teach the exponent (exact kernel) of splats that reach fewer pixels in it; 0 for no gate."""
 
     @property
     def has_betas(self) -> bool:

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from splatkit.export import splat_export
-from splatkit.export.splat_export import export_splats, largest_contributions
+from splatkit.export.splat_export import export_splats, largest_contributions, splats_of_file
 from splatkit.io.images import write_image
 from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
-from splatkit.optimize.load_run import RunCameras, TrainedRun, render_view
+from splatkit.optimize.load_run import RunCameras, TrainedRun, evaluate, mean_scores, render_view
 from splatkit.splatting.spherical_beta import seed_lobes
 from splatkit.splatting.splats import Splats, splats_from_points
 
@@ -91,17 +91,42 @@ def test_smaller_palettes_make_smaller_files(run, tmp_path):
     assert len(np.unique(read_sog(tmp_path / "16.sog").shN, axis=0)) <= 16
 
 
-def test_lobes_become_harmonics_that_come_near(run, tmp_path, monkeypatch):
+@pytest.fixture
+def with_lobes(run, monkeypatch):
+    """The run with two lobes a splat, whose photographs are its own renderings."""
     lobes = seed_lobes(400, 2, torch.Generator().manual_seed(0))
     lobes[..., :3] = 0.1 * torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1))
-    with_lobes = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
+    lobes[..., 3:5] += 2 * torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(2))  # angles run free
+    changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
     for index, path in enumerate(run.eval_cameras.image_paths):
-        write_image(path, render_view(with_lobes, run.eval_cameras, index).numpy())
-    monkeypatch.setattr(splat_export, "load_run", lambda path: with_lobes)
-    done = export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
-    assert done.psnr_of_run > 50
-    assert done.psnr_of_file > 35
-    assert read_splats(tmp_path / "a.ply").shN.shape == (400, 15, 3)
+        write_image(path, render_view(changed, run.eval_cameras, index).numpy())
+    monkeypatch.setattr(splat_export, "load_run", lambda path: changed)
+    return changed
+
+
+@pytest.mark.parametrize("degree", [0, 3])
+def test_lobes_come_back_from_both_formats(with_lobes, tmp_path, degree):
+    ply = export_splats(tmp_path / "config.yml", tmp_path / "a.ply", viewer_degree=degree)
+    sog = export_splats(tmp_path / "config.yml", tmp_path / "a.sog", viewer_degree=degree)
+    assert ply.psnr_of_run > 50
+    assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.1)
+    assert sog.psnr_of_file > 35
+    read = splats_of_file(read_splats(tmp_path / "a.ply"))
+    torch.testing.assert_close(read.lobes, with_lobes.splats.lobes)
+    torch.testing.assert_close(read.sh0, with_lobes.splats.sh0, atol=1e-5, rtol=0)
+
+
+def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path):
+    errors = []
+    for degree in (3, 0):
+        out = tmp_path / f"{degree}.ply"
+        export_splats(tmp_path / "config.yml", out, viewer_degree=degree)
+        file = read_splats(out)
+        assert file.shN.shape == (400, (degree + 1) ** 2 - 1, 3)
+        plain = splats_of_file(replace(file, lobes=file.lobes[:, :0]))
+        errors.append(mean_scores(evaluate(replace(with_lobes, splats=plain, sh_degree=degree)))[0])
+    assert errors[0] > 35
+    assert errors[1] < errors[0] - 5
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,18 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.quantization import line_codebook, morton_order, vector_palette
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.io.splats import Splats, bake_factors, write_splats
+from splatkit.splatting.spherical_beta import lobe_axes
 from tests.io.test_splats import random_splats
 
 
@@ -40,6 +43,33 @@ def test_splats_come_back_within_the_steps_of_the_format(tmp_path, terms):
     assert read.shN.shape == splats.shN.shape
     if terms:
         assert np.abs(read.shN - splats.shN).mean() < 0.02
+
+
+def test_lobes_keep_their_colors_where_they_point(tmp_path):
+    rng = np.random.default_rng(1)
+    lobes = np.concatenate(
+        [rng.normal(0, 0.2, (500, 2, 3)), rng.normal(0, 4, (500, 2, 2)), rng.normal(0, 1, (500, 2, 1))], 2
+    )
+    lobes[::3, 1, :3] *= 1e-3  # too faint to be seen
+    splats = replace(random_splats(500, 0), lobes=lobes.astype(np.float32))
+    write_sog(tmp_path / "a.sog", splats)
+    read = in_order_of(splats, read_sog(tmp_path / "a.sog")).lobes
+    faint = np.abs(lobes[..., :3]).max(-1) < 1 / 512
+    assert faint.sum() > 150
+    assert (read[faint][:, :3] == 0).all()
+    error = np.abs(read[~faint][:, :3] - lobes[~faint][:, :3])
+    assert error.max() < 0.1  # the tails of the codebook are coarse
+    assert error.mean() < 0.002
+    axes = [lobe_axes(torch.from_numpy(values[~faint])) for values in (read.astype(np.float64), lobes)]
+    assert (axes[0] * axes[1]).sum(-1).min() > np.cos(np.radians(1.0))
+    np.testing.assert_allclose(read[~faint][:, 5], np.clip(lobes[~faint][:, 5], -4, 4), atol=0.02)
+
+
+def test_no_splats_make_no_file(tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        write_sog(
+            tmp_path / "a.sog", Splats(**{name: values[:0] for name, values in vars(random_splats(3, 0)).items()})
+        )
 
 
 def test_file_is_a_tenth_of_the_ply_for_splats_like_trained_ones(tmp_path):

@@ -1,5 +1,7 @@
 """splats.ply: standard viewers see the nearest Gaussian, our reader the exact splat."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,17 @@ def test_our_reader_recovers_the_exact_splats(tmp_path, terms):
     # Logarithm and logit are stored in float32, whose last bit moves a value of size 10 by 1e-6.
     np.testing.assert_allclose(read.scales, splats.scales, rtol=2e-6)
     np.testing.assert_allclose(read.opacities, splats.opacities, atol=1e-6)
+
+
+def test_lobes_come_back_exactly_and_a_missing_number_is_named(tmp_path):
+    lobes = np.random.default_rng(1).normal(size=(64, 2, 6)).astype(np.float32)
+    splats = replace(random_splats(), lobes=lobes)
+    write_splats(tmp_path / "a.ply", splats)
+    np.testing.assert_array_equal(read_splats(tmp_path / "a.ply").lobes, lobes)
+    content = (tmp_path / "a.ply").read_bytes()
+    (tmp_path / "b.ply").write_bytes(content.replace(b"lobe_1_polar", b"lobe_1_color"))
+    with pytest.raises(DatasetError, match="lack lobe_1_polar"):
+        read_splats(tmp_path / "b.ply")
 
 
 def test_gaussians_are_written_as_they_are(tmp_path):

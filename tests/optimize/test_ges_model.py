@@ -10,6 +10,7 @@ import torch
 from nerfstudio.scripts.train import main
 
 from splatkit import ops
+from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.load_run import evaluate, load_run
@@ -165,7 +166,7 @@ def test_parser_without_a_seed_cloud_is_refused_with_the_cure(make_config):
     config = make_config("seedless", 1)
     config.pipeline.datamanager.data = config.data
     pipeline = config.pipeline.setup(device="cpu", test_mode="val")
-    with pytest.raises(ValueError, match="use splatkit-data, or load_3D_points"):
+    with pytest.raises(DatasetError, match="use splatkit-data, or load_3D_points"):
         config.pipeline.model.setup(
             scene_box=pipeline.datamanager.train_dataset.scene_box, num_train_data=2, metadata={}, seed_points=None
         )
@@ -180,6 +181,8 @@ def test_parser_without_a_seed_cloud_is_refused_with_the_cure(make_config):
         ({"frequency": FrequencySettings(mode="area", weight=0.9)}, "frequency.weight"),
         ({"shape": ShapeSettings(kernel="compact"), "rasterize_mode": "antialiased"}, "rasterize_mode"),
         ({"regularization": RegularizationSettings(flatness_weight=-1.0)}, "flatness_weight"),
+        ({"shape": ShapeSettings(gate_pixels=-1.0)}, "gate_pixels"),
+        ({"shape": ShapeSettings(gate_pixels=2.0, kernel="gaussian")}, "gate_pixels: only the kernel exact"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_training(make_config, change, message):
@@ -202,6 +205,25 @@ def test_exponents_are_reset_in_the_first_half_of_a_run(make_config):
     rate = make_config("any", 1).optimizers["betas"]["optimizer"].lr
     assert moved[0] > 6 * rate  # of eight steps all count, of nine those after the fourth
     assert 3 * rate < moved[1] < 5.5 * rate
+
+
+def test_views_do_not_teach_exponents_of_splats_below_the_gate(make_config):
+    config = make_config("gated", 1)
+    config.pipeline.datamanager.data = config.data
+    config.pipeline.model.shape = ShapeSettings(gate_pixels=6.0)
+    pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
+    model = pipeline.model
+    camera, _ = pipeline.datamanager.next_train(0)
+    with torch.no_grad():
+        model.gauss_params["scales"][::2] -= 3
+    outputs = model(camera)
+    extents = model._last[0].extents[0].amax(1)
+    outputs["rgb"].sum().backward()
+    learned = model.gauss_params["betas"].grad != 0
+    assert (extents > 0).logical_and(extents < 6).sum() > 20
+    assert not learned[extents < 6].any()
+    assert learned[extents >= 6].float().mean() > 0.5
+    assert (model.gauss_params["scales"].grad[(extents > 0) & (extents < 6)] != 0).any()
 
 
 def test_every_option_leaves_its_mark(make_config, switch_on_everything):

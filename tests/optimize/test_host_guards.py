@@ -37,6 +37,26 @@ def test_ffmpeg_is_found_where_none_is_installed(monkeypatch, tmp_path):
     assert os.environ["PATH"] == path
 
 
+@pytest.mark.parametrize(
+    ("statement", "lines"),
+    [
+        ("from splatkit.errors import DatasetError; raise DatasetError('a.json: no frames')", 1),
+        ("from splatkit.io.transforms_json import read_transforms; read_transforms(Path('none'))", 1),
+        ("raise ValueError('a defect')", None),
+        ("open('none')", None),
+    ],
+)
+def test_our_errors_are_one_line_and_others_keep_their_traceback(statement, lines):
+    program = (
+        "from pathlib import Path; from splatkit.optimize.host_guards import apply_host_guards; "
+        f"apply_host_guards(); apply_host_guards(); {statement}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ("Traceback" in done.stderr) == (lines is None)
+    assert lines is None or len(done.stderr.splitlines()) == lines
+
+
 def test_guards_never_raise(monkeypatch):
     def broken():
         raise RuntimeError("broken")

@@ -15,6 +15,8 @@ from nerfstudio.scripts.render import DatasetRender, RenderCameraPath, RenderInt
 from nerfstudio.utils.eval_utils import eval_setup
 from plyfile import PlyData
 
+from splatkit.export.splat_export import export_splats
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch, tmp_path):
@@ -81,6 +83,15 @@ def test_export_gaussian_splat_holds_the_splats_in_the_input_frame(trained, tmp_
     vertices = PlyData.read(tmp_path / "e" / "splat.ply")["vertex"]
     assert len(vertices) > 100
     assert np.mean(vertices["x"]) == pytest.approx(10, abs=0.5)
+
+
+def test_export_gaussian_splat_holds_the_nearest_gaussians_as_our_own_export_does(trained, tmp_path):
+    ExportGaussianSplat(load_config=trained, output_dir=tmp_path / "e", ply_color_mode="sh_coeffs").main()
+    export_splats(trained, tmp_path / "own.ply")
+    theirs, ours = (PlyData.read(tmp_path / name)["vertex"] for name in ("e/splat.ply", "own.ply"))
+    assert len(theirs) == len(ours)
+    for name in ("x", "scale_0", "opacity", "f_dc_0", "f_rest_3", "rot_1"):
+        np.testing.assert_allclose(theirs[name], ours[name], atol=1e-4)
 
 
 def test_export_tsdf_makes_a_mesh_around_the_scene(trained, tmp_path):

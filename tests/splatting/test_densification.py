@@ -93,6 +93,18 @@ def test_count_never_passes_the_cap_and_the_largest_gradients_come_first():
     assert torch.equal(parameters["means"][99], wanted)
 
 
+def test_room_made_by_dropping_is_filled_at_once():
+    parameters, optimizers, strategy = training(100)
+    parameters["scales"].data[:] = torch.tensor(0.01).log()
+    parameters["opacities"].data[:] = 0
+    parameters["opacities"].data[4:8] = -10
+    wanted = parameters["means"][[10, 20, 30, 40]].detach().clone()
+    gather(strategy, 100, [5, 10, 20, 30, 40])
+    report = strategy.refine(2, 100, parameters, optimizers)
+    assert (report.pruned, report.cloned, report.count) == (4, 4, 100)
+    assert torch.equal(parameters["means"][96:], wanted)  # the faint fifth one is gone
+
+
 def test_faint_and_not_finite_splats_are_dropped():
     parameters, optimizers, strategy = training()
     parameters["opacities"].data[4] = -10
