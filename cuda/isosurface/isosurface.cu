@@ -10,6 +10,7 @@ using namespace portable;
 namespace {
 
 constexpr int kScanItems = 8;  // that a thread sums at a time
+constexpr int kBackwardBlocks = 2;  // resident: with more, too few registers are left and the kernel spills
 
 __global__ void __launch_bounds__(kBlockThreads) surface_begin_kernel(SurfaceGrid grid, void* scratch) {
   if (thread_of_grid() == 0) *SurfaceBits(Lattice(grid), scratch).refused = INT64_MAX;
@@ -118,7 +119,7 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (quad < input.quads) quad_backward(input, gradient, quad, quads);
 }
 
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, kBackwardBlocks)
     surface_cells_backward_kernel(SurfaceInput<float> input, SurfaceGradient<float> gradient, const float* quads, float* slots) {
   const int64_t cell = thread_of_grid();
   if (cell < input.active_cells) cell_backward(input, gradient, quads, slots, cell);

@@ -1,6 +1,5 @@
 """Isosurfaces: FlexiCubes with all its weights, forward and backward, beside scikit-image's marching cubes."""
 
-import resource
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from benchmarks.record import Record, record
 from splatkit.evaluation.geometry import signed_distances
 from splatkit.io.meshes import read_mesh
 from splatkit.isosurface import FlexiCubes
+from splatkit.ops import native_threads_only
 
 _HALF = 0.9  # of the longest side of a real mesh in the box [-1, 1]^3
 _CELL_BYTES = 4 * 21  # of dense weights in float32
@@ -67,12 +67,13 @@ def _measure_case(surface: str, resolution: int, threads: int, data: Path | None
         "forward": step.forward, "backward": step.backward, "extract": step.extract,
         "marching_cubes": lambda: marching_cubes(values, 0.0),
     }  # fmt: skip
-    for repeat in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if repeat > 0:
-                times[name].append((time.perf_counter() - start) * 1e3)
+    with native_threads_only():  # as in training
+        for repeat in range(repeats + 1):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call()
+                if repeat > 0:
+                    times[name].append((time.perf_counter() - start) * 1e3)
     params: Params = {"surface": surface, "resolution": resolution, "threads": threads, "clock": "wall"}
     peer = times.pop("marching_cubes")
     peers = {"scikit-image marching cubes": sorted(peer)[len(peer) // 2]}
@@ -133,7 +134,13 @@ def grow(surface: str, resolution: int) -> None:
     torch.set_num_threads(1)
     Step(make_field("torus", 16, None)).backward()  # what libraries take once
     field = make_field(surface, resolution, None)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _memory_kib("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the system forgets the largest memory so far
     step = Step(field)
     step.backward()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((_memory_kib("VmHWM") - before) / 1024)
+
+
+def _memory_kib(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

@@ -43,7 +43,7 @@ def weights_for(topology: SurfaceTopology, features: int = 2, seed: int = 0) -> 
 
 
 def values_at(field: Tensor, topology: SurfaceTopology) -> Tensor:
-    return field.reshape(-1)[topology.grid_vertices]
+    return field.reshape(-1)[topology.grid_vertices.to(field.device)]
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -76,7 +76,7 @@ def test_vertices_and_all_gradients_match_the_definition(backend: Backend, name:
     field = FIELDS[name]
     expected_topology = reference.find_topology(field[0], closed)
     topology = find_surface(field.to(backend.device, backend.real), closed)
-    weights = {"values": values_at(field, find_surface(field, closed)), **weights_for(topology)}
+    weights = {"values": values_at(field, topology), **weights_for(topology)}
     leaves = {key: x.clone().requires_grad_() for key, x in weights.items()}
     corners = [leaves[key] for key in ("values", "points", "alphas", "betas")]
     vertices, deviations = reference.find_vertices(expected_topology, *corners)
