@@ -37,6 +37,12 @@ SIBLINGS = {
         "cuda/encodings/encodings.cu",
         "tests/ops/test_encodings.py",
     ],
+    "isosurface": [
+        "splatkit/reference/isosurface.py",
+        "cuda/isosurface/isosurface_cpu.cpp",
+        "cuda/isosurface/isosurface.cu",
+        "tests/ops/test_isosurface.py",
+    ],
     "photometric": [
         "splatkit/reference/photometric.py",
         "cuda/image/photometric_cpu.cpp",

@@ -82,6 +82,22 @@ struct MaskOf<Vec<T, N>> {
   }
 };
 
+// Bit i is set where lane i of the mask is true.
+template <class V>
+SPLATKIT_HD uint64_t lane_bits(typename V::Mask mask) {
+#if defined(__AVX512DQ__)
+  if constexpr (sizeof(mask) == 64 && V::kLanes == 16) return _mm512_movepi32_mask((__m512i)mask);
+  if constexpr (sizeof(mask) == 64 && V::kLanes == 8) return _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(mask) == 32 && V::kLanes == 8) return static_cast<uint32_t>(_mm256_movemask_ps((__m256)mask));
+#elif defined(__SSE2__)
+  if constexpr (sizeof(mask) == 16 && V::kLanes == 4) return static_cast<uint32_t>(_mm_movemask_ps((__m128)mask));
+#endif
+  uint64_t bits = 0;
+  for (int i = 0; i < V::kLanes; ++i) bits |= uint64_t(mask[i] & 1) << i;
+  return bits;
+}
+
 template <class V>
 SPLATKIT_HD V load(const typename V::Lane* from) {
   V out;

@@ -251,4 +251,83 @@ void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_featu
 void encode_pull_cuda(const EncodingInput<float>& input, const void* table, TableType type, const float* v_features, float* v_positions,
                       CudaStream stream);
 
+// Dual surfaces of scalar fields on grids (splatkit/reference/isosurface.py). N fields of X x Y x Z cells; of their surfaces: A active
+// cells, B grid vertices at these cells' corners, V vertices, S crossed edges of active cells, Q quads, C channels of a point.
+struct SurfaceGrid {
+  int64_t fields, cells[3];
+  bool closed;  // the surface closes on the border; otherwise it ends there
+};
+
+struct SurfaceCounts {
+  int64_t cells, grid_vertices, vertices, crossings, quads;
+  int64_t refused;  // first value of the field that is not finite or above kMaxFieldValue in magnitude; -1 where there is none
+};
+constexpr double kMaxFieldValue = 1e30;  // so that the products with weights stay finite
+
+// What of a surface depends on the signs of its field alone. Indices are 32 bits wide: the caller sees that the counts fit.
+struct SurfaceTopology {
+  int64_t* cells;          // [A] among the N * X * Y * Z cells, ascending among those that exist; -1 beyond the grid
+  uint8_t* cases;          // [A] of case_table.h, problem faces resolved
+  int32_t* corners;        // [A, 8] grid vertices, -1 beyond the grid
+  int32_t* first_vertex;   // [A + 1]
+  int32_t* first_crossing; // [A + 1]
+  int64_t* grid_vertices;  // [B] among the N * (X + 1) * (Y + 1) * (Z + 1) of the fields, ascending
+  int32_t* coordinates;    // [B, 3] of the grid vertices
+  int32_t* vertex_cells;   // [V] active cell of each vertex
+  int32_t* quads;          // [Q, 4] vertices, counter-clockwise seen from outside
+  int32_t* crossing_quads; // [S] 4 * quad + place of the vertex in it; -1 where an open surface ends
+  int64_t* field_vertices; // [N + 1] first vertex of a field
+  int64_t* field_quads;    // [N + 1] first quad of a field
+};
+
+// Fills the scratch that `fill_surface` reads: surface_scratch_size() bytes (isosurface/topology.h).
+template <class Real>
+SurfaceCounts count_surface(const SurfaceGrid& grid, const Real* field, void* scratch, int threads);
+void fill_surface(const SurfaceGrid& grid, const void* scratch, const SurfaceTopology& topology, int threads);
+
+template <class Real>
+struct SurfaceInput {
+  int64_t active_cells, grid_vertices, vertices, crossings, quads;
+  int channels;                // C >= 3: positions, then features
+  const uint8_t* cases;        // [A]
+  const int32_t *corners, *first_vertex, *first_crossing, *vertex_cells, *quad_vertices, *crossing_quads;  // of the topology
+  const Real* values;          // [B]
+  const Real* points;          // [B, C]
+  const Real* alphas;          // [A, 8] > 0, or null: 1
+  const Real* betas;           // [A, 12] > 0, or null: 1
+  const Real* gammas;          // [A] > 0, or null: equal ones
+};
+
+// vertices [V, C], or [V + Q, C] with the quads' centers behind; deviations [S] from the mean distance, or null.
+template <class Real>
+void surface_vertices(const SurfaceInput<Real>& input, bool centers, Real* vertices, Real* deviations, int threads);
+
+template <class Real>
+struct SurfaceGradient {
+  bool centers;
+  const Real* vertices;      // as the forward pass returned them
+  const Real* v_vertices;    // [V, C] or [V + Q, C]
+  const Real* v_deviations;  // [S], or null
+  Real* v_values;            // [B]
+  Real* v_points;            // [B, C]
+  Real* v_alphas;            // [A, 8]; null where the input is
+  Real* v_betas;             // [A, 12]; ...
+  Real* v_gammas;            // [A]; null, or with centers
+  Real* scratch;             // surface_gradient_scratch_size() numbers (isosurface/cell.h)
+};
+template <class Real>
+void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, int threads);
+
+// faces [2 Q, 3] without centers: quads are cut along the diagonal with the larger product of gammas, or of equal ones the shorter; with
+// centers [4 Q, 3].
+template <class Real>
+void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int threads);
+
+// The same on CUDA. The count waits for the stream: later allocations depend on it.
+SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, void* scratch, CudaStream stream);
+void fill_surface_cuda(const SurfaceGrid& grid, const void* scratch, const SurfaceTopology& topology, CudaStream stream);
+void surface_vertices_cuda(const SurfaceInput<float>& input, bool centers, float* vertices, float* deviations, CudaStream stream);
+void surface_vertices_backward_cuda(const SurfaceInput<float>& input, const SurfaceGradient<float>& gradient, CudaStream stream);
+void surface_faces_cuda(const SurfaceInput<float>& input, bool centers, const float* vertices, int64_t* faces, CudaStream stream);
+
 }  // namespace splatkit

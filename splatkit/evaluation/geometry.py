@@ -80,7 +80,16 @@ def compare_surfaces(
 def point_to_surface(points: Tensor, mesh: TriangleMesh) -> Tensor:
     """Distance of each point to the nearest triangle: [N, 3] -> [N] float64, accurate to float32."""
     queries = o3d.core.Tensor.from_numpy(np.ascontiguousarray(points.numpy(), dtype=np.float32))
-    return torch.from_numpy(_ray_caster(mesh).compute_distance(queries).numpy()).double()
+    return torch.from_numpy(make_ray_caster(mesh).compute_distance(queries).numpy()).double()
+
+
+def signed_distances(points: Tensor, mesh: TriangleMesh) -> Tensor:
+    """Distance of each point to a closed mesh, negative inside: [N, 3] -> [N] float64, accurate to float32.
+
+    Inside is where rays cross the mesh an odd number of times, by the majority of three.
+    """
+    queries = o3d.core.Tensor.from_numpy(np.ascontiguousarray(points.numpy(), dtype=np.float32))
+    return torch.from_numpy(make_ray_caster(mesh).compute_signed_distance(queries, nsamples=3).numpy()).double()
 
 
 def visible_sample(
@@ -108,7 +117,7 @@ def visible_sample(
         [N, 3] float64, N <= samples.
     """
     points = sample_triangles(mesh, samples, torch.Generator().manual_seed(seed))
-    caster = _ray_caster(mesh)
+    caster = make_ray_caster(mesh)
     seen_by = torch.zeros(len(points), dtype=torch.int64)
     for viewmat, K in zip(viewmats.double(), Ks.double(), strict=True):
         local = transform_points(viewmat, points)
@@ -126,7 +135,8 @@ def _first_hit(caster: o3d.t.geometry.RaycastingScene, center: Tensor, points: T
     return torch.from_numpy(distances >= 1 - _VISIBILITY_TOLERANCE)
 
 
-def _ray_caster(mesh: TriangleMesh) -> o3d.t.geometry.RaycastingScene:
+def make_ray_caster(mesh: TriangleMesh) -> o3d.t.geometry.RaycastingScene:
+    """A mesh ready for rays and nearest points."""
     caster = o3d.t.geometry.RaycastingScene()
     vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float32)
     faces = np.ascontiguousarray(mesh.faces, dtype=np.uint32)

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import splatkit
 from splatkit.errors import EmptyMeshError
+from splatkit.evaluation.mesh_topology import measure_topology
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.meshes import MESH_SUFFIXES, Mesh, write_mesh
 from splatkit.io.splats import Splats, write_splats
@@ -58,14 +57,13 @@ def write_mesh_export(
 
 def describe_mesh(mesh: Mesh) -> dict[str, Any]:
     """Counts, extent and topology of a mesh; what is not watertight is reported, never repaired."""
-    edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    uses = np.unique(edges, axis=0, return_counts=True)[1]
+    topology = measure_topology(mesh)
     return {
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
         "area": float(mesh.face_areas().sum()),
         "bounds": [mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()],
-        "boundary_edges": int((uses == 1).sum()),
-        "non_manifold_edges": int((uses > 2).sum()),
-        "watertight": bool((uses == 2).all()),
+        "boundary_edges": topology.boundary_edges,
+        "non_manifold_edges": topology.non_manifold_edges,
+        "watertight": topology.watertight,
     }

@@ -21,7 +21,12 @@ class TriangleMesh(Protocol):
 
 
 def sample_triangles(mesh: TriangleMesh, count: int, generator: torch.Generator) -> Tensor:
-    """Points uniform by area on a mesh: [count, 3] float64.
+    """Points uniform by area on a mesh: [count, 3] float64."""
+    return sample_faces(mesh, count, generator)[0]
+
+
+def sample_faces(mesh: TriangleMesh, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Points uniform by area on a mesh, [count, 3] float64, and the face [count] of each.
 
     A point of a triangle is drawn from its parallelogram and folded back (Turk, Graphics Gems 1990).
     """
@@ -35,4 +40,4 @@ def sample_triangles(mesh: TriangleMesh, count: int, generator: torch.Generator)
     chosen = torch.searchsorted(ends, places, right=True).clamp_max(len(ends) - 1)
     uv = torch.rand(count, 2, generator=generator, dtype=torch.float64)
     uv = torch.where(uv.sum(-1, keepdim=True) > 1, 1 - uv, uv)
-    return a[chosen] + uv[:, :1] * edge_b[chosen] + uv[:, 1:] * edge_c[chosen]
+    return a[chosen] + uv[:, :1] * edge_b[chosen] + uv[:, 1:] * edge_c[chosen], chosen

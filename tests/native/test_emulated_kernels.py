@@ -9,8 +9,10 @@ import torch
 
 from splatkit import ops
 from splatkit.ops import native
+from splatkit.ops.isosurface import find_surface, surface_faces, surface_vertices
 from splatkit.splatting.rasterization import rasterization
 from tests.helpers import relative_error
+from tests.isosurface_cases import gyroid_field
 from tests.splat_scenes import detached, make_splat_scene
 
 pytestmark = pytest.mark.slow  # builds the kernels
@@ -40,6 +42,36 @@ def test_same_bits_in_every_thread_order(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("SPLATKIT_THREAD_ORDER", order)
         for actual, forward in zip(render_with_gradients(), expected, strict=True):
             assert torch.equal(actual, forward)
+
+
+def surface_with_gradients() -> list[torch.Tensor]:
+    """Every kernel of the isosurface family."""
+    field = gyroid_field(9, 8, 70).float()
+    topology = find_surface(field)
+    leaves = {
+        "values": field.reshape(-1)[topology.grid_vertices],
+        "points": topology.coordinates.float(),
+        "alphas": torch.rand(len(topology.cases), 8) + 0.1,
+        "betas": torch.rand(len(topology.cases), 12) + 0.1,
+        "gammas": torch.rand(len(topology.cases)) + 0.1,
+    }
+    for leaf in leaves.values():
+        leaf.requires_grad_()
+    vertices, deviations = surface_vertices(topology, **leaves, centers=True, deviations=True)
+    gradients = torch.autograd.grad(vertices.square().sum() + deviations.sum(), list(leaves.values()))
+    return [*topology, vertices, deviations, surface_faces(topology, vertices), *gradients]
+
+
+@pytest.mark.usefixtures("emulated")
+def test_surfaces_have_the_same_bits_in_every_thread_order(monkeypatch: pytest.MonkeyPatch):
+    found = []
+    for order in ("forward", "reverse", "1"):
+        monkeypatch.setenv("SPLATKIT_THREAD_ORDER", order)
+        torch.manual_seed(0)
+        found.append(surface_with_gradients())
+    for other in found[1:]:
+        for actual, expected in zip(other, found[0], strict=True):
+            assert torch.equal(actual, expected)
 
 
 def test_tile_lists_equal_those_of_the_cpu(emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,274 @@
+// Which cells a surface passes and how its vertices are joined, on bits: a segment is 64 grid vertices along z, or the 64 cells above them.
+// A closed surface lives on a lattice with one more layer on each side, where all bits are zero: outside.
+#pragma once
+#include "isosurface/case_table.h"
+#include "include/splatkit_native.h"
+
+SPLATKIT_ISA_BEGIN
+
+constexpr int kSegment = 64, kSegmentShift = 6;
+
+SPLATKIT_HD int bit_count(uint64_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __popcll(bits);
+#else
+  return __builtin_popcountll(bits);
+#endif
+}
+SPLATKIT_HD int lowest_bit(uint64_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __ffsll(static_cast<long long>(bits)) - 1;
+#else
+  return __builtin_ctzll(bits);
+#endif
+}
+// The bits from first to last - 1, counted from the segment's own.
+SPLATKIT_HD uint64_t bits_between(int64_t first, int64_t last) {
+  if (first < 0) first = 0;
+  if (last > kSegment) last = kSegment;
+  if (last <= first) return 0;
+  return (last == kSegment ? ~uint64_t(0) : (uint64_t(1) << last) - 1) & (~uint64_t(0) << first);
+}
+
+// The lattice with its outer layer.
+struct Lattice {
+  int64_t fields, cells[3], pad, words;  // words: segments of a row of vertices
+
+  SPLATKIT_HD explicit Lattice(const SurfaceGrid& grid) : fields(grid.fields), pad(grid.closed ? 1 : 0) {
+    for (int i = 0; i < 3; ++i) cells[i] = grid.cells[i] + 2 * pad;
+    words = cells[2] / kSegment + 1;
+  }
+  SPLATKIT_HD int64_t rows() const { return fields * (cells[0] + 1) * (cells[1] + 1); }
+  SPLATKIT_HD int64_t segments() const { return rows() * words; }
+  SPLATKIT_HD int64_t row_step(int axis) const { return axis == 0 ? cells[1] + 1 : 1; }
+};
+
+// Where a segment lies. x, y: of the lattice; z = 64 * word + bit.
+struct Segment {
+  int64_t row, word, field, x, y;
+
+  SPLATKIT_HD Segment(const Lattice& lattice, int64_t number) : row(number / lattice.words), word(number % lattice.words) {
+    y = row % (lattice.cells[1] + 1);
+    x = row / (lattice.cells[1] + 1) % (lattice.cells[0] + 1);
+    field = row / ((lattice.cells[0] + 1) * (lattice.cells[1] + 1));
+  }
+  SPLATKIT_HD int64_t number(const Lattice& lattice) const { return row * lattice.words + word; }
+  // The one behind, without a division.
+  SPLATKIT_HD void advance(const Lattice& lattice) {
+    if (++word < lattice.words) return;
+    word = 0, ++row;
+    if (++y <= lattice.cells[1]) return;
+    y = 0;
+    if (++x <= lattice.cells[0]) return;
+    x = 0, ++field;
+  }
+  SPLATKIT_HD bool is_cell(const Lattice& lattice) const { return x < lattice.cells[0] && y < lattice.cells[1]; }
+  SPLATKIT_HD uint64_t cell_bits(const Lattice& lattice) const { return bits_between(0, lattice.cells[2] - kSegment * word); }
+  // Grid vertices that exist.
+  SPLATKIT_HD uint64_t vertex_bits(const Lattice& lattice) const {
+    if (x < lattice.pad || x > lattice.cells[0] - lattice.pad || y < lattice.pad || y > lattice.cells[1] - lattice.pad) return 0;
+    return bits_between(lattice.pad - kSegment * word, lattice.cells[2] - lattice.pad + 1 - kSegment * word);
+  }
+};
+
+enum Count { kCells = 0, kGridVertices, kVertices, kCrossings, kQuads, kCounts };
+
+// What the first pass leaves for the others, by segment.
+struct SurfaceBits {
+  uint64_t *inside, *cells, *grid_vertices;  // grid vertices inside; active cells; grid vertices that are corners of these
+  int64_t* before[kCounts];                  // numbers in all segments before; [segments + 1]
+  int64_t* refused;                          // the first value that is refused, or a large number
+
+  SPLATKIT_HD SurfaceBits(const Lattice& lattice, void* scratch) {
+    const int64_t segments = lattice.segments();
+    inside = static_cast<uint64_t*>(scratch), cells = inside + segments, grid_vertices = cells + segments;
+    int64_t* next = reinterpret_cast<int64_t*>(grid_vertices + segments);
+    for (int i = 0; i < kCounts; ++i) before[i] = next, next += segments + 1;
+    refused = next;
+  }
+};
+
+SPLATKIT_HD int64_t surface_scratch_size(const SurfaceGrid& grid) {
+  return int64_t(sizeof(int64_t)) * ((3 + kCounts) * Lattice(grid).segments() + kCounts + 1);
+}
+
+// The bits of one row's segment, those of the vertices right above, and those right below.
+SPLATKIT_HD uint64_t bits_at(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) { return plane[row * lattice.words + word]; }
+SPLATKIT_HD uint64_t bits_above(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) {
+  const uint64_t next = word + 1 < lattice.words ? plane[row * lattice.words + word + 1] << (kSegment - 1) : 0;
+  return bits_at(plane, lattice, row, word) >> 1 | next;
+}
+SPLATKIT_HD uint64_t bits_below(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) {
+  const uint64_t last = word > 0 ? plane[row * lattice.words + word - 1] >> (kSegment - 1) : 0;
+  return bits_at(plane, lattice, row, word) << 1 | last;
+}
+
+// Cells of the segment whose corners are not all on one side.
+SPLATKIT_HD uint64_t active_cells(const Lattice& lattice, const uint64_t* inside, const Segment& at) {
+  if (!at.is_cell(lattice)) return 0;
+  uint64_t any = 0, all = ~uint64_t(0);
+  for (int k = 0; k < 4; ++k) {
+    const int64_t row = at.row + (k & 1) * lattice.row_step(0) + (k >> 1);
+    const uint64_t here = bits_at(inside, lattice, row, at.word), above = bits_above(inside, lattice, row, at.word);
+    any |= here | above, all &= here & above;
+  }
+  return any & ~all & at.cell_bits(lattice);
+}
+
+// Grid vertices of the segment that are corners of active cells.
+SPLATKIT_HD uint64_t active_vertices(const Lattice& lattice, const uint64_t* cells, const Segment& at) {
+  const uint64_t real = at.vertex_bits(lattice);
+  if (real == 0) return 0;
+  uint64_t any = 0;
+  for (int k = 0; k < 4; ++k) {
+    if ((k & 1) > at.x || (k >> 1) > at.y) continue;
+    const int64_t row = at.row - (k & 1) * lattice.row_step(0) - (k >> 1);
+    any |= bits_at(cells, lattice, row, at.word) | bits_below(cells, lattice, row, at.word);
+  }
+  return any & real;
+}
+
+// Crossed edges along the axis from the segment's vertices on, round which all four cells exist.
+SPLATKIT_HD uint64_t quad_edges(const Lattice& lattice, const uint64_t* inside, const Segment& at, int axis) {
+  const int64_t place[3] = {at.x, at.y, 0};
+  for (int i = 0; i < 2; ++i) {
+    if (place[i] >= lattice.cells[i] || (i != axis && place[i] == 0)) return 0;
+  }
+  const uint64_t here = bits_at(inside, lattice, at.row, at.word);
+  const uint64_t there = axis == 2 ? bits_above(inside, lattice, at.row, at.word)
+                                   : bits_at(inside, lattice, at.row + lattice.row_step(axis), at.word);
+  uint64_t range = at.cell_bits(lattice);
+  if (axis != 2 && at.word == 0) range &= ~uint64_t(1);
+  return (here ^ there) & range;
+}
+
+SPLATKIT_HD int bit_at(const Lattice& lattice, const uint64_t* plane, int64_t row, int64_t z) {
+  return static_cast<int>(plane[row * lattice.words + (z >> kSegmentShift)] >> (z & (kSegment - 1)) & 1);
+}
+
+// The eight corners' bits of a cell of the lattice.
+SPLATKIT_HD int plain_case(const Lattice& lattice, const uint64_t* inside, int64_t row, int64_t z) {
+  const int64_t word = z >> kSegmentShift;
+  const int bit = static_cast<int>(z & (kSegment - 1));
+  int number = 0;
+  for (int k = 0; k < 4; ++k) {
+    const uint64_t* at = inside + (row + (k & 1) * lattice.row_step(0) + (k >> 1)) * lattice.words + word;
+    const uint64_t both = bit + 1 < kSegment ? *at >> bit & 3 : *at >> bit | (at[1] & 1) << 1;
+    number |= static_cast<int>((both & 1) << k | (both >> 1) << (k + 4));
+  }
+  return number;
+}
+
+// With the complement where both cells at a problem face have it.
+SPLATKIT_HD int resolved_case(const Lattice& lattice, const uint64_t* inside, const Segment& at, int64_t z) {
+  const int number = plain_case(lattice, inside, at.row, z), face = surface_case(number).problem_face;
+  if (face < 0) return number;
+  const int axis = face / 2, step = 2 * (face % 2) - 1;
+  const int64_t place[3] = {at.x, at.y, z};
+  if (place[axis] + step < 0 || place[axis] + step >= lattice.cells[axis]) return number;
+  const int64_t row = axis == 2 ? at.row : at.row + step * lattice.row_step(axis);
+  const int other = plain_case(lattice, inside, row, axis == 2 ? z + step : z);
+  return surface_case(other).problem_face < 0 ? number : 255 - number;
+}
+
+// Number of the bit at z of a row among all bits of a plane.
+SPLATKIT_HD int64_t rank_at(const Lattice& lattice, const uint64_t* plane, const int64_t* before, int64_t row, int64_t z) {
+  const int64_t segment = row * lattice.words + (z >> kSegmentShift);
+  return before[segment] + bit_count(plane[segment] & ((uint64_t(1) << (z & (kSegment - 1))) - 1));
+}
+
+// Calls body(z) for each bit.
+template <class Body>
+SPLATKIT_HD void for_each_bit(uint64_t bits, int64_t word, const Body& body) {
+  for (; bits != 0; bits &= bits - 1) body(kSegment * word + lowest_bit(bits));
+}
+
+// Counts of a segment, once the planes are filled.
+SPLATKIT_HD void count_segment(const Lattice& lattice, const SurfaceBits& bits, const Segment& at) {
+  const int64_t number = at.number(lattice);
+  int64_t vertices = 0, crossings = 0, quads = 0;
+  for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
+    const SurfaceCase& found = surface_case(resolved_case(lattice, bits.inside, at, z));
+    vertices += found.loops, crossings += found.begin[found.loops];
+  });
+  // The cell at a quad's edge is active: without cells there are no quads.
+  for (int axis = 0; axis < 3 && bits.cells[number] != 0; ++axis) quads += bit_count(quad_edges(lattice, bits.inside, at, axis));
+  bits.before[kCells][number] = bit_count(bits.cells[number]);
+  bits.before[kGridVertices][number] = bit_count(bits.grid_vertices[number]);
+  bits.before[kVertices][number] = vertices;
+  bits.before[kCrossings][number] = crossings;
+  bits.before[kQuads][number] = quads;
+}
+
+// Writes the cells of a segment and the grid vertices that begin in it.
+SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
+  const int64_t number = at.number(lattice), pad = lattice.pad;
+  int64_t cell = bits.before[kCells][number], vertex = bits.before[kVertices][number], crossing = bits.before[kCrossings][number];
+  for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
+    const int found_case = resolved_case(lattice, bits.inside, at, z);
+    const SurfaceCase& found = surface_case(found_case);
+    int64_t id = at.field;
+    bool exists = true;
+    const int64_t place[3] = {at.x, at.y, z};
+    for (int i = 0; i < 3; ++i) {
+      const int64_t size = lattice.cells[i] - 2 * pad;
+      exists &= place[i] >= pad && place[i] < pad + size;
+      id = id * size + place[i] - pad;
+    }
+    out.cells[cell] = exists ? id : -1;
+    out.cases[cell] = static_cast<uint8_t>(found_case);
+    for (int c = 0; c < 4; ++c) {
+      const int64_t row = at.row + (c & 1) * lattice.row_step(0) + (c >> 1);
+      const int low = bit_at(lattice, bits.grid_vertices, row, z), high = bit_at(lattice, bits.grid_vertices, row, z + 1);
+      // Numbers go along rows: the vertex above is the next.
+      const int rank = static_cast<int>(rank_at(lattice, bits.grid_vertices, bits.before[kGridVertices], row, z));
+      out.corners[8 * cell + c] = low ? rank : -1;
+      out.corners[8 * cell + c + 4] = high ? rank + low : -1;
+    }
+    out.first_vertex[cell] = static_cast<int32_t>(vertex);
+    out.first_crossing[cell] = static_cast<int32_t>(crossing);
+    for (int loop = 0; loop < found.loops; ++loop) out.vertex_cells[vertex++] = static_cast<int32_t>(cell);
+    for (int edge = 0; edge < found.begin[found.loops]; ++edge) out.crossing_quads[crossing++] = -1;
+    ++cell;
+  });
+  int64_t grid_vertex = bits.before[kGridVertices][number];
+  for_each_bit(bits.grid_vertices[number], at.word, [&](int64_t z) {
+    const int64_t place[3] = {at.x - pad, at.y - pad, z - pad};
+    int64_t id = at.field;
+    for (int i = 0; i < 3; ++i) {
+      id = id * (lattice.cells[i] - 2 * pad + 1) + place[i];
+      out.coordinates[3 * grid_vertex + i] = static_cast<int32_t>(place[i]);
+    }
+    out.grid_vertices[grid_vertex++] = id;
+  });
+}
+
+// Writes the quads whose edges begin in a segment, and their number to the cells round them. The cells are written already.
+SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
+  int64_t quad = bits.before[kQuads][at.number(lattice)];
+  uint64_t edges[3];
+  for (int axis = 0; axis < 3; ++axis) edges[axis] = quad_edges(lattice, bits.inside, at, axis);
+  for_each_bit(edges[0] | edges[1] | edges[2], at.word, [&](int64_t z) {
+    for (int axis = 0; axis < 3; ++axis) {
+      if (!(edges[axis] >> (z & (kSegment - 1)) & 1)) continue;
+      const int u = (axis + 1) % 3, v = (axis + 2) % 3;
+      const bool starts_inside = bit_at(lattice, bits.inside, at.row, z);
+      for (int k = 0; k < 4; ++k) {
+        // Counter-clockwise round the axis: the cells low-low, high-low, high-high, low-high; the other way where the edge starts outside.
+        const int turn = starts_inside ? k : (4 - k) % 4;
+        const bool low_u = turn == 0 || turn == 3, low_v = turn < 2;
+        int64_t step[3] = {0, 0, 0};
+        step[u] = low_u ? -1 : 0, step[v] = low_v ? -1 : 0;
+        const int64_t row = at.row + step[0] * lattice.row_step(0) + step[1];
+        const int64_t cell = rank_at(lattice, bits.cells, bits.before[kCells], row, z + step[2]);
+        const SurfaceCase& found = surface_case(out.cases[cell]);
+        const int edge = 4 * axis + (low_u ? 1 : 0) + (low_v ? 2 : 0);
+        out.quads[4 * quad + k] = out.first_vertex[cell] + found.loop_of[edge];
+        out.crossing_quads[out.first_crossing[cell] + found.place[edge]] = static_cast<int32_t>(4 * quad + k);
+      }
+      ++quad;
+    }
+  });
+}
+
+SPLATKIT_ISA_END
