@@ -5,6 +5,7 @@
 #include "bindings/call.h"
 #include "bindings/encodings.h"
 #include "bindings/image.h"
+#include "bindings/networks.h"
 #include "bindings/splatting.h"
 #include "common/instruction_set.h"
 
@@ -20,4 +21,5 @@ NB_MODULE(SPLATKIT_MODULE, module) {
   splatkit::bind_splatting(module);
   splatkit::bind_image(module);
   splatkit::bind_encodings(module);
+  splatkit::bind_networks(module);
 }
