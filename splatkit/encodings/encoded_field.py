@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -103,7 +104,7 @@ def fit_field(
     if checkpoint is not None and checkpoint.is_file():
         first, clock = _resume(checkpoint, field, optimizer, generator, settings)
     saved = time.monotonic()
-    with native_threads_only(), Progress(transient=True) as progress:
+    with native_threads_only(), Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(title, total=settings.steps, completed=first)
         for step in range(first, settings.steps):
             done = max(step / settings.steps, clock.total_s() / settings.cpu_limit_s)
