@@ -40,7 +40,7 @@ def test_a_ball_comes_back_in_its_own_frame(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_moving_object_comes_back(tmp_path: Path):
-    options = ["--steps", 60, "--batch", 4096, "--num-levels", 6, "--max-res", 32, "--log2-hashmap-size", 12]
+    options = ["--steps", 200, "--batch", 4096, "--num-levels", 6, "--max-res", 32, "--log2-hashmap-size", 12]
     done = run("fit_motion.py", "--out", tmp_path / "fit", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "fit/fit.json").read_text())
