@@ -1,4 +1,7 @@
-"""The training loop of the methods that train on rays: on any device, with our checkpoints and resumes."""
+"""The training loop of the methods that train on rays: on any device, with our checkpoints and resumes.
+
+A run that was interrupted and resumed ends, on a CPU, with the same bits as one that was not.
+"""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -30,7 +33,10 @@ class RayTrainer(GesTrainer):
         return nullcontext()  # the products of matrices gain from torch's own threads
 
     def _own_state(self) -> dict[str, Any]:
-        return {}
+        """When the proposals learned last; what else the next step depends on follows from its number."""
+        sampler = self.pipeline.model.proposal_sampler
+        return {"proposals": {"step": sampler._step, "since_update": sampler._steps_since_update}}
 
     def _load_own_state(self, own: Mapping[str, Any]) -> None:
-        pass
+        sampler, proposals = self.pipeline.model.proposal_sampler, own["proposals"]
+        sampler._step, sampler._steps_since_update = proposals["step"], proposals["since_update"]
