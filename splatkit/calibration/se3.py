@@ -30,9 +30,10 @@ def exp_se3(twists: Array) -> Array:
 
 def cross_matrix(w: Array) -> Array:
     """Matrices [..., 3, 3] with cross_matrix(w) @ x = w x x, of vectors [..., 3]."""
-    x, y, z = np.moveaxis(w, -1, 0)
-    zero = np.zeros_like(x)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(*w.shape[:-1], 3, 3)
+    out = np.zeros((*w.shape, 3))
+    out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -w[..., 2], w[..., 1], -w[..., 0]
+    out[..., 1, 0], out[..., 2, 0], out[..., 2, 1] = w[..., 2], -w[..., 1], w[..., 0]
+    return out
 
 
 def invert(T: Array) -> Array:

@@ -21,7 +21,7 @@ _HUBER = 2.5  # standard deviations where the loss turns from square to straight
 _MAX_ITERATIONS = 60
 _DAMPING, _MOST_DAMPING = 1e-4, 1e8
 _SMALL_STEP = 1e-7  # rad and m
-_SMALL_GAIN = 1e-10  # of the cost, relative
+_SMALL_GAIN, _SMALL_GAIN_AT_FIRST = 1e-10, 1e-4  # of the cost, relative
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,12 @@ def solve(
     boards = board_poses(views, target, camera)
     extrinsic = extrinsic_from_planes(views, boards)
     # Planes first: rims need a guess that is better than half the board.
-    extrinsic, boards, first = _iterate(problem, extrinsic, boards, PLANE_ONLY)
+    rims = "rim" in kinds and any(len(view.rim) for view in views)
+    enough = _SMALL_GAIN_AT_FIRST if rims else _SMALL_GAIN
+    extrinsic, boards, first = _iterate(problem, extrinsic, boards, PLANE_ONLY, enough)
     more = 0
-    if "rim" in kinds and any(len(view.rim) for view in views):
-        extrinsic, boards, more = _iterate(problem, extrinsic, boards, kinds)
+    if rims:
+        extrinsic, boards, more = _iterate(problem, extrinsic, boards, kinds, _SMALL_GAIN)
     blocks = problem.blocks(extrinsic, boards, kinds)
     return Solution(
         T_camera_lidar=extrinsic,
@@ -152,7 +154,9 @@ def _inflations(blocks: list[list[Block]]) -> dict[str, float]:
     return out
 
 
-def _iterate(problem: Problem, extrinsic: Array, boards: Array, kinds: tuple[Kind, ...]) -> tuple[Array, Array, int]:
+def _iterate(
+    problem: Problem, extrinsic: Array, boards: Array, kinds: tuple[Kind, ...], small_gain: float
+) -> tuple[Array, Array, int]:
     damping = _DAMPING
     blocks = problem.blocks(extrinsic, boards, kinds)
     cost = _cost(blocks)
@@ -171,7 +175,7 @@ def _iterate(problem: Problem, extrinsic: Array, boards: Array, kinds: tuple[Kin
         gain = (cost - trial_cost) / max(cost, 1e-300)
         (extrinsic, boards), blocks, cost = moved, trial, trial_cost
         damping = max(damping / 10, 1e-12)
-        if np.abs(step).max() < _SMALL_STEP or gain < _SMALL_GAIN:
+        if np.abs(step).max() < _SMALL_STEP or gain < small_gain:
             return extrinsic, boards, iteration
     return extrinsic, boards, _MAX_ITERATIONS
 
