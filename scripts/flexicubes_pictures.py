@@ -25,8 +25,9 @@ from splatkit.report.mesh_views import render_mesh_views
 from splatkit.synthetic.solids import make_stairs
 
 _RESOLUTION = 32
-_STEPS = 300
-_STAGES = (0, 15, 40, 90, 180, 299)
+_ROUGH = FitSettings(steps=150, field_rate=0.01, normal_weight=0.0)  # far from the target normals mislead
+_FINE = FitSettings(steps=200)
+_STAGES = (0, 10, 30, 149, 200, 349)
 _SIZE = (240, 200)  # px, of a view
 
 
@@ -59,20 +60,21 @@ def main(out: Path) -> None:
     points = cubes.grid_points()
     field = torch.nn.Parameter(points.norm(dim=-1) - 0.7)
     stages: list[NDArray[np.uint8]] = []
-
-    def keep(step: int, surface: Surface, _loss: float) -> None:
-        if step in _STAGES:
-            stages.append(view(as_mesh(surface), len(stages)))
-
     target = SurfaceTarget(vertices, faces, 5000, torch.Generator().manual_seed(0))
-    fit_surface(cubes, field, target, FitSettings(steps=_STEPS, field_rate=0.01), keep)
+    for first, settings in ((0, _ROUGH), (_ROUGH.steps, _FINE)):
+
+        def keep(step: int, surface: Surface, _loss: float, first: int = first) -> None:
+            if first + step in _STAGES:
+                stages.append(view(as_mesh(surface), len(stages)))
+
+        fit_surface(cubes, field, target, settings, keep)
 
     distances = signed_distances(points.reshape(-1, 3).double(), truth).float().reshape(points.shape[:3])
     results = [truth]
     for control in (MarchingCubes(), FlexiCubes(_RESOLUTION, weights=False, deform=False), FlexiCubes(_RESOLUTION)):
         start = torch.nn.Parameter(distances.clone())
         target = SurfaceTarget(vertices, faces, 5000, torch.Generator().manual_seed(0))
-        fit_surface(control, start, target, FitSettings(steps=200))
+        fit_surface(control, start, target, _FINE)
         results.append(as_mesh(control.eval()(start)))
     below = np.concatenate([view(mesh, 1) for mesh in results], 1)
     above = np.concatenate(stages, 1)
