@@ -4,7 +4,6 @@ A run that was interrupted and resumed ends, on a CPU, with the same bits as one
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
@@ -23,9 +22,6 @@ class RayTrainer(GesTrainer):
 
     def _size(self) -> str:
         return f"{sum(p.numel() for p in self.pipeline.model.parameters())} parameters"
-
-    def _threads(self) -> AbstractContextManager[None]:
-        return nullcontext()  # the products of matrices gain from torch's own threads
 
     def _own_state(self) -> dict[str, Any]:
         """When the proposals learned last; what else the next step depends on follows from its number."""
