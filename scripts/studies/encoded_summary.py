@@ -9,7 +9,7 @@ from splatkit.report.plots import plot_curves
 from studies.encoded import SIZES, EncodedCase
 from studies.store import group_by, mean_and_spread
 
-_PSNR, _DISAGREEMENT = "PSNR, dB", "insides that disagree near the surface, 1 - IoU, %"
+_PSNR, _DISAGREEMENT = "PSNR, dB", "insides that disagree, 1 - IoU of samples near the surface, %"
 _LABELS = {"images": _PSNR, "scenes": f"held-out {_PSNR}", "meshes": _DISAGREEMENT, "motion": _DISAGREEMENT}
 Results = list[tuple[EncodedCase, dict[str, float]]]
 
