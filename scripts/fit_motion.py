@@ -63,7 +63,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     field = EncodedField(SimplexHashEncoding(4, num_levels, 8, max_res, log2_hashmap_size, lattice=lattice), 1)
-    samples = sample_motion(_POOL, torch.Generator().manual_seed(seed))
+    samples = sample_motion(min(_POOL, steps * batch), torch.Generator().manual_seed(seed))
     checkpoint = out / "unfinished.pt"
     settings = FitSettings(steps, seed=seed)
     seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)

@@ -49,7 +49,7 @@ def fit(
     solid = load_solid(mesh)
     out.mkdir(parents=True, exist_ok=True)
     truth = DistanceField(solid.mesh)
-    samples = truth.sample(_POOL, seed, "Distances")
+    samples = truth.sample(min(_POOL, steps * batch), seed, "Distances")
     torch.manual_seed(seed)
     field = EncodedField(SimplexHashEncoding(3, num_levels, 16, max_res, log2_hashmap_size, lattice=lattice), 1)
     checkpoint = out / "unfinished.pt"

@@ -20,7 +20,7 @@ _MARGIN = 0.05  # of the unit cube around the mesh
 _NEAR = (0.02, 0.005)  # standard deviations of samples around the surface, shares of the cube
 _UNIFORM_SHARE = 8  # one in so many samples is drawn from the whole cube
 _RELATIVE = 0.01  # distance at which the loss turns from relative to absolute
-_BAND = 0.02  # of the unit cube: what lies nearer to the surface than this is judged
+_BAND = 0.02  # of the unit cube: errors are those of samples that lie nearer to the surface
 _QUERIES = 1 << 16  # points a call
 
 
@@ -98,16 +98,15 @@ def relative_distance_loss(predicted: Tensor, distances: Tensor) -> Tensor:
 
 @torch.no_grad()
 def field_errors(field: nn.Module, positions: Tensor, distances: Tensor) -> dict[str, float]:
-    """Mean absolute error near the surface, and how well insides overlap there (intersection over union).
+    """Mean absolute error near the surface, and how well insides overlap (intersection over union of the samples).
 
     Farther away a surface does not depend on the field, and the loss lets errors grow with the distance.
     """
-    near = distances.abs() < _BAND
-    positions, distances = positions[near], distances[near]
     predicted = torch.cat([field(part)[:, 0] for part in positions.split(_QUERIES)])
     inside, truly = predicted < 0, distances < 0
+    near = distances.abs() < _BAND
     return {
-        "mae": float((predicted - distances).abs().mean()),
+        "mae": float((predicted - distances)[near].abs().mean()),
         "iou": float((inside & truly).sum() / (inside | truly).sum()),
     }
 

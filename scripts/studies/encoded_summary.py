@@ -9,13 +9,14 @@ from splatkit.report.plots import plot_curves
 from studies.encoded import SIZES, EncodedCase
 from studies.store import group_by, mean_and_spread
 
-_METRICS = {
-    "images": ("psnr", "PSNR, dB", 1.0),
-    "scenes": ("psnr", "PSNR of held-out photographs, dB", 1.0),
-    "meshes": ("mae", "mean absolute error near the surface, 1e-5 of the cube", 1e5),
-    "motion": ("mae", "mean absolute error near the surface, 1e-5 of the cube", 1e5),
-}
+_PSNR, _DISAGREEMENT = "PSNR, dB", "insides that disagree, 1 - IoU of samples near the surface, %"
+_LABELS = {"images": _PSNR, "scenes": f"held-out {_PSNR}", "meshes": _DISAGREEMENT, "motion": _DISAGREEMENT}
 Results = list[tuple[EncodedCase, dict[str, float]]]
+
+
+def _quality(result: dict[str, float]) -> float:
+    """What a section is judged by: the higher the better for PSNR, the lower for distance fields."""
+    return result["psnr"] if "psnr" in result else 100 * (1 - result["iou"])
 
 
 def fetches(case: EncodedCase) -> int:
@@ -30,16 +31,19 @@ def write_encoded_summary(out: Path, results: Results) -> None:
     text = ["# Encodings compared", "", "Mean and standard deviation over the seeds."]
     rows: list[dict[str, str | float]] = []
     for (section, limit), found in group_by(results, lambda case: (case.section, case.limit)).items():
-        metric, label, unit = _METRICS[section]
         amount = found[0][0].amount
-        text += ["", f"## {section}, {amount} {'steps' if limit == 'steps' else 'CPU-seconds'} each: {label}", ""]
+        text += [
+            "",
+            f"## {section}, {amount} {'steps' if limit == 'steps' else 'CPU-seconds'} each: {_LABELS[section]}",
+            "",
+        ]
         text += [
             "| subject | variant | levels x fetches | parameters | result | steps | CPU-seconds |",
             "|---" * 7 + "|",
         ]
         for (subject, variant), cell in group_by(found, lambda case: (case.subject, case.variant)).items():
             case = cell[0][0]
-            mean, spread = mean_and_spread([result[metric] * unit for _, result in cell])
+            mean, spread = mean_and_spread([_quality(result) for _, result in cell])
             cost = {name: mean_and_spread([result[name] for _, result in cell])[0] for name in ("steps", "cpu_s")}
             parameters = cell[0][1]["parameters"]
             levels = SIZES[section].of(variant)[1]
@@ -50,7 +54,7 @@ def write_encoded_summary(out: Path, results: Results) -> None:
             rows.append(
                 {
                     "section": section, "subject": subject, "variant": variant, "limit": limit, "amount": amount,
-                    "metric": metric, "mean": mean / unit, "deviation": spread / unit, "seeds": len(cell),
+                    "metric": _LABELS[section], "mean": mean, "deviation": spread, "seeds": len(cell),
                     "fetches": fetches(case), "parameters": parameters, **cost,
                 }
             )  # fmt: skip
@@ -65,10 +69,10 @@ def write_encoded_summary(out: Path, results: Results) -> None:
 
 
 def _gains(rows: list[dict[str, str | float]]) -> dict[str, tuple[list[float], list[float]]]:
-    """Of simplices over cubes, subject by subject: by what the (root mean square, absolute) error is smaller."""
+    """Of simplices over cubes, subject by subject: by what the error (RMS, or share of insides) is smaller."""
     error = {
         (row["limit"], row["section"], row["subject"], row["variant"]): (
-            10 ** (-float(row["mean"]) / 20) if row["metric"] == "psnr" else float(row["mean"])
+            10 ** (-float(row["mean"]) / 20) if _PSNR in str(row["metric"]) else float(row["mean"])
         )
         for row in rows
     }

@@ -4,13 +4,11 @@ A run that was interrupted and resumed ends, on a CPU, with the same bits as one
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from typing import Any
 
 from nerfstudio.engine.optimizers import Optimizers
 
-from splatkit.optimize.optimizers import ExponentialDecayConfig
+from splatkit.optimize.optimizers import optimizers_for
 from splatkit.optimize.trainer import GesTrainer
 
 
@@ -19,18 +17,11 @@ class RayTrainer(GesTrainer):
 
     def setup_optimizers(self) -> Optimizers:
         """The host's optimizers, with schedules that fit the length of this run."""
-        groups = deepcopy(dict(self.config.optimizers))
-        for group in groups.values():
-            scheduler = group["scheduler"]
-            if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
-                scheduler.max_steps = self.config.max_num_iterations
+        groups = optimizers_for(self.config.optimizers, self.config.max_num_iterations)
         return Optimizers(groups, self.pipeline.get_param_groups())
 
     def _size(self) -> str:
         return f"{sum(p.numel() for p in self.pipeline.model.parameters())} parameters"
-
-    def _threads(self) -> AbstractContextManager[None]:
-        return nullcontext()  # the products of matrices gain from torch's own threads
 
     def _own_state(self) -> dict[str, Any]:
         """When the proposals learned last; what else the next step depends on follows from its number."""
