@@ -5,7 +5,6 @@ random pixels. Writes fit.png (the image beside its fit), fit.pt, and fit.json w
 parameter. A tiled TIFF may be larger than the memory. Interrupt it, start it again: it goes on where it stopped.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +16,10 @@ import tyro
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside this file
 
 from fields.images import draw_pixels, open_pixels, side_by_side, squared_error
+from fields.results import Result, keep_result, run
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
-from splatkit.errors import SplatkitError
-from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 
 _COARSEST = 16  # cells along the longer side
@@ -29,7 +27,7 @@ _COARSEST = 16  # cells along the longer side
 
 def fit(
     path: Path, out: Path, steps: int, batch: int, lattice: Lattice, num_levels: int, log2_hashmap_size: int, seed: int
-) -> dict[str, str | float]:
+) -> Result:
     """Fit, draw and judge; see `main`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such image")
@@ -41,7 +39,7 @@ def fit(
     loss = torch.nn.functional.mse_loss
     seconds = fit_field(field, draw_pixels(image, batch), loss, FitSettings(steps, seed=seed), checkpoint)
     parameters = sum(p.numel() for p in field.parameters())
-    result: dict[str, str | float] = {
+    result: Result = {
         "image": path.name,
         "lattice": lattice,
         "psnr": -10 * float(np.log10(max(squared_error(field, image), 1e-12))),
@@ -51,10 +49,7 @@ def fit(
         "cpu_s": seconds,
     }
     write_image(out / "fit.png", side_by_side(field, image))
-    with atomic_file(out / "fit.pt") as temporary:
-        torch.save(field.state_dict(), temporary)
-    with atomic_file(out / "fit.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n")
+    keep_result(out, field, result)
     for leftover in (cache, checkpoint):
         leftover.unlink(missing_ok=True)
     return result
@@ -84,14 +79,7 @@ def main(
     """
     if steps < 1 or batch < 1:
         sys.exit(f"fit_image: expected at least one step and one pixel, got --steps {steps} --batch {batch}")
-    try:
-        result = fit(image_path, out, steps, batch, lattice, num_levels, log2_hashmap_size, seed)
-    except (OSError, ValueError, SplatkitError) as error:
-        sys.exit(f"fit_image: {error}")
-    except KeyboardInterrupt:
-        sys.exit("fit_image: interrupted; the same command goes on from the last state that was kept")
-    shown = (f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in result.items())
-    print(", ".join(shown))
+    run("fit_image", lambda: fit(image_path, out, steps, batch, lattice, num_levels, log2_hashmap_size, seed))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ motion.png (sections through the exact field above those of the fit, over time),
 Interrupt it, start it again: it goes on where it stopped.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -19,11 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 from fields.meshes import field_errors, relative_distance_loss
 from fields.motion import moving_distance, sample_motion
 from fields.pools import draw_from
+from fields.results import Result, keep_result, run
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
-from splatkit.errors import SplatkitError
-from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 
 _POOL = 1 << 20  # samples with their exact distances, from which every step draws
@@ -58,7 +56,7 @@ def fit(
     max_res: int,
     log2_hashmap_size: int,
     seed: int,
-) -> dict[str, str | float]:
+) -> Result:
     """Fit, draw and judge; see `main`."""
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -68,18 +66,15 @@ def fit(
     settings = FitSettings(steps, seed=seed)
     seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)
     write_image(out / "motion.png", np.concatenate([draw_sections(None), draw_sections(field)]))
-    with atomic_file(out / "fit.pt") as temporary:
-        torch.save(field.state_dict(), temporary)
     judged = sample_motion(_JUDGED, torch.Generator().manual_seed(seed + 1))
-    result: dict[str, str | float] = {
+    result: Result = {
         "lattice": lattice,
         **{f"{name}_near": value for name, value in field_errors(field, *judged).items()},
         "parameters": sum(p.numel() for p in field.parameters()),
         "steps": steps,
         "cpu_s": seconds,
     }
-    with atomic_file(out / "fit.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n")
+    keep_result(out, field, result)
     checkpoint.unlink(missing_ok=True)
     return result
 
@@ -108,14 +103,7 @@ def main(
     """
     if min(steps, batch) < 1:
         sys.exit("fit_motion: expected at least one step and one sample")
-    try:
-        result = fit(out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, seed)
-    except (OSError, ValueError, SplatkitError) as error:
-        sys.exit(f"fit_motion: {error}")
-    except KeyboardInterrupt:
-        sys.exit("fit_motion: interrupted; the same command goes on from the last state that was kept")
-    shown = (f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in result.items())
-    print(", ".join(shown))
+    run("fit_motion", lambda: fit(out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, seed))
 
 
 if __name__ == "__main__":

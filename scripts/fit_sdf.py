@@ -5,7 +5,6 @@ the triangles. Writes mesh.ply in the frame of the input, fit.png (the input abo
 errors near the surface and distances between the surfaces. Interrupt it, start it again: it goes on where it stopped.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 
 from fields.meshes import DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
 from fields.pools import draw_from
+from fields.results import Result, keep_result, run
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
-from splatkit.errors import SplatkitError
 from splatkit.evaluation.geometry import compare_surfaces
-from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 from splatkit.io.meshes import write_mesh
 from splatkit.report.mesh_views import render_mesh_views
@@ -44,7 +42,7 @@ def fit(
     log2_hashmap_size: int,
     resolution: int,
     seed: int,
-) -> dict[str, str | float]:
+) -> Result:
     """Fit, write and judge; see `main`."""
     solid = load_solid(mesh)
     out.mkdir(parents=True, exist_ok=True)
@@ -61,10 +59,8 @@ def fit(
     original = type(solid.mesh)(solid.to_mesh_frame(solid.mesh.vertices), solid.mesh.faces)
     rows = [np.concatenate(render_mesh_views(shown, None, views=3), axis=1) for shown in (original, fitted)]
     write_image(out / "fit.png", np.concatenate(rows))
-    with atomic_file(out / "fit.pt") as temporary:
-        torch.save(field.state_dict(), temporary)
     surfaces = compare_surfaces(fitted, original, _TAU / solid.scale)
-    result: dict[str, str | float] = {
+    result: Result = {
         "mesh": mesh.name,
         "lattice": lattice,
         **{f"{name}_near": value for name, value in field_errors(field, *truth.sample(_JUDGED, seed + 1)).items()},
@@ -74,8 +70,7 @@ def fit(
         "steps": steps,
         "cpu_s": seconds,
     }
-    with atomic_file(out / "fit.json") as temporary:
-        temporary.write_text(json.dumps(result, indent=1) + "\n")
+    keep_result(out, field, result)
     checkpoint.unlink(missing_ok=True)
     return result
 
@@ -108,14 +103,10 @@ def main(
     """
     if min(steps, batch, resolution) < 1:
         sys.exit("fit_sdf: expected at least one step, one sample and one cell")
-    try:
-        result = fit(mesh, out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, resolution, seed)
-    except (OSError, ValueError, SplatkitError) as error:
-        sys.exit(f"fit_sdf: {error}")
-    except KeyboardInterrupt:
-        sys.exit("fit_sdf: interrupted; the same command goes on from the last state that was kept")
-    shown = (f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in result.items())
-    print(", ".join(shown))
+    run(
+        "fit_sdf",
+        lambda: fit(mesh, out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, resolution, seed),
+    )
 
 
 if __name__ == "__main__":
