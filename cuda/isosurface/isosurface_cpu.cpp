@@ -13,7 +13,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024;
+constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024, kValueGrain = 1 << 14;
 
 template <class Real>
 const SurfaceKernels<Real>& kernels() {
@@ -107,6 +107,21 @@ void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* ve
                [&](int64_t begin, int64_t end) { kernels<Real>().faces(input, centers, vertices, faces, begin, end); });
 }
 
+template <class Real>
+void range_values(const WeightRange& range, const Real* raw, Real* values, int64_t count, int threads) {
+  parallel_for(count, kValueGrain, threads, [&](int64_t begin, int64_t end) { kernels<Real>().range_values(range, raw, values, begin, end); });
+}
+
+template <class Real>
+void range_backward(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t count, int threads) {
+  parallel_for(count, kValueGrain, threads,
+               [&](int64_t begin, int64_t end) { kernels<Real>().range_backward(range, values, v_values, v_raw, begin, end); });
+}
+
+template void range_values(const WeightRange&, const float*, float*, int64_t, int);
+template void range_values(const WeightRange&, const double*, double*, int64_t, int);
+template void range_backward(const WeightRange&, const float*, const float*, float*, int64_t, int);
+template void range_backward(const WeightRange&, const double*, const double*, double*, int64_t, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const float*, void*, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const double*, void*, int);
 template void surface_vertices(const SurfaceInput<float>&, bool, float*, float*, int);
