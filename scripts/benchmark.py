@@ -18,6 +18,7 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie beside this file
 
+from benchmarks.calibration import measure_calibration
 from benchmarks.encodings import measure_encodings
 from benchmarks.isosurface import measure_isosurface
 from benchmarks.record import Record
@@ -27,6 +28,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.ops import build_info
 
 FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
+    "calibration": measure_calibration,
     "encodings": measure_encodings,
     "isosurface": measure_isosurface,
     "splatting": measure_splatting,
@@ -54,7 +56,7 @@ def commit() -> str:
 
 
 def main(
-    family: Annotated[Literal["encodings", "isosurface", "splatting", "training"], tyro.conf.Positional],
+    family: Annotated[Literal["calibration", "encodings", "isosurface", "splatting", "training"], tyro.conf.Positional],
     json_path: Annotated[Path, tyro.conf.arg(name="json")],
     quick: bool = False,
 ) -> None:

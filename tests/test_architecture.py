@@ -63,6 +63,11 @@ SIBLINGS = {
         "cuda/splatting/rasterization.cu",
         "tests/ops/test_rasterization.py",
     ],
+    "tiny_mlp": [  # a GPU runs torch's layers
+        "splatkit/reference/tiny_mlp.py",
+        "cuda/networks/tiny_mlp_cpu.cpp",
+        "tests/ops/test_tiny_mlp.py",
+    ],
 }
 
 
@@ -107,7 +112,7 @@ def test_imports_point_one_way(path: Path):
 
 @pytest.mark.parametrize("folder", sorted({p.parent.name for p in (ROOT / "cuda").rglob("*.h")} - {"cuda"}))
 def test_native_families_do_not_include_each_other(folder: str):
-    families = {"splatting", "encodings", "isosurface", "image"}
+    families = {"splatting", "encodings", "isosurface", "image", "networks"}
     allowed = {"common", "include", folder} | (families if folder == "bindings" else set())
     for path in [*(ROOT / "cuda" / folder).glob("*.h"), *(ROOT / "cuda" / folder).glob("*.c*")]:
         for line in path.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""scripts/fit_image.py: a small image comes back, and bad input is one line."""
+"""scripts/fit_image.py: a small image comes back, tiles of a TIFF fall into place, and bad input is one line."""
 
 import json
 import subprocess
@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
+from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "fit_image.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+from fields.images import open_pixels  # noqa: E402 - scripts are found by now
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -38,3 +43,23 @@ def test_missing_image_is_one_line(tmp_path: Path):
     assert done.returncode != 0
     assert "none.png" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("tile", [None, (32, 48)])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_tiles_of_a_tiff_fall_into_place(tmp_path: Path, tile: tuple[int, int] | None, bands: int):
+    image = np.random.default_rng(0).integers(0, 256, (100, 130, bands), dtype=np.uint8)
+    alpha = ["unassalpha"] if bands == 4 else None
+    tifffile.imwrite(tmp_path / "image.tif", image, tile=tile, photometric="rgb", extrasamples=alpha)
+    pixels = open_pixels(tmp_path / "image.tif", tmp_path / "cache.npy")
+    assert isinstance(pixels, np.memmap)
+    assert (pixels == image[..., :3]).all()
+
+
+def test_tiffs_that_are_no_pictures_are_refused(tmp_path: Path):
+    (tmp_path / "damaged.tif").write_bytes(b"II*\0 and no more")
+    tifffile.imwrite(tmp_path / "deep.tif", np.zeros((8, 8, 3), np.uint16), photometric="rgb")
+    for name, message in (("damaged", "not a readable TIFF"), ("deep", "expected 8 bits")):
+        with pytest.raises(DatasetError, match=message):
+            open_pixels(tmp_path / f"{name}.tif", tmp_path / "cache.npy")
+    assert not (tmp_path / "cache.npy").exists()

@@ -6,6 +6,7 @@
 #include "bindings/encodings.h"
 #include "bindings/image.h"
 #include "bindings/isosurface.h"
+#include "bindings/networks.h"
 #include "bindings/splatting.h"
 #include "common/instruction_set.h"
 
@@ -22,4 +23,5 @@ NB_MODULE(SPLATKIT_MODULE, module) {
   splatkit::bind_image(module);
   splatkit::bind_encodings(module);
   splatkit::bind_isosurface(module);
+  splatkit::bind_networks(module);
 }

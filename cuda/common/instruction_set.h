@@ -32,6 +32,16 @@ bool use_instruction_set(const char* name);
   static inline const Kernels& name() { return name##_baseline(); }
 #endif
 
+// The kernels of one precision.
+template <class Real, class Set>
+const auto& kernels_for(const Set& set) {
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    return set.for_float;
+  } else {
+    return set.for_double;
+  }
+}
+
 // In a file compiled per set: defines `name_<set>` to return `value`, an object of the set's own namespace.
 #define SPLATKIT_JOIN_NAMES(a, b) a##_##b
 #define SPLATKIT_JOIN(a, b) SPLATKIT_JOIN_NAMES(a, b)

@@ -13,16 +13,6 @@ constexpr int64_t kGrain = 32 * kEncodingBlock;  // points of a chunk
 int64_t padded(int64_t points) { return (points + kEncodingBlock - 1) / kEncodingBlock * kEncodingBlock; }
 
 template <class Real>
-const EncodingKernels<Real>& kernels() {
-  const EncodingKernelSet& set = encoding_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
-template <class Real>
 bool inside(Real x) {
   return x >= 0 && x <= 1;
 }
@@ -71,7 +61,7 @@ void encode(const EncodingInput<Real>& input, const void* table, TableType type,
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % chunks * kGrain, last = first + kGrain < input.points ? first + kGrain : input.points;
       if (first == 0) read_level_ahead(input, static_cast<int>(task / chunks), table, type);
-      kernels<Real>().gather(input, staged, static_cast<int>(task / chunks), first, last, table, type, features);
+      kernels_for<Real>(encoding_kernels()).gather(input, staged, static_cast<int>(task / chunks), first, last, table, type, features);
     }
   });
   std::memset(features + rows * input.points, 0, sizeof(Real) * (int64_t(input.levels.count) * input.features - rows) * input.points);
@@ -87,7 +77,7 @@ void encode_scatter(const EncodingInput<Real>& input, const Real* v_features, Re
       const int level = last - static_cast<int>(task);  // the fine ones, which take longest, first
       const EncodingLevel& at = input.levels.at[level];
       std::memset(v_table + at.offset * input.features, 0, sizeof(Real) * at.size * input.features);
-      if (level < input.levels.active && input.points > 0) kernels<Real>().scatter(input, staged, level, 0, input.points, v_features, v_table);
+      if (level < input.levels.active && input.points > 0) kernels_for<Real>(encoding_kernels()).scatter(input, staged, level, 0, input.points, v_features, v_table);
     }
   });
 }
@@ -101,7 +91,7 @@ void encode_pull(const EncodingInput<Real>& input, const void* table, TableType 
   for (int level = 0; level < input.levels.active; ++level) {
     parallel_for(input.points, kGrain, threads, [&](int64_t begin, int64_t end) {
       if (begin == 0) read_level_ahead(input, level, table, type);
-      kernels<Real>().pull(input, staged, level, begin, end, table, type, v_features);
+      kernels_for<Real>(encoding_kernels()).pull(input, staged, level, begin, end, table, type, v_features);
     });
   }
   parallel_for(input.points, kGrain, threads, [&](int64_t begin, int64_t end) {

@@ -7,16 +7,6 @@ namespace {
 
 constexpr int64_t kRowGrain = 8;
 
-template <class Real>
-const PhotometricKernels<Real>& kernels() {
-  const PhotometricKernelSet& set = photometric_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
 double sum(const double* values, int64_t count) {
   double total = 0;
   for (int64_t i = 0; i < count; ++i) total += values[i];
@@ -27,7 +17,7 @@ double sum(const double* values, int64_t count) {
 
 template <class Real>
 void photometric_loss(const PhotometricInput<Real>& input, const PhotometricOutput<Real>& output, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(photometric_kernels());
   const int64_t rows = input.height - kSsimWindow + 1, columns = input.width - kSsimWindow + 1;
   double *absolute = output.sums, *similar = output.sums + int64_t(input.channels) * input.height;
   parallel_for(input.height, kRowGrain, threads, [&](int64_t begin, int64_t end) {

@@ -341,4 +341,29 @@ void surface_vertices_cuda(const SurfaceInput<float>& input, bool centers, float
 void surface_vertices_backward_cuda(const SurfaceInput<float>& input, const SurfaceGradient<float>& gradient, CudaStream stream);
 void surface_faces_cuda(const SurfaceInput<float>& input, bool centers, const float* vertices, int64_t* faces, CudaStream stream);
 
+// Small perceptrons: linear layers with biases, rectifiers between them (splatkit/reference/tiny_mlp.py). CPU alone.
+constexpr int kMaxMlpLayers = 4, kMaxMlpWidth = 128;
+
+struct TinyMlpLayers {
+  int count;                      // linear layers, 1 to kMaxMlpLayers
+  int widths[kMaxMlpLayers + 1];  // of the input and of each layer's output, 1 to kMaxMlpWidth
+};
+
+template <class Real>
+struct TinyMlpInput {
+  int64_t points;
+  TinyMlpLayers layers;
+  const Real* features;    // [widths[0], N]
+  const Real* parameters;  // layer by layer the weights [widths[l + 1], widths[l]] and the biases [widths[l + 1]]
+};
+
+int64_t tiny_mlp_parameters(const TinyMlpLayers& layers);
+// outputs [last width, N].
+template <class Real>
+void tiny_mlp(const TinyMlpInput<Real>& input, Real* outputs, int threads);
+// v_features [widths[0], N] may be null: not wanted. scratch: tiny_mlp_scratch_size() Reals.
+template <class Real>
+void tiny_mlp_backward(const TinyMlpInput<Real>& input, const Real* v_outputs, Real* scratch, Real* v_features, Real* v_parameters, int threads);
+int64_t tiny_mlp_scratch_size(int64_t points, const TinyMlpLayers& layers);
+
 }  // namespace splatkit

@@ -15,16 +15,6 @@ using namespace portable;
 
 namespace {
 
-template <class Real>
-const IntersectionKernels<Real>& kernels() {
-  const IntersectionKernelSet& set = intersection_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
 template <class Key>
 struct DepthEntry {
   Key key;
@@ -128,7 +118,7 @@ void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, con
 template <class Real>
 int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_offsets, int threads) {
   const int64_t entries = input.cameras * input.splats;
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(intersection_kernels());
   parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) { kernel.count(input, begin, end, splat_offsets + 1); });
   splat_offsets[0] = 0;
   for (int64_t i = 0; i < entries; ++i) splat_offsets[i + 1] += splat_offsets[i];
@@ -138,7 +128,7 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
 template <class Real>
 void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads) {
   lists.tile_offsets[0] = 0;
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(intersection_kernels());
   const int64_t entries = input.cameras * input.splats;
   // Tiles of each intersection in slot order: splat by splat, row by row.
   const std::unique_ptr<int32_t[]> tiles(new int32_t[lists.splat_offsets[entries]]);

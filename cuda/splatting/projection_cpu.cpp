@@ -7,31 +7,17 @@
 namespace splatkit {
 using namespace portable;
 
-namespace {
-
-template <class Real>
-const ProjectionKernels<Real>& kernels() {
-  const ProjectionKernelSet& set = projection_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
-}  // namespace
-
 int64_t projection_scratch_size(int64_t cameras, int64_t splats) { return splat_chunks(splats) * cameras * kCameraPartials; }
 
 template <class Real>
 void project_splats(const ProjectionInput<Real>& input, const ProjectionOutput<Real>& output, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(projection_kernels());
   parallel_for(input.splats, kSplatGrain, threads, [&](int64_t begin, int64_t end) { kernel.forward(input, output, begin, end); });
 }
 
 template <class Real>
 void project_splats_backward(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(projection_kernels());
   std::memset(gradient.scratch, 0, sizeof(double) * projection_scratch_size(input.cameras, input.splats));
   parallel_for(input.splats, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     kernel.backward(input, gradient, begin, end, gradient.scratch + begin / kSplatGrain * input.cameras * kCameraPartials);

@@ -12,16 +12,6 @@ using namespace portable;
 
 namespace {
 
-template <class Real>
-const RasterizationKernels<Real>& kernels() {
-  const RasterizationKernelSet& set = rasterization_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
 // Adds a splat's slots of the given lists, in slot order, to its gradients; `first` starts them.
 template <class Real>
 void sum_slots(const SplatImageInput<Real>& input, const int64_t* splat_offsets, const SplatImageGradient<Real>& gradient, bool first,
@@ -80,7 +70,7 @@ int64_t all_tiles(int64_t cameras, int width, int height) { return cameras * til
 template <class Real>
 void backward_of_tiles(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int64_t first,
                        int64_t end, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(rasterization_kernels());
   parallel_for(end - first, 1, threads, [&](int64_t begin, int64_t stop) {
     for (int64_t tile = begin; tile < stop; ++tile) kernel.backward(input, lists, gradient, first + tile);
   });
@@ -90,7 +80,7 @@ void backward_of_tiles(const SplatImageInput<Real>& input, const TileLists& list
 
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(rasterization_kernels());
   parallel_for(all_tiles(input.cameras, input.width, input.height), 1, threads, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) kernel.forward(input, lists, tile, features, alphas);
   });
@@ -98,7 +88,7 @@ void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists
 
 template <class Real>
 void median_depths(const SplatImageInput<Real>& input, const TileLists& lists, Real* depths, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(rasterization_kernels());
   SplatImageInput<Real> of_depths = input;
   of_depths.channels = 1, of_depths.colors = input.depths;
   parallel_for(all_tiles(input.cameras, input.width, input.height), 1, threads, [&](int64_t begin, int64_t end) {

@@ -7,29 +7,15 @@
 namespace splatkit {
 using namespace portable;
 
-namespace {
-
-template <class Real>
-const ShKernels<Real>& kernels() {
-  const ShKernelSet& set = sh_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
-
-}  // namespace
-
 template <class Real>
 void sh_colors(const ShColorInput<Real>& input, Real* colors, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(sh_kernels());
   parallel_for(input.splats, kSplatGrain, threads, [&](int64_t begin, int64_t end) { kernel.forward(input, colors, begin, end); });
 }
 
 template <class Real>
 void sh_colors_backward(const ShColorInput<Real>& input, const ShColorGradient<Real>& gradient, int threads) {
-  const auto& kernel = kernels<Real>();
+  const auto& kernel = kernels_for<Real>(sh_kernels());
   std::memset(gradient.scratch, 0, sizeof(double) * projection_scratch_size(input.cameras, input.splats));
   parallel_for(input.splats, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
     kernel.backward(input, gradient, begin, end, gradient.scratch + begin / kSplatGrain * input.cameras * kCameraPartials);

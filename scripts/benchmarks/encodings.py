@@ -37,8 +37,8 @@ def make_encoding(lattice: Lattice, dims: int, log2_hashmap_size: int, dtype: to
     )
 
 
-def measure_encodings(_: Path | None, quick: bool) -> list[Record]:
-    """All lattices, sizes, orders of points, threads; then the peers. Quick: one small case of each."""
+def measure_encodings(data: Path | None, quick: bool) -> list[Record]:
+    """All lattices, sizes, orders of points, threads; the peers; training steps. Quick: one small case of each."""
     count = 1 << (13 if quick else 18)
     cases: list[tuple[int, int, str, int, torch.dtype]] = [(3, 19, "random", 1, torch.float32)]
     if not quick:
@@ -53,6 +53,10 @@ def measure_encodings(_: Path | None, quick: bool) -> list[Record]:
     torch.set_num_threads(1)
     records += _measure_torch(count, 3)
     torch.set_num_threads(before)
+    if data is not None:
+        from benchmarks.ray_steps import measure_ray_steps  # takes seconds to import
+
+        records += measure_ray_steps(data / "fox_tiny", quick)
     return records
 
 

@@ -5,9 +5,20 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from splatkit.io.atomic import atomic_file
+
+
+class NamedCase(Protocol):
+    """What a store asks of a case: a dataclass with the name of its file."""
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+
+
+CaseT = TypeVar("CaseT", bound=NamedCase)
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,11 @@ class Store:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def path(self, case: Case) -> Path:
+    def path(self, case: NamedCase) -> Path:
         """Where the result of a case lies or will lie."""
         return self.folder / f"{case.name}.json"
 
-    def compute(self, cases: Iterable[Case], measure: Callable[[Case], dict[str, float]]) -> None:
+    def compute(self, cases: Iterable[CaseT], measure: Callable[[CaseT], dict[str, float]]) -> None:
         """Measure the cases that have no result yet."""
         for case in cases:
             if self.path(case).is_file():
@@ -49,7 +60,7 @@ class Store:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in result.items())
             print(f"{case.name:48} {shown}", flush=True)
 
-    def read(self, cases: Iterable[Case]) -> list[tuple[Case, dict[str, float]]]:
+    def read(self, cases: Iterable[CaseT]) -> list[tuple[CaseT, dict[str, float]]]:
         """Cases with a result, and the results."""
         found = [(case, self.path(case)) for case in cases]
         return [(case, json.loads(path.read_text())["result"]) for case, path in found if path.is_file()]
@@ -61,10 +72,10 @@ def mean_and_spread(values: list[float]) -> tuple[float, float]:
 
 
 def group_by(
-    results: list[tuple[Case, dict[str, float]]], key: Callable[[Case], Any]
-) -> dict[Any, list[tuple[Case, dict[str, float]]]]:
+    results: list[tuple[CaseT, dict[str, float]]], key: Callable[[CaseT], Any]
+) -> dict[Any, list[tuple[CaseT, dict[str, float]]]]:
     """Results by a key, in the order in which the keys first appear."""
-    groups: dict[Any, list[tuple[Case, dict[str, float]]]] = {}
+    groups: dict[Any, list[tuple[CaseT, dict[str, float]]]] = {}
     for case, result in results:
         groups.setdefault(key(case), []).append((case, result))
     return groups

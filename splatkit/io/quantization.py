@@ -8,6 +8,7 @@ _BINS = 2048
 _PALETTE_ROUNDS = 12
 _CHUNK = 1 << 22  # distances computed at once
 _INVISIBLE = 1 / 512  # a color below this changes no image of 8 bits
+_LOBE_COLORS, _LOBE_POLARS, _LOBE_AZIMUTHS, _LOBE_SHARPNESSES = 64, 64, 64, 32  # values that are told apart
 _SHARPNESS_LOW, _SHARPNESS_HIGH = -4.0, 4.0  # of lobes; beyond, a lobe is as wide as the sphere or seen by nobody
 
 
@@ -75,37 +76,39 @@ def morton_order(points: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def pack_lobes(lobes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Spherical-beta lobes as bytes.
+    """Spherical-beta lobes as small numbers: on a trained scene, finer steps bring no dB.
 
     Args:
         lobes: [N, L, 6], see `splatting.spherical_beta`.
 
     Returns:
-        The codebook [256] of their colors; [N, L, 6] bytes: indices of red, green and blue, then polar angle, azimuth
-        and sharpness in even steps. Of lobes that nobody can see all but the color is 0, which compresses well.
+        The codebook of their colors; [N, L, 6] bytes: indices of red, green and blue, then steps of polar angle,
+        azimuth and sharpness. Of lobes that nobody can see all but the color is 0, which compresses well.
     """
-    code, colors = line_codebook(lobes[..., :3])
+    code, colors = line_codebook(lobes[..., :3], _LOBE_COLORS)
     zero = int(np.abs(code).argmin())
     code[zero] = 0
     invisible = np.abs(lobes[..., :3]).max(-1) < _INVISIBLE
     polar, azimuth = np.mod(lobes[..., 3], 2 * np.pi), lobes[..., 4]
     beyond = polar > np.pi  # training lets angles run free
-    polar, azimuth = (
-        np.where(beyond, 2 * np.pi - polar, polar),
-        np.mod(np.where(beyond, azimuth + np.pi, azimuth), 2 * np.pi),
-    )
-    sharpness = (lobes[..., 5] - _SHARPNESS_LOW) / (_SHARPNESS_HIGH - _SHARPNESS_LOW)
-    shape = np.stack(
-        [polar / np.pi * 255, np.round(azimuth / (2 * np.pi) * 256) % 256, np.clip(sharpness, 0, 1) * 255], -1
-    )
+    polar = np.where(beyond, 2 * np.pi - polar, polar)
+    azimuth = np.mod(np.where(beyond, azimuth + np.pi, azimuth), 2 * np.pi)
+    sharpness = np.clip((lobes[..., 5] - _SHARPNESS_LOW) / (_SHARPNESS_HIGH - _SHARPNESS_LOW), 0, 1)
+    steps = [
+        np.round(polar / np.pi * (_LOBE_POLARS - 1)),
+        np.round(azimuth / (2 * np.pi) * _LOBE_AZIMUTHS) % _LOBE_AZIMUTHS,
+        np.round(sharpness * (_LOBE_SHARPNESSES - 1)),
+    ]
+    shape = np.stack(steps, -1)
     colors[invisible] = zero
     shape[invisible] = 0
-    return code, np.concatenate([colors, np.round(shape).astype(np.uint8)], -1)
+    return code, np.concatenate([colors, shape.astype(np.uint8)], -1)
 
 
 def unpack_lobes(code: NDArray[np.float32], packed: NDArray[np.integer]) -> NDArray[np.float32]:
     """What `pack_lobes` packed, [N, L, 6], with its codebook."""
     polar, azimuth, sharpness = (packed[..., k].astype(np.float32) for k in (3, 4, 5))
-    sharpness = _SHARPNESS_LOW + sharpness / 255 * (_SHARPNESS_HIGH - _SHARPNESS_LOW)
-    shape = np.stack([polar / 255 * np.pi, azimuth / 256 * 2 * np.pi, sharpness], -1)
+    sharpness = _SHARPNESS_LOW + sharpness / (_LOBE_SHARPNESSES - 1) * (_SHARPNESS_HIGH - _SHARPNESS_LOW)
+    polar, azimuth = polar / (_LOBE_POLARS - 1) * np.pi, azimuth / _LOBE_AZIMUTHS * 2 * np.pi
+    shape = np.stack([polar, azimuth, sharpness], -1)
     return np.concatenate([code[packed[..., :3]], shape.astype(np.float32)], -1)

@@ -5,7 +5,10 @@ every checkpoint and torch >= 2.6 refuses to load it (nerfstudio #3683).
 """
 
 import math
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
@@ -45,3 +48,13 @@ class ExponentialDecay(Scheduler):
             raise ValueError("max_steps: expected the length of the run, got none; the trainer fills it in")
         rate, steps = math.log(self.config.final_share), max(self.config.max_steps, 1)
         return LambdaLR(optimizer, lambda step: math.exp(rate * min(step / steps, 1.0)))
+
+
+def optimizers_for(groups: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """A copy of the settings of parameter groups, with schedules that fit a run of so many steps."""
+    copied = deepcopy(dict(groups))
+    for group in copied.values():
+        scheduler = group["scheduler"]
+        if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
+            scheduler.max_steps = steps
+    return copied

@@ -16,6 +16,7 @@ from splatkit.optimize.ray_trainer import RayTrainer
 apply_host_guards()
 
 _RATE = 0.01  # of instant-ngp and nerfacto, for tables and networks alike
+_FINAL_SHARE = 0.1  # of it at the end: with a hundredth, short runs stand still before they have learned
 
 
 def ray_method(name: str, model: ModelConfig, groups: tuple[str, ...], description: str) -> MethodSpecification:
@@ -44,7 +45,10 @@ def ray_method(name: str, model: ModelConfig, groups: tuple[str, ...], descripti
                 model=model,
             ),
             optimizers={
-                group: {"optimizer": FusedAdamConfig(lr=_RATE), "scheduler": ExponentialDecayConfig(final_share=0.01)}
+                group: {
+                    "optimizer": FusedAdamConfig(lr=_RATE),
+                    "scheduler": ExponentialDecayConfig(final_share=_FINAL_SHARE),
+                }
                 for group in groups
             },
             viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 12),

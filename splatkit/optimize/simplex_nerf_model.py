@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
+from nerfstudio.models import nerfacto
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from nerfstudio.utils import colormaps
 from torch import Tensor
 
-from splatkit.optimize.lattice_encodings import replace_encodings, without_lpips
+from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings, without_lpips
 from splatkit.optimize.metrics import image_metrics
+from splatkit.optimize.simplex_fields import SimplexDensityField, SimplexNerfField
 
 
 @dataclass
@@ -29,11 +32,13 @@ class SimplexNerfModel(NerfactoModel):
     config: SimplexNerfModelConfig
 
     def populate_modules(self) -> None:
-        """Nerfacto's parts, with encodings of ours."""
-        with without_lpips():
+        """Nerfacto's parts, with fields, encodings and networks of ours."""
+        fields = patch.multiple(nerfacto, NerfactoField=SimplexNerfField, HashMLPDensityField=SimplexDensityField)
+        with without_lpips(), fields:
             super().populate_modules()
         if replace_encodings(self, self.config.lattice) == 0:
             raise ValueError("implementation: expected torch; tcnn fuses the encoding with its network")
+        fuse_networks(self)
 
     @torch.no_grad()
     def get_image_metrics_and_images(

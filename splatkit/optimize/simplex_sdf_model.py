@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from splatkit.encodings import SimplexHashEncoding
-from splatkit.optimize.lattice_encodings import replace_encodings, without_lpips
+from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings, without_lpips
 from splatkit.optimize.metrics import image_metrics
 
 
@@ -81,10 +81,14 @@ class SimplexSdfModel(NeuSFactoModel):
     field: SimplexSdfField
 
     def populate_modules(self) -> None:
-        """NeuS-facto's parts, with encodings of ours."""
+        """NeuS-facto's parts, with encodings of ours, and networks of ours in its proposals.
+
+        The field's own layers stay torch's: the eikonal loss differentiates them twice.
+        """
         with without_lpips():
             super().populate_modules()
         replace_encodings(self, self.config.sdf_field.lattice)
+        fuse_networks(self)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """Groups with something to train: a dummy background is none."""

@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
-from splatkit.optimize.optimizers import ExponentialDecayConfig
+from splatkit.optimize.optimizers import optimizers_for
 from splatkit.optimize.process_memory import peak_memory_mb
 
 
@@ -35,14 +34,9 @@ class GesTrainer(Trainer):
 
     def setup_optimizers(self) -> Optimizers:
         """The host's optimizers, with rates and schedules that fit this scene and the length of this run."""
-        extent = self.pipeline.model.extent
-        groups = deepcopy(dict(self.config.optimizers))
+        groups = optimizers_for(self.config.optimizers, self.config.max_num_iterations)
         # Positions live in the units of the dataset: a step must grow with the scene.
-        groups["means"]["optimizer"].lr *= extent
-        for group in groups.values():
-            scheduler = group["scheduler"]
-            if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
-                scheduler.max_steps = self.config.max_num_iterations
+        groups["means"]["optimizer"].lr *= self.pipeline.model.extent
         return Optimizers(groups, self.pipeline.get_param_groups())
 
     def train(self) -> None:

@@ -58,11 +58,11 @@ def test_lobes_keep_their_colors_where_they_point(tmp_path):
     assert faint.sum() > 150
     assert (read[faint][:, :3] == 0).all()
     error = np.abs(read[~faint][:, :3] - lobes[~faint][:, :3])
-    assert error.max() < 0.1  # the tails of the codebook are coarse
-    assert error.mean() < 0.002
+    assert error.max() < 0.25  # the tails of the codebook are coarse
+    assert error.mean() < 0.01
     axes = [lobe_axes(torch.from_numpy(values[~faint])) for values in (read.astype(np.float64), lobes)]
-    assert (axes[0] * axes[1]).sum(-1).min() > np.cos(np.radians(1.0))
-    np.testing.assert_allclose(read[~faint][:, 5], np.clip(lobes[~faint][:, 5], -4, 4), atol=0.02)
+    assert (axes[0] * axes[1]).sum(-1).min() > np.cos(np.radians(3.2))  # half a step of both angles
+    np.testing.assert_allclose(read[~faint][:, 5], np.clip(lobes[~faint][:, 5], -4, 4), atol=0.13)
 
 
 def test_no_splats_make_no_file(tmp_path):

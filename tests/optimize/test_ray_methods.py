@@ -7,17 +7,25 @@ from collections.abc import Callable
 import imageio.v3 as iio
 import pytest
 import torch
+from nerfstudio.cameras.rays import Frustums, RaySamples
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.field_components.field_heads import FieldHeadNames
+from nerfstudio.field_components.mlp import MLP
+from nerfstudio.field_components.spatial_distortions import SceneContraction
 from nerfstudio.fields.density_fields import HashMLPDensityField
+from nerfstudio.fields.nerfacto_field import NerfactoField
 from nerfstudio.scripts.eval import ComputePSNR
 from nerfstudio.scripts.render import DatasetRender
 from nerfstudio.scripts.train import main
 from nerfstudio.utils.eval_utils import eval_setup
+from nerfstudio.utils.math import components_from_spherical_harmonics as sh_basis_of_host
 
 from splatkit.encodings import SimplexHashEncoding
+from splatkit.optimize import simplex_fields
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
-from splatkit.optimize.lattice_encodings import replace_encodings
+from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings
 from splatkit.optimize.ray_trainer import RayTrainer
+from splatkit.optimize.simplex_fields import contract_to_unit_cube
 
 METHODS = ["simplex-nerf", "simplex-sdf"]
 MakeConfig = Callable[[str, str, int], TrainerConfig]
@@ -81,12 +89,15 @@ def test_trains_evaluates_and_renders_offline(make_ray_config: MakeConfig, metho
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_interrupted_and_resumed_run_goes_on_where_it_stopped(make_ray_config: MakeConfig, monkeypatch, method: str):
-    broken = make_ray_config(method, "broken", 7)
+def test_interrupted_and_resumed_run_ends_with_the_same_bits(make_ray_config: MakeConfig, monkeypatch, method: str):
+    steps, stop = 18, 14  # the proposals do not learn in every step from the tenth on
+    whole = make_ray_config(method, "whole", steps)
+    main(whole)
+    broken = make_ray_config(method, "broken", steps)
     train_iteration = Trainer.train_iteration
 
     def killed(self, step):
-        if step == 5:
+        if step == stop:
             raise KilledError
         return train_iteration(self, step)
 
@@ -94,17 +105,15 @@ def test_interrupted_and_resumed_run_goes_on_where_it_stopped(make_ray_config: M
         patch.setattr(RayTrainer, "train_iteration", killed)
         with pytest.raises(KilledError):
             main(broken)
-    before = final_state(broken)
-    assert before["step"] == 3
-    resumed = make_ray_config(method, "broken", 7)
+    assert final_state(broken)["step"] == 12
+    resumed = make_ray_config(method, "broken", steps)
     resumed.load_dir = broken.get_checkpoint_dir()
     main(resumed)
-    after = final_state(resumed)
-    assert after["step"] == 6
-    tables = [name for name in after["pipeline"] if name.endswith("hash_table")]
-    assert tables
-    for name in tables:
-        assert (after["pipeline"][name] != before["pipeline"][name]).any(), name
+    expected, actual = final_state(whole), final_state(resumed)
+    assert actual["step"] == expected["step"] == steps - 1
+    assert actual["splatkit"]["proposals"] == expected["splatkit"]["proposals"]
+    for name, value in expected["pipeline"].items():
+        assert torch.equal(actual["pipeline"][name], value), name
 
 
 def test_loss_of_simplex_nerf_falls_and_all_of_its_encodings_are_ours(make_ray_config: MakeConfig):
@@ -147,3 +156,46 @@ def test_shared_encodings_of_the_host_share_their_replacement():
     assert isinstance(field.encoding, SimplexHashEncoding)
     assert field.mlp_base[0] is field.encoding
     assert (field.encoding.levels.min_res, field.encoding.levels.max_res) == (16, 1024)
+
+
+def test_contraction_is_the_one_of_the_host():
+    positions = torch.randn(500, 3) * torch.logspace(-2, 3, 500)[:, None]
+    expected = (SceneContraction(order=float("inf"))(positions) + 2) / 4
+    torch.testing.assert_close(contract_to_unit_cube(positions), expected)
+
+
+@pytest.mark.parametrize("unbounded", [True, False])
+def test_fields_say_what_the_fields_of_the_host_say(make_ray_config: MakeConfig, unbounded: bool, monkeypatch):
+    """The same parameters through the host's own code; its harmonics alone differ, which take (d + 1) / 2 for d."""
+    config = make_ray_config("simplex-nerf", "fields", 1)
+    config.pipeline.model.disable_scene_contraction = not unbounded
+    model = config.pipeline.setup(device="cpu", test_mode="val").model
+    torch.nn.init.normal_(model.field.mlp_base.model[0].hash_table)
+    monkeypatch.setattr(simplex_fields, "sh_basis", lambda d, degree: sh_basis_of_host(4, (d + 1) / 2))
+    shape = (5, 7)
+    directions = torch.nn.functional.normalize(torch.randn(5, 1, 3), dim=-1).expand(*shape, 3)
+    starts = torch.rand(*shape, 1)
+    frustums = Frustums(torch.randn(5, 1, 3).expand(*shape, 3), directions, starts, starts + 0.1, torch.ones(*shape, 1))
+    samples = RaySamples(frustums, camera_indices=torch.randint(2, (5, 1, 1)).expand(*shape, 1))
+    mine = model.field(samples)
+    density, features = NerfactoField.get_density(model.field, samples)
+    host = NerfactoField.get_outputs(model.field, samples, features)
+    torch.testing.assert_close(mine[FieldHeadNames.DENSITY], density)
+    seen = density[..., 0] > 0  # what lies outside of the box has a color that nobody sees
+    assert seen.all() == unbounded
+    torch.testing.assert_close(mine[FieldHeadNames.RGB][seen], host[FieldHeadNames.RGB][seen])
+    proposal = model.proposal_networks[0]
+    expected = HashMLPDensityField.get_density(proposal, samples)[0]
+    torch.testing.assert_close(proposal.get_density(samples)[0], expected)
+
+
+def test_networks_of_the_host_run_fused_with_the_same_parameters():
+    network = MLP(in_dim=5, num_layers=3, layer_width=16, out_dim=2, out_activation=torch.nn.Sigmoid())
+    wide = MLP(in_dim=5, num_layers=2, layer_width=256, out_dim=2)
+    holder = torch.nn.ModuleList([network, wide])
+    features, names = torch.randn(30, 5), list(holder.state_dict())
+    expected = network(features)
+    assert fuse_networks(holder) == 1
+    assert holder[1] is wide
+    torch.testing.assert_close(holder[0](features), expected)
+    assert list(holder.state_dict()) == names

@@ -1,0 +1,1 @@
+"""What the scripts that fit fields and the study of encodings share."""

@@ -1,0 +1,1 @@
+"""LiDAR-camera extrinsics from boards that both sensors see, without point correspondences."""

@@ -1,0 +1,75 @@
+"""A first guess of all poses without iterating: boards by their corners, the extrinsic by the boards' planes."""
+
+import cv2
+import numpy as np
+
+from splatkit.calibration.camera import Camera
+from splatkit.calibration.se3 import Array, compose
+from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.views import BoardView
+from splatkit.errors import SplatkitError
+
+MIN_SPREAD = 0.05  # singular value of the stacked normals, by the root of their count; parallel boards have 0
+
+
+class DegenerateViewsError(SplatkitError):
+    """The views cannot determine the extrinsic; the message says what to add."""
+
+
+def board_poses(views: list[BoardView], target: BoardTarget, camera: Camera) -> Array:
+    """T_camera_board [N, 4, 4] of each view by its corners alone."""
+    return np.stack([_board_pose(index, view, target, camera) for index, view in enumerate(views)])
+
+
+def _board_pose(index: int, view: BoardView, target: BoardTarget, camera: Camera) -> Array:
+    rays = camera.normalized(view.corners)
+    if not np.isfinite(rays).all():
+        raise DegenerateViewsError(f"view {index}: its corners lie where the camera model sees nothing")
+    corners = target.corners()
+    undistorted = np.zeros(4)
+    found, rotation, translation = cv2.solvePnP(corners, rays, np.eye(3), undistorted, flags=cv2.SOLVEPNP_IPPE)
+    if not found:
+        raise DegenerateViewsError(f"view {index}: its corners fit no pose of the board; do they lie on a line?")
+    rotation, translation = cv2.solvePnPRefineLM(corners, rays, np.eye(3), undistorted, rotation, translation)
+    return compose(np.asarray(cv2.Rodrigues(rotation)[0], float), np.asarray(translation, float)[:, 0])
+
+
+def extrinsic_from_planes(views: list[BoardView], T_camera_board: Array) -> Array:
+    """T_camera_lidar [4, 4] that lays the planes of LiDAR points onto the boards.
+
+    The rotation turns the normals onto each other (Wahba's problem), the translation is what then fits the distances.
+
+    Raises:
+        DegenerateViewsError: too few boards, or all (nearly) parallel to one line.
+    """
+    if len(views) < 3:
+        raise DegenerateViewsError(f"planes of at least 3 poses of the board are needed, got {len(views)}")
+    lidar = [_plane(view.points) for view in views]
+    normals_lidar, offsets_lidar = np.stack([n for n, _ in lidar]), np.array([d for _, d in lidar])
+    normals, offsets = facing_planes(T_camera_board)
+    spread = np.linalg.svd(normals, compute_uv=False) / np.sqrt(len(normals))
+    if spread[2] < MIN_SPREAD:
+        what = "are all parallel" if spread[1] < MIN_SPREAD else "turn about one axis only"
+        raise DegenerateViewsError(
+            f"the boards {what} (spread of their normals {spread[1]:.3f}, {spread[2]:.3f}; {MIN_SPREAD} is needed): "
+            "add poses tilted up, down, left and right by 30 degrees and more"
+        )
+    u, _, vt = np.linalg.svd(normals.T @ normals_lidar)
+    rotation = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    translation = np.linalg.lstsq(normals, offsets - offsets_lidar, rcond=None)[0]
+    return compose(rotation, translation)
+
+
+def facing_planes(T_camera_board: Array) -> tuple[Array, Array]:
+    """Unit normals [N, 3] of boards toward the sensor, and normal . point of each, negative, [N]."""
+    normals, origins = T_camera_board[:, :3, 2], T_camera_board[:, :3, 3]
+    offsets = (normals * origins).sum(1)
+    sign = np.where(offsets > 0, -1.0, 1.0)
+    return normals * sign[:, None], offsets * sign
+
+
+def _plane(points: Array) -> tuple[Array, float]:
+    center = points.mean(0)
+    normal = np.linalg.svd(points - center, full_matrices=False)[2][2]
+    offset = float(normal @ center)
+    return (-normal, -offset) if offset > 0 else (normal, offset)

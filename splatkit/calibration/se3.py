@@ -1,0 +1,68 @@
+"""Rigid transforms in float64 and their small changes.
+
+A twist is [rotation (rad), translation (m)]; it changes a transform from the left: T <- exp(twist) T, that is, in the
+frame that T maps to.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+Array = NDArray[np.float64]
+
+
+def exp_se3(twists: Array) -> Array:
+    """Transforms [..., 4, 4] of twists [..., 6]: the exponential map of SE(3)."""
+    w, v = twists[..., :3], twists[..., 3:]
+    angle = np.linalg.norm(w, axis=-1)[..., None, None]
+    W = cross_matrix(w)
+    small = angle < 1e-6
+    safe = np.where(small, 1.0, angle)
+    b = np.where(small, 0.5 - angle**2 / 24, (1 - np.cos(safe)) / safe**2)
+    c = np.where(small, 1 / 6 - angle**2 / 120, (safe - np.sin(safe)) / safe**3)
+    left = np.eye(3) + b * W + c * (W @ W)
+    T = np.zeros((*twists.shape[:-1], 4, 4))
+    T[..., :3, :3] = Rotation.from_rotvec(w.reshape(-1, 3)).as_matrix().reshape(*w.shape[:-1], 3, 3)
+    T[..., :3, 3] = (left @ v[..., None])[..., 0]
+    T[..., 3, 3] = 1
+    return T
+
+
+def cross_matrix(w: Array) -> Array:
+    """Matrices [..., 3, 3] with cross_matrix(w) @ x = w x x, of vectors [..., 3]."""
+    out = np.zeros((*w.shape, 3))
+    out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -w[..., 2], w[..., 1], -w[..., 0]
+    out[..., 1, 0], out[..., 2, 0], out[..., 2, 1] = w[..., 2], -w[..., 1], w[..., 0]
+    return out
+
+
+def invert(T: Array) -> Array:
+    """Inverse of rigid transforms [..., 4, 4]."""
+    out = np.zeros_like(T)
+    R = np.swapaxes(T[..., :3, :3], -1, -2)
+    out[..., :3, :3] = R
+    out[..., :3, 3] = -(R @ T[..., :3, 3:])[..., 0]
+    out[..., 3, 3] = 1
+    return out
+
+
+def apply(T: Array, points: Array) -> Array:
+    """Points [N, 3] moved by a transform [4, 4]."""
+    return points @ T[:3, :3].T + T[:3, 3]
+
+
+def compose(rotation: Array, translation: Array) -> Array:
+    """A transform [4, 4] of a rotation matrix [3, 3] and a translation [3]."""
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation, translation
+    return T
+
+
+def twist_between(T_from: Array, T_to: Array) -> Array:
+    """The twist [6] with T_to = exp(twist) T_from."""
+    change = T_to @ invert(T_from)
+    w = Rotation.from_matrix(change[:3, :3]).as_rotvec()
+    angle = np.linalg.norm(w)
+    W = cross_matrix(w)
+    d = 1 / 12 if angle < 1e-4 else (1 - angle / 2 / np.tan(angle / 2)) / angle**2
+    return np.concatenate([w, (np.eye(3) - W / 2 + d * (W @ W)) @ change[:3, 3]])

@@ -1,0 +1,58 @@
+"""What the sensors saw of the board, one view for each of its poses."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from splatkit.calibration.se3 import Array
+from splatkit.errors import SettingsError
+
+
+def _nothing() -> Array:
+    return np.zeros((0, 3))
+
+
+@dataclass(frozen=True)
+class BoardView:
+    """One pose of the board.
+
+    Attributes:
+        corners: [columns * rows, 2] px, in the order of `BoardTarget.corners`.
+        points: [P, 3] returns from the board, LiDAR frame, m.
+        rim: [E, 3] the first and last return of each scan line on the board, LiDAR frame, m; may be empty.
+        rim_steps: [E, 3] from the return before each of them on its line, inside the board, to it, m.
+    """
+
+    corners: Array
+    points: Array
+    rim: Array = field(default_factory=_nothing)
+    rim_steps: Array = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True)
+class SensorNoise:
+    """Standard deviations of single measurements."""
+
+    corner_px: float = 0.2
+    """Of a corner, along each axis of the image."""
+    range_m: float = 0.02
+    """Of a LiDAR return, along its ray."""
+    outline_m: float = 0.003
+    """Of where a beam of some width ceases to be returned by the plate, beside the share of a step that stays open."""
+
+
+def check_views(views: list[BoardView], corner_count: int) -> None:
+    """Refuse views that cannot be used; SettingsError names the view."""
+    for index, view in enumerate(views):
+        for name, columns in (("corners", 2), ("points", 3), ("rim", 3), ("rim_steps", 3)):
+            values = getattr(view, name)
+            if values.ndim != 2 or values.shape[1] != columns:
+                raise SettingsError(f"view {index}: expected {name} [N, {columns}], got {list(values.shape)}")
+            if not np.isfinite(values).all():
+                raise SettingsError(f"view {index}: {name} contain NaN or infinity")
+        if len(view.corners) != corner_count:
+            raise SettingsError(f"view {index}: the board has {corner_count} corners, got {len(view.corners)}")
+        if len(view.points) < 3:
+            raise SettingsError(f"view {index}: expected at least 3 LiDAR points on the board, got {len(view.points)}")
+        if len(view.rim) != len(view.rim_steps):
+            raise SettingsError(f"view {index}: {len(view.rim)} rim points have {len(view.rim_steps)} steps")

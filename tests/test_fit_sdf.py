@@ -1,0 +1,74 @@
+"""scripts/fit_sdf.py and fit_motion.py: shapes come back, and bad input is one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from fields.meshes import DistanceField, OpenMeshError, load_solid  # noqa: E402 - scripts are found by now
+from fields.motion import moving_distance, sample_motion  # noqa: E402 - scripts are found by now
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_ball_comes_back_in_its_own_frame(tmp_path: Path):
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=3.0)
+    ball.apply_translation([10, 20, 30])
+    ball.export(tmp_path / "ball.ply")
+    options = ["--steps", 150, "--batch", 4096, "--num-levels", 6, "--max-res", 64, "--resolution", 48]
+    done = run("fit_sdf.py", tmp_path / "ball.ply", "--out", tmp_path / "fit", *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "fit/fit.json").read_text())
+    assert result["chamfer"] < 0.03  # a hundredth of the radius
+    assert result["iou_near"] > 0.95
+    vertices = trimesh.load_mesh(tmp_path / "fit/mesh.ply").vertices
+    assert np.allclose(vertices.mean(axis=0), [10, 20, 30], atol=0.1)
+    assert {path.name for path in (tmp_path / "fit").iterdir()} == {"fit.json", "fit.png", "fit.pt", "mesh.ply"}
+
+
+@pytest.mark.slow
+def test_a_moving_object_comes_back(tmp_path: Path):
+    options = ["--steps", 200, "--batch", 4096, "--num-levels", 6, "--max-res", 32, "--log2-hashmap-size", 12]
+    done = run("fit_motion.py", "--out", tmp_path / "fit", *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "fit/fit.json").read_text())
+    assert result["mae_near"] < 0.01
+    assert (tmp_path / "fit/motion.png").is_file()
+
+
+def test_an_open_mesh_is_one_line(tmp_path: Path):
+    trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(tmp_path / "open.ply")
+    with pytest.raises(OpenMeshError, match=r"open\.ply: the mesh is not closed \(3 open edges\)"):
+        load_solid(tmp_path / "open.ply")
+    done = run("fit_sdf.py", tmp_path / "none.ply", "--out", tmp_path / "fit")
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines() == [f"fit_sdf: {tmp_path / 'none.ply'}: no such mesh"]
+
+
+def test_distances_to_a_mesh_are_signed_and_in_units_of_the_cube(tmp_path: Path):
+    trimesh.creation.box((4, 2, 2)).export(tmp_path / "box.ply")
+    solid = load_solid(tmp_path / "box.ply")
+    distances = DistanceField(solid.mesh)(torch.tensor([[0.5, 0.5, 0.5], [0.5, 0.5, 1.0], [0.95, 0.5, 0.5]]))
+    assert torch.allclose(distances, torch.tensor([-0.225, 0.275, 0.0]), atol=1e-6)
+    assert np.allclose(solid.to_mesh_frame(np.array([[0.95, 0.5, 0.5]])), [[2, 0, 0]])
+
+
+def test_the_moving_field_is_a_distance():
+    """Its gradient in space has length one, and samples lie near its zero."""
+    positions = torch.rand(2000, 4, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(moving_distance(positions).sum(), positions)
+    assert torch.allclose(slope[:, :3].norm(dim=-1), torch.ones(2000, dtype=torch.float64))
+    _, distances = sample_motion(4000, torch.Generator().manual_seed(0))
+    assert distances.abs().median() < 0.03
