@@ -153,6 +153,35 @@ void surface_faces_py(nb::tuple topology, nb::handle values, nb::tuple parameter
   });
 }
 
+void range_values_py(nb::handle raw, double rate, double scale, double offset, nb::handle values, int threads) {
+  const Call call(raw, "raw");
+  call.in_precision([&](auto real) {
+    using Real = decltype(real);
+    const int64_t count = call.first().size(0);
+    const Real* from = call.data<Real>(call.first(), {count});
+    Real* to = call.data<Real>(values, "values", {count});
+    const WeightRange range = {rate, scale, offset};
+    call.run<Real>(
+        threads, [&](auto stream) { range_values_cuda(range, from, to, count, stream); },
+        [&](auto workers) { range_values(range, from, to, count, workers); });
+  });
+}
+
+void range_backward_py(nb::handle values, double rate, double scale, double offset, nb::handle v_values, nb::handle v_raw, int threads) {
+  const Call call(values, "values");
+  call.in_precision([&](auto real) {
+    using Real = decltype(real);
+    const int64_t count = call.first().size(0);
+    const Real* from = call.data<Real>(call.first(), {count});
+    const Real* v = call.data<Real>(v_values, "v_values", {count});
+    Real* to = call.data<Real>(v_raw, "v_raw", {count});
+    const WeightRange range = {rate, scale, offset};
+    call.run<Real>(
+        threads, [&](auto stream) { range_backward_cuda(range, from, v, to, count, stream); },
+        [&](auto workers) { range_backward(range, from, v, to, count, workers); });
+  });
+}
+
 // For tests: the edges of a case, loop by loop, and its problem face.
 nb::tuple surface_case_py(int number) {
   const SurfaceCase& found = surface_case(number & 255);
@@ -178,6 +207,8 @@ void bind_isosurface(nb::module_& module) {
              nb::arg("centers"), nb::arg("vertices"), nb::arg("v_vertices"), nb::arg("v_deviations").none(), nb::arg("outputs"),
              nb::arg("scratch"), nb::arg("threads"));
   module.def("surface_faces", &surface_faces_py);
+  module.def("range_values", &range_values_py);
+  module.def("range_backward", &range_backward_py);
   module.def("surface_case", &surface_case_py);
 }
 

@@ -323,7 +323,18 @@ void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGra
 template <class Real>
 void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int threads);
 
+// Raw parameters in the range of weights: values = offset + scale tanh(rate raw), and the gradient from the values.
+struct WeightRange {
+  double rate, scale, offset;
+};
+template <class Real>
+void range_values(const WeightRange& range, const Real* raw, Real* values, int64_t count, int threads);
+template <class Real>
+void range_backward(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t count, int threads);
+
 // The same on CUDA. The count waits for the stream: later allocations depend on it.
+void range_values_cuda(const WeightRange& range, const float* raw, float* values, int64_t count, CudaStream stream);
+void range_backward_cuda(const WeightRange& range, const float* values, const float* v_values, float* v_raw, int64_t count, CudaStream stream);
 SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, void* scratch, CudaStream stream);
 void fill_surface_cuda(const SurfaceGrid& grid, const void* scratch, const SurfaceTopology& topology, CudaStream stream);
 void surface_vertices_cuda(const SurfaceInput<float>& input, bool centers, float* vertices, float* deviations, CudaStream stream);

@@ -228,7 +228,7 @@ SPLATKIT_HD void deviations_backward(const CellData<Real>& cell, const Loop<Real
   }
 }
 
-// Adds the gradient of a loop's vertex; v_crossing[i]: what v_vertex makes of crossing i's features, in sum and along the edge.
+// Adds the gradient of a loop's vertex. v_weight and v_t hold what the features gave already.
 template <class Real>
 SPLATKIT_HD void loop_backward(const CellData<Real>& cell, const Loop<Real>& loop, const Real (&v_vertex)[3], Real (&v_weight)[kMaxLoopEdges],
                                Real (&v_t)[kMaxLoopEdges], CellGradient<Real>& v) {

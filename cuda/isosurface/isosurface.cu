@@ -2,6 +2,7 @@
 // have fixed orders: the same bits in every run.
 #include "common/block.h"
 #include "isosurface/cell.h"
+#include "isosurface/range.h"
 #include "isosurface/topology.h"
 
 namespace splatkit {
@@ -137,7 +138,26 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (quad < input.quads) quad_faces(input, centers, vertices, quad, faces);
 }
 
+__global__ void __launch_bounds__(kBlockThreads) range_values_kernel(WeightRange range, const float* raw, float* values, int64_t count) {
+  const int64_t i = thread_of_grid();
+  if (i < count) values[i] = range_value(raw[i], float(range.rate), float(range.scale), float(range.offset));
+}
+
+__global__ void __launch_bounds__(kBlockThreads)
+    range_backward_kernel(WeightRange range, const float* values, const float* v_values, float* v_raw, int64_t count) {
+  const int64_t i = thread_of_grid();
+  if (i < count) v_raw[i] = v_values[i] * range_slope(values[i], float(range.rate), float(range.scale), float(range.offset));
+}
+
 }  // namespace
+
+void range_values_cuda(const WeightRange& range, const float* raw, float* values, int64_t count, CudaStream stream) {
+  launch(range_values_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, range, raw, values, count);
+}
+
+void range_backward_cuda(const WeightRange& range, const float* values, const float* v_values, float* v_raw, int64_t count, CudaStream stream) {
+  launch(range_backward_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, range, values, v_values, v_raw, count);
+}
 
 SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, void* scratch, CudaStream stream) {
   const Lattice lattice(grid);

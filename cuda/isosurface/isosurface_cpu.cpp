@@ -13,17 +13,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024;
-
-template <class Real>
-const SurfaceKernels<Real>& kernels() {
-  const SurfaceKernelSet& set = surface_kernels();
-  if constexpr (sizeof(Real) == sizeof(float)) {
-    return set.for_float;
-  } else {
-    return set.for_double;
-  }
-}
+constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024, kValueGrain = 1 << 14;
 
 }  // namespace
 
@@ -36,7 +26,7 @@ SurfaceCounts count_surface(const SurfaceGrid& grid, const Real* field, void* sc
   std::atomic<int64_t> first_refused{INT64_MAX};
   parallel_for(segments, kSegmentGrain, threads, [&](int64_t begin, int64_t end) {
     int64_t refused = -1;
-    kernels<Real>().find_inside(grid, field, scratch, begin, end, &refused);
+    kernels_for<Real>(surface_kernels()).find_inside(grid, field, scratch, begin, end, &refused);
     if (refused < 0) return;
     for (int64_t before = first_refused; refused < before && !first_refused.compare_exchange_weak(before, refused);) {}
   });
@@ -79,9 +69,10 @@ void fill_surface(const SurfaceGrid& grid, const void* const_scratch, const Surf
 template <class Real>
 void surface_vertices(const SurfaceInput<Real>& input, bool centers, Real* vertices, Real* deviations, int threads) {
   parallel_for(input.active_cells, kCellGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels<Real>().vertices(input, vertices, deviations, begin, end); });
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).vertices(input, vertices, deviations, begin, end); });
   if (!centers) return;
-  parallel_for(input.quads, kQuadGrain, threads, [&](int64_t begin, int64_t end) { kernels<Real>().centers(input, vertices, begin, end); });
+  parallel_for(input.quads, kQuadGrain, threads,
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).centers(input, vertices, begin, end); });
 }
 
 template <class Real>
@@ -93,20 +84,36 @@ void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGra
                [&](int64_t begin, int64_t end) { std::memset(slots + stride * begin, 0, sizeof(Real) * stride * (end - begin)); });
   if (gradient.centers) {
     parallel_for(input.quads, kQuadGrain, threads,
-                 [&](int64_t begin, int64_t end) { kernels<Real>().quads_backward(input, gradient, quads, begin, end); });
+                 [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).quads_backward(input, gradient, quads, begin, end); });
   }
   parallel_for(input.active_cells, kCellGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels<Real>().cells_backward(input, gradient, quads, slots, begin, end); });
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).cells_backward(input, gradient, quads, slots, begin, end); });
   parallel_for(input.grid_vertices, kQuadGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels<Real>().sum_slots(input, gradient, slots, begin, end); });
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).sum_slots(input, gradient, slots, begin, end); });
 }
 
 template <class Real>
 void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int threads) {
   parallel_for(input.quads, kQuadGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels<Real>().faces(input, centers, vertices, faces, begin, end); });
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).faces(input, centers, vertices, faces, begin, end); });
 }
 
+template <class Real>
+void range_values(const WeightRange& range, const Real* raw, Real* values, int64_t count, int threads) {
+  parallel_for(count, kValueGrain, threads,
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_values(range, raw, values, begin, end); });
+}
+
+template <class Real>
+void range_backward(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t count, int threads) {
+  parallel_for(count, kValueGrain, threads,
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_backward(range, values, v_values, v_raw, begin, end); });
+}
+
+template void range_values(const WeightRange&, const float*, float*, int64_t, int);
+template void range_values(const WeightRange&, const double*, double*, int64_t, int);
+template void range_backward(const WeightRange&, const float*, const float*, float*, int64_t, int);
+template void range_backward(const WeightRange&, const double*, const double*, double*, int64_t, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const float*, void*, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const double*, void*, int);
 template void surface_vertices(const SurfaceInput<float>&, bool, float*, float*, int);

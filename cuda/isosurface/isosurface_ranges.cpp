@@ -2,9 +2,27 @@
 #include "common/simd.h"
 #include "isosurface/cell.h"
 #include "isosurface/isosurface_kernels.h"
+#include "isosurface/range.h"
 #include "isosurface/topology.h"
 
 SPLATKIT_ISA_BEGIN
+
+template <class V, class Body>
+void for_each_register(int64_t begin, int64_t end, const Body& body) {
+  for (; begin + V::kLanes <= end; begin += V::kLanes) body(begin, V::kLanes);
+  if (begin < end) body(begin, end - begin);
+}
+template <class V>
+SPLATKIT_HD V load_some(const typename V::Lane* from, int64_t count) {
+  if (count == V::kLanes) return load<V>(from);
+  V out = V(typename V::Lane(0));
+  std::memcpy(&out.v, from, sizeof(typename V::Lane) * count);
+  return out;
+}
+template <class V>
+SPLATKIT_HD void store_some(typename V::Lane* to, V value, int64_t count) {
+  std::memcpy(to, &value.v, sizeof(typename V::Lane) * count);
+}
 
 // Bits of the values below zero; `refused` is set where one is not finite or too large. count <= 64.
 template <class V, class Real = typename V::Lane>
@@ -112,6 +130,23 @@ void slot_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gr
   for (int64_t vertex = begin; vertex < end; ++vertex) sum_slots(input, gradient, slots, vertex);
 }
 
+// Results do not depend on where a range begins: the rest behind the last whole register is computed in one as well.
+template <class V, class Real = typename V::Lane>
+void range_value_range(const WeightRange& range, const Real* raw, Real* values, int64_t begin, int64_t end) {
+  const Real rate = Real(range.rate), scale = Real(range.scale), offset = Real(range.offset);
+  for_each_register<V>(begin, end, [&](int64_t at, int64_t count) {
+    store_some(values + at, range_value(load_some<V>(raw + at, count), rate, scale, offset), count);
+  });
+}
+
+template <class V, class Real = typename V::Lane>
+void range_backward_range(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t begin, int64_t end) {
+  const Real rate = Real(range.rate), scale = Real(range.scale), offset = Real(range.offset);
+  for_each_register<V>(begin, end, [&](int64_t at, int64_t count) {
+    store_some(v_raw + at, load_some<V>(v_values + at, count) * range_slope(load_some<V>(values + at, count), rate, scale, offset), count);
+  });
+}
+
 template <class Real>
 void face_range(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int64_t begin, int64_t end) {
   for (int64_t quad = begin; quad < end; ++quad) quad_faces(input, centers, vertices, quad, faces);
@@ -120,7 +155,7 @@ void face_range(const SurfaceInput<Real>& input, bool centers, const Real* verti
 template <class V, class Real = typename V::Lane>
 constexpr SurfaceKernels<Real> kernels_of() {
   return {find_inside<V>,           vertex_range<Real>, center_range<Real>, quad_backward_range<Real>,
-          cell_backward_range<Real>, slot_range<Real>,  face_range<Real>};
+          cell_backward_range<Real>, slot_range<Real>, range_value_range<V>, range_backward_range<V>, face_range<Real>};
 }
 
 constexpr SurfaceKernelSet kernel_set = {kernels_of<Vec<float, SPLATKIT_LANES>>(), kernels_of<Vec<double, SPLATKIT_LANES / 2>>(), find_cells,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from splatkit.isosurface.sparse_rows import SparseRows
 from splatkit.isosurface.surface import Surface
-from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices
+from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 
 Field = Tensor | Callable[[Tensor], Tensor]
 """Values at grid vertices, [X + 1, Y + 1, Z + 1] or with a batch axis before; or a function of points [M, 3] -> [M]."""
@@ -90,7 +90,9 @@ class FlexiCubes(nn.Module):
         cell_rows = {} if self.cell_weights is None else self.cell_weights(topology.cells)
         vertex_rows = {} if self.vertex_weights is None else self.vertex_weights(topology.grid_vertices)
         if self.vertex_weights is not None:
-            places = torch.addcmul(places, vertex_rows["deformation"].tanh(), self.spacing / 2)
+            places = torch.addcmul(
+                places, weights_in_range(vertex_rows["deformation"], 1.0, 1.0, 0.0), self.spacing / 2
+            )
         if features is not None:
             more = features(places) if callable(features) else _at(features.reshape(-1, features.shape[-1]), topology)
             places = torch.cat([places, more], -1)
@@ -157,7 +159,6 @@ def _in_range(rows: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Weights from raw parameters."""
     if not rows:
         return {}
-    one = rows["alphas"].new_ones(())
-    scaled = {name: torch.add(one, rows[name].tanh(), alpha=_WEIGHT_SCALE) for name in ("alphas", "betas")}
-    scaled["gammas"] = rows["gammas"][:, 0].sigmoid() * _WEIGHT_SCALE + (1 - _WEIGHT_SCALE) / 2
+    scaled = {name: weights_in_range(rows[name], 1.0, _WEIGHT_SCALE, 1.0) for name in ("alphas", "betas")}
+    scaled["gammas"] = weights_in_range(rows["gammas"][:, 0], 0.5, _WEIGHT_SCALE / 2, 0.5)  # a sigmoid
     return {name: weight.to(dtype) for name, weight in scaled.items()}

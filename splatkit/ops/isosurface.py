@@ -105,6 +105,11 @@ def surface_faces(
         return torch.ops.splatkit.surface_faces(vertices, gammas, *_read(topology), centers)
 
 
+def weights_in_range(raw: Tensor, rate: float, scale: float, offset: float) -> Tensor:
+    """Weights offset + scale tanh(rate raw), of any shape."""
+    return torch.ops.splatkit.weights_in_range(raw, rate, scale, offset)
+
+
 class SurfaceCrossings(NamedTuple):
     """The crossed edges of all active cells, in the order of the topology: cell by cell, vertex by vertex."""
 
@@ -280,6 +285,33 @@ def _faces_fake(vertices: Tensor, gammas: Tensor | None, *rest: Any) -> Tensor:
     return vertices.new_empty((4 if centers else 2) * quads.shape[0], 3, dtype=torch.int64)
 
 
+def _range_native(raw: Tensor, rate: float, scale: float, offset: float) -> Tensor:
+    values = _range_fake(raw)
+    native().range_values(dense(raw).view(-1), rate, scale, offset, values.view(-1), threads())
+    return values
+
+
+def _range_fake(raw: Tensor, *_: float) -> Tensor:
+    return torch.empty_like(raw, memory_format=torch.contiguous_format)
+
+
+def _range_backward_native(values: Tensor, v_values: Tensor, rate: float, scale: float, offset: float) -> Tensor:
+    v_raw = _range_fake(values)
+    flat = (dense(values).view(-1), rate, scale, offset, dense(v_values).view(-1), v_raw.view(-1))
+    native().range_backward(*flat, threads())
+    return v_raw
+
+
+def _range_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(output)
+    ctx.settings = inputs[1:]
+
+
+def _range_gradient(ctx: Any, v_values: Tensor) -> tuple[Any, ...]:
+    (values,) = ctx.saved_tensors
+    return torch.ops.splatkit.weights_in_range_backward(values, v_values, *ctx.settings), None, None, None
+
+
 _TOPOLOGY = (
     "Tensor cells, Tensor cases, Tensor corners, Tensor first_vertex, Tensor first_crossing, Tensor grid_vertices,"
     " Tensor coordinates, Tensor vertex_cells, Tensor quads, Tensor crossing_quads, Tensor field_vertices,"
@@ -306,3 +338,11 @@ define(
 )
 differentiate("surface_vertices", _vertices_gradient, _vertices_setup)
 define(f"surface_faces(Tensor vertices, Tensor? gammas, {_READ}, bool centers) -> Tensor", _faces_native, _faces_fake)
+_RANGE = "float rate, float scale, float offset"
+define(f"weights_in_range(Tensor raw, {_RANGE}) -> Tensor", _range_native, _range_fake)
+define(
+    f"weights_in_range_backward(Tensor values, Tensor v_values, {_RANGE}) -> Tensor",
+    _range_backward_native,
+    lambda values, *_: _range_fake(values),
+)
+differentiate("weights_in_range", _range_gradient, _range_setup)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from splatkit import ops
 from splatkit.ops import _library as library
-from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices
+from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 from splatkit.reference import isosurface as reference
 from tests.helpers import relative_error
 from tests.isosurface_cases import assert_closed_manifold, gyroid_field, random_field, torus_field
@@ -222,6 +222,19 @@ def test_fields_of_a_batch_are_as_by_themselves(backend: Backend):
         shift = int(together.field_vertices[n])
         assert torch.equal(together.quads[first:last] - shift, alone.quads)
         assert len(alone.vertex_cells) == int(together.field_vertices[n + 1]) - shift
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (1, 3), (37, 12)])
+def test_weights_lie_in_their_range(backend: Backend, shape: tuple[int, int]):
+    raw = (4 * torch.randn(shape, dtype=torch.float64)).to(backend.device, backend.real).requires_grad_()
+    values = weights_in_range(raw, 0.7, 0.99, 1.0)
+    expected = 1 + 0.99 * (0.7 * raw.detach().cpu().double()).tanh()
+    assert torch.allclose(values.cpu().double(), expected, atol=1e-6)
+    (gradient,) = torch.autograd.grad(values.sum(), raw)
+    slope = 0.7 * 0.99 * (1 - (0.7 * raw.detach().cpu().double()).tanh() ** 2)
+    assert torch.allclose(gradient.cpu().double(), slope, atol=2e-6)
+    extreme = weights_in_range(torch.tensor([-1e6, 1e6]).to(backend.device, backend.real), 1.0, 0.99, 1.0)
+    assert extreme.tolist() == pytest.approx([0.01, 1.99], abs=1e-6)
 
 
 def test_threads_do_not_change_a_bit():
