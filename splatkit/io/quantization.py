@@ -8,7 +8,8 @@ _BINS = 2048
 _PALETTE_ROUNDS = 12
 _CHUNK = 1 << 22  # distances computed at once
 _INVISIBLE = 1 / 512  # a color below this changes no image of 8 bits
-_LOBE_COLORS, _LOBE_POLARS, _LOBE_AZIMUTHS, _LOBE_SHARPNESSES = 64, 64, 64, 32  # values that are told apart
+_LOBE_COLORS = 64  # values that are told apart
+LOBE_STEPS = (64, 64, 32)  # of polar angle, azimuth and sharpness
 _SHARPNESS_LOW, _SHARPNESS_HIGH = -4.0, 4.0  # of lobes; beyond, a lobe is as wide as the sphere or seen by nobody
 
 
@@ -95,9 +96,9 @@ def pack_lobes(lobes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     azimuth = np.mod(np.where(beyond, azimuth + np.pi, azimuth), 2 * np.pi)
     sharpness = np.clip((lobes[..., 5] - _SHARPNESS_LOW) / (_SHARPNESS_HIGH - _SHARPNESS_LOW), 0, 1)
     steps = [
-        np.round(polar / np.pi * (_LOBE_POLARS - 1)),
-        np.round(azimuth / (2 * np.pi) * _LOBE_AZIMUTHS) % _LOBE_AZIMUTHS,
-        np.round(sharpness * (_LOBE_SHARPNESSES - 1)),
+        np.round(polar / np.pi * (LOBE_STEPS[0] - 1)),
+        np.round(azimuth / (2 * np.pi) * LOBE_STEPS[1]) % LOBE_STEPS[1],
+        np.round(sharpness * (LOBE_STEPS[2] - 1)),
     ]
     shape = np.stack(steps, -1)
     colors[invisible] = zero
@@ -105,10 +106,12 @@ def pack_lobes(lobes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     return code, np.concatenate([colors, shape.astype(np.uint8)], -1)
 
 
-def unpack_lobes(code: NDArray[np.float32], packed: NDArray[np.integer]) -> NDArray[np.float32]:
-    """What `pack_lobes` packed, [N, L, 6], with its codebook."""
+def unpack_lobes(
+    code: NDArray[np.float32], packed: NDArray[np.integer], steps: tuple[int, ...] = LOBE_STEPS
+) -> NDArray[np.float32]:
+    """What `pack_lobes` packed, [N, L, 6], with its codebook and the steps that it was packed by."""
     polar, azimuth, sharpness = (packed[..., k].astype(np.float32) for k in (3, 4, 5))
-    sharpness = _SHARPNESS_LOW + sharpness / (_LOBE_SHARPNESSES - 1) * (_SHARPNESS_HIGH - _SHARPNESS_LOW)
-    polar, azimuth = polar / (_LOBE_POLARS - 1) * np.pi, azimuth / _LOBE_AZIMUTHS * 2 * np.pi
+    sharpness = _SHARPNESS_LOW + sharpness / (steps[2] - 1) * (_SHARPNESS_HIGH - _SHARPNESS_LOW)
+    polar, azimuth = polar / (steps[0] - 1) * np.pi, azimuth / steps[1] * 2 * np.pi
     shape = np.stack([polar, azimuth, sharpness], -1)
     return np.concatenate([code[packed[..., :3]], shape.astype(np.float32)], -1)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.quantization import line_codebook, morton_order, pack_lobes, unpack_lobes, vector_palette
+from splatkit.io.quantization import LOBE_STEPS, line_codebook, morton_order, pack_lobes, unpack_lobes, vector_palette
 from splatkit.io.splats import Splats, bake_factors
 
 _VERSION = 2
@@ -80,7 +80,7 @@ def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_
             for k, lobe in enumerate(bytes_of_lobes.transpose(1, 0, 2))
             for name, part in (("color", lobe[:, :3]), ("shape", lobe[:, 3:]))
         ]
-        meta.setdefault("splatkit", {})["lobes"] = {"codebook": code.tolist(), "files": files}
+        meta.setdefault("splatkit", {})["lobes"] = {"codebook": code.tolist(), "steps": LOBE_STEPS, "files": files}
     scale_factors, opacity_factors = bake_factors(betas)
     code, labels = line_codebook(np.log(np.maximum(splats.scales, 1e-30) * scale_factors[:, None]))
     meta["scales"] = {"codebook": code.tolist(), "files": [image("scales.webp", *labels.T)]}
@@ -153,7 +153,8 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
     lobes = np.zeros((count, 0, 6), dtype=np.float32)
     if own := meta.get("splatkit", {}).get("lobes"):
         packed = np.concatenate([pixels(name)[:, :3] for name in own["files"]], 1)
-        lobes = unpack_lobes(np.asarray(own["codebook"], dtype=np.float32), packed.reshape(count, -1, 6))
+        code, steps = np.asarray(own["codebook"], dtype=np.float32), tuple(int(step) for step in own["steps"])
+        lobes = unpack_lobes(code, packed.reshape(count, -1, 6), steps)
     scale_factors, opacity_factors = bake_factors(betas)
     scales = np.exp(looked_up(meta["scales"], pixels(meta["scales"]["files"][0])[:, :3]))
     color = pixels(meta["sh0"]["files"][0])

@@ -63,8 +63,9 @@ class SparseRows(nn.Module):
 
     @torch.no_grad()
     def _find(self, keys: Tensor) -> Tensor:
-        if self._last is not None and torch.equal(self._last[0], keys):
-            return self._last[1]
+        last = self._last
+        if last is not None and last[0].device == keys.device and torch.equal(last[0], keys):
+            return last[1]
         real = keys >= 0
         wanted = keys[real]
         at = torch.searchsorted(self.keys, wanted)

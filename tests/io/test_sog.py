@@ -54,6 +54,8 @@ def test_lobes_keep_their_colors_where_they_point(tmp_path):
     splats = replace(random_splats(500, 0), lobes=lobes.astype(np.float32))
     write_sog(tmp_path / "a.sog", splats)
     read = in_order_of(splats, read_sog(tmp_path / "a.sog")).lobes
+    with zipfile.ZipFile(tmp_path / "a.sog") as archive:
+        assert json.loads(archive.read("meta.json"))["splatkit"]["lobes"]["steps"] == [64, 64, 32]
     faint = np.abs(lobes[..., :3]).max(-1) < 1 / 512
     assert faint.sum() > 150
     assert (read[faint][:, :3] == 0).all()
