@@ -1,0 +1,218 @@
+"""Boards in a LiDAR scan, without a first guess, a region or a picture of the empty room.
+
+A rectangle of the board's size, of which every beam through its inside returns from one plane, and around which no
+beam does. Smooth regions (`patches`) propose planes; the beams judge them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from splatkit.calibration.beams import BeamPattern, LidarScan, estimate_beams
+from splatkit.calibration.patches import Patches, smooth_regions
+from splatkit.calibration.rectangle import fit_rectangle, rotation
+from splatkit.calibration.rims import line_ends, scan_lines
+from splatkit.calibration.se3 import Array, compose, invert
+from splatkit.calibration.target import BoardTarget
+
+MAX_CANDIDATES = 6
+_NEAREST_M, _FARTHEST_M = 0.5, 20.0
+_LINES_ACROSS = 4.0  # that must cross the board at the farthest range
+_SMALLEST, _LARGEST = 0.4, 1.8  # extent of a region over the plate's smaller side and diagonal
+_PLANE_SIGMAS, _PLANE_M = 3.5, 0.02  # half the thickness of a plane: noise, and what single lasers are off
+_OBLIQUE = 0.15  # cosine of incidence
+_LEAST_RETURNS = 30
+_BAND = 0.3  # of the plate's smaller side, around it: no beam should return from the plane there
+_BORDER = 0.1  # of the plate's smaller side, inside of it: left to the band's uncertainty
+_OUTER, _MOST_AROUND = 0.75, 0.4  # of the diagonal from the center, and the share of beams that may hit the plane there
+_LEAST_SCORE = 0.2
+_SAME_M = 0.15
+
+
+@dataclass(frozen=True)
+class BoardCandidate:
+    """What may be the board.
+
+    Attributes:
+        T_lidar_board: [4, 4]; z points away from the LiDAR; half a turn about it is open.
+        points: [P, 3] returns from it, m.
+        indices: [P] of them in the scan.
+        rim: [E, 3] ends of scan lines on it, m.
+        rim_steps: [E, 3] to each of them from the return beside it, m.
+        score: in [0, 1].
+        plane_rms_m: of the returns against the plane.
+    """
+
+    T_lidar_board: Array
+    points: Array
+    indices: np.ndarray
+    rim: Array
+    rim_steps: Array
+    score: float
+    plane_rms_m: float
+
+
+@dataclass(frozen=True)
+class _Plane:
+    center: Array
+    axes: Array  # [3, 3] rows: two in the plane, then the normal away from the sensor
+    rms: float
+
+
+def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
+    """Candidates, best first, at most MAX_CANDIDATES.
+
+    Raises:
+        DatasetError: the scan has too few returns.
+    """
+    beams = estimate_beams(scan.points)
+    ranges = np.linalg.norm(scan.points, axis=1)
+    smaller, diagonal = min(target.width, target.height), float(np.hypot(target.width, target.height))
+    farthest = min(smaller / (_LINES_ACROSS * beams.line_spacing), _FARTHEST_M)
+    near = np.flatnonzero((ranges > _NEAREST_M) & (ranges < farthest + diagonal))
+    cell = max(beams.line_spacing, smaller / 8 / farthest)
+    directions = scan.points[near] / ranges[near, None]
+    patches = smooth_regions(scan.points[near], beams, cell)
+    found: list[BoardCandidate] = []
+    for center in _proposals(patches, smaller, diagonal):
+        candidate = _examine(scan, near, directions, beams, target, *center)
+        if candidate is not None and candidate.score > _LEAST_SCORE:
+            found.append(candidate)
+    found.sort(key=lambda candidate: -candidate.score)
+    kept: list[BoardCandidate] = []
+    for candidate in found:
+        place = candidate.T_lidar_board[:3, 3]
+        if all(np.linalg.norm(place - other.T_lidar_board[:3, 3]) > _SAME_M for other in kept):
+            kept.append(candidate)
+    return kept[:MAX_CANDIDATES]
+
+
+def _proposals(patches: Patches, smaller: float, diagonal: float) -> list[tuple[Array, Array]]:
+    """Center and normal of each region that is about as large as the board."""
+    out = []
+    order = np.argsort(patches.region, kind="stable")
+    order = order[patches.region[order] >= 0]
+    for members in np.split(order, np.flatnonzero(np.diff(patches.region[order])) + 1):
+        if len(members) < 3:
+            continue
+        centers = patches.centers[members]
+        center = centers.mean(0)
+        spread = np.linalg.eigh(np.cov((centers - center).T))
+        extent = np.ptp((centers - center) @ spread[1][:, 2])
+        if _SMALLEST * smaller < extent < _LARGEST * diagonal:
+            out.append((center, spread[1][:, 0]))
+    return out
+
+
+def _examine(
+    scan: LidarScan,
+    near: np.ndarray,
+    directions: Array,
+    beams: BeamPattern,
+    target: BoardTarget,
+    center: Array,
+    normal: Array,
+) -> BoardCandidate | None:
+    """Fit plane and rectangle to the returns about a place, and let the beams judge."""
+    reach = float(np.hypot(target.width, target.height))
+    thickness = _PLANE_SIGMAS * beams.range_noise_m + _PLANE_M
+    cone = np.cos(np.arctan(1.5 * reach / np.linalg.norm(center)))
+    toward = np.flatnonzero(directions @ center > cone * np.linalg.norm(center))
+    near, directions = near[toward], directions[toward]
+    points = scan.points[near]
+    close = np.linalg.norm(points - center, axis=1) < 0.75 * reach
+    plane = _fit_plane(points[close], center, normal, thickness)
+    if plane is None:
+        return None
+    # All beams that pass the plane near the board, wherever they return from.
+    distance = plane.center @ plane.axes[2]
+    along = directions @ plane.axes[2]
+    crossing = np.flatnonzero(along > _OBLIQUE)
+    hits = (distance / along[crossing])[:, None] * directions[crossing]
+    inside = np.linalg.norm(hits - plane.center, axis=1) < reach
+    crossing, hits = crossing[inside], hits[inside]
+    off = (points[crossing] - plane.center) @ plane.axes[2]
+    on_plane = np.abs(off) < thickness
+    flat = (hits - plane.center) @ plane.axes[:2].T
+    size = np.array([target.width, target.height])
+    if not _stands_alone(flat, on_plane, off > thickness, reach):
+        return None
+    ring = None if scan.ring is None else scan.ring[near[crossing]]
+    lines = scan_lines(points[crossing], ring, beams) if len(crossing) else None
+    ranges = np.linalg.norm(points[crossing], axis=1)
+    # Once with whatever lies on the plane about the center, then with what lies in the rectangle.
+    member = on_plane & (np.linalg.norm(flat, axis=1) < 0.75 * reach)
+    fit = None
+    for _ in range(2):
+        if member.sum() < _LEAST_RETURNS:
+            return None
+        ends, beside = (np.zeros(0, dtype=np.int64),) * 2
+        if lines is not None:
+            ends, beside = line_ends(*lines, member, ranges, thickness)
+        steps = hits[ends] - hits[beside]
+        fit = fit_rectangle(flat[member], flat[ends], np.linalg.norm(steps, axis=1) / 3, size, fit)
+        position = (flat - fit.center) @ rotation(fit.angle).T
+        beyond = (np.abs(position) - size / 2).max(1)
+        member = on_plane & (beyond < np.linalg.norm(steps, axis=1).max(initial=0.0) + _PLANE_M)
+    if member.sum() < _LEAST_RETURNS:
+        return None
+    score = _score(position, beyond, on_plane, off, size, thickness)
+    turn = np.eye(3)
+    turn[:2, :2] = rotation(fit.angle)
+    axes = turn @ plane.axes
+    origin = plane.center + fit.center @ plane.axes[:2]
+    return BoardCandidate(
+        T_lidar_board=compose(axes.T, origin),
+        points=points[crossing[member]],
+        indices=near[crossing[member]],
+        rim=points[crossing[ends]],
+        rim_steps=steps,
+        score=score,
+        plane_rms_m=float(np.sqrt(np.mean(off[member] ** 2))),
+    )
+
+
+def _stands_alone(flat: Array, on_plane: np.ndarray, behind: np.ndarray, reach: float) -> bool:
+    """Whether the plane ends about where a board about its center would; cheap, before any rectangle is fitted."""
+    radius = np.linalg.norm(flat, axis=1)
+    outer = (radius > _OUTER * reach) & (on_plane | behind)
+    return not outer.any() or bool(on_plane[outer].mean() < _MOST_AROUND)
+
+
+def _fit_plane(points: Array, center: Array, normal: Array, thickness: float) -> _Plane | None:
+    """Plane of the points near a first guess, its frame right-handed with the normal away from the sensor."""
+    for width in (2 * thickness, thickness, thickness):
+        member = np.abs((points - center) @ normal) < width
+        if member.sum() < _LEAST_RETURNS:
+            return None
+        center = points[member].mean(0)
+        values, vectors = np.linalg.eigh(np.cov((points[member] - center).T))
+        normal = vectors[:, 0]
+    normal = normal if normal @ center > 0 else -normal
+    first = vectors[:, 2]
+    return _Plane(center, np.stack([first, np.cross(normal, first), normal]), float(np.sqrt(values[0])))
+
+
+def _score(
+    position: Array, beyond: Array, on_plane: np.ndarray, off: Array, size: Array, thickness: float
+) -> float:
+    """Share of the beams inside that return from the plane, times that of those around that do not.
+
+    Beams that something in front returns say nothing. An inside that beams cross in a part only counts as that part.
+    """
+    free = on_plane | (off > thickness)
+    inside = (beyond < -_BORDER * size.min()) & free
+    around = (beyond > _BORDER * size.min()) & (beyond < (_BORDER + _BAND) * size.min()) & free
+    if not inside.any():
+        return 0.0
+    filled = on_plane[inside].mean()
+    alone = 1 - on_plane[around].mean() if around.any() else 1.0
+    cells = np.floor((position[inside & on_plane] / size + 0.5) * 4).clip(0, 3).astype(np.int64)
+    covered = len(np.unique(cells[:, 0] * 4 + cells[:, 1])) / 16
+    return float(filled * alone * covered)
+
+
+def rectangle_error(candidate: BoardCandidate, T_lidar_board: Array) -> tuple[float, float]:
+    """Distance of a candidate's center from that of a board (m), and the angle between their normals (rad)."""
+    between = invert(T_lidar_board) @ candidate.T_lidar_board
+    return float(np.linalg.norm(between[:3, 3])), float(np.arccos(np.clip(abs(between[2, 2]), -1, 1)))
