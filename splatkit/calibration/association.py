@@ -106,7 +106,11 @@ def _turn(T: Array, candidate: BoardCandidate, T_camera_board: Array, turns: lis
 
 
 def _fit(
-    T: Array, chosen: list[int | None], candidates: list[list[BoardCandidate]], T_camera_board: Array, turns: list[Array]
+    T: Array,
+    chosen: list[int | None],
+    candidates: list[list[BoardCandidate]],
+    T_camera_board: Array,
+    turns: list[Array],
 ) -> Array:
     """Rotation by all axes of the chosen boards, translation by their centers."""
     moment, lidar, camera = np.zeros((3, 3)), [], []

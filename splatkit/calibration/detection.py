@@ -26,7 +26,7 @@ def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
         image: [H, W] gray or [H, W, 3] RGB.
         target: the board.
     """
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) if image.ndim == 3 else image
     size = (target.columns, target.rows)
     rough = _search(gray, size)
     if rough is None:
@@ -36,21 +36,24 @@ def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
     x, y = np.maximum(low - margin, 0).astype(int)
     right, bottom = (high + margin).astype(int) + 1
     cut = np.ascontiguousarray(gray[y:bottom, x:right])
-    refined = cv2.cornerSubPix(cut, np.float32(rough - [x, y])[:, None].copy(), (_WINDOW, _WINDOW), (-1, -1), _STOP)[:, 0]
+    start = (rough - [x, y]).astype(np.float32)[:, None].copy()
+    refined = np.asarray(cv2.cornerSubPix(cut, start, (_WINDOW, _WINDOW), (-1, -1), _STOP), np.float64)[:, 0]
     found, fine = cv2.findChessboardCornersSB(cut, size, flags=_FINE)
     if found:
-        fine = fine.reshape(-1, 2)
+        fine = np.asarray(fine, np.float64).reshape(-1, 2)
         flipped = np.abs(fine[::-1] - refined).max() < np.abs(fine - refined).max()
         fine = fine[::-1] if flipped else fine
         refined = fine if np.abs(fine - refined).max() < _APART_PX else refined
-    return _facing(np.asarray(refined, dtype=np.float64) + [x, y], target)
+    return _facing(refined + np.array([x, y]), target)
 
 
 def _search(gray: NDArray[np.uint8], size: tuple[int, int]) -> Array | None:
     shrink = max(gray.shape[1] / _SEARCH_WIDTH, 1.0)
     attempts = [shrink, 1.0] if shrink > 1 else [1.0]
     for factor in attempts:
-        small = gray if factor == 1 else cv2.resize(gray, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        small = (
+            gray if factor == 1 else cv2.resize(gray, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        )
         found, corners = cv2.findChessboardCorners(small, size, flags=_ROUGH)
         if found:
             # Pixel centers lie at integers: the first of a small image lies in the middle of the pixels it averages.

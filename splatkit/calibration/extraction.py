@@ -7,12 +7,13 @@ beam does. Smooth regions (`patches`) propose planes; the beams judge them.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splatkit.calibration.beams import BeamPattern, LidarScan, estimate_beams
 from splatkit.calibration.patches import Patches, smooth_regions
 from splatkit.calibration.rectangle import fit_rectangle, rotation
-from splatkit.calibration.rims import line_ends, scan_lines
-from splatkit.calibration.se3 import Array, compose, invert
+from splatkit.calibration.rims import Index, line_ends, scan_lines
+from splatkit.calibration.se3 import Array, compose
 from splatkit.calibration.target import BoardTarget
 
 MAX_CANDIDATES = 6
@@ -45,7 +46,7 @@ class BoardCandidate:
 
     T_lidar_board: Array
     points: Array
-    indices: np.ndarray
+    indices: Index
     rim: Array
     rim_steps: Array
     score: float
@@ -53,10 +54,19 @@ class BoardCandidate:
 
 
 @dataclass(frozen=True)
+class _Rays:
+    """The part of a scan where a board could be: indices [M] in it, returns [M, 3] and unit rays [M, 3]."""
+
+    indices: Index
+    points: Array
+    directions: Array
+    beams: BeamPattern
+
+
+@dataclass(frozen=True)
 class _Plane:
     center: Array
     axes: Array  # [3, 3] rows: two in the plane, then the normal away from the sensor
-    rms: float
 
 
 def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
@@ -71,11 +81,11 @@ def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
     farthest = min(smaller / (_LINES_ACROSS * beams.line_spacing), _FARTHEST_M)
     near = np.flatnonzero((ranges > _NEAREST_M) & (ranges < farthest + diagonal))
     cell = max(beams.line_spacing, smaller / 8 / farthest)
-    directions = scan.points[near] / ranges[near, None]
-    patches = smooth_regions(scan.points[near], beams, cell)
+    rays = _Rays(near, scan.points[near], scan.points[near] / ranges[near, None], beams)
+    patches = smooth_regions(rays.points, beams, cell)
     found: list[BoardCandidate] = []
     for center in _proposals(patches, smaller, diagonal):
-        candidate = _examine(scan, near, directions, beams, target, *center)
+        candidate = _examine(scan, rays, target, *center)
         if candidate is not None and candidate.score > _LEAST_SCORE:
             found.append(candidate)
     found.sort(key=lambda candidate: -candidate.score)
@@ -104,75 +114,89 @@ def _proposals(patches: Patches, smaller: float, diagonal: float) -> list[tuple[
     return out
 
 
-def _examine(
-    scan: LidarScan,
-    near: np.ndarray,
-    directions: Array,
-    beams: BeamPattern,
-    target: BoardTarget,
-    center: Array,
-    normal: Array,
-) -> BoardCandidate | None:
+@dataclass(frozen=True)
+class _Crossing:
+    """All beams that pass a plane near a place, wherever they return from.
+
+    Attributes:
+        indices: [M] in the scan.
+        points: [M, 3] returns.
+        hits: [M, 3] where the beams meet the plane.
+        flat: [M, 2] the same in its axes.
+        off: [M] of the returns behind the plane, m.
+        on_plane: [M].
+    """
+
+    indices: Index
+    points: Array
+    hits: Array
+    flat: Array
+    off: Array
+    on_plane: NDArray[np.bool_]
+
+
+def _examine(scan: LidarScan, rays: _Rays, target: BoardTarget, center: Array, normal: Array) -> BoardCandidate | None:
     """Fit plane and rectangle to the returns about a place, and let the beams judge."""
     reach = float(np.hypot(target.width, target.height))
-    thickness = _PLANE_SIGMAS * beams.range_noise_m + _PLANE_M
+    thickness = _PLANE_SIGMAS * rays.beams.range_noise_m + _PLANE_M
     cone = np.cos(np.arctan(1.5 * reach / np.linalg.norm(center)))
-    toward = np.flatnonzero(directions @ center > cone * np.linalg.norm(center))
-    near, directions = near[toward], directions[toward]
-    points = scan.points[near]
+    toward = np.flatnonzero(rays.directions @ center > cone * np.linalg.norm(center))
+    points = rays.points[toward]
     close = np.linalg.norm(points - center, axis=1) < 0.75 * reach
     plane = _fit_plane(points[close], center, normal, thickness)
     if plane is None:
         return None
-    # All beams that pass the plane near the board, wherever they return from.
-    distance = plane.center @ plane.axes[2]
-    along = directions @ plane.axes[2]
-    crossing = np.flatnonzero(along > _OBLIQUE)
-    hits = (distance / along[crossing])[:, None] * directions[crossing]
-    inside = np.linalg.norm(hits - plane.center, axis=1) < reach
-    crossing, hits = crossing[inside], hits[inside]
-    off = (points[crossing] - plane.center) @ plane.axes[2]
-    on_plane = np.abs(off) < thickness
+    along = rays.directions[toward] @ plane.axes[2]
+    toward, along = toward[along > _OBLIQUE], along[along > _OBLIQUE]
+    hits = (plane.center @ plane.axes[2] / along)[:, None] * rays.directions[toward]
+    near = np.linalg.norm(hits - plane.center, axis=1) < reach
+    toward, hits, points = toward[near], hits[near], rays.points[toward[near]]
+    off = (points - plane.center) @ plane.axes[2]
     flat = (hits - plane.center) @ plane.axes[:2].T
-    size = np.array([target.width, target.height])
-    if not _stands_alone(flat, on_plane, off > thickness, reach):
+    crossing = _Crossing(rays.indices[toward], points, hits, flat, off, np.abs(off) < thickness)
+    if not _stands_alone(flat, crossing.on_plane, off > thickness, reach):
         return None
-    ring = None if scan.ring is None else scan.ring[near[crossing]]
-    lines = scan_lines(points[crossing], ring, beams) if len(crossing) else None
-    ranges = np.linalg.norm(points[crossing], axis=1)
-    # Once with whatever lies on the plane about the center, then with what lies in the rectangle.
-    member = on_plane & (np.linalg.norm(flat, axis=1) < 0.75 * reach)
-    fit = None
+    return _fit_board(scan, rays.beams, crossing, plane, target, thickness)
+
+
+def _fit_board(
+    scan: LidarScan, beams: BeamPattern, crossing: _Crossing, plane: _Plane, target: BoardTarget, thickness: float
+) -> BoardCandidate | None:
+    """The rectangle, first of whatever lies on the plane about its center, then of what lies inside it."""
+    size = np.array([target.width, target.height])
+    ring = None if scan.ring is None else scan.ring[crossing.indices]
+    lines = scan_lines(crossing.points, ring, beams) if len(crossing.points) else None
+    ranges = np.linalg.norm(crossing.points, axis=1)
+    flat, on_plane = crossing.flat, crossing.on_plane
+    member = on_plane & (np.linalg.norm(flat, axis=1) < 0.75 * np.hypot(*size))
+    fit, ends, steps, position = None, np.zeros(0, dtype=np.int64), np.zeros((0, 3)), flat
     for _ in range(2):
         if member.sum() < _LEAST_RETURNS:
             return None
-        ends, beside = (np.zeros(0, dtype=np.int64),) * 2
         if lines is not None:
             ends, beside = line_ends(*lines, member, ranges, thickness)
-        steps = hits[ends] - hits[beside]
-        fit = fit_rectangle(flat[member], flat[ends], np.linalg.norm(steps, axis=1) / 3, size, fit)
+            steps = crossing.hits[ends] - crossing.hits[beside]
+        lengths = np.linalg.norm(steps, axis=1)
+        fit = fit_rectangle(flat[member], flat[ends], lengths / 3, size, fit)
         position = (flat - fit.center) @ rotation(fit.angle).T
-        beyond = (np.abs(position) - size / 2).max(1)
-        member = on_plane & (beyond < np.linalg.norm(steps, axis=1).max(initial=0.0) + _PLANE_M)
-    if member.sum() < _LEAST_RETURNS:
+        outside = (np.abs(position) - size / 2).max(1)
+        member = on_plane & (outside < lengths.max(initial=0.0) + _PLANE_M)
+    if fit is None or member.sum() < _LEAST_RETURNS:
         return None
-    score = _score(position, beyond, on_plane, off, size, thickness)
     turn = np.eye(3)
     turn[:2, :2] = rotation(fit.angle)
-    axes = turn @ plane.axes
-    origin = plane.center + fit.center @ plane.axes[:2]
     return BoardCandidate(
-        T_lidar_board=compose(axes.T, origin),
-        points=points[crossing[member]],
-        indices=near[crossing[member]],
-        rim=points[crossing[ends]],
+        T_lidar_board=compose((turn @ plane.axes).T, plane.center + fit.center @ plane.axes[:2]),
+        points=crossing.points[member],
+        indices=crossing.indices[member],
+        rim=crossing.points[ends],
         rim_steps=steps,
-        score=score,
-        plane_rms_m=float(np.sqrt(np.mean(off[member] ** 2))),
+        score=_score(position, on_plane, crossing.off, size, thickness),
+        plane_rms_m=float(np.sqrt(np.mean(crossing.off[member] ** 2))),
     )
 
 
-def _stands_alone(flat: Array, on_plane: np.ndarray, behind: np.ndarray, reach: float) -> bool:
+def _stands_alone(flat: Array, on_plane: NDArray[np.bool_], behind: NDArray[np.bool_], reach: float) -> bool:
     """Whether the plane ends about where a board about its center would; cheap, before any rectangle is fitted."""
     radius = np.linalg.norm(flat, axis=1)
     outer = (radius > _OUTER * reach) & (on_plane | behind)
@@ -186,20 +210,19 @@ def _fit_plane(points: Array, center: Array, normal: Array, thickness: float) ->
         if member.sum() < _LEAST_RETURNS:
             return None
         center = points[member].mean(0)
-        values, vectors = np.linalg.eigh(np.cov((points[member] - center).T))
+        vectors = np.linalg.eigh(np.cov((points[member] - center).T))[1]
         normal = vectors[:, 0]
     normal = normal if normal @ center > 0 else -normal
     first = vectors[:, 2]
-    return _Plane(center, np.stack([first, np.cross(normal, first), normal]), float(np.sqrt(values[0])))
+    return _Plane(center, np.stack([first, np.cross(normal, first), normal]))
 
 
-def _score(
-    position: Array, beyond: Array, on_plane: np.ndarray, off: Array, size: Array, thickness: float
-) -> float:
+def _score(position: Array, on_plane: NDArray[np.bool_], off: Array, size: Array, thickness: float) -> float:
     """Share of the beams inside that return from the plane, times that of those around that do not.
 
     Beams that something in front returns say nothing. An inside that beams cross in a part only counts as that part.
     """
+    beyond = (np.abs(position) - size / 2).max(1)
     free = on_plane | (off > thickness)
     inside = (beyond < -_BORDER * size.min()) & free
     around = (beyond > _BORDER * size.min()) & (beyond < (_BORDER + _BAND) * size.min()) & free
@@ -210,9 +233,3 @@ def _score(
     cells = np.floor((position[inside & on_plane] / size + 0.5) * 4).clip(0, 3).astype(np.int64)
     covered = len(np.unique(cells[:, 0] * 4 + cells[:, 1])) / 16
     return float(filled * alone * covered)
-
-
-def rectangle_error(candidate: BoardCandidate, T_lidar_board: Array) -> tuple[float, float]:
-    """Distance of a candidate's center from that of a board (m), and the angle between their normals (rad)."""
-    between = invert(T_lidar_board) @ candidate.T_lidar_board
-    return float(np.linalg.norm(between[:3, 3])), float(np.arccos(np.clip(abs(between[2, 2]), -1, 1)))

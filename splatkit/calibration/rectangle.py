@@ -30,9 +30,7 @@ def rotation(angle: float) -> Array:
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def fit_rectangle(
-    points: Array, rim: Array, inset: Array, size: Array, start: Rectangle | None = None
-) -> Rectangle:
+def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, start: Rectangle | None = None) -> Rectangle:
     """Fit a rectangle of known size.
 
     All returns should lie inside of it, and the ends of scan lines `inset` inside of its outline.

@@ -38,7 +38,9 @@ def scan_lines(points: Array, ring: Index | None, beams: BeamPattern) -> tuple[I
     return line, np.lexsort((azimuth, line))
 
 
-def line_ends(line: Index, order: Index, on_board: NDArray[np.bool_], ranges: Array, margin: float) -> tuple[Index, Index]:
+def line_ends(
+    line: Index, order: Index, on_board: NDArray[np.bool_], ranges: Array, margin: float
+) -> tuple[Index, Index]:
     """First and last return of each line on the board, and the return beside each on the board.
 
     Ends in front of which something stands are left out: there the board goes on behind it.

@@ -72,7 +72,7 @@ def measure(rig: Rig, target: BoardTarget, T_camera_board: Array, rng: np.random
     noisy = (ranges[on_board] + rng.normal(0, rig.noise.range_m, on_board.sum()))[:, None] * directions[on_board]
     ends, before = _ends_of_runs(np.flatnonzero(on_board), line[on_board])
     return BoardView(
-        corners=pixels + rng.normal(0, rig.noise.corner_px, pixels.shape),
+        corners=(pixels + rng.normal(0, rig.noise.corner_px, pixels.shape),),
         points=noisy,
         rim=noisy[ends],
         rim_steps=exact[ends] - exact[before],  # an extraction takes them from the fitted plane
