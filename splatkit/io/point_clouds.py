@@ -74,6 +74,7 @@ def list_point_clouds(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: _name_parts(path.name))
 
 
+@np.errstate(invalid="ignore", over="ignore")  # damaged numbers are cast like others, and then looked at
 def cloud_from_fields(path: Path, vertices: NDArray[np.void]) -> PointCloud:
     """The points of a structured array [N], whatever its fields beside x, y and z are called.
 
@@ -99,7 +100,7 @@ def cloud_from_fields(path: Path, vertices: NDArray[np.void]) -> PointCloud:
         points=points[measured],
         colors=_read_colors(path, kept),
         normals=normals,
-        intensity=None if intensity is None else _single(intensity),
+        intensity=None if intensity is None else intensity.astype(np.float32),
         ring=None if ring is None else _whole_numbers(path, ring),
         time=None if time is None else _seconds(time),
         dropped=len(points) - int(measured.sum()),
@@ -153,11 +154,6 @@ def _column(vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[np.ge
     present = {name: vertices[name] for name in vertices.dtype.names or ()}
     numbers = {name: column for name, column in present.items() if column.ndim == 1 and column.dtype.kind in "fiu"}
     return next((numbers[name] for name in names if name in numbers), None)
-
-
-def _single(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # to infinity
-        return values.astype(np.float32)
 
 
 def _whole_numbers(path: Path, ring: NDArray[np.generic]) -> NDArray[np.int32]:
