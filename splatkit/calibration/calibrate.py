@@ -14,7 +14,7 @@ from splatkit.calibration.frames import Frame, view_of
 from splatkit.calibration.intrinsics import CameraModel, calibrate_intrinsics
 from splatkit.calibration.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
 from splatkit.calibration.residuals import Kind
-from splatkit.calibration.se3 import Array, apply, twist_between
+from splatkit.calibration.se3 import Array, apply, invert, twist_between
 from splatkit.calibration.selection import Selection, select_freedom
 from splatkit.calibration.solver import ALL_KINDS, Solution, solve
 from splatkit.calibration.target import BoardTarget
@@ -24,7 +24,7 @@ from splatkit.errors import CalibrationRefusedError
 
 _OUTLINE_M = 0.006
 _LEAST_CORNER_PX, _LEAST_RANGE_M = 0.03, 0.002
-_OFF_SIGMAS, _OFF_M = 5.0, 0.04  # of a view's mean plane offset, against the others'
+_OFF_SIGMAS, _OFF_M = 5.0, 0.03  # by which a view may differ from the others
 _FEW_VIEWS = 10
 _COVERED = 0.6  # of the image by boards, for intrinsics that are good everywhere
 _HALVES = 4
@@ -111,10 +111,10 @@ def calibrate(
     tell("solving")
     noise = _measured_noise(views, boards, target, cameras)
     solution = solve(views, target, cameras, noise, kinds)
-    bad = _outliers(solution)
+    bad = _outliers(solution, boards)
+    dropped = {used[index]: reason for index, reason in bad.items()}
     if bad and len(views) - len(bad) >= LEAST_FRAMES:
         keep = [index for index in range(len(views)) if index not in bad]
-        dropped = {used[index]: "its plane does not fit the others'" for index in bad}
         used, boards = [used[index] for index in keep], [boards[index] for index in keep]
         views = [views[index] for index in keep]
         solution = solve(views, target, cameras, noise, kinds)
@@ -206,23 +206,31 @@ def _measured_noise(
     )
 
 
-def _outliers(solution: Solution) -> list[int]:
-    """Views whose points lie off their plane together, by far more than those of the others."""
-    offsets = np.array(
-        [
-            np.median(np.concatenate([block.values for block in view if block.kind == "plane"]))
-            + np.median(np.abs(np.concatenate([block.values for block in view if block.kind == "corners"])))
-            for view in solution.blocks
-        ]
-    )
-    center = np.median(offsets)
-    spread = 1.4826 * np.median(np.abs(offsets - center)) + 0.2
-    return [int(index) for index in np.flatnonzero(np.abs(offsets - center) > _OFF_SIGMAS * spread)]
+def _outliers(solution: Solution, boards: list[BoardCandidate]) -> dict[int, str]:
+    """Views that differ from the others by far more than those among each other, and in what."""
+    planes, corners, centers = [], [], []
+    for index, view in enumerate(solution.blocks):
+        planes.append(abs(np.median(np.concatenate([block.values for block in view if block.kind == "plane"]))))
+        corners.append(np.median(np.abs(np.concatenate([block.values for block in view if block.kind == "corners"]))))
+        center = invert(solution.guess.T_lidar_board[index]) @ np.append(boards[index].T_lidar_board[:3, 3], 1)
+        centers.append(np.linalg.norm(center[:2]))
+    out: dict[int, str] = {}
+    for values, least, reason in (
+        (planes, 1.0, "its returns do not lie on the plane that the image has"),
+        (corners, 1.0, "its corners do not fit a flat board"),
+        (centers, _OFF_M, "the plate's outline in the scan does not fit the pattern's place in the image"),
+    ):
+        middle = float(np.median(values))
+        limit = middle + max(_OFF_SIGMAS * 1.4826 * float(np.median(np.abs(np.array(values) - middle))), least)
+        out |= {int(index): reason for index in np.flatnonzero(np.array(values) > limit)}
+    return out
 
 
 def _inflation(solution: Solution, once: CrossValidation) -> Array:
     """[C] the jackknife's deviations over those stated, over all six directions together."""
     count = len(once.solutions)
+    if count < LEAST_FRAMES:
+        return np.ones(len(solution.covariances))
     out = []
     for index, covariance in enumerate(solution.covariances):
         center = solution.guess.T_camera_lidar[index]

@@ -19,6 +19,7 @@ from splatkit.calibration.target import BoardTarget
 MAX_CANDIDATES = 6
 _NEAREST_M, _FARTHEST_M = 0.5, 20.0
 _LINES_ACROSS = 4.0  # that must cross the board at the farthest range
+_CELLS_ACROSS = 7.0  # of which patches are made
 _SMALLEST, _LARGEST = 0.4, 1.8  # extent of a region over the plate's smaller side and diagonal
 _PLANE_SIGMAS, _PLANE_M = 3.5, 0.02  # half the thickness of a plane: noise, and what single lasers are off
 _OBLIQUE = 0.15  # cosine of incidence
@@ -27,7 +28,7 @@ _BAND = 0.3  # of the plate's smaller side, around it: no beam should return fro
 _BORDER = 0.1  # of the plate's smaller side, inside of it: left to the band's uncertainty
 _OUTER, _MOST_AROUND = 0.75, 0.4  # of the diagonal from the center, and the share of beams that may hit the plane there
 _LEAST_SCORE = 0.2
-_SAME_M = 0.15
+_SAME_M, _SAME_TURN = 0.15, np.cos(np.radians(10))
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class BoardCandidate:
 
 @dataclass(frozen=True)
 class _Rays:
-    """The part of a scan where a board could be: indices [M] in it, returns [M, 3] and unit rays [M, 3]."""
+    """All of a scan but what is too near: indices [M] in it, returns [M, 3] and unit rays [M, 3]."""
 
     indices: Index
     points: Array
@@ -78,15 +79,13 @@ def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
     beams = estimate_beams(scan.points)
     ranges = np.linalg.norm(scan.points, axis=1)
     smaller, diagonal = min(target.width, target.height), float(np.hypot(target.width, target.height))
-    farthest = min(smaller / (_LINES_ACROSS * beams.line_spacing), _FARTHEST_M)
-    near = np.flatnonzero((ranges > _NEAREST_M) & (ranges < farthest + diagonal))
-    cell = max(beams.line_spacing, smaller / 8 / farthest)
-    rays = _Rays(near, scan.points[near], scan.points[near] / ranges[near, None], beams)
-    patches = smooth_regions(rays.points, beams, cell)
+    # What lies behind judges, too: beams that pass beside the board show that it ends.
+    far = np.flatnonzero(ranges > _NEAREST_M)
+    rays = _Rays(far, scan.points[far], scan.points[far] / ranges[far, None], beams)
     found: list[BoardCandidate] = []
-    for center in _proposals(patches, smaller, diagonal):
-        candidate = _examine(scan, rays, target, *center)
-        if candidate is not None and candidate.score > _LEAST_SCORE:
+    for center, normal in _propose(scan.points, ranges, beams, smaller, diagonal):
+        candidate = _examine(scan, rays, target, center, normal)
+        if candidate is not None:
             found.append(candidate)
     found.sort(key=lambda candidate: -candidate.score)
     kept: list[BoardCandidate] = []
@@ -95,6 +94,30 @@ def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
         if all(np.linalg.norm(place - other.T_lidar_board[:3, 3]) > _SAME_M for other in kept):
             kept.append(candidate)
     return kept[:MAX_CANDIDATES]
+
+
+def _propose(
+    points: Array, ranges: Array, beams: BeamPattern, smaller: float, diagonal: float
+) -> list[tuple[Array, Array]]:
+    """Center and normal of regions that could be the board, range by range.
+
+    Cells are as large as resolves the board at a range, since noise averages out over many returns; they are never
+    smaller than lines lie apart, and then one size serves many ranges.
+    """
+    farthest = min(smaller / (_LINES_ACROSS * beams.line_spacing), _FARTHEST_M)
+    bands: dict[float, tuple[float, float]] = {}
+    while farthest > _NEAREST_M:
+        cell = max(beams.line_spacing, smaller / (_CELLS_ACROSS * farthest))
+        bands[cell] = (farthest / 2, bands.get(cell, (0.0, farthest))[1])
+        farthest /= 2
+    out: list[tuple[Array, Array]] = []
+    for cell, (low, high) in bands.items():
+        reachable = (ranges > max(low - diagonal, _NEAREST_M)) & (ranges < high + diagonal)
+        for center, normal in _proposals(smooth_regions(points[reachable], beams, cell), smaller, diagonal):
+            same = (np.linalg.norm(center - other) < _SAME_M / 2 and abs(normal @ n) > _SAME_TURN for other, n in out)
+            if not any(same):
+                out.append((center, normal))
+    return out
 
 
 def _proposals(patches: Patches, smaller: float, diagonal: float) -> list[tuple[Array, Array]]:
@@ -181,6 +204,8 @@ def _fit_board(
         position = (flat - fit.center) @ rotation(fit.angle).T
         outside = (np.abs(position) - size / 2).max(1)
         member = on_plane & (outside < lengths.max(initial=0.0) + _PLANE_M)
+        if _score(position, on_plane, crossing.off, size, thickness) < _LEAST_SCORE:
+            return None
     if fit is None or member.sum() < _LEAST_RETURNS:
         return None
     turn = np.eye(3)

@@ -50,6 +50,8 @@ def smooth_regions(points: Array, beams: BeamPattern, cell: float) -> Patches:
     ranges = np.linalg.norm(points, axis=1)
     azimuth = np.arctan2(points[:, 1], points[:, 0])
     elevation = np.arcsin(points[:, 2] / ranges)
+    if len(points) == 0:
+        return Patches(np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
     columns = max(int(2 * np.pi / cell), 3)
     column = np.minimum(((azimuth / (2 * np.pi) + 0.5) * columns).astype(np.int64), columns - 1)
     row = np.floor(elevation / cell).astype(np.int64)

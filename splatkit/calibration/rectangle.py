@@ -7,12 +7,13 @@ import numpy as np
 from splatkit.calibration.se3 import Array
 
 _ANGLES = 60  # first guesses over half a turn
-_KEEP = 2  # of them are refined
-_APART = np.radians(30)
+_KEEP = 3  # of them are refined
+_APART = np.radians(20)
 _MOST_POINTS = 300
 _INNER = 0.02  # share of the points at either end that extents leave out
 _CAP_M = 0.15  # a point this far outside counts no more than others
-_ITERATIONS = 12
+_ITERATIONS = 8
+_SMALL_STEP = 1e-4  # rad and m
 _SOFT_M = 0.02  # rims off by more than this weigh less
 
 
@@ -78,6 +79,13 @@ def _outside(position: Array, size: Array) -> tuple[Array, Array, Array]:
     return beyond[pick, axis], axis, np.sign(position[pick, axis])
 
 
+def _loss(values: Array, rim_count: int) -> float:
+    """Robust loss of rims, and of points as far as they lie outside, m."""
+    scale = np.log1p((values / _SOFT_M) ** 2)
+    outside = scale[rim_count:][values[rim_count:] > 0].sum() / max(len(values) - rim_count, 1)
+    return float(_SOFT_M * np.sqrt((scale[:rim_count].mean() if rim_count else 0.0) + 10 * outside))
+
+
 def _refine(points: Array, rim: Array, inset: Array, size: Array, angle: float, center: Array) -> Rectangle:
     """Gauss-Newton on rims and on the points outside, robust."""
     residual = np.inf
@@ -90,13 +98,13 @@ def _refine(points: Array, rim: Array, inset: Array, size: Array, angle: float, 
         weights = 1 / (1 + (values / _SOFT_M) ** 2)
         weights[len(rim) :] *= values[len(rim) :] > 0  # inside is as good as anywhere
         weights[: len(rim)] *= max(1.0, len(points) / max(len(rim), 1) / 10)
-        residual = float(np.sqrt((weights * values**2).sum() / max(len(rim), 1)))
+        residual = _loss(values, len(rim))
         # Turning the plate by da moves a point in its frame by da (y, -x); moving it, by -turn @ dc.
         by_angle = sign * np.where(axis == 0, position[:, 1], -position[:, 0])
         J = np.concatenate([by_angle[:, None], -sign[:, None] * turn[axis]], 1)
         H = J.T @ (weights[:, None] * J) + 1e-9 * np.eye(3)
         step = -np.linalg.solve(H, J.T @ (weights * values))
         angle, center = angle + float(step[0]), center + step[1:]
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < _SMALL_STEP:
             break
     return Rectangle(float(angle), center, residual)

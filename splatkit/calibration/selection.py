@@ -96,7 +96,9 @@ def _refuted(name: str, solution: Solution, before: CrossValidation, after: Cros
     if known > _MOST_PULLED:
         return f"the views tell little of them (deviation {known:.2f} of what it was before, {_MOST_PULLED} is needed)"
     costs = zip(before.held_out, after.held_out, strict=True)
-    gains = np.array([old[0].cost - new[0].cost for old, new in costs])
+    gains = np.array([old[0].cost - new[0].cost for old, new in costs if old and new])
+    if len(gains) < 2:
+        return "too few views can be left out"
     if gains.mean() < _SURE * gains.std(ddof=1) / np.sqrt(len(gains)):
         return "views that were left out are not explained better with them"
     return None

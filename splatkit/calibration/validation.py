@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.closed_form import board_poses
+from splatkit.calibration.closed_form import DegenerateViewsError, board_poses
 from splatkit.calibration.parameters import Freedom, RangeBasis, range_weights
 from splatkit.calibration.problem import Problem, normal_equations, robust_cost
 from splatkit.calibration.residuals import Kind
@@ -96,7 +96,7 @@ class CrossValidation:
     """Of a way to calibrate.
 
     Attributes:
-        held_out: of each view, judged by the fold that has not seen it.
+        held_out: of each view, judged by the fold that has not seen it; empty where the rest determines nothing.
         spread_px: root mean square over folds and over the image of where points 5 m away come to lie.
         solutions: of the folds.
     """
@@ -134,11 +134,14 @@ def cross_validate(
     for fold in range(folds):
         test = order[fold::folds]
         train = sorted(set(range(len(views))) - set(test.tolist()))
-        solution = solve([views[i] for i in train], target, cameras, noise, kinds, freedom)
+        try:
+            solution = solve([views[i] for i in train], target, cameras, noise, kinds, freedom)
+        except DegenerateViewsError:
+            continue  # these few views hang on one that is left out
         solutions.append(solution)
         for index in test:
             held_out[index] = judge(solution, views[index], centers[index], target, noise)
-    return CrossValidation(held_out, _spread(solutions), solutions)
+    return CrossValidation(held_out, _spread(solutions) if solutions else np.nan, solutions)
 
 
 def _spread(solutions: list[Solution]) -> float:

@@ -74,7 +74,8 @@ def _summary(report: HtmlReport, calibration: Calibration) -> None:
         degrees, meters = np.median(calibration.halves, axis=0)
         report.text(
             f"Solutions of random halves of the views lie {degrees:.2f} degrees and {1e3 * meters:.0f} mm apart "
-            f"(median); deviations are stated {calibration.inflation.max():.1f} times as large as noise alone would have them."
+            f"(median); deviations are stated {calibration.inflation.max():.1f} times as large as noise alone "
+            "would have them."
         )
 
 
