@@ -15,7 +15,7 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside this file
 
-from fields.meshes import DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
+from fields.meshes import FINAL_SHARE, DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
 from fields.pools import draw_from
 from fields.results import Result, keep_result, run
 from splatkit.encodings import SimplexHashEncoding
@@ -51,9 +51,8 @@ def fit(
     torch.manual_seed(seed)
     field = EncodedField(SimplexHashEncoding(3, num_levels, 16, max_res, log2_hashmap_size, lattice=lattice), 1)
     checkpoint = out / "unfinished.pt"
-    seconds = fit_field(
-        field, draw_from(*samples, batch), relative_distance_loss, FitSettings(steps, seed=seed), checkpoint
-    )
+    settings = FitSettings(steps, final_share=FINAL_SHARE, seed=seed)
+    seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)
     fitted = extract_mesh(field, solid, resolution)
     write_mesh(out / "mesh.ply", fitted, (f"fitted to {mesh.name}, in its frame and units",))
     original = type(solid.mesh)(solid.to_mesh_frame(solid.mesh.vertices), solid.mesh.faces)

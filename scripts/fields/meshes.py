@@ -22,6 +22,9 @@ _UNIFORM_SHARE = 8  # one in so many samples is drawn from the whole cube
 _RELATIVE = 0.01  # distance at which the loss turns from relative to absolute
 _BAND = 0.02  # of the unit cube: errors are those of samples that lie nearer to the surface
 _QUERIES = 1 << 16  # points a call
+# Of the learning rate at the end of a fit: errors of distances are so small that a network which still moves at a tenth
+# of its rate shows its last step more than its encoding.
+FINAL_SHARE = 0.01
 
 
 class OpenMeshError(SplatkitError):

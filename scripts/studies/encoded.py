@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fields.meshes import DistanceField, field_errors, load_solid, relative_distance_loss
+from fields.meshes import FINAL_SHARE, DistanceField, field_errors, load_solid, relative_distance_loss
 from fields.motion import sample_motion
 from fields.pools import draw_from
 from splatkit.encodings import SimplexHashEncoding
@@ -22,6 +22,7 @@ _BATCH = 1 << 13
 _POOL = 1 << 19
 _JUDGED = 1 << 17
 _MOST_STEPS = 100_000  # where the CPU time ends a fit
+_FINAL_SHARE = {"images": 0.1, "meshes": FINAL_SHARE, "motion": 0.1}  # of the learning rate
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,10 @@ def measure_encoded(case: EncodedCase, data: Path | None) -> dict[str, float]:
     field = make_field(sizes, case.variant, 3 if case.section == "images" else 1, case.seed)
     by_steps = case.limit == "steps"
     settings = FitSettings(
-        case.amount if by_steps else _MOST_STEPS, seed=case.seed, cpu_limit_s=math.inf if by_steps else case.amount
+        case.amount if by_steps else _MOST_STEPS,
+        final_share=_FINAL_SHARE[case.section],
+        seed=case.seed,
+        cpu_limit_s=math.inf if by_steps else case.amount,
     )
     positions, values = _samples(case.section, case.subject, data, judged=False)
     steps = 0

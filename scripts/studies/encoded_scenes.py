@@ -56,6 +56,7 @@ def _train(case: EncodedCase, pipeline: Any, optimizers: Optimizers) -> tuple[in
         done = (step if case.limit == "steps" else time.process_time() - started) / case.amount
         if done >= 1:
             return step, time.process_time() - started
+        pipeline.model.set_levels(done)
         for group, rate in rates:
             group["lr"] = rate * _FINAL_SHARE**done
         for callback in callbacks:

@@ -1,6 +1,7 @@
 """Point clouds: scans of LiDARs and seeds of scenes, from the files that people have.
 
-PCD, PLY, KITTI's `.bin` and nuScenes' `.pcd.bin` are read here; all of them become one `PointCloud`.
+Files of PCD, PLY, LAS, LAZ, KITTI (`.bin`) and nuScenes (`.pcd.bin`) all become one `PointCloud`; recordings of many
+scans are read by `splatkit.io.bags`.
 """
 
 import re
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.io.las import read_las
 from splatkit.io.pcd import read_pcd
 from splatkit.io.ply import join_fields, read_ply_vertices, stack_fields, write_ply
 
@@ -25,6 +27,10 @@ _KITTI_FIELDS, _NUSCENES_FIELDS = ("x", "y", "z", "intensity"), ("x", "y", "z", 
 _FARTHEST_M = 1000.0  # no spinning LiDAR reaches as far: most numbers beyond it are no coordinates
 _FAR_SHARE = 0.1
 _NANOSECONDS_FROM, _MICROSECONDS_FROM = 1e16, 1e13  # seconds since 1970 are 1.7e9
+
+
+class EmptyCloudError(DatasetError):
+    """A file or scan in which nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +47,14 @@ class PointCloud:
 
 
 def read_point_cloud(path: Path) -> PointCloud:
-    """Read a file by its suffix: .pcd, .ply, .pcd.bin (nuScenes) or .bin (KITTI).
+    """Read a file by its suffix: .pcd, .ply, .las, .laz, .pcd.bin (nuScenes) or .bin (KITTI).
 
     Points that are NaN, infinite or exactly at the origin, where sensors put rays without a return, are left out and
     counted. What the file does not hold is None.
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: of another kind, damaged, cut short, or without points.
+        DatasetError: of another kind, damaged, cut short, or without points; or the extra that reads it is missing.
     """
     path = Path(path)
     read = next((read for suffix, read in _READERS.items() if path.name.lower().endswith(suffix)), None)
@@ -83,14 +89,15 @@ def cloud_from_fields(path: Path, vertices: NDArray[np.void]) -> PointCloud:
         vertices: [N] structured array.
 
     Raises:
-        DatasetError: fields are missing, or no point is left.
+        DatasetError: fields are missing.
+        EmptyCloudError: no point is left.
     """
     if len(vertices) == 0:
-        raise DatasetError(f"{path}: the cloud is empty (0 points)")
+        raise EmptyCloudError(f"{path}: the cloud is empty (0 points)")
     points = join_fields(path, vertices, ("x", "y", "z")).astype(np.float64)
     measured = np.isfinite(points).all(-1) & points.any(-1)
     if not measured.any():
-        raise DatasetError(f"{path}: no point is left, all {len(points)} are NaN, infinite or zero")
+        raise EmptyCloudError(f"{path}: no point is left, all {len(points)} are NaN, infinite or zero")
     kept = vertices if measured.all() else vertices[measured]
     normals = None
     if set(_NORMAL_NAMES) <= set(vertices.dtype.names or ()):
@@ -194,4 +201,6 @@ _READERS: dict[str, Callable[[Path], NDArray[np.void]]] = {  # the longer suffix
     ".bin": lambda path: _read_floats(path, _KITTI_FIELDS),
     ".pcd": read_pcd,
     ".ply": read_ply_vertices,
+    ".las": read_las,
+    ".laz": read_las,
 }

@@ -5,11 +5,13 @@ from typing import Any, Literal
 from unittest.mock import patch
 
 import torch
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
 from nerfstudio.models import nerfacto
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from nerfstudio.utils import colormaps
 from torch import Tensor
 
+from splatkit.optimize.coarse_to_fine import before_each_step, set_levels
 from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings, without_lpips
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.simplex_fields import SimplexDensityField, SimplexNerfField
@@ -24,6 +26,10 @@ class SimplexNerfModelConfig(NerfactoModelConfig):
     """Of the small networks and of the directions' encoding; the positions' encoding is ours."""
     lattice: Literal["simplex", "grid"] = "simplex"
     """Where features lie: on simplices, or on the cubes of instant-ngp for comparison."""
+    first_levels: int = 3
+    """Levels of the field's encoding that training starts with."""
+    levels_share: float = 0.7
+    """Share of the run after which all levels take part."""
 
 
 class SimplexNerfModel(NerfactoModel):
@@ -39,6 +45,14 @@ class SimplexNerfModel(NerfactoModel):
         if replace_encodings(self, self.config.lattice) == 0:
             raise ValueError("implementation: expected torch; tcnn fuses the encoding with its network")
         fuse_networks(self)
+
+    def get_training_callbacks(self, attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        """The host's, and levels from coarse to fine."""
+        return super().get_training_callbacks(attributes) + before_each_step(attributes, self.set_levels)
+
+    def set_levels(self, done: float) -> None:
+        """Levels that take part after a share `done` of the run."""
+        set_levels(self.field.mlp_base.model[0], self.config.first_levels, self.config.levels_share, done)
 
     @torch.no_grad()
     def get_image_metrics_and_images(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
 from nerfstudio.fields.sdf_field import SDFField, SDFFieldConfig
 from nerfstudio.models.neus_facto import NeuSFactoModel, NeuSFactoModelConfig
 from nerfstudio.utils import colormaps
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from splatkit.encodings import SimplexHashEncoding
+from splatkit.optimize.coarse_to_fine import before_each_step, set_levels
 from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings, without_lpips
 from splatkit.optimize.metrics import image_metrics
 
@@ -99,14 +100,11 @@ class SimplexSdfModel(NeuSFactoModel):
         """The host's, the angle's annealing made a share of the run, and levels from coarse to fine."""
         total = attributes.trainer.config.max_num_iterations if attributes.trainer is not None else 1
         self.anneal_end = max(total // 4, 1)
-        callbacks = super().get_training_callbacks(attributes)
-        before = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION
-        return [*callbacks, TrainingCallback([before], self._set_levels, args=[total])]
+        return super().get_training_callbacks(attributes) + before_each_step(attributes, self.set_levels)
 
-    def _set_levels(self, total: int, step: int) -> None:
-        first, last = min(self.config.first_levels, self.config.sdf_field.num_levels), self.config.sdf_field.num_levels
-        done = min(step / max(self.config.levels_share * total, 1), 1.0)
-        self.field.encoding.max_level = first + round(done * (last - first))
+    def set_levels(self, done: float) -> None:
+        """Levels that take part after a share `done` of the run."""
+        set_levels(self.field.encoding, self.config.first_levels, self.config.levels_share, done)
 
     @torch.no_grad()
     def get_image_metrics_and_images(

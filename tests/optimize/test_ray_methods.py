@@ -99,14 +99,16 @@ def test_loss_of_simplex_nerf_falls_and_all_of_its_encodings_are_ours(make_ray_c
     assert metrics["psnr"] > 10
 
 
-def test_levels_of_the_distance_field_join_from_coarse_to_fine(make_ray_config: MakeConfig):
-    config = make_ray_config("simplex-sdf", "levels", 1)
-    config.pipeline.model.first_levels = 2
+@pytest.mark.parametrize("method", METHODS)
+def test_levels_join_from_coarse_to_fine(make_ray_config: MakeConfig, method: str):
+    config = make_ray_config(method, "levels", 1)
+    config.pipeline.model.first_levels, config.pipeline.model.levels_share = 2, 0.5
     model = config.pipeline.setup(device="cpu", test_mode="val").model
+    encoding = model.field.encoding if method == "simplex-sdf" else model.field.mlp_base.model[0]
     seen = []
-    for step in (0, 10, 20, 39):
-        model._set_levels(40, step)
-        seen.append(model.field.encoding.max_level)
+    for done in (0, 0.25, 0.5, 1):
+        model.set_levels(done)
+        seen.append(encoding.max_level)
     assert seen == [2, 3, 4, 4]
 
 

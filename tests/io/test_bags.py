@@ -1,0 +1,122 @@
+"""Scans of recordings come out as they went in: ROS 1, ROS 2 and MCAP; damaged recordings are refused by name."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from splatkit.errors import DatasetError
+from splatkit.io.bags import list_scan_topics, read_scans
+
+FIELDS = [("x", 0, 7), ("y", 4, 7), ("z", 8, 7), ("intensity", 16, 7), ("ring", 20, 4), ("t", 24, 6)]
+RECORD = np.dtype(
+    {
+        "names": [name for name, *_ in FIELDS],
+        "formats": ["<f4", "<f4", "<f4", "<f4", "<u2", "<u4"],
+        "offsets": [offset for _, offset, _ in FIELDS],
+        "itemsize": 32,
+    }
+)
+KINDS = ["bag", "mcap", "db3", "folder"]
+
+
+def scan(seed, count=48):
+    """As an Ouster sends it: 4 rows, nanoseconds within the scan; the first ray has no return."""
+    rng = np.random.default_rng(seed)
+    points = np.zeros(count, RECORD)
+    for axis in "xyz":
+        points[axis][1:] = rng.normal(scale=10, size=count - 1)
+    points["intensity"], points["ring"] = rng.integers(0, 256, count), np.arange(count) % 4
+    points["t"] = np.arange(count) * 1000
+    return points
+
+
+def record(tmp_path, kind):
+    """Three scans of a topic, the second of them empty, and one of another; returns the recording."""
+    pytest.importorskip("rosbags", reason="rosbags is not installed: pip install 'splatkit[bags]'")
+    from rosbags.rosbag1 import Writer as Writer1
+    from rosbags.rosbag2 import StoragePlugin
+    from rosbags.rosbag2 import Writer as Writer2
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS1_NOETIC if kind == "bag" else Stores.ROS2_HUMBLE)
+    types = store.types
+    first = {"seq": 0} if kind == "bag" else {}
+    path = tmp_path / ("a.bag" if kind == "bag" else "a")
+    plugin = StoragePlugin.MCAP if kind == "mcap" else StoragePlugin.SQLITE3
+    with Writer1(path) if kind == "bag" else Writer2(path, version=9, storage_plugin=plugin) as writer:
+        name = "sensor_msgs/msg/PointCloud2"
+        topics = {topic: writer.add_connection(topic, name, typestore=store) for topic in ("/points", "/rear")}
+        for at, (topic, seed) in enumerate([("/points", 0), ("/points", None), ("/rear", 1), ("/points", 2)]):
+            points = scan(0)[:0] if seed is None else scan(seed)
+            stamp = types["builtin_interfaces/msg/Time"](sec=1_700_000_000 + at, nanosec=500_000_000)
+            fields = [
+                types["sensor_msgs/msg/PointField"](name=name, offset=offset, datatype=datatype, count=1)
+                for name, offset, datatype in FIELDS
+            ]
+            rows = np.zeros((4, len(points) // 4 * 32 + 16), np.uint8)  # padded
+            rows[:, :-16] = points.view(np.uint8).reshape(4, -1)
+            message = types[name](
+                header=types["std_msgs/msg/Header"](**first, stamp=stamp, frame_id="lidar"),
+                height=4, width=len(points) // 4, fields=fields, is_bigendian=False, point_step=32,
+                row_step=rows.shape[1], data=rows.reshape(-1), is_dense=False,
+            )  # fmt: skip
+            write = store.serialize_ros1 if kind == "bag" else store.serialize_cdr
+            writer.write(topics[topic], 10**9 * at, write(message, name))
+    return next(path.glob("*.mcap" if kind == "mcap" else "*.db3")) if kind in ("mcap", "db3") else path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scans_come_out_as_they_went_in(tmp_path, kind):
+    path = record(tmp_path, kind)
+    assert list_scan_topics(path) == {"/points": 3, "/rear": 1}
+    found = list(read_scans(path, "/points"))
+    assert [read.stamp_s for read in found] == [1_700_000_000.5, 1_700_000_003.5]
+    for read, seed in zip(found, (0, 2), strict=True):
+        expected = scan(seed)[1:]
+        assert read.frame == "lidar"
+        assert read.cloud.dropped == 1
+        np.testing.assert_array_equal(read.cloud.points, np.stack([expected[axis] for axis in "xyz"], -1))
+        assert read.cloud.intensity is not None
+        assert read.cloud.ring is not None
+        assert read.cloud.time is not None
+        np.testing.assert_array_equal(read.cloud.intensity, expected["intensity"])
+        np.testing.assert_array_equal(read.cloud.ring, expected["ring"])
+        np.testing.assert_allclose(read.cloud.time, expected["t"] * 1e-9)
+
+
+def test_the_topic_must_be_named_where_there_are_several(tmp_path):
+    path = record(tmp_path, "bag")
+    with pytest.raises(DatasetError, match=r"a\.bag: name the topic; there are /points, /rear"):
+        next(read_scans(path))
+    with pytest.raises(DatasetError, match=r"a\.bag: no point clouds of topic /front; there are /points, /rear"):
+        next(read_scans(path, "/front"))
+    with pytest.raises(FileNotFoundError, match=r"b\.bag: no such recording"):
+        next(read_scans(tmp_path / "b.bag"))
+
+
+@pytest.mark.parametrize("kind", ["bag", "mcap", "db3"])
+def test_damaged_recordings_are_read_or_refused_by_name_and_nothing_else(tmp_path, kind):
+    path = record(tmp_path, kind)
+    content, rng, reasons = path.read_bytes(), np.random.default_rng(0), []
+    spoiled = [content[:cut] for cut in (0, 5, 13, 100, len(content) // 2, len(content) - 1)]
+    for _ in range(60):
+        changed = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 20)):
+            changed[place] = rng.integers(256)
+        spoiled.append(bytes(changed))
+    for bad in spoiled:
+        path.write_bytes(bad)
+        try:
+            assert all(np.isfinite(read.cloud.points).all() for read in read_scans(path, "/points"))
+        except DatasetError as error:
+            reasons.append(str(error))
+    assert len(reasons) > 5
+    assert all(reason.startswith(f"{path}: ") for reason in reasons)
+
+
+def test_without_rosbags_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.bag").touch()
+    monkeypatch.setitem(sys.modules, "rosbags.highlevel", None)
+    with pytest.raises(DatasetError, match=r"pip install 'splatkit\[bags\]'"):
+        list_scan_topics(tmp_path / "a.bag")
