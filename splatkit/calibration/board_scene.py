@@ -99,7 +99,7 @@ def _hall() -> list[_Plane]:
     return [*planes, _Plane(compose(tilted, np.array([5.0, 3.4, 0.6])), np.array([0.42, 0.3]), _plain(0.7, 0.25, 0.2))]
 
 
-def _scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
+def board_scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
     """The hall with the board on a stand behind it."""
     board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _pattern(target))
     behind = T_lidar_board[:3, 3] + 0.04 * T_lidar_board[:3, 2]
@@ -204,7 +204,7 @@ def capture_boards(
     ring_bias = rng.normal(0, faults.ring_bias_m, rings)
     poses = draw_views(rig, target, count, rng)[1]
     for pose in poses:
-        planes = _scene(target, invert(rig.T_camera_lidar) @ pose)
+        planes = board_scene(target, invert(rig.T_camera_lidar) @ pose)
         image = photograph(planes, rig.camera, rig.T_camera_lidar, rng)
         yield Capture(image, scan(planes, rig, faults, ring_bias, rng), pose)
 

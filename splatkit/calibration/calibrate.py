@@ -123,11 +123,11 @@ def calibrate(
     noise = replace(
         noise, corner_px=noise.corner_px * solution.chi["corners"], range_m=noise.range_m * solution.chi["plane"]
     )
-    tell("trying what else the views determine")
     centers = np.stack([board.T_lidar_board[:3, 3] for board in boards])
+    check_sizes(solution, views, centers, target)
+    tell("trying what else the views determine")
     selection = select_freedom(views, centers, target, cameras, noise, kinds)
     solution = solve(views, target, cameras, noise, kinds, selection.freedom)
-    check_sizes(solution, views, centers, target)
     tell("leaving views out")
     folds = min(len(views), _MOST_FOLDS)
     once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)

@@ -16,7 +16,7 @@ LEAST_FRAMES = 3
 _LEAST_AGREEING = 0.5  # share of the frames
 _CLEAR = 1.5  # votes over those of another answer
 _SCALES = np.geomspace(0.4, 2.5, 41)
-_SCALE_SIGMAS, _SCALE_OFF = 5.0, 0.015
+_SCALE_SIGMAS, _SCALE_OFF = 5.0, 0.02
 _PLATE_OFF_M = 0.012  # outline against the ends of scan lines
 _LEAST_ENDS = 12
 
@@ -101,17 +101,20 @@ def check_sizes(solution: Solution, views: list[BoardView], centers: Array, targ
     """Refuse a board of another size than stated: its pattern by the scale of all its places, its plate by its rims.
 
     Args:
-        solution: with the stated size.
+        solution: with the stated size, and the intrinsics as supplied: freed, they would take a scale in.
         views: that it is of.
         centers: [N, 3] of the plate in each scan, LiDAR frame, m.
         target: the board.
     """
-    camera = solution.T_camera_board[:, :3, 3]
-    lidar = apply(solution.T_camera_lidar, centers)
-    # Squares that are s times as wide put each board s times as far from the camera, along its ray.
-    rays = camera / np.linalg.norm(camera, axis=1, keepdims=True)
-    ratio = (lidar * rays).sum(1) / np.linalg.norm(camera, axis=1)
-    off, error = float(np.median(ratio)) - 1, 1.5 * float(ratio.std()) / np.sqrt(len(ratio))
+    seen = [index for index, view in enumerate(views) if view.corners[0] is not None]
+    corners = [found for view in views if (found := view.corners[0]) is not None]
+    camera = board_poses(corners, target, solution.guess.cameras[0])[:, :3, 3]
+    lidar = apply(solution.T_camera_lidar, centers[seen])
+    # Squares that are s times as wide put each board s times as far from the camera. The extrinsic has taken up the
+    # mean of that, so the places are compared about their means.
+    camera, lidar = camera - camera.mean(0), lidar - lidar.mean(0)
+    off = float((camera * lidar).sum() / (camera**2).sum()) - 1
+    error = 1.5 * float(np.std(lidar - (1 + off) * camera)) / float(np.sqrt((camera**2).sum()))
     if abs(off) > max(_SCALE_OFF, _SCALE_SIGMAS * error):
         raise CalibrationRefusedError(
             f"the scans put the boards {1 + off:.3f} times as far as the images: the squares look "
