@@ -47,7 +47,9 @@ def extrinsic_from_planes(views: list[Array], T_camera_board: Array) -> Array:
     lidar = [_plane(points) for points in views]
     normals_lidar, offsets_lidar = np.stack([n for n, _ in lidar]), np.array([d for _, d in lidar])
     normals, offsets = facing_planes(T_camera_board)
-    spread = np.linalg.svd(normals, compute_uv=False) / np.sqrt(len(normals))
+    # Noise spreads normals too: the sensor that sees them less spread is right.
+    both = [np.linalg.svd(seen, compute_uv=False) / np.sqrt(len(seen)) for seen in (normals, normals_lidar)]
+    spread = np.minimum(*both)
     if spread[2] < MIN_SPREAD:
         what = "are all parallel" if spread[1] < MIN_SPREAD else "turn about one axis only"
         raise DegenerateViewsError(

@@ -86,7 +86,9 @@ def _refuted(name: str, solution: Solution, before: CrossValidation, after: Cros
     columns = {
         "rings": np.r_[layout.biases][:rings],
         "intensity": np.r_[layout.biases][rings:],
-        "intrinsics": np.concatenate([np.r_[layout.intrinsics(index)][:4] for index in range(len(layout.intrinsic_counts))]),
+        "intrinsics": np.concatenate(
+            [np.r_[layout.intrinsics(index)][:4] for index in range(len(layout.intrinsic_counts))]
+        ),
     }[name].astype(int)
     pulled = solution.pulled[columns]
     # A laser that hardly met the board stays near zero by its prior and does no harm, and so do higher distortions.

@@ -1,6 +1,6 @@
 """Measurements of boards at random poses, drawn without rendering: for trials, for advice and for tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,6 +44,15 @@ def example_rig(lidar: LidarName, noise: SensorNoise | None = None) -> Rig:
     extrinsic = compose(turn @ axes, np.array([0.06, -0.21, -0.08]))
     camera = Camera(K, np.zeros(4), 1920, 1208, "fisheye")
     return Rig(camera, lidar, extrinsic, noise or SensorNoise(corner_px=0.3, range_m=0.02, outline_m=0.001))
+
+
+def resized(rig: Rig, width: int) -> Rig:
+    """The rig with a camera of the same lens and fewer or more pixels."""
+    camera = rig.camera
+    factor = width / camera.width
+    K = camera.K * np.array([[factor], [factor], [1.0]])
+    K[:2, 2] += (factor - 1) / 2  # pixel centers lie at integers
+    return replace(rig, camera=replace(camera, K=K, width=width, height=round(camera.height * factor)))
 
 
 def likely_lidar(scan: LidarScan) -> LidarName:

@@ -1,4 +1,4 @@
-"""`splatkit calibrate`: run, check, simulate, advise, board."""
+"""`splatkit calibrate`: run, check, simulate, scene, advise, board."""
 
 from __future__ import annotations
 
@@ -235,6 +235,41 @@ class Simulate:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """Make photographs and scans of boards in a generated hall, with exact truth beside them."""
+
+    out: Path
+    """Folder to make."""
+    lidar: Literal["16", "32", "64", "solid"] = "32"
+    """Number of lasers of a spinning LiDAR, or a solid-state one."""
+    poses: int = 20
+    """Of the board."""
+    width: int = 1280
+    """Of the photographs, px."""
+    seed: int = 0
+    """Of poses, noise and the LiDAR's faults."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+    def run(self) -> None:
+        """Render into a temporary folder, then rename it."""
+        from rich.progress import track
+
+        from splatkit.calibration.board_scene import capture_boards, write_boards
+        from splatkit.calibration.simulation import example_rig, resized
+        from splatkit.io.atomic import atomic_directory
+
+        if self.poses < 1 or self.width < 160:
+            raise SettingsError(f"--poses, --width: at least 1 and 160, got {self.poses} and {self.width}")
+        target = _target("7x5:0.095", "0.85x0.61")
+        rig = resized(example_rig(self.lidar), self.width)
+        with atomic_directory(self.out, self.overwrite) as folder:
+            captures = track(capture_boards(rig, target, self.poses, self.seed), "rendering", total=self.poses)
+            count = write_boards(folder, rig, target, captures)
+        print(f"{self.out}: {count} poses of a board 7x5:0.095 of 0.85x0.61 m, {self.lidar} lasers")
+
+
+@dataclass(frozen=True)
 class Advise:
     """Say where to hold the board next."""
 
@@ -286,6 +321,7 @@ class Calibrate:
         Annotated[Run, tyro.conf.subcommand("run", prefix_name=False)]
         | Annotated[Check, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Simulate, tyro.conf.subcommand("simulate", prefix_name=False)]
+        | Annotated[Scene, tyro.conf.subcommand("scene", prefix_name=False)]
         | Annotated[Advise, tyro.conf.subcommand("advise", prefix_name=False)]
         | Annotated[Board, tyro.conf.subcommand("board", prefix_name=False)]
     )

@@ -9,6 +9,7 @@ from tests.calibration.halls import TARGET
 
 def test_the_board_is_told_from_what_stands_in_the_hall(hall):
     answer = associate([frame.candidates for frame in hall.frames], hall.T_camera_board, TARGET)
+    assert answer is not None
     twist = twist_between(answer.T_camera_lidar, hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 1
     assert np.linalg.norm(twist[3:]) < 0.03
@@ -20,6 +21,7 @@ def test_the_board_is_told_from_what_stands_in_the_hall(hall):
 
 def test_frames_in_another_order_do_not_agree(hall):
     answer = associate([frame.candidates for frame in hall.frames], np.roll(hall.T_camera_board, 3, axis=0), TARGET)
+    assert answer is not None
     assert answer.votes < 0.5 * len(hall.frames)
 
 
@@ -31,5 +33,6 @@ def test_a_frame_without_the_board_has_no_choice(hall):
     candidates = [list(frame.candidates) for frame in hall.frames]
     candidates[2] = []
     answer = associate(candidates, hall.T_camera_board, TARGET)
+    assert answer is not None
     assert answer.chosen[2] is None
     assert not answer.turned[2]

@@ -146,7 +146,7 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
 def test_intrinsics_are_found_from_the_boards():
     hall = hall_frames("32", 24, seed=4)
     done = calibrate(hall.frames, TARGET, None, "fisheye")
-    assert done.intrinsics_rms_px < 0.3
+    assert (done.intrinsics_rms_px or 1.0) < 0.3
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.3
     assert np.linalg.norm(twist[3:]) < 0.015

@@ -38,7 +38,9 @@ def test_corners_are_found_to_a_tenth_of_a_pixel(turn):
 def test_x_cross_y_points_away_from_the_camera_also_in_mirrored_images():
     image, _ = render((0.3, -0.4, 0.7))
     for picture in (image, np.ascontiguousarray(image[:, ::-1])):
-        grid = find_corners(picture, TARGET).reshape(5, 7, 2)
+        found = find_corners(picture, TARGET)
+        assert found is not None
+        grid = found.reshape(5, 7, 2)
         x, y = grid[0, -1] - grid[0, 0], grid[-1, 0] - grid[0, 0]
         assert x[0] * y[1] - x[1] * y[0] > 0
 
