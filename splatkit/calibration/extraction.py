@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from splatkit.calibration.beams import BeamPattern, LidarScan, estimate_beams
 from splatkit.calibration.patches import Patches, smooth_regions
-from splatkit.calibration.rectangle import fit_rectangle, rotation
+from splatkit.calibration.rectangle import Rectangle, fit_rectangle, guess_rectangles, rotation
 from splatkit.calibration.rims import Index, line_ends, scan_lines
 from splatkit.calibration.se3 import Array, compose
 from splatkit.calibration.target import BoardTarget
@@ -27,7 +27,7 @@ _LEAST_RETURNS = 30
 _BAND = 0.3  # of the plate's smaller side, around it: no beam should return from the plane there
 _BORDER = 0.1  # of the plate's smaller side, inside of it: left to the band's uncertainty
 _OUTER, _MOST_AROUND = 0.75, 0.4  # of the diagonal from the center, and the share of beams that may hit the plane there
-_LEAST_SCORE = 0.2
+_LEAST_SCORE, _LEAST_GUESS = 0.25, 0.25
 _SAME_M, _SAME_TURN = 0.15, np.cos(np.radians(10))
 
 
@@ -84,6 +84,8 @@ def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
     rays = _Rays(far, scan.points[far], scan.points[far] / ranges[far, None], beams)
     found: list[BoardCandidate] = []
     for center, normal in _propose(scan.points, ranges, beams, smaller, diagonal):
+        if any(np.linalg.norm(center - other.T_lidar_board[:3, 3]) < _SAME_M / 2 for other in found):
+            continue
         candidate = _examine(scan, rays, target, center, normal)
         if candidate is not None:
             found.append(candidate)
@@ -192,22 +194,29 @@ def _fit_board(
     ranges = np.linalg.norm(crossing.points, axis=1)
     flat, on_plane = crossing.flat, crossing.on_plane
     member = on_plane & (np.linalg.norm(flat, axis=1) < 0.75 * np.hypot(*size))
-    fit, ends, steps, position = None, np.zeros(0, dtype=np.int64), np.zeros((0, 3)), flat
+    if member.sum() < _LEAST_RETURNS:
+        return None
+    starts: list[Rectangle] = []
     for _ in range(2):
-        if member.sum() < _LEAST_RETURNS:
-            return None
+        ends, beside = (np.zeros(0, dtype=np.int64),) * 2
         if lines is not None:
             ends, beside = line_ends(*lines, member, ranges, thickness)
-            steps = crossing.hits[ends] - crossing.hits[beside]
+        steps = crossing.hits[ends] - crossing.hits[beside]
         lengths = np.linalg.norm(steps, axis=1)
-        fit = fit_rectangle(flat[member], flat[ends], lengths / 3, size, fit)
-        position = (flat - fit.center) @ rotation(fit.angle).T
-        outside = (np.abs(position) - size / 2).max(1)
-        member = on_plane & (outside < lengths.max(initial=0.0) + _PLANE_M)
-        if _score(position, on_plane, crossing.off, size, thickness) < _LEAST_SCORE:
+        if not starts:
+            starts = guess_rectangles(flat[member], flat[ends], lengths / 3, size)
+            if _score(starts[0].of_plate(flat), on_plane, crossing.off, size, thickness) < _LEAST_GUESS:
+                return None
+        fit = fit_rectangle(flat[member], flat[ends], lengths / 3, size, starts)
+        position = fit.of_plate(flat)
+        member = on_plane & ((np.abs(position) - size / 2).max(1) < lengths.max(initial=0.0) + _PLANE_M)
+        score = _score(position, on_plane, crossing.off, size, thickness)
+        if score < _LEAST_SCORE or member.sum() < _LEAST_RETURNS:
             return None
-    if fit is None or member.sum() < _LEAST_RETURNS:
-        return None
+        starts = [fit]
+    # Lines also end where something else crosses the plane; those ends say nothing of the outline.
+    at_outline = np.abs((np.abs(position[ends]) - size / 2).max(1)) < lengths + _PLANE_M
+    ends, steps = ends[at_outline], steps[at_outline]
     turn = np.eye(3)
     turn[:2, :2] = rotation(fit.angle)
     return BoardCandidate(
@@ -216,7 +225,7 @@ def _fit_board(
         indices=crossing.indices[member],
         rim=crossing.points[ends],
         rim_steps=steps,
-        score=_score(position, on_plane, crossing.off, size, thickness),
+        score=score,
         plane_rms_m=float(np.sqrt(np.mean(crossing.off[member] ** 2))),
     )
 
@@ -230,7 +239,7 @@ def _stands_alone(flat: Array, on_plane: NDArray[np.bool_], behind: NDArray[np.b
 
 def _fit_plane(points: Array, center: Array, normal: Array, thickness: float) -> _Plane | None:
     """Plane of the points near a first guess, its frame right-handed with the normal away from the sensor."""
-    for width in (2 * thickness, thickness, thickness):
+    for width in (2 * thickness, thickness):
         member = np.abs((points - center) @ normal) < width
         if member.sum() < _LEAST_RETURNS:
             return None

@@ -12,7 +12,7 @@ _APART = np.radians(20)
 _MOST_POINTS = 300
 _INNER = 0.02  # share of the points at either end that extents leave out
 _CAP_M = 0.15  # a point this far outside counts no more than others
-_ITERATIONS = 8
+_ITERATIONS = 12
 _SMALL_STEP = 1e-4  # rad and m
 _SOFT_M = 0.02  # rims off by more than this weigh less
 
@@ -25,13 +25,17 @@ class Rectangle:
     center: Array
     residual: float
 
+    def of_plate(self, points: Array) -> Array:
+        """Points [N, 2] in the plate's own axes about its center."""
+        return (points - self.center) @ rotation(self.angle).T
+
 
 def rotation(angle: float) -> Array:
     """[2, 2] that turns plane coordinates into the plate's."""
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, start: Rectangle | None = None) -> Rectangle:
+def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, starts: list[Rectangle]) -> Rectangle:
     """Fit a rectangle of known size.
 
     All returns should lie inside of it, and the ends of scan lines `inset` inside of its outline.
@@ -41,18 +45,19 @@ def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, start: R
         rim: [E, 2] the first and last of each scan line; may be empty.
         inset: [E] by how much each of them lies inside on average, m.
         size: [2] width and height, m.
-        start: near the answer, where known.
+        starts: at least one guess.
     """
     points = points[:: max(1, len(points) // _MOST_POINTS)]
-    if start is not None:
-        return _refine(points, rim, inset, size, start.angle, start.center)
-    angles, centers = _starts(points, rim, inset, size)
-    fits = [_refine(points, rim, inset, size, angle, center) for angle, center in zip(angles, centers, strict=True)]
+    fits = [_refine(points, rim, inset, size, start.angle, start.center) for start in starts]
     return min(fits, key=lambda fit: fit.residual)
 
 
-def _starts(points: Array, rim: Array, inset: Array, size: Array) -> tuple[Array, Array]:
-    """The best of angles over half a turn, the rectangle in the middle of the points' extent at each."""
+def guess_rectangles(points: Array, rim: Array, inset: Array, size: Array) -> list[Rectangle]:
+    """The best of angles over half a turn, best first, the rectangle in the middle of the points' extent at each.
+
+    See `fit_rectangle` for the arguments.
+    """
+    points = points[:: max(1, len(points) // _MOST_POINTS)]
     angles = np.arange(_ANGLES) * np.pi / _ANGLES
     turns = np.stack([rotation(angle) for angle in angles])
     turned = points @ np.swapaxes(turns, 1, 2)  # [angles, P, 2]
@@ -68,7 +73,8 @@ def _starts(points: Array, rim: Array, inset: Array, size: Array) -> tuple[Array
     # Neighbors of the best would end where it ends.
     apart = np.abs((angles[best] - angles[best[0]] + np.pi / 2) % np.pi - np.pi / 2) > _APART
     best = np.concatenate([best[:1], best[apart][: _KEEP - 1]])
-    return angles[best], (center[best] @ turns[best])[:, 0]
+    places = (center[best] @ turns[best])[:, 0]
+    return [Rectangle(angles[k], place, float(np.sqrt(cost[k]))) for k, place in zip(best, places, strict=True)]
 
 
 def _outside(position: Array, size: Array) -> tuple[Array, Array, Array]:

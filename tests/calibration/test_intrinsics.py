@@ -16,7 +16,8 @@ FORMS = {
     "distortion_model: plumb_bob\ndistortion_coefficients: {rows: 1, cols: 5, data: [-0.1, 0.02, 0, 0, 0]}\n",
     "opencv.yml": "%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\ncamera_matrix: !!opencv-matrix\n  rows: 3\n"
     "  cols: 3\n  dt: d\n"
-    "  data: [700.0, 0, 320, 0, 710, 240, 0, 0, 1]\ndistortion_coefficients: !!opencv-matrix\n  data: [-0.1, 0.02, 0, 0, 0]\n",
+    "  data: [700.0, 0, 320, 0, 710, 240, 0, 0, 1]\ndistortion_coefficients: !!opencv-matrix\n"
+    "  data: [-0.1, 0.02, 0, 0, 0]\n",
     "plain.json": json.dumps({"K": K, "D": [-0.1, 0.02, 0, 0, 0], "width": 640, "height": 480}),
 }
 
