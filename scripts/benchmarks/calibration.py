@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Record, record
+from splatkit.calibration.board_scene import Faults, board_scene, scan
+from splatkit.calibration.calibrate import calibrate
+from splatkit.calibration.extraction import find_boards
+from splatkit.calibration.inputs import examine_files, pair_files, read_scan
+from splatkit.calibration.intrinsics import read_intrinsics
+from splatkit.calibration.parameters import Parameters
+from splatkit.calibration.problem import information
 from splatkit.calibration.residuals import Kind
-from splatkit.calibration.se3 import Array, twist_between
+from splatkit.calibration.se3 import Array, invert, twist_between
 from splatkit.calibration.simulation import LidarName, draw_views, example_rig
-from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, Problem, information, solve
+from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, make_problem, solve
 from splatkit.calibration.target import BoardTarget
 
 _TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
@@ -51,7 +58,51 @@ def measure_calibration(data: Path | None, quick: bool) -> list[Record]:
                     record("synthetic/normalized_error", params, "1", [done.normalized]),
                     record("solve_s", params, "s", done.seconds),
                 ]
+    records += _measure_extraction(data, quick)
+    return records + (_measure_acfr(data) if data is not None and not quick else [])
+
+
+def _measure_extraction(data: Path | None, quick: bool) -> list[Record]:
+    """Time to find boards in one scan: generated, and real ones where they are there."""
+    rig = example_rig("64")
+    rng = np.random.default_rng(0)
+    pose = draw_views(rig, _TARGET, 1, rng)[1][0]
+    planes = board_scene(_TARGET, invert(rig.T_camera_lidar) @ pose)
+    scans = {"generated, 64 lasers": scan(planes, rig, Faults(), np.zeros(64), rng)}
+    if data is not None:
+        scans["VLP-16"] = read_scan(data / "calib/acfr_vlp16_dev/pcd/pose21.pcd")
+        scans["64 lasers, street"] = read_scan(data / "calib/opencalib_frames/auto/calib.pcd")
+    records = []
+    for sensor, taken in scans.items():
+        find_boards(taken, _TARGET)
+        seconds = []
+        for _ in range(2 if quick else 9):
+            started = time.perf_counter()
+            find_boards(taken, _TARGET)
+            seconds.append(1e3 * (time.perf_counter() - started))
+        params: dict[str, str | int] = {"sensor": sensor, "returns": len(taken.points)}
+        records.append(record("extract_ms", params, "ms", seconds))
     return records
+
+
+def _measure_acfr(data: Path) -> list[Record]:
+    """Twenty real poses, each judged by the fold of five that has not seen it; planes alone and everything."""
+    folder = data / "calib/acfr_vlp16_dev"
+    files = pair_files([folder / "images"], folder / "pcd")
+    started = time.perf_counter()
+    frames = examine_files(files, _TARGET, workers=2)
+    records = []
+    for mode, kinds in (("plane", PLANE_ONLY), ("full", ALL_KINDS)):
+        done = calibrate(frames, _TARGET, (read_intrinsics(folder / "camera_info.yaml"),), kinds=kinds)
+        judged = [view[0] for view in done.selection.validation.held_out if view]
+        params: dict[str, str | int] = {"mode": mode, "poses": len(done.frames)}
+        records += [
+            record("acfr/board_centre_mm", params, "mm", [1e3 * float(np.mean([item.center_m for item in judged]))]),
+            record("acfr/board_centre_px", params, "px", [float(np.mean([item.center_px for item in judged]))]),
+            record("acfr/plane_bias_mm", params, "mm", [1e3 * float(np.sqrt(np.mean([i.plane_m**2 for i in judged])))]),
+            record("acfr/fold_spread_px", params, "px", [done.selection.validation.spread_px]),
+        ]
+    return [*records, record("acfr/both_modes_s", {"workers": 2}, "s", [time.perf_counter() - started])]
 
 
 def run_trials(lidar: LidarName, count: int, kinds: tuple[Kind, ...], trials: int) -> Trials:
@@ -69,8 +120,10 @@ def run_trials(lidar: LidarName, count: int, kinds: tuple[Kind, ...], trials: in
         solution = solve(views, _TARGET, rig.camera, rig.noise, kinds)
         seconds.append(time.perf_counter() - started)
         error = twist_between(solution.T_camera_lidar, rig.T_camera_lidar)
-        problem = Problem(views, _TARGET, rig.camera, rig.noise)
-        bound = information(problem.blocks(rig.T_camera_lidar, poses, kinds))
+        problem = make_problem(views, _TARGET, (rig.camera,), rig.noise)
+        boards = invert(rig.T_camera_lidar) @ poses
+        truth = Parameters(rig.T_camera_lidar[None], boards, (rig.camera,), np.zeros(0))
+        bound = information(problem.blocks(truth, kinds), problem.layout.size)
         errors.append(error)
         ratios.append(float(error @ bound @ error / 6))
         normalized.append(float(error @ np.linalg.solve(solution.covariance, error)))

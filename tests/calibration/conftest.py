@@ -5,6 +5,7 @@ import pytest
 
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.target import BoardTarget
+from tests.calibration.halls import hall_frames
 
 
 @pytest.fixture
@@ -20,3 +21,9 @@ def camera(request):
     return Camera(
         K, np.array([-0.2, 0.05, 1e-3, -5e-4, 0.01]) if request.param == "pinhole5" else np.zeros(0), 640, 480
     )
+
+
+@pytest.fixture(scope="session")
+def hall():
+    """Frames of a 32-ring rig in the generated hall: exact corners with noise, scans with all faults. Cached: slow."""
+    return hall_frames("32", 12)

@@ -1,0 +1,60 @@
+"""Files of the same moments."""
+
+import numpy as np
+import pytest
+
+from splatkit.calibration.inputs import examine_files, file_hashes, list_images, pair_files
+from splatkit.errors import DatasetError
+from splatkit.io.images import write_image
+from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from tests.calibration.halls import TARGET
+
+
+def write(folder, images, clouds):
+    for name in images:
+        write_image(folder / "images" / f"{name}.png", np.zeros((8, 8, 3), dtype=np.uint8))
+    for name in clouds:
+        points = np.random.default_rng(0).normal(0, 1, (600, 3)).astype(np.float32)
+        write_point_cloud(folder / "clouds" / f"{name}.ply", PointCloud(points))
+
+
+def test_names_pair_files_and_what_has_no_partner_is_passed_over(tmp_path):
+    write(tmp_path, ["a", "b", "c", "e"], ["b", "c", "d", "a"])
+    pairs = pair_files([tmp_path / "images"], tmp_path / "clouds")
+    assert [pair.name for pair in pairs] == ["a", "b", "c"]
+    assert all(pair.images[0].stem == pair.cloud.stem for pair in pairs)
+
+
+def test_order_pairs_files_of_other_names(tmp_path):
+    write(tmp_path, ["x1", "x2", "x3"], ["7", "8", "9"])
+    pairs = pair_files([tmp_path / "images"], tmp_path / "clouds")
+    assert [(pair.images[0].stem, pair.cloud.stem) for pair in pairs] == [("x1", "7"), ("x2", "8"), ("x3", "9")]
+
+
+def test_other_names_and_counts_are_refused(tmp_path):
+    write(tmp_path, ["x1", "x2"], ["7", "8", "9"])
+    with pytest.raises(DatasetError, match="2 images and 3 scans"):
+        pair_files([tmp_path / "images"], tmp_path / "clouds")
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder of images"):
+        list_images(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no image in this folder"):
+        list_images(tmp_path / "empty")
+
+
+def test_a_damaged_scan_is_named(tmp_path):
+    write(tmp_path, ["a", "b", "c"], ["a", "b", "c"])
+    path = tmp_path / "clouds" / "b.ply"
+    path.write_bytes(path.read_bytes()[:200])
+    files = pair_files([tmp_path / "images"], tmp_path / "clouds")
+    with pytest.raises(DatasetError, match=r"b\.ply"):
+        examine_files(files, TARGET, workers=1)
+
+
+def test_hashes_tell_inputs_apart(tmp_path):
+    write(tmp_path, ["a"], ["a"])
+    hashes = file_hashes(pair_files([tmp_path / "images"], tmp_path / "clouds"))
+    assert len(set(hashes.values())) == len(hashes) == 2
