@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bindings/call.h"
+#include "common/host_memory.h"
 
 namespace nb = nanobind;
 
@@ -140,6 +141,12 @@ int64_t encoding_scratch_size_py(nb::handle positions) {
   return points * dims * 0;
 }
 
+// Large pages under memory that nothing was written to yet: look-ups spread over all of a table. values: its bytes as int16.
+void prefer_huge_pages_py(nb::handle values) {
+  const TensorArgument tensor(values, "values");
+  prefer_huge_pages(tensor.data<int16_t>({-1}, tensor.device()), tensor.size(0) * sizeof(int16_t));
+}
+
 }  // namespace
 
 void bind_encodings(nb::module_& module) {
@@ -149,6 +156,7 @@ void bind_encodings(nb::module_& module) {
              nb::arg("scratch"), nb::arg("totals").none(), nb::arg("v_table"), nb::arg("threads"));
   module.def("encode_pull", &encode_pull_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("table"), nb::arg("type"),
              nb::arg("v_features"), nb::arg("settings"), nb::arg("scratch"), nb::arg("v_positions"), nb::arg("threads"));
+  module.def("prefer_huge_pages", &prefer_huge_pages_py);
   module.def("encoding_scratch_size", &encoding_scratch_size_py);
 }
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from splatkit.encodings.levels import EncodingLevels
-from splatkit.ops.encodings import INTERPOLATIONS, LATTICES, EncodingSettings, encode
+from splatkit.ops.encodings import INTERPOLATIONS, LATTICES, EncodingSettings, empty_table, encode
 
 Lattice = Literal["simplex", "kuhn", "grid"]
 Interpolation = Literal["linear", "smooth", "nearest", "stochastic"]
@@ -91,7 +91,8 @@ class SimplexHashEncoding(nn.Module):
         self.max_level: int | None = None  # levels from this one on yield zeros at no cost; none: all are used
         self._generator = generator
         first = torch.rand(self.levels.entries, features_per_level, generator=generator)
-        self.hash_table = nn.Parameter(((2 * first - 1) * hash_init_scale).to(dtype))
+        table = empty_table(self.levels.entries, features_per_level, dtype)
+        self.hash_table = nn.Parameter(table.copy_((2 * first - 1) * hash_init_scale))
 
     @classmethod
     def from_tcnn_config(cls, n_input_dims: int, config: Mapping[str, Any], **arguments: Any) -> "SimplexHashEncoding":

@@ -47,6 +47,17 @@ class EncodingSettings(NamedTuple):
         return sum(self.sizes)
 
 
+def empty_table(entries: int, features: int, dtype: torch.dtype) -> Tensor:
+    """Memory for a table [entries, features].
+
+    On large pages where the system has them, because look-ups spread over all of it.
+    """
+    table = torch.empty(entries, features, dtype=dtype)
+    if table.device.type == "cpu":
+        native().prefer_huge_pages(table.view(torch.int16).view(-1))
+    return table
+
+
 def encode(positions: Tensor, table: Tensor, settings: EncodingSettings, tangents: Tensor | None = None) -> Tensor:
     """Features of positions.
 
