@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from splatkit.isosurface.sparse_rows import SparseRows
+from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.isosurface.surface import Surface
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 
@@ -90,9 +90,7 @@ class FlexiCubes(nn.Module):
         cell_rows = {} if self.cell_weights is None else self.cell_weights(topology.cells)
         vertex_rows = {} if self.vertex_weights is None else self.vertex_weights(topology.grid_vertices)
         if self.vertex_weights is not None:
-            places = torch.addcmul(
-                places, weights_in_range(vertex_rows["deformation"], 1.0, 1.0, 0.0), self.spacing / 2
-            )
+            places = torch.addcmul(places, _moves(vertex_rows["deformation"]), self.spacing / 2)
         if features is not None:
             more = features(places) if callable(features) else _at(features.reshape(-1, features.shape[-1]), topology)
             places = torch.cat([places, more], -1)
@@ -130,7 +128,7 @@ class FlexiCubes(nn.Module):
         points = self.grid_points()
         if "deformation" not in surface.weights:
             return points
-        moved = surface.weights["deformation"].tanh() * (self.spacing / 2)
+        moved = _moves(surface.weights["deformation"]) * (self.spacing / 2)
         return points.reshape(-1, 3).index_add(0, surface.topology.grid_vertices, moved).reshape(points.shape)
 
     @torch.no_grad()
@@ -155,10 +153,21 @@ def _at(dense: Tensor, topology: SurfaceTopology) -> Tensor:
     return dense.index_select(0, topology.grid_vertices)
 
 
-def _in_range(rows: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+def _moves(deformation: Rows) -> Tensor:
+    """Moves of grid vertices, in halves of a cell."""
+    return weights_in_range(deformation.parameter, 1.0, 1.0, 0.0, deformation.places)
+
+
+def _in_range(rows: dict[str, Rows], dtype: torch.dtype) -> dict[str, Tensor]:
     """Weights from raw parameters."""
     if not rows:
         return {}
-    scaled = {name: weights_in_range(rows[name], 1.0, _WEIGHT_SCALE, 1.0) for name in ("alphas", "betas")}
-    scaled["gammas"] = weights_in_range(rows["gammas"][:, 0], 0.5, _WEIGHT_SCALE / 2, 0.5)  # a sigmoid
-    return {name: weight.to(dtype) for name, weight in scaled.items()}
+    scaled = {}
+    for name, rate, scale, offset in (
+        ("alphas", 1.0, _WEIGHT_SCALE, 1.0),
+        ("betas", 1.0, _WEIGHT_SCALE, 1.0),
+        ("gammas", 0.5, _WEIGHT_SCALE / 2, 0.5),  # a sigmoid
+    ):
+        weight = weights_in_range(rows[name].parameter, rate, scale, offset, rows[name].places)
+        scaled[name] = weight.to(dtype)
+    return {**scaled, "gammas": scaled["gammas"][:, 0]}

@@ -6,10 +6,33 @@ kept, in the order in which they were first asked for; all begin at zero.
 
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Rows(NamedTuple):
+    """Which rows of a parameter belong to some keys."""
+
+    parameter: Tensor  # [K, width]
+    places: Tensor | None  # [M] int64 row of each key, -1 where it has none; None: row k belongs to key k
+
+    def take(self) -> Tensor:
+        """[M, width] the rows, zeros where there is none."""
+        if self.places is None:
+            return self.parameter
+        found = self.parameter.index_select(0, self.places.clamp_min(0))
+        return torch.where(self.places[:, None] >= 0, found, 0.0)
+
+    def mean_magnitude(self) -> Tensor:
+        """Mean absolute value of the rows, where there is none counted as zeros; zero without keys."""
+        magnitudes, keys = self.parameter.abs(), len(self.parameter)
+        if self.places is not None:
+            kept = magnitudes.new_zeros(len(magnitudes) + 1, 1)
+            kept[self.places] = 1  # -1: the one behind, which is no row
+            magnitudes, keys = magnitudes * kept[:-1], len(self.places)
+        return magnitudes.sum() / max(keys * self.parameter.shape[1], 1)
 
 
 class SparseRows(nn.Module):
@@ -35,23 +58,16 @@ class SparseRows(nn.Module):
         self._in_order = True  # row k belongs to the k-th key of the last call
         self._followers: list[weakref.ref[torch.optim.Optimizer]] = []
 
-    def forward(self, keys: Tensor) -> dict[str, Tensor]:
-        """Rows of the keys, [len(keys), width] by name; new keys get rows of zeros.
+    def forward(self, keys: Tensor) -> dict[str, Rows]:
+        """Rows of the keys by name; new keys get rows of zeros.
 
         Args:
-            keys: [M] int64, ascending; negative ones, which may stand anywhere, get zeros that are not trained.
+            keys: [M] int64, ascending; negative ones, which may stand anywhere, have no row.
         """
         places = self._find(keys)
-        if self._in_order:
-            return dict(self.named_parameters())
-        real = places >= 0
-        if bool(real.all()):
-            return {name: parameter.index_select(0, places) for name, parameter in self.named_parameters()}
-        rows = {}
-        for name, parameter in self.named_parameters():
-            found = parameter.index_select(0, places[real])
-            rows[name] = found.new_zeros(len(keys), found.shape[1]).index_put((real,), found)
-        return rows
+        return {
+            name: Rows(parameter, None if self._in_order else places) for name, parameter in self.named_parameters()
+        }
 
     def follow(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimizer keep up with the rows. Call it once, after the optimizer was made.
