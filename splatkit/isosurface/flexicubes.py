@@ -4,6 +4,7 @@ FlexiCubes (arXiv 2308.05371). Weights and deformation are kept for the cells al
 (`SparseRows`): a few percent of what dense ones take. Ranges are those of the published code.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 
 from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.isosurface.surface import Surface
+from splatkit.ops import check_memory
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 
 Field = Tensor | Callable[[Tensor], Tensor]
 """Values at grid vertices, [X + 1, Y + 1, Z + 1] or with a batch axis before; or a function of points [M, 3] -> [M]."""
 
 _WEIGHT_SCALE = 0.99  # alphas and betas lie in (0.01, 1.99), gammas in (0.005, 0.995)
+_MAX_VERTICES = 2**31 - 1  # of a grid: indices have 32 bits
 _CHUNK = 1 << 18  # points that a function is asked for at a time where no gradient is wanted
 
 
@@ -56,6 +59,8 @@ class FlexiCubes(nn.Module):
         cells = (resolution,) * 3 if isinstance(resolution, int) else tuple(resolution)
         if len(cells) != 3 or min(cells) < 1:
             raise ValueError(f"resolution: expected one or three numbers of cells, at least 1, got {resolution}")
+        if math.prod(n + 1 for n in cells) > _MAX_VERTICES:
+            raise ValueError(f"resolution: {cells} cells have more grid vertices than 32-bit indices reach")
         corners = torch.tensor([list(low), list(high)], dtype=torch.float64)
         if corners.shape != (2, 3) or not torch.isfinite(corners).all() or not (corners[1] > corners[0]).all():
             raise ValueError(f"low, high: expected corners of a box, low below high, got {list(low)} and {list(high)}")
@@ -133,10 +138,17 @@ class FlexiCubes(nn.Module):
 
     @torch.no_grad()
     def sample(self, field: Callable[[Tensor], Tensor]) -> Tensor:
-        """Values of a function at all grid vertices, [1, X + 1, Y + 1, Z + 1]."""
-        points = self.grid_points().reshape(-1, 3)
-        values = torch.cat([field(chunk) for chunk in points.split(_CHUNK)])
-        return values.reshape(1, *(n + 1 for n in self.cells))
+        """Values of a function at all grid vertices, [1, X + 1, Y + 1, Z + 1]; MemoryError where these do not fit."""
+        shape = [n + 1 for n in self.cells]
+        count, device = math.prod(shape), self.low.device
+        if device.type == "cpu":
+            check_memory(8 * count, "the field's values", "take fewer cells")  # in parts, then in one
+        values = []
+        for first in range(0, count, _CHUNK):
+            numbers = torch.arange(first, min(first + _CHUNK, count), device=device)
+            place = torch.stack(torch.unravel_index(numbers, shape), -1)
+            values.append(field(torch.addcmul(self.low, place.to(self.low.dtype), self.spacing)))
+        return torch.cat(values).reshape(1, *shape)
 
     def _with_batch(self, field: Tensor) -> Tensor:
         expected = [n + 1 for n in self.cells]

@@ -177,6 +177,7 @@ def test_sign_change_loss_falls_as_neighbors_agree():
     [
         ({"resolution": 0}, "resolution: expected"),
         ({"resolution": (4, 4)}, "resolution: expected"),
+        ({"resolution": 1290}, "more grid vertices than 32-bit indices reach"),
         ({"resolution": 4, "low": (0, 0, 0), "high": (1, 0, 1)}, "low, high: expected"),
         ({"resolution": 4, "low": (0, 0, math.nan)}, "low, high: expected"),
     ],
@@ -184,6 +185,20 @@ def test_sign_change_loss_falls_as_neighbors_agree():
 def test_grids_that_are_none_are_refused(arguments, match: str):
     with pytest.raises(ValueError, match=match):
         FlexiCubes(**arguments)
+
+
+def test_a_single_cell_has_a_surface():
+    cubes = FlexiCubes(1)
+    surface = cubes.eval()(lambda points: points[:, 0] + 0.5)  # a closed box, of which one side lies between vertices
+    assert_closed_manifold(surface.faces)
+    assert float(surface.vertices.detach()[:, 0].max()) == pytest.approx(-0.5)
+    assert len(cubes(lambda points: points[:, 0] + 2).faces) == 0
+
+
+def test_a_function_whose_values_do_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("splatkit.ops._library._free_memory", lambda: 1000)
+    with pytest.raises(MemoryError, match="the field's values would take"):
+        FlexiCubes(16)(sphere)
 
 
 def test_fields_of_another_shape_are_refused():
