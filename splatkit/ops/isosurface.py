@@ -302,7 +302,8 @@ def _faces_fake(vertices: Tensor, gammas: Tensor | None, *rest: Any) -> Tensor:
 
 def _range_native(raw: Tensor, places: Tensor | None, rate: float, scale: float, offset: float) -> Tensor:
     values = _range_fake(raw, places)
-    native().range_values(dense(raw), places, rate, scale, offset, values, threads())
+    if len(values) > 0:  # an empty tensor of places has no address
+        native().range_values(dense(raw), places, rate, scale, offset, values, threads())
     return values
 
 
@@ -313,6 +314,8 @@ def _range_fake(raw: Tensor, places: Tensor | None, *_: float) -> Tensor:
 def _range_backward_native(
     values: Tensor, v_values: Tensor, places: Tensor | None, rows: int, rate: float, scale: float, offset: float
 ) -> Tensor:
+    if len(values) == 0:
+        return values.new_zeros(rows, values.shape[1])
     v_raw = values.new_empty(rows, values.shape[1])
     native().range_backward(dense(values), places, rate, scale, offset, dense(v_values), v_raw, threads())
     return v_raw

@@ -252,6 +252,10 @@ def test_weights_of_some_rows_are_those_of_the_rows(backend: Backend, width: int
     asked = torch.zeros(50, dtype=torch.bool)
     asked[places[places >= 0]] = True
     assert torch.equal(gradient.cpu(), torch.where(asked[:, None], whole.cpu(), 0.0))
+    none = weights_in_range(raw, 0.7, 0.99, 1.0, places[:0].to(backend.device))
+    assert none.shape == (0, width)
+    (gradient,) = torch.autograd.grad(none.sum(), raw)
+    assert not gradient.any()
 
 
 def test_threads_do_not_change_a_bit():
