@@ -1,6 +1,6 @@
 """The `splatkit` command.
 
-Exit codes: 0 done, 2 bad input (one line says what), 130 interrupted.
+Exit codes: 0 done, 2 bad input (one line says what), 3 no trustworthy result (one line says why), 130 interrupted.
 """
 
 import sys
@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 import tyro
 
 import splatkit
-from splatkit.errors import SplatkitError
+from splatkit.commands.calibrate import Calibrate
+from splatkit.errors import CalibrationRefusedError, SplatkitError
 
 EXIT_BAD_INPUT = 2
+EXIT_REFUSED = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -152,6 +154,7 @@ class Export:
 Command = (
     Annotated[Doctor, tyro.conf.subcommand("doctor", prefix_name=False)]
     | Annotated[Scene, tyro.conf.subcommand("scene", prefix_name=False)]
+    | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
 )
 
@@ -162,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    command: Doctor | Scene | Export = tyro.cli(
+    command: Doctor | Scene | Calibrate | Export = tyro.cli(
         Command,
         prog="splatkit",
         description=splatkit.__doc__,
@@ -171,6 +174,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         command.run()
+    except CalibrationRefusedError as error:
+        print(f"splatkit: {_one_line(error)}", file=sys.stderr)
+        return EXIT_REFUSED
     except (SplatkitError, OSError, ValueError, MemoryError) as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT

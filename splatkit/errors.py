@@ -15,3 +15,7 @@ class EmptyMeshError(SplatkitError):
 
 class SettingsError(SplatkitError, ValueError):
     """Settings contradict each other or lie outside their range; the message names the setting."""
+
+
+class CalibrationRefusedError(SplatkitError):
+    """No calibration that one could trust follows from the data; the message says why and what to add."""

@@ -95,7 +95,7 @@ void encode_py(nb::handle positions, nb::handle tangents, nb::handle table, int 
 }
 
 void encode_scatter_py(nb::handle positions, nb::handle tangents, nb::handle v_features, nb::tuple settings_tuple, nb::handle scratch,
-                       nb::handle v_table, int threads) {
+                       nb::handle totals, nb::handle v_table, int threads) {
   const Call call(positions, "positions");
   const TensorArgument entries(v_table, "v_table");
   const Settings settings = settings_of(settings_tuple);
@@ -105,8 +105,9 @@ void encode_scatter_py(nb::handle positions, nb::handle tangents, nb::handle v_f
     const Real* v = call.data<Real>(v_features, "v_features", {int64_t(input.levels.count) * input.features, input.points});
     Real* staged = call.data<Real>(scratch, "scratch", {-1});
     Real* out = call.data<Real>(entries, {input.entries, input.features});
+    int64_t* sums = totals.is_none() ? nullptr : call.data<int64_t>(totals, "totals", {input.entries * input.features + input.levels.count});
     call.run<Real>(
-        threads, [&](auto stream) { encode_scatter_cuda(input, v, out, stream); },
+        threads, [&](auto stream) { encode_scatter_cuda(input, v, sums, out, stream); },
         [&](auto count) { encode_scatter(input, v, staged, out, count); });
   });
 }
@@ -145,7 +146,7 @@ void bind_encodings(nb::module_& module) {
   module.def("encode", &encode_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("table"), nb::arg("type"), nb::arg("settings"),
              nb::arg("scratch"), nb::arg("features"), nb::arg("threads"));
   module.def("encode_scatter", &encode_scatter_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("v_features"), nb::arg("settings"),
-             nb::arg("scratch"), nb::arg("v_table"), nb::arg("threads"));
+             nb::arg("scratch"), nb::arg("totals").none(), nb::arg("v_table"), nb::arg("threads"));
   module.def("encode_pull", &encode_pull_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("table"), nb::arg("type"),
              nb::arg("v_features"), nb::arg("settings"), nb::arg("scratch"), nb::arg("v_positions"), nb::arg("threads"));
   module.def("encoding_scratch_size", &encoding_scratch_size_py);

@@ -179,6 +179,22 @@ __device__ inline void add_together(float* values, uint32_t index, int features,
   if (lane + 1 == static_cast<unsigned>(__ffs(static_cast<int>(group)))) atomicAdd(values + int64_t(index) * features + feature, value);
 }
 
+// body(entry, feature, addend) for all that a thread adds to its level's table.
+template <int D, bool Grid, class Body>
+__device__ inline void for_each_addend(const EncodingInput<float>& input, const Job& job, const float* v_features, const Body& body) {
+  Corners<D, Grid> corners;
+  find_corners(input, job.level, job.point, corners);
+  const float* row = v_features + int64_t(job.level) * input.features * input.points + job.point;
+  for (int f = 0; f < input.features; ++f) {
+    const float v = row[f * input.points];
+#pragma unroll
+    for (int k = 0; k < Corners<D, Grid>::kCount; ++k) {
+      if (k >= corners.count) break;
+      body(corners.index[k], f, corners.weight[k] * v);
+    }
+  }
+}
+
 template <int D, bool Grid>
 __global__ void __launch_bounds__(kBlockThreads)
     encoding_scatter_kernel(EncodingInput<float> input, const float* v_features, float* v_table, int together) {
@@ -186,22 +202,80 @@ __global__ void __launch_bounds__(kBlockThreads)
   const bool present = job.point < input.points;
   const unsigned lanes = __ballot_sync(kWholeWarp, present);
   if (!present) return;
-  Corners<D, Grid> corners;
-  find_corners(input, job.level, job.point, corners);
   float* values = v_table + input.levels.at[job.level].offset * input.features;
-  const float* row = v_features + int64_t(job.level) * input.features * input.points + job.point;
-  for (int f = 0; f < input.features; ++f) {
-    const float v = row[f * input.points];
-#pragma unroll
-    for (int k = 0; k < Corners<D, Grid>::kCount; ++k) {
-      if (k >= corners.count) break;
-      if (job.level < together) {
-        add_together(values, corners.index[k], input.features, f, corners.weight[k] * v, lanes);
-      } else {
-        atomicAdd(values + int64_t(corners.index[k]) * input.features + f, corners.weight[k] * v);
-      }
+  for_each_addend<D, Grid>(input, job, v_features, [&](uint32_t entry, int feature, float addend) {
+    if (job.level < together) {
+      add_together(values, entry, input.features, feature, addend, lanes);
+    } else {
+      atomicAdd(values + int64_t(entry) * input.features + feature, addend);
     }
+  });
+}
+
+// Sums of whole numbers do not depend on their order. A level's addends, of which the largest is first found, are counted in units so small
+// that 2^62 of them are more than all addends together could reach; no sum overflows.
+
+constexpr int kSumBits = 62;
+
+__device__ inline bool is_finite(float x) { return x - x == 0; }
+
+// largest: of a level's addends, as the bits of floats >= 0, which rise with them.
+template <int D, bool Grid>
+__global__ void __launch_bounds__(kBlockThreads)
+    encoding_largest_kernel(EncodingInput<float> input, const float* v_features, unsigned* largest) {
+  const Job job(input);
+  float found = 0;
+  if (job.point < input.points) {
+    for_each_addend<D, Grid>(input, job, v_features, [&](uint32_t, int, float addend) {
+      const float size = fabsf(addend);
+      if (is_finite(size) && size > found) found = size;
+    });
   }
+  for (int lanes = kWarpThreads / 2; lanes > 0; lanes /= 2) {
+    const float other = __shfl_xor_sync(kWholeWarp, found, lanes);
+    if (other > found) found = other;
+  }
+  unsigned bits;
+  memcpy(&bits, &found, sizeof(bits));
+  if (threadIdx.x % kWarpThreads == 0 && found > 0) atomicMax(largest + job.level, bits);
+}
+
+// Power of two of a level's unit. addends: more than one entry can get.
+__device__ inline int unit_exponent(unsigned largest, int64_t addends) {
+  float size;
+  memcpy(&size, &largest, sizeof(size));
+  int bits = 0;
+  while (addends >> bits != 0) ++bits;
+  return (size > 0 ? ilogbf(size) + 1 : 0) + bits - kSumBits;
+}
+
+__device__ inline int64_t addends_of(const EncodingInput<float>& input, int corners) { return input.points * corners; }
+
+// An addend that is not finite makes its entry NaN at once; the others are counted in `totals`.
+template <int D, bool Grid>
+__global__ void __launch_bounds__(kBlockThreads)
+    encoding_count_kernel(EncodingInput<float> input, const float* v_features, const unsigned* largest, long long* totals, float* v_table) {
+  const Job job(input);
+  if (job.point >= input.points) return;
+  const double units = ldexp(1.0, -unit_exponent(largest[job.level], addends_of(input, Corners<D, Grid>::kCount)));
+  const int64_t first = input.levels.at[job.level].offset * input.features;
+  for_each_addend<D, Grid>(input, job, v_features, [&](uint32_t entry, int feature, float addend) {
+    const int64_t at = first + int64_t(entry) * input.features + feature;
+    if (!is_finite(addend)) {
+      atomicExch(v_table + at, NAN);
+    } else {  // negative numbers in two's complement: sums of unsigned ones are the same bits
+      atomicAdd(reinterpret_cast<unsigned long long*>(totals + at), static_cast<unsigned long long>(llrint(addend * units)));
+    }
+  });
+}
+
+__global__ void __launch_bounds__(kBlockThreads)
+    encoding_total_kernel(EncodingInput<float> input, const unsigned* largest, const long long* totals, int corners, float* v_table) {
+  const int64_t i = thread_of_grid();
+  if (i >= input.entries * input.features) return;
+  int level = 0;
+  while (level + 1 < input.levels.count && i >= input.levels.at[level + 1].offset * input.features) ++level;
+  if (v_table[i] == 0) v_table[i] = static_cast<float>(ldexp(static_cast<double>(totals[i]), unit_exponent(largest[level], addends_of(input, corners))));
 }
 
 __global__ void __launch_bounds__(kBlockThreads) encoding_zero_kernel(float* values, int64_t count) {
@@ -308,6 +382,20 @@ int crowded_levels(const EncodingInput<float>& input) {
   return count;
 }
 
+void scatter_in_any_order(const EncodingInput<float>& input, const float* v_features, int64_t* totals_of_values, float* v_table, CudaStream stream) {
+  const int64_t values = input.entries * input.features;
+  auto* totals = reinterpret_cast<long long*>(totals_of_values);
+  auto* largest = reinterpret_cast<unsigned*>(totals + values);  // of the levels
+  with_lattice(input, [&](auto dims, auto grid) {
+    constexpr int D = decltype(dims)::value;
+    constexpr bool Grid = decltype(grid)::value;
+    const dim3 threads(kBlockThreads), blocks = grid_of_levels(input.points, input.levels.active);
+    launch(encoding_largest_kernel<D, Grid>, blocks, threads, 0, stream, input, v_features, largest);
+    launch(encoding_count_kernel<D, Grid>, blocks, threads, 0, stream, input, v_features, largest, totals, v_table);
+    launch(encoding_total_kernel, grid_of(values), threads, 0, stream, input, largest, totals, Corners<D, Grid>::kCount, v_table);
+  });
+}
+
 }  // namespace
 
 void encode_cuda(const EncodingInput<float>& input, const void* table, TableType type, float* features, CudaStream stream) {
@@ -317,9 +405,10 @@ void encode_cuda(const EncodingInput<float>& input, const void* table, TableType
   });
 }
 
-void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_features, float* v_table, CudaStream stream) {
+void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_features, int64_t* totals, float* v_table, CudaStream stream) {
   const int64_t values = input.entries * input.features;
   launch(encoding_zero_kernel, grid_of(values), dim3(kBlockThreads), 0, stream, v_table, values);
+  if (totals != nullptr) return scatter_in_any_order(input, v_features, totals, v_table, stream);
   with_lattice(input, [&](auto dims, auto grid) {
     launch(encoding_scatter_kernel<decltype(dims)::value, decltype(grid)::value>, grid_of_levels(input.points, input.levels.active),
            dim3(kBlockThreads), 0, stream, input, v_features, v_table, crowded_levels(input));

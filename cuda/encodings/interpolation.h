@@ -105,26 +105,44 @@ SPLATKIT_HD void grid_weights(int interpolation, const Real (&fraction)[D], Real
   }
 }
 
-// Gradient of sum_k weight[k] * value[k] with respect to the fractions. `low` and `high` hold the sums over all axes but one.
+// A cube's values summed by the weights of its first Axes axes, from the highest down. By recursion, as below: every index is a constant, so
+// that the values stay in registers.
+template <int Axes, class Real>
+SPLATKIT_HD Real fold_axes(const Real* place, const Real (&value)[1 << Axes]) {
+  if constexpr (Axes == 0) {
+    return value[0];
+  } else {
+    constexpr int kHalf = 1 << (Axes - 1);
+    Real folded[kHalf];
+    for (int k = 0; k < kHalf; ++k) folded[k] = value[k] + place[Axes - 1] * (value[k + kHalf] - value[k]);
+    return fold_axes<Axes - 1>(place, folded);
+  }
+}
+
+// Derivatives of fold_axes with respect to each place. What is folded along an axis serves all axes below it.
+template <int Axes, class Real>
+SPLATKIT_HD void fold_slopes(const Real* place, const Real (&value)[1 << Axes], Real* slope) {
+  if constexpr (Axes > 0) {
+    constexpr int kHalf = 1 << (Axes - 1);
+    Real along[kHalf], folded[kHalf];
+    for (int k = 0; k < kHalf; ++k) {
+      along[k] = value[k + kHalf] - value[k];
+      folded[k] = value[k] + place[Axes - 1] * along[k];
+    }
+    slope[Axes - 1] = fold_axes<Axes - 1>(place, along);
+    fold_slopes<Axes - 1>(place, folded, slope);
+  }
+}
+
+// Gradient of sum_k weight[k] * value[k] with respect to the fractions.
 template <int D, class Real, class Value>
 SPLATKIT_HD void grid_gradient(int interpolation, const Real (&fraction)[D], const Value (&value)[1 << D], Real (&v_fraction)[D]) {
-  for (int axis = 0; axis < D; ++axis) {
-    Real folded[1 << (D - 1)];
-    const int bit = 1 << axis;
-    for (int k = 0; k < 1 << (D - 1); ++k) {  // k with a 0 put in at the axis
-      const int corner = (k & (bit - 1)) | ((k & ~(bit - 1)) << 1);
-      folded[k] = Real(value[corner + bit] - value[corner]);
-    }
-    int count = 1 << (D - 1);
-    for (int i = D - 1; i >= 0; --i) {  // fold the highest other axis first
-      if (i == axis) continue;
-      count /= 2;
-      const Real f = interpolation == kSmooth ? smoothstep(fraction[i]) : fraction[i];
-      for (int k = 0; k < count; ++k) folded[k] = folded[k] + f * (folded[k + count] - folded[k]);
-    }
-    const Real f = fraction[axis];
-    v_fraction[axis] = interpolation == kSmooth ? Real(6) * f * (Real(1) - f) * folded[0] : folded[0];
-  }
+  Real place[D], corner[1 << D];
+  for (int i = 0; i < D; ++i) place[i] = interpolation == kSmooth ? smoothstep(fraction[i]) : fraction[i];
+  for (int k = 0; k < 1 << D; ++k) corner[k] = Real(value[k]);
+  fold_slopes<D>(place, corner, v_fraction);
+  if (interpolation != kSmooth) return;
+  for (int i = 0; i < D; ++i) v_fraction[i] = Real(6) * fraction[i] * (Real(1) - fraction[i]) * v_fraction[i];
 }
 
 // A bijective hash of 32-bit numbers; in wider lanes the upper bits stay 0.

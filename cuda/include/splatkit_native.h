@@ -246,8 +246,9 @@ void encode_pull(const EncodingInput<Real>& input, const void* table, TableType 
 int64_t encoding_scratch_size(int64_t points, int dims);
 
 void encode_cuda(const EncodingInput<float>& input, const void* table, TableType type, float* features, CudaStream stream);
-// Sums by atomic additions: the last bits may differ from run to run.
-void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_features, float* v_table, CudaStream stream);
+// Sums by atomic additions: the last bits may differ from run to run. With totals, zeros for each value and for each level, which then hold
+// the sums in whole numbers, they do not, whatever the order of the points; what gets an addend that is not finite becomes NaN.
+void encode_scatter_cuda(const EncodingInput<float>& input, const float* v_features, int64_t* totals, float* v_table, CudaStream stream);
 void encode_pull_cuda(const EncodingInput<float>& input, const void* table, TableType type, const float* v_features, float* v_positions,
                       CudaStream stream);
 

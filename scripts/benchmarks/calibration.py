@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Record, record
+from splatkit.calibration.parameters import Parameters
+from splatkit.calibration.problem import information
 from splatkit.calibration.residuals import Kind
-from splatkit.calibration.se3 import Array, twist_between
+from splatkit.calibration.se3 import Array, invert, twist_between
 from splatkit.calibration.simulation import LidarName, draw_views, example_rig
-from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, Problem, information, solve
+from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, make_problem, solve
 from splatkit.calibration.target import BoardTarget
 
 _TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
@@ -69,8 +71,10 @@ def run_trials(lidar: LidarName, count: int, kinds: tuple[Kind, ...], trials: in
         solution = solve(views, _TARGET, rig.camera, rig.noise, kinds)
         seconds.append(time.perf_counter() - started)
         error = twist_between(solution.T_camera_lidar, rig.T_camera_lidar)
-        problem = Problem(views, _TARGET, rig.camera, rig.noise)
-        bound = information(problem.blocks(rig.T_camera_lidar, poses, kinds))
+        problem = make_problem(views, _TARGET, (rig.camera,), rig.noise)
+        boards = invert(rig.T_camera_lidar) @ poses
+        truth = Parameters(rig.T_camera_lidar[None], boards, (rig.camera,), np.zeros(0))
+        bound = information(problem.blocks(truth, kinds), problem.layout.size)
         errors.append(error)
         ratios.append(float(error @ bound @ error / 6))
         normalized.append(float(error @ np.linalg.solve(solution.covariance, error)))

@@ -6,23 +6,23 @@ import numpy as np
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array, compose
 from splatkit.calibration.target import BoardTarget
-from splatkit.calibration.views import BoardView
-from splatkit.errors import SplatkitError
+from splatkit.errors import CalibrationRefusedError
 
 MIN_SPREAD = 0.05  # singular value of the stacked normals, by the root of their count; parallel boards have 0
 
 
-class DegenerateViewsError(SplatkitError):
+class DegenerateViewsError(CalibrationRefusedError):
     """The views cannot determine the extrinsic; the message says what to add."""
 
 
-def board_poses(views: list[BoardView], target: BoardTarget, camera: Camera) -> Array:
-    """T_camera_board [N, 4, 4] of each view by its corners alone."""
-    return np.stack([_board_pose(index, view, target, camera) for index, view in enumerate(views)])
+def board_poses(views: list[Array], target: BoardTarget, camera: Camera) -> Array:
+    """T_camera_board [N, 4, 4] of each view by its corners [columns * rows, 2] alone."""
+    poses = [_board_pose(index, corners, target, camera) for index, corners in enumerate(views)]
+    return np.stack(poses) if poses else np.zeros((0, 4, 4))
 
 
-def _board_pose(index: int, view: BoardView, target: BoardTarget, camera: Camera) -> Array:
-    rays = camera.normalized(view.corners)
+def _board_pose(index: int, seen: Array, target: BoardTarget, camera: Camera) -> Array:
+    rays = camera.normalized(seen)
     if not np.isfinite(rays).all():
         raise DegenerateViewsError(f"view {index}: its corners lie where the camera model sees nothing")
     corners = target.corners()
@@ -34,8 +34,8 @@ def _board_pose(index: int, view: BoardView, target: BoardTarget, camera: Camera
     return compose(np.asarray(cv2.Rodrigues(rotation)[0], float), np.asarray(translation, float)[:, 0])
 
 
-def extrinsic_from_planes(views: list[BoardView], T_camera_board: Array) -> Array:
-    """T_camera_lidar [4, 4] that lays the planes of LiDAR points onto the boards.
+def extrinsic_from_planes(views: list[Array], T_camera_board: Array) -> Array:
+    """T_camera_lidar [4, 4] that lays the planes of each view's LiDAR points [P, 3] onto the boards.
 
     The rotation turns the normals onto each other (Wahba's problem), the translation is what then fits the distances.
 
@@ -44,7 +44,7 @@ def extrinsic_from_planes(views: list[BoardView], T_camera_board: Array) -> Arra
     """
     if len(views) < 3:
         raise DegenerateViewsError(f"planes of at least 3 poses of the board are needed, got {len(views)}")
-    lidar = [_plane(view.points) for view in views]
+    lidar = [_plane(points) for points in views]
     normals_lidar, offsets_lidar = np.stack([n for n, _ in lidar]), np.array([d for _, d in lidar])
     normals, offsets = facing_planes(T_camera_board)
     spread = np.linalg.svd(normals, compute_uv=False) / np.sqrt(len(normals))

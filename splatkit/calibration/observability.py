@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.se3 import Array, cross_matrix
+from splatkit.calibration.se3 import Array, point_motion
 
 _GRID = (0.1, 0.5, 0.9)  # of the image, where uncertainty is stated
 _AXES = ("right", "down", "forward")  # of the camera's x, y, z
@@ -36,8 +36,7 @@ def pixel_uncertainty(covariance: Array, camera: Camera, range_m: float) -> Arra
     rays = np.concatenate([camera.normalized(np.stack([x.ravel(), y.ravel()], 1)), np.ones((9, 1))], 1)
     points = range_m * rays / np.linalg.norm(rays, axis=1, keepdims=True)
     _, to_points = camera.project(points)
-    motion = np.concatenate([-cross_matrix(points), np.broadcast_to(np.eye(3), (9, 3, 3))], 2)
-    to_pixels = to_points @ motion
+    to_pixels = to_points @ point_motion(points)
     spread = to_pixels @ covariance @ np.swapaxes(to_pixels, 1, 2)
     return np.sqrt(np.linalg.eigvalsh(spread)[:, 1]).reshape(3, 3)
 

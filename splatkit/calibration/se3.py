@@ -36,6 +36,11 @@ def cross_matrix(w: Array) -> Array:
     return out
 
 
+def point_motion(points: Array) -> Array:
+    """Derivatives [N, 3, 6] of points [N, 3] to a twist of their frame's transform."""
+    return np.concatenate([-cross_matrix(points), np.broadcast_to(np.eye(3), (len(points), 3, 3))], 2)
+
+
 def invert(T: Array) -> Array:
     """Inverse of rigid transforms [..., 4, 4]."""
     out = np.zeros_like(T)

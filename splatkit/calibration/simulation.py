@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from splatkit.calibration.beams import LidarScan, estimate_beams
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array, apply, compose, invert
 from splatkit.calibration.target import BoardTarget
@@ -45,6 +46,18 @@ def example_rig(lidar: LidarName, noise: SensorNoise | None = None) -> Rig:
     return Rig(camera, lidar, extrinsic, noise or SensorNoise(corner_px=0.3, range_m=0.02, outline_m=0.001))
 
 
+def likely_lidar(scan: LidarScan) -> LidarName:
+    """The simulated LiDAR that is most like the one that took a scan."""
+    if scan.ring is not None:
+        lasers = len(np.unique(scan.ring))
+        return "16" if lasers <= 20 else "32" if lasers <= 44 else "64"
+    beams = estimate_beams(scan.points)
+    if beams.line_spacing < 2 * beams.spacing:
+        return "solid"
+    degrees = np.degrees(beams.line_spacing)
+    return "16" if degrees > 1.7 else "32" if degrees > 0.9 else "64"
+
+
 def draw_views(rig: Rig, target: BoardTarget, count: int, rng: np.random.Generator) -> tuple[list[BoardView], Array]:
     """Views of boards at random poses that both sensors see whole, and the true T_camera_board [count, 4, 4]."""
     views: list[BoardView] = []
@@ -72,7 +85,7 @@ def measure(rig: Rig, target: BoardTarget, T_camera_board: Array, rng: np.random
     noisy = (ranges[on_board] + rng.normal(0, rig.noise.range_m, on_board.sum()))[:, None] * directions[on_board]
     ends, before = _ends_of_runs(np.flatnonzero(on_board), line[on_board])
     return BoardView(
-        corners=pixels + rng.normal(0, rig.noise.corner_px, pixels.shape),
+        corners=(pixels + rng.normal(0, rig.noise.corner_px, pixels.shape),),
         points=noisy,
         rim=noisy[ends],
         rim_steps=exact[ends] - exact[before],  # an extraction takes them from the fitted plane

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from splatkit.calibration.se3 import Array
 from splatkit.errors import SettingsError
@@ -17,16 +18,21 @@ class BoardView:
     """One pose of the board.
 
     Attributes:
-        corners: [columns * rows, 2] px, in the order of `BoardTarget.corners`.
+        corners: of each camera [columns * rows, 2] px, in the order of `BoardTarget.corners`; None where it does not
+            see the board.
         points: [P, 3] returns from the board, LiDAR frame, m.
         rim: [E, 3] the first and last return of each scan line on the board, LiDAR frame, m; may be empty.
         rim_steps: [E, 3] from the return before each of them on its line, inside the board, to it, m.
+        ring: [P] laser of each return, where known.
+        intensity: [P] of each return, where known.
     """
 
-    corners: Array
+    corners: tuple[Array | None, ...]
     points: Array
     rim: Array = field(default_factory=_nothing)
     rim_steps: Array = field(default_factory=_nothing)
+    ring: NDArray[np.int64] | None = None
+    intensity: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -41,18 +47,30 @@ class SensorNoise:
     """Of where a beam of some width ceases to be returned by the plate, beside the share of a step that stays open."""
 
 
-def check_views(views: list[BoardView], corner_count: int) -> None:
+def check_views(views: list[BoardView], corner_count: int, camera_count: int) -> None:
     """Refuse views that cannot be used; SettingsError names the view."""
     for index, view in enumerate(views):
-        for name, columns in (("corners", 2), ("points", 3), ("rim", 3), ("rim_steps", 3)):
-            values = getattr(view, name)
-            if values.ndim != 2 or values.shape[1] != columns:
-                raise SettingsError(f"view {index}: expected {name} [N, {columns}], got {list(values.shape)}")
-            if not np.isfinite(values).all():
-                raise SettingsError(f"view {index}: {name} contain NaN or infinity")
-        if len(view.corners) != corner_count:
-            raise SettingsError(f"view {index}: the board has {corner_count} corners, got {len(view.corners)}")
+        if len(view.corners) != camera_count or all(seen is None for seen in view.corners):
+            raise SettingsError(f"view {index}: expected corners of some of the {camera_count} cameras")
+        for seen in view.corners:
+            if seen is not None:
+                _check_array(index, "corners", seen, 2)
+                if len(seen) != corner_count:
+                    raise SettingsError(f"view {index}: the board has {corner_count} corners, got {len(seen)}")
+        for name in ("points", "rim", "rim_steps"):
+            _check_array(index, name, getattr(view, name), 3)
         if len(view.points) < 3:
             raise SettingsError(f"view {index}: expected at least 3 LiDAR points on the board, got {len(view.points)}")
         if len(view.rim) != len(view.rim_steps):
             raise SettingsError(f"view {index}: {len(view.rim)} rim points have {len(view.rim_steps)} steps")
+        for name in ("ring", "intensity"):
+            values = getattr(view, name)
+            if values is not None and values.shape != (len(view.points),):
+                raise SettingsError(f"view {index}: expected {name} [{len(view.points)}], got {list(values.shape)}")
+
+
+def _check_array(index: int, name: str, values: Array, columns: int) -> None:
+    if values.ndim != 2 or values.shape[1] != columns:
+        raise SettingsError(f"view {index}: expected {name} [N, {columns}], got {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise SettingsError(f"view {index}: {name} contain NaN or infinity")

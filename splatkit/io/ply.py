@@ -61,17 +61,24 @@ def read_ply_vertices(path: Path) -> NDArray[np.void]:
     return np.asarray(vertices)
 
 
-def stack_fields(path: Path, vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[Any]:
-    """Columns `names` of a structured array as [V, len(names)]; refuses missing and non-finite ones.
+def join_fields(path: Path, vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[Any]:
+    """Columns `names` of a structured array as [V, len(names)]; refuses missing ones and what is not a number.
 
     Args:
         path: the file they come from, for messages.
         vertices: [V] structured array.
-        names: fields, all of one type.
+        names: fields.
     """
     if missing := [name for name in names if name not in (vertices.dtype.names or ())]:
         raise DatasetError(f"{path}: the vertices lack {', '.join(missing)}")
-    columns = np.stack([vertices[name] for name in names], axis=-1)
+    if odd := [name for name in names if vertices[name].ndim != 1 or vertices[name].dtype.kind not in "fiu"]:
+        raise DatasetError(f"{path}: expected one number a vertex as {', '.join(odd)}")
+    return np.stack([vertices[name] for name in names], axis=-1)
+
+
+def stack_fields(path: Path, vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[Any]:
+    """As `join_fields`, but refuses NaN and infinity."""
+    columns = join_fields(path, vertices, names)
     bad = len(columns) - int(np.isfinite(columns).all(axis=-1).sum())
     if bad:
         raise DatasetError(f"{path}: {', '.join(names)} of {bad} of {len(columns)} vertices are NaN or infinite")

@@ -106,10 +106,16 @@ def _scatter_native(*args: Any) -> Tensor:
     positions, tangents = _arguments(args)
     settings = _without_gradient(_settings(args), tangents)
     v_table = _scatter_fake(*args)
-    native().encode_scatter(
-        positions, tangents, dense(args[2]), tuple(settings), _scratch(positions), v_table, threads()
-    )
+    scratch, totals = _scratch(positions), _totals(positions, settings)
+    native().encode_scatter(positions, tangents, dense(args[2]), tuple(settings), scratch, totals, v_table, threads())
     return v_table
+
+
+def _totals(positions: Tensor, settings: EncodingSettings) -> Tensor | None:
+    """Room for sums in whole numbers, where the caller wants the same bits in every run; on a CPU they are anyway."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return None
+    return positions.new_zeros(settings.entries * settings.features + len(settings.scales), dtype=torch.int64)
 
 
 def _scatter_fake(*args: Any) -> Tensor:

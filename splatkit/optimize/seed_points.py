@@ -25,8 +25,8 @@ def load_seed_points(transforms: Transforms) -> tuple[Tensor, Tensor]:
     finite = torch.isfinite(points).all(1)
     if not finite.any():
         raise DatasetError(f"{transforms.ply_path}: the seed cloud has no finite point")
-    if not finite.all():
-        CONSOLE.print(f"{transforms.ply_path}: {int((~finite).sum())} points are not finite and are left out.")
+    if left_out := cloud.dropped + int((~finite).sum()):
+        CONSOLE.print(f"{transforms.ply_path}: {left_out} points are not finite, or at the origin, and are left out.")
     if cloud.colors is None:
         CONSOLE.print(f"{transforms.ply_path}: the seed cloud has no colors; splats start gray.")
         colors = torch.full(points.shape, 128, dtype=torch.uint8)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -30,20 +31,55 @@ def plot_curves(
     Returns:
         [height, width, 3] uint8.
     """
-    figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)  # not pyplot, which would look for a display and keep every figure
-    axes = figure.add_subplot()
+    figure, axes = _canvas(size)
     for index, (name, (x, y)) in enumerate(curves.items()):
         marker = "o" if len(x) < 30 else None
         axes.plot(x, y, color=_COLORS[index % len(_COLORS)], linewidth=1.4, marker=marker, markersize=3, label=name)
+    return _finish(figure, axes, x_label, y_label, len(curves) > 1)
+
+
+def plot_points(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    size: tuple[int, int] = (720, 420),
+    zero_line: bool = True,
+) -> NDArray[np.uint8]:
+    """Points over a common axis, e.g. residuals over range.
+
+    Args:
+        groups: name -> (x values, y values) of equal length.
+        x_label: with its unit.
+        y_label: with its unit.
+        size: (width, height) px.
+        zero_line: draw y = 0.
+
+    Returns:
+        [height, width, 3] uint8.
+    """
+    figure, axes = _canvas(size)
+    for index, (name, (x, y)) in enumerate(groups.items()):
+        axes.scatter(x, y, s=9, color=_COLORS[index % len(_COLORS)], linewidths=0, alpha=0.75, label=name)
+    if zero_line:
+        axes.axhline(0, color=_INK, linewidth=0.8)
+    return _finish(figure, axes, x_label, y_label, len(groups) > 1)
+
+
+def _canvas(size: tuple[int, int]) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str, legend: bool) -> NDArray[np.uint8]:
     axes.set_xlabel(x_label, color=_INK, fontsize=8)
     axes.set_ylabel(y_label, color=_INK, fontsize=8)
     axes.tick_params(colors=_INK, labelsize=7, length=0)
     axes.grid(color="#e4e7ec", linewidth=0.7)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if len(curves) > 1:
+    if legend:
         axes.legend(frameon=False, fontsize=7)
+    canvas = FigureCanvasAgg(figure)  # not pyplot, which would look for a display and keep every figure
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -1,5 +1,6 @@
 """The native encodings against their definition, on every backend; derivatives, layouts, bad input."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -173,6 +174,88 @@ def test_results_have_the_same_bits_for_any_number_of_threads():
         torch.set_num_threads(before)
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(other, found[0], strict=True))
+
+
+on_devices = pytest.mark.parametrize(
+    "backend", [pytest.param("emulated", marks=pytest.mark.slow), "cuda"], indirect=True
+)
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def scattered(
+    backend: Backend, levels: EncodingLevels, positions: Tensor, v: Tensor, tangents: Tensor | None = None
+) -> Tensor:
+    """Gradient of a table by gradients of features [N, L * F]."""
+    table = torch.zeros(levels.entries, 2, device=backend.device, requires_grad=True)
+    along = None if tangents is None else tangents.to(backend.device)
+    features = encode(positions.to(backend.device), table, make_settings(levels, "linear"), along)
+    (v_table,) = torch.autograd.grad(features, table, v.to(backend.device))
+    return v_table.cpu()
+
+
+def scattered_by_definition(
+    levels: EncodingLevels, positions: Tensor, v: Tensor, tangents: Tensor | None = None
+) -> Tensor:
+    table = torch.zeros(levels.entries, 2, dtype=torch.float64, requires_grad=True)
+    x = positions.double().requires_grad_()
+    features = reference.encode(x, table, reference_levels(levels), levels.lattice)
+    if tangents is None:
+        return torch.autograd.grad(features, table, v.double())[0]
+    (slope,) = torch.autograd.grad(features, x, v.double(), create_graph=True)
+    return torch.autograd.grad(slope, table, tangents.double())[0]
+
+
+@on_devices
+@pytest.mark.parametrize("with_tangents", [False, True])
+@pytest.mark.parametrize(("lattice", "dims"), [("simplex", 3), ("simplex", 6), ("kuhn", 2), ("grid", 4)])
+def test_deterministic_sums_are_the_definition_and_forget_the_order_of_points(
+    backend: Backend, deterministic: None, lattice: str, dims: int, with_tangents: bool
+):
+    """Points crowd: hundreds of addends an entry, of magnitudes from 1e-6 to 1e6."""
+    levels = make_levels(lattice, dims)
+    positions = positions_off_faces(levels, 40, seed=1).float().repeat(25, 1)
+    generator = torch.Generator().manual_seed(3)
+    v = torch.randn(1000, 8, generator=generator) * 10 ** (12 * torch.rand(1000, 1, generator=generator) - 6)
+    tangents = torch.randn(1000, dims, generator=generator) if with_tangents else None
+    actual = scattered(backend, levels, positions, v, tangents)
+    # Each addend is rounded once, to float32, before it is counted.
+    assert relative_error(actual, scattered_by_definition(levels, positions, v, tangents)) < 1e-5
+    for seed in range(3):
+        order = torch.randperm(1000, generator=torch.Generator().manual_seed(seed))
+        permuted = scattered(backend, levels, positions[order], v[order], None if tangents is None else tangents[order])
+        assert torch.equal(permuted, actual)
+
+
+@on_devices
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e38])
+def test_deterministic_sums_do_not_overflow(backend: Backend, deterministic: None, size: float):
+    """All addends meet in one cell; levels differ by a factor of a million, and each has units of its own."""
+    levels = make_levels("simplex", 3)
+    positions = positions_off_faces(levels, 1, seed=1).float().repeat(4097, 1)
+    v = torch.full((4097, 8), size / 4097)
+    v[:, :2] *= 1e-6
+    actual = scattered(backend, levels, positions, v)
+    expected = scattered_by_definition(levels, positions, v)
+    for low, count in zip(levels.offsets, levels.sizes, strict=True):
+        assert relative_error(actual[low : low + count], expected[low : low + count]) < 1e-5
+
+
+@on_devices
+def test_a_deterministic_addend_that_is_not_finite_spoils_its_entries_alone(backend: Backend, deterministic: None):
+    levels = make_levels("simplex", 3)
+    positions = positions_off_faces(levels, 50, seed=1).float()
+    v = torch.ones(50, 8)
+    clean = scattered(backend, levels, positions, v)
+    v[7, 0], v[8, 3] = float("nan"), float("inf")
+    actual = scattered(backend, levels, positions, v)
+    assert actual.isnan().sum() == 8  # four vertices each
+    assert torch.equal(actual[~actual.isnan()], clean[~actual.isnan()])
 
 
 @pytest.mark.slow

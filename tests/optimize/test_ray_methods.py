@@ -1,6 +1,5 @@
 """The methods `simplex-nerf` and `simplex-sdf` through the host, offline: train, resume, evaluate, render."""
 
-import copy
 import json
 from collections.abc import Callable
 
@@ -41,33 +40,6 @@ pytestmark = [
 
 class KilledError(Exception):
     """Stands for a power cut."""
-
-
-@pytest.fixture
-def make_ray_config(tiny_dataset, tmp_path, monkeypatch) -> MakeConfig:
-    """Configurations of short runs with small networks: `make_ray_config("simplex-nerf", "name", steps)`."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
-
-    def make(method: str, name: str, steps: int) -> TrainerConfig:
-        from splatkit.optimize.simplex_nerf_config import simplex_nerf_method
-        from splatkit.optimize.simplex_sdf_config import simplex_sdf_method
-
-        config = copy.deepcopy({"simplex-nerf": simplex_nerf_method, "simplex-sdf": simplex_sdf_method}[method].config)
-        config.data = config.pipeline.datamanager.data = tiny_dataset
-        config.output_dir = tmp_path
-        config.experiment_name, config.timestamp = "run", name
-        config.max_num_iterations, config.steps_per_save, config.vis = steps, 3, "tensorboard"
-        config.logging.local_writer.enable = False
-        config.pipeline.datamanager.train_num_rays_per_batch = 128
-        config.pipeline.datamanager.dataparser.train_split_fraction = 0.7
-        model = config.pipeline.model
-        small = {"log2_hashmap_size": 10, "num_levels": 4, "max_res": 64}
-        model.proposal_net_args_list = [{"hidden_dim": 8, **small}, {"hidden_dim": 8, **small}]
-        for key, value in small.items():
-            setattr(model.sdf_field if method == "simplex-sdf" else model, key, value)
-        return config
-
-    return make
 
 
 def final_state(config: TrainerConfig) -> dict:

@@ -1,0 +1,307 @@
+"""From frames to a calibration that can be trusted, or to a reason why there is none."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from splatkit.calibration.association import associate
+from splatkit.calibration.camera import Camera
+from splatkit.calibration.closed_form import DegenerateViewsError, board_poses
+from splatkit.calibration.extraction import BoardCandidate
+from splatkit.calibration.frames import Frame, view_of
+from splatkit.calibration.intrinsics import CameraModel, calibrate_intrinsics
+from splatkit.calibration.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
+from splatkit.calibration.residuals import Kind
+from splatkit.calibration.se3 import Array, apply, invert, twist_between
+from splatkit.calibration.selection import Selection, select_freedom
+from splatkit.calibration.solver import ALL_KINDS, Solution, solve
+from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.validation import CrossValidation, cross_validate
+from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.errors import CalibrationRefusedError
+
+_OUTLINE_M = 0.006
+_LEAST_CORNER_PX, _LEAST_RANGE_M = 0.03, 0.002
+_OFF_SIGMAS, _OFF_M = 5.0, 0.03  # by which a view may differ from the others
+_FEW_VIEWS = 10
+_COVERED = 0.6  # of the image by boards, for intrinsics that are good everywhere
+_HALVES = 4
+_MOST_FOLDS = 40
+
+
+@dataclass(frozen=True)
+class FrameVerdict:
+    """What became of a frame: why it was left out, or empty."""
+
+    name: str
+    left_out: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A result and what it rests on.
+
+    Attributes:
+        solution: extrinsics with covariances, boards, intrinsics, range errors.
+        target: the board.
+        noise: that single measurements turned out to have.
+        frames: those used, in the order of the solution's views.
+        boards: chosen candidate of each.
+        verdicts: on all frames.
+        selection: what was estimated beside the extrinsic.
+        leave_one_out: judgments of each view by the solution without it.
+        inflation: [C] by which the deviations that follow from the noise alone are too small, at least 1: what views
+            share, as a wrong lens model, moves the solutions without one view further apart than noise does.
+        halves: [H, 2] rotation (deg) and translation (m) between solutions of random halves; empty with few views.
+        intrinsics_rms_px: where intrinsics were found from the boards.
+        warnings: sentences.
+    """
+
+    solution: Solution
+    target: BoardTarget
+    noise: SensorNoise
+    frames: list[Frame]
+    boards: list[BoardCandidate]
+    verdicts: list[FrameVerdict]
+    selection: Selection
+    leave_one_out: CrossValidation
+    inflation: Array
+    halves: Array
+    intrinsics_rms_px: float | None
+    warnings: list[str]
+
+    def covariance(self, camera: int = 0) -> Array:
+        """[6, 6] of the twist of a camera's T_camera_lidar, by noise and by how views differ; see `inflation`."""
+        return self.solution.covariances[camera] * self.inflation[camera] ** 2
+
+
+def calibrate(
+    frames: list[Frame],
+    target: BoardTarget,
+    cameras: tuple[Camera, ...] | None = None,
+    camera_model: CameraModel = "pinhole",
+    kinds: tuple[Kind, ...] = ALL_KINDS,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Calibration:
+    """Calibrate cameras against a LiDAR.
+
+    Args:
+        frames: moments in which all sensors see the board, at least three, better fifteen to twenty.
+        target: the board.
+        cameras: intrinsics of each; None finds them from the boards.
+        camera_model: of the lenses, where intrinsics are to be found.
+        kinds: of residuals; `PLANE_ONLY` is the published formulation.
+        tell: hears what is being done.
+
+    Raises:
+        CalibrationRefusedError: no result could be trusted; says why and what to add.
+        DegenerateViewsError: one of these: the poses of the board do not determine the extrinsic.
+    """
+    check_found(frames)
+    tell("comparing frames")
+    rms = None
+    if cameras is None:
+        cameras, rms = _intrinsics_from_boards(frames, target, camera_model)
+    chosen = _choose_boards(frames, target, cameras)
+    used = [index for index, board in enumerate(chosen) if board is not None]
+    boards = [board for board in chosen if board is not None]
+    views = [view_of(frames[index], board) for index, board in zip(used, boards, strict=True)]
+    tell("solving")
+    noise = _measured_noise(views, boards, target, cameras)
+    solution = solve(views, target, cameras, noise, kinds)
+    bad = _outliers(solution, boards)
+    dropped = {used[index]: reason for index, reason in bad.items()}
+    if bad and len(views) - len(bad) >= LEAST_FRAMES:
+        keep = [index for index in range(len(views)) if index not in bad]
+        used, boards = [used[index] for index in keep], [boards[index] for index in keep]
+        views = [views[index] for index in keep]
+        solution = solve(views, target, cameras, noise, kinds)
+    else:
+        dropped = {}
+    noise = replace(
+        noise, corner_px=noise.corner_px * solution.chi["corners"], range_m=noise.range_m * solution.chi["plane"]
+    )
+    tell("trying what else the views determine")
+    centers = np.stack([board.T_lidar_board[:3, 3] for board in boards])
+    selection = select_freedom(views, centers, target, cameras, noise, kinds)
+    solution = solve(views, target, cameras, noise, kinds, selection.freedom)
+    check_sizes(solution, views, centers, target)
+    tell("leaving views out")
+    folds = min(len(views), _MOST_FOLDS)
+    once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)
+    return Calibration(
+        solution=solution,
+        target=target,
+        noise=noise,
+        frames=[frames[index] for index in used],
+        boards=boards,
+        verdicts=_verdicts(frames, chosen, dropped),
+        selection=selection,
+        leave_one_out=once,
+        inflation=_inflation(solution, once),
+        halves=_halves(views, target, cameras, noise, kinds, selection),
+        intrinsics_rms_px=rms,
+        warnings=_warnings(solution, views, selection, rms),
+    )
+
+
+def _intrinsics_from_boards(
+    frames: list[Frame], target: BoardTarget, model: CameraModel
+) -> tuple[tuple[Camera, ...], float]:
+    cameras, errors = [], []
+    for index in range(len(frames[0].corners)):
+        seen = [corners for frame in frames if (corners := frame.corners[index]) is not None]
+        camera, rms = calibrate_intrinsics(seen, target, frames[0].sizes[index], model)
+        cameras.append(camera)
+        errors.append(rms)
+    return tuple(cameras), max(errors)
+
+
+def _choose_boards(
+    frames: list[Frame], target: BoardTarget, cameras: tuple[Camera, ...]
+) -> list[BoardCandidate | None]:
+    """The board of each frame, by each camera in turn; None where no candidate agrees or cameras differ."""
+    chosen: list[BoardCandidate | None] = [None] * len(frames)
+    contested = set[int]()
+    for index, camera in enumerate(cameras):
+        seen = [number for number, frame in enumerate(frames) if frame.corners[index] is not None and frame.candidates]
+        corners = [found for number in seen if (found := frames[number].corners[index]) is not None]
+        if len(seen) < LEAST_FRAMES:
+            raise CalibrationRefusedError(
+                f"camera {index} and the LiDAR both see the board in {len(seen)} frames, {LEAST_FRAMES} are needed"
+            )
+        group = [frames[number] for number in seen]
+        poses = board_poses(corners, target, camera)
+        answer = associate([frame.candidates for frame in group], poses, target)
+        assert answer is not None  # each of these frames has candidates
+        check_association(answer, group, corners, camera, target)
+        for number, choice in zip(seen, answer.chosen, strict=True):
+            if choice is None:
+                continue
+            board = frames[number].candidates[choice]
+            if chosen[number] is not None and chosen[number] is not board:
+                contested.add(number)
+            chosen[number] = board
+    kept = [None if number in contested else board for number, board in enumerate(chosen)]
+    if sum(board is not None for board in kept) < LEAST_FRAMES:
+        raise DegenerateViewsError(f"at least {LEAST_FRAMES} frames must agree; add frames")
+    return kept
+
+
+def _measured_noise(
+    views: list[BoardView], boards: list[BoardCandidate], target: BoardTarget, cameras: tuple[Camera, ...]
+) -> SensorNoise:
+    """Of corners against the board's pose in their image, of ranges against their plane."""
+    corner_errors = []
+    for index, camera in enumerate(cameras):
+        seen = [corners for view in views if (corners := view.corners[index]) is not None]
+        for corners, pose in zip(seen, board_poses(seen, target, camera), strict=True):
+            corner_errors.append(np.sqrt(np.mean((camera.project(apply(pose, target.corners()))[0] - corners) ** 2)))
+    return SensorNoise(
+        corner_px=max(float(np.median(corner_errors)), _LEAST_CORNER_PX),
+        range_m=max(float(np.median([board.plane_rms_m for board in boards])), _LEAST_RANGE_M),
+        outline_m=_OUTLINE_M,
+    )
+
+
+def _outliers(solution: Solution, boards: list[BoardCandidate]) -> dict[int, str]:
+    """Views that differ from the others by far more than those among each other, and in what."""
+    planes, corners, centers = [], [], []
+    for index, view in enumerate(solution.blocks):
+        planes.append(abs(np.median(np.concatenate([block.values for block in view if block.kind == "plane"]))))
+        corners.append(np.median(np.abs(np.concatenate([block.values for block in view if block.kind == "corners"]))))
+        center = invert(solution.guess.T_lidar_board[index]) @ np.append(boards[index].T_lidar_board[:3, 3], 1)
+        centers.append(np.linalg.norm(center[:2]))
+    out: dict[int, str] = {}
+    for values, least, reason in (
+        (planes, 1.0, "its returns do not lie on the plane that the image has"),
+        (corners, 1.0, "its corners do not fit a flat board"),
+        (centers, _OFF_M, "the plate's outline in the scan does not fit the pattern's place in the image"),
+    ):
+        middle = float(np.median(values))
+        limit = middle + max(_OFF_SIGMAS * 1.4826 * float(np.median(np.abs(np.array(values) - middle))), least)
+        out |= {int(index): reason for index in np.flatnonzero(np.array(values) > limit)}
+    return out
+
+
+def _inflation(solution: Solution, once: CrossValidation) -> Array:
+    """[C] the jackknife's deviations over those stated, over all six directions together."""
+    count = len(once.solutions)
+    if count < LEAST_FRAMES:
+        return np.ones(len(solution.covariances))
+    out = []
+    for index, covariance in enumerate(solution.covariances):
+        center = solution.guess.T_camera_lidar[index]
+        twists = np.stack([twist_between(center, other.guess.T_camera_lidar[index]) for other in once.solutions])
+        spread = twists - twists.mean(0)
+        square = (count - 1) / count * float((spread * np.linalg.solve(covariance, spread.T).T).sum()) / 6
+        out.append(max(np.sqrt(square), 1.0))
+    return np.array(out)
+
+
+def _halves(
+    views: list[BoardView],
+    target: BoardTarget,
+    cameras: tuple[Camera, ...],
+    noise: SensorNoise,
+    kinds: tuple[Kind, ...],
+    selection: Selection,
+) -> Array:
+    """How far solutions of random halves lie apart."""
+    if len(views) < _FEW_VIEWS:
+        return np.zeros((0, 2))
+    out = []
+    for seed in range(_HALVES):
+        order = np.random.default_rng(seed).permutation(len(views))
+        halves = [sorted(order[0::2]), sorted(order[1::2])]
+        try:
+            first, second = (
+                solve([views[index] for index in half], target, cameras, noise, kinds, selection.freedom)
+                for half in halves
+            )
+        except DegenerateViewsError:
+            continue
+        twist = twist_between(first.T_camera_lidar, second.T_camera_lidar)
+        out.append((np.degrees(np.linalg.norm(twist[:3])), np.linalg.norm(twist[3:])))
+    return np.array(out).reshape(-1, 2)
+
+
+def _verdicts(frames: list[Frame], chosen: list[BoardCandidate | None], dropped: dict[int, str]) -> list[FrameVerdict]:
+    out = []
+    for index, (frame, board) in enumerate(zip(frames, chosen, strict=True)):
+        reason = dropped.get(index, "")
+        if all(seen is None for seen in frame.corners):
+            reason = "the pattern was not found in the image"
+        elif not frame.candidates:
+            reason = "no board was found in the scan"
+        elif board is None:
+            reason = "no board in the scan agrees with the other frames"
+        out.append(FrameVerdict(frame.name, reason))
+    return out
+
+
+def _warnings(solution: Solution, views: list[BoardView], selection: Selection, rms: float | None) -> list[str]:
+    out = []
+    if len(views) < _FEW_VIEWS:
+        out.append(f"only {len(views)} views were used: 15 to 20 in different places and tilts are good practice")
+    if selection.freedom.intrinsics or rms is not None:
+        for index, camera in enumerate(solution.guess.cameras):
+            share = covered_share(views, index, camera)
+            if share < _COVERED:
+                out.append(
+                    f"boards cover {100 * share:.0f} % of image {index}: the intrinsics found are good there, and the "
+                    "extrinsic goes with these intrinsics; show boards near all borders"
+                )
+    elif solution.chi["corners"] > 1.5:
+        out.append("corners fit worse than they are measured: the intrinsics may be off")
+    if not any(len(view.rim) for view in views):
+        out.append("scan lines could not be told apart: calibrated by planes alone")
+    return out
+
+
+def covered_share(views: list[BoardView], camera_index: int, camera: Camera) -> float:
+    """Share of an image inside the hull of all corners seen."""
+    seen = [corners for view in views if (corners := view.corners[camera_index]) is not None]
+    return float(ConvexHull(np.concatenate(seen)).volume) / (camera.width * camera.height) if seen else 0.0

@@ -1,0 +1,104 @@
+"""The extrinsic in the notations of other tools."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy.spatial.transform import Rotation
+
+from splatkit.calibration.camera import Camera
+from splatkit.calibration.se3 import Array, invert
+from splatkit.io.atomic import atomic_file
+
+_COLMAP_MODELS = {("pinhole", 0): "PINHOLE", ("pinhole", 4): "OPENCV", ("fisheye", 4): "OPENCV_FISHEYE"}
+
+
+def write_exports(folder: Path, names: list[str], cameras: tuple[Camera, ...], T_camera_lidar: Array) -> list[Path]:
+    """Write all notations of each camera into a folder; returns the files.
+
+    `NAME_ros_tf.yaml`: transform from the frame `lidar` (parent) to the camera's optical frame (child), as
+    static_transform_publisher takes it. `NAME_kitti.txt`: KITTI's `Tr` (LiDAR to camera) and `P`. `NAME_camchain.yaml`:
+    like Kalibr's, with `T_cam_lidar`. `rig.yaml`: COLMAP's rig, the first camera its reference.
+    """
+    written = []
+    for name, camera, T in zip(names, cameras, T_camera_lidar, strict=True):
+        for suffix, text in (
+            ("ros_tf.yaml", ros_transform(name, T)),
+            ("kitti.txt", kitti_lines(camera, T)),
+            ("camchain.yaml", camera_chain(camera, T)),
+        ):
+            written.append(folder / f"{name}_{suffix}")
+            _write(written[-1], text)
+    written.append(folder / "colmap_rig.yaml")
+    _write(written[-1], colmap_rig(names, cameras, T_camera_lidar))
+    return written
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def ros_transform(name: str, T_camera_lidar: Array) -> str:
+    """The camera's place in the LiDAR's frame, as ROS publishes transforms."""
+    T = invert(T_camera_lidar)
+    x, y, z, w = (float(value) for value in Rotation.from_matrix(T[:3, :3]).as_quat())
+    tx, ty, tz = (float(value) for value in T[:3, 3])
+    return yaml.safe_dump(
+        {
+            "header": {"frame_id": "lidar"},
+            "child_frame_id": f"{name}_optical",
+            "transform": {"translation": {"x": tx, "y": ty, "z": tz}, "rotation": {"x": x, "y": y, "z": z, "w": w}},
+        },
+        sort_keys=False,
+    )
+
+
+def kitti_lines(camera: Camera, T_camera_lidar: Array) -> str:
+    """`P` of rectified images and `Tr` from LiDAR to camera, twelve numbers each, row by row."""
+    P = np.concatenate([camera.K, np.zeros((3, 1))], 1)
+    rows = (("P", P), ("Tr", T_camera_lidar[:3]))
+    return "".join(f"{name}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) + "\n" for name, matrix in rows)
+
+
+def camera_chain(camera: Camera, T_camera_lidar: Array) -> str:
+    """Intrinsics and extrinsic in the form of Kalibr's camera chains."""
+    model = "equidistant" if camera.model == "fisheye" else "radtan"
+    return yaml.safe_dump(
+        {
+            "cam0": {
+                "camera_model": "pinhole",
+                "intrinsics": [float(camera.K[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))],
+                "distortion_model": model,
+                "distortion_coeffs": camera.distortion.tolist(),
+                "resolution": [camera.width, camera.height],
+                "T_cam_lidar": T_camera_lidar.tolist(),
+            }
+        },
+        sort_keys=False,
+    )
+
+
+def colmap_rig(names: list[str], cameras: tuple[Camera, ...], T_camera_lidar: Array) -> str:
+    """Cameras with their places against the first, in COLMAP's names of models."""
+    out: list[dict[str, object]] = []
+    for name, camera, T in zip(names, cameras, T_camera_lidar, strict=True):
+        relative = T @ invert(T_camera_lidar[0])
+        x, y, z, w = (float(value) for value in Rotation.from_matrix(relative[:3, :3]).as_quat())
+        fx, fy, cx, cy = (float(camera.K[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        model = _COLMAP_MODELS.get((camera.model, len(camera.distortion)), "FULL_OPENCV")
+        distortion = camera.distortion.tolist()
+        if model == "FULL_OPENCV":
+            distortion += [0.0] * (8 - len(distortion))
+        # COLMAP's origin is the corner of the first pixel, OpenCV's its center.
+        out.append(
+            {
+                "image_prefix": f"{name}/",
+                "camera_model_name": model,
+                "camera_params": [fx, fy, cx + 0.5, cy + 0.5, *distortion],
+                "ref_sensor": not out,
+                "cam_from_rig_rotation": [w, x, y, z],
+                "cam_from_rig_translation": relative[:3, 3].tolist(),
+            }
+        )
+    return yaml.safe_dump([{"cameras": out}], sort_keys=False)

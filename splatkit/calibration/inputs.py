@@ -1,0 +1,128 @@
+"""Photographs and scans of the same moments, from folders."""
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from splatkit.calibration.beams import LidarScan
+from splatkit.calibration.frames import Frame, examine_frame
+from splatkit.calibration.target import BoardTarget
+from splatkit.errors import DatasetError
+from splatkit.io.images import read_image
+from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
+
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Of one moment."""
+
+    name: str
+    images: tuple[Path, ...]
+    cloud: Path
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Images in a folder, by name.
+
+    Raises:
+        FileNotFoundError: no such folder, or none in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of images")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    if not found:
+        raise FileNotFoundError(f"{folder}: no image in this folder")
+    return found
+
+
+def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles]:
+    """Put together what belongs to one moment: files of the same name, or else of the same place in the order.
+
+    Raises:
+        FileNotFoundError: a folder is missing or empty.
+        DatasetError: names differ and so do counts.
+    """
+    clouds = list_point_clouds(cloud_folder)
+    names = [path.name.split(".")[0] for path in clouds]
+    images = [list_images(folder) for folder in image_folders]
+    by_name = [{path.stem: path for path in found} for found in images]
+    shared = [name for name in names if all(name in found for found in by_name)]
+    if len(shared) >= 3 or all(len(shared) == count for count in (len(names), *map(len, images))):
+        cloud_by_name = dict(zip(names, clouds, strict=True))
+        return [FrameFiles(name, tuple(found[name] for found in by_name), cloud_by_name[name]) for name in shared]
+    for folder, found in zip(image_folders, images, strict=True):
+        if len(found) != len(clouds):
+            raise DatasetError(
+                f"{folder}: {len(found)} images and {len(clouds)} scans in {cloud_folder} have other names and other "
+                "counts; give files of one moment the same name"
+            )
+    rows = zip(names, zip(*images, strict=True), clouds, strict=True)
+    return [FrameFiles(name, tuple(row), cloud) for name, row, cloud in rows]
+
+
+def read_scan(path: Path) -> LidarScan:
+    """A scan with what the calibration uses of it."""
+    cloud = read_point_cloud(path)
+    return LidarScan(
+        points=cloud.points.astype("float64"),
+        ring=None if cloud.ring is None else cloud.ring.astype("int64"),
+        intensity=None if cloud.intensity is None else cloud.intensity.astype("float64"),
+    )
+
+
+def examine_files(
+    files: list[FrameFiles],
+    target: BoardTarget,
+    workers: int,
+    progress: Callable[[Iterable[Frame], int], Iterable[Frame]] = lambda frames, count: frames,
+) -> list[Frame]:
+    """Look for the board in all frames, several at a time.
+
+    Args:
+        files: of each frame.
+        target: the board.
+        workers: processes.
+        progress: wraps the iteration over the frames, given their count.
+
+    Raises:
+        DatasetError, FileNotFoundError: a file cannot be read; names it.
+    """
+    jobs = [(frame, target) for frame in files]
+    if workers <= 1 or len(files) < 3:
+        return list(progress(map(_examine, jobs), len(jobs)))
+    # Spawned, not forked: threads of libraries do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_thread) as pool:
+        try:
+            return list(progress(pool.map(_examine, jobs), len(jobs)))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _single_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _examine(job: tuple[FrameFiles, BoardTarget]) -> Frame:
+    files, target = job
+    images = [read_image(path)[..., :3] for path in files.images]
+    try:
+        return examine_frame(files.name, images, read_scan(files.cloud), target)
+    except DatasetError as error:
+        message = str(error)
+        raise DatasetError(message if str(files.cloud) in message else f"{files.cloud}: {message}") from None
+
+
+def file_hashes(files: list[FrameFiles]) -> dict[str, str]:
+    """SHA-256 of every input, by its path as it was given."""
+    paths = [path for frame in files for path in (*frame.images, frame.cloud)]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}

@@ -1,0 +1,1 @@
+"""What the subcommands of `splatkit` do: they put the packages together, and report."""
