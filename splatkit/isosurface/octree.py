@@ -14,9 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from splatkit.ops import check_memory
+
 _MAX_RESOLUTION = 1 << 17  # finest cells along an axis: place, axis and size of an edge fit a key of 63 bits
 _STRIDE = _MAX_RESOLUTION + 1
 _CORNERS = torch.tensor([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(8)])
+_LEAF_BYTES = 3500  # of memory while an octree is made; measured
 _UNIT = torch.eye(3, dtype=torch.int64)
 
 Wanted = Callable[[Tensor, Tensor], Tensor]
@@ -91,6 +94,7 @@ class Octree:
 
         Raises:
             ValueError: where an argument is out of its range.
+            MemoryError: where the octree would not fit.
         """
         if resolution < 1 or levels < 0 or resolution << levels > _MAX_RESOLUTION:
             raise ValueError(
@@ -100,6 +104,7 @@ class Octree:
         box = torch.tensor([list(low), list(high)], dtype=torch.float64)
         if box.shape != (2, 3) or not torch.isfinite(box).all() or not (box[1] > box[0]).all():
             raise ValueError(f"low, high: expected corners of a box, low below high, got {list(low)} and {list(high)}")
+        check_memory(_LEAF_BYTES * resolution**3, "the octree", "begin with fewer cells")
         step = (box[1] - box[0]) / (resolution << levels)
         axis = torch.arange(resolution) << levels
         cells = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
@@ -113,6 +118,8 @@ class Octree:
                     raise ValueError(f"wanted: expected [{len(cells)}] bool, got {list(more.shape)} {more.dtype}")
             corners.append(cells[~more])
             sizes.append(torch.full((len(corners[-1]),), size))
+            leaves = sum(map(len, corners)) + 8 * int(more.sum())
+            check_memory(_LEAF_BYTES * leaves, "the octree", "divide fewer cells")
             cells = (cells[more][:, None] + _CORNERS * (size // 2)).reshape(-1, 3)
         return cls(torch.cat(corners), torch.cat(sizes), resolution << levels, low, high)
 

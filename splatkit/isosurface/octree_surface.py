@@ -7,7 +7,7 @@ leaves make a polygon. Two polygons have an edge in common for every segment. On
 one loop in both of its leaves would four polygons meet in one edge: such a face's segments cut off its outside corners
 instead, which splits the loop in both leaves, and no later split can undo that. On a grid this is `FlexiCubes`.
 
-Plain torch, differentiable; which vertices there are is found on the CPU.
+Plain torch on the CPU, differentiable.
 """
 
 from dataclasses import dataclass
@@ -88,6 +88,8 @@ def extract_octree(
 
 def _check(octree: Octree, values: Tensor, weights: dict[str, tuple[Tensor | None, int]]) -> None:
     leaves = len(octree.sizes)
+    if values.device.type != "cpu":
+        raise ValueError(f"values: expected a tensor on the CPU, where octrees are, got one on {values.device}")
     if values.shape != (len(octree.vertices),):
         raise ValueError(f"values: expected shape [{len(octree.vertices)}], got {list(values.shape)}")
     for name, (weight, width) in weights.items():

@@ -225,6 +225,8 @@ def test_fields_that_have_no_surface_are_refused():
         extract_octree(octree, ones * torch.nan)
     with pytest.raises(ValueError, match="values: expected shape"):
         extract_octree(octree, ones[1:])
+    with pytest.raises(ValueError, match="expected a tensor on the CPU"):
+        extract_octree(octree, ones.to("meta"))
     with pytest.raises(ValueError, match="betas: expected shape"):
         extract_octree(octree, ones, betas=torch.ones(len(octree.sizes), 8))
 
@@ -242,3 +244,11 @@ def test_fields_that_have_no_surface_are_refused():
 def test_octrees_that_are_none_are_refused(arguments, match: str):
     with pytest.raises(ValueError, match=match):
         Octree.divide(**{"wanted": near_sphere, **arguments})
+
+
+def test_octrees_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("splatkit.ops._library._free_memory", lambda: 10**6)
+    with pytest.raises(MemoryError, match=r"the octree would take .* divide fewer cells"):
+        Octree.divide(4, 3, near_sphere)
+    with pytest.raises(MemoryError, match="begin with fewer cells"):
+        Octree.divide(1000, 0, near_sphere)
