@@ -33,7 +33,9 @@ def test_the_benchmark_has_the_names_that_it_promises():
     records = measure_isosurface(None, quick=True)
     names = {record.name for record in records}
     assert {"forward", "backward", "peak_memory_mb", "forward_over_marching_cubes"} <= names
-    assert all(record.median > 0 for record in records)
+    broken = [record for record in records if "non_manifold" in record.name]
+    assert [record.median for record in broken] == [0, 0]
+    assert all(record.median > 0 for record in records if record not in broken)
 
 
 def test_the_control_is_closed_and_its_vertices_move_with_the_field():

@@ -58,6 +58,7 @@ void fill_surface_py(nb::handle field, bool closed, nb::handle scratch, nb::tupl
   out.crossing_quads = call.data<int32_t>(outputs[9], "crossing_quads", {-1});
   out.field_vertices = call.data<int64_t>(outputs[10], "field_vertices", {grid.fields + 1});
   out.field_quads = call.data<int64_t>(outputs[11], "field_quads", {grid.fields + 1});
+  out.slab_cells = call.data<int64_t>(outputs[12], "slab_cells", {Lattice(grid).slabs() + 1});
   const void* bytes = call.data<uint8_t>(scratch, "scratch", {surface_scratch_size(grid)});
   call.run<float>(
       threads, [&](auto stream) { fill_surface_cuda(grid, bytes, out, stream); },
@@ -69,15 +70,17 @@ const Real* optional_data(const Call& call, nb::handle object, const char* name,
   return object.is_none() ? nullptr : call.data<Real>(object, name, shape);
 }
 
-// topology: cases, corners, first_vertex, first_crossing, vertex_cells, quads, crossing_quads; parameters: points, alphas, betas, gammas.
+// topology: cases, corners, first_vertex, first_crossing, vertex_cells, quads, crossing_quads, slab_cells; parameters: points, alphas, betas, gammas.
 template <class Real>
 SurfaceInput<Real> input_of(const Call& call, const nb::tuple& topology, const nb::tuple& parameters) {
   SurfaceInput<Real> input = {};
   const TensorArgument cases(topology[0], "cases"), vertex_cells(topology[4], "vertex_cells"), quads(topology[5], "quads");
-  const TensorArgument crossing_quads(topology[6], "crossing_quads"), points(parameters[0], "points");
+  const TensorArgument crossing_quads(topology[6], "crossing_quads"), slab_cells(topology[7], "slab_cells");
+  const TensorArgument points(parameters[0], "points");
   const int64_t cells = cases.size(0);
   input.active_cells = cells, input.grid_vertices = call.first().size(0), input.vertices = vertex_cells.size(0);
   input.crossings = crossing_quads.size(0), input.quads = quads.size(0);
+  input.slabs = slab_cells.size(0) - 1;
   input.channels = static_cast<int>(points.size(1));
   if (input.channels < 3) throw nb::value_error("points: expected [B, C] with C >= 3");
   input.cases = call.data<uint8_t>(cases, {cells});
@@ -87,6 +90,7 @@ SurfaceInput<Real> input_of(const Call& call, const nb::tuple& topology, const n
   input.vertex_cells = call.data<int32_t>(vertex_cells, {-1});
   input.quad_vertices = call.data<int32_t>(quads, {-1, 4});
   input.crossing_quads = call.data<int32_t>(crossing_quads, {-1});
+  input.slab_cells = call.data<int64_t>(slab_cells, {input.slabs + 1});
   input.values = call.data<Real>(call.first(), {input.grid_vertices});
   input.points = call.data<Real>(points, {input.grid_vertices, input.channels});
   input.alphas = optional_data<Real>(call, parameters[1], "alphas", {cells, 8});
@@ -109,8 +113,12 @@ void surface_vertices_py(nb::tuple topology, nb::handle values, nb::tuple parame
   });
 }
 
-int64_t surface_gradient_scratch_size_py(int64_t grid_vertices, int64_t quads, int channels) {
-  return surface_gradient_scratch_size(grid_vertices, quads, channels);
+// Numbers of scratch that gradients with respect to values [B] and points [B, channels] take.
+int64_t gradient_scratch_size(const Call& call, int64_t quads, int channels) {
+  return kQuadScratch * quads + (call.on_cuda() ? corner_slots_size(call.first().size(0), channels) : 0);
+}
+int64_t surface_gradient_scratch_size_py(nb::handle values, int64_t quads, int channels) {
+  return gradient_scratch_size(Call(values, "values"), quads, channels);
 }
 
 // outputs: v_values, v_points, v_alphas, v_betas, v_gammas; the last three None where the parameter is.
@@ -131,8 +139,7 @@ void surface_vertices_backward_py(nb::tuple topology, nb::handle values, nb::tup
     gradient.v_alphas = const_cast<Real*>(optional_data<Real>(call, outputs[2], "v_alphas", {cells, 8}));
     gradient.v_betas = const_cast<Real*>(optional_data<Real>(call, outputs[3], "v_betas", {cells, 12}));
     gradient.v_gammas = const_cast<Real*>(optional_data<Real>(call, outputs[4], "v_gammas", {cells}));
-    gradient.scratch =
-        call.data<Real>(scratch, "scratch", {surface_gradient_scratch_size(input.grid_vertices, input.quads, input.channels)});
+    gradient.scratch = call.data<Real>(scratch, "scratch", {gradient_scratch_size(call, input.quads, input.channels)});
     call.run<Real>(
         threads, [&](auto stream) { surface_vertices_backward_cuda(input, gradient, stream); },
         [&](auto count) { surface_vertices_backward(input, gradient, count); });
@@ -153,32 +160,43 @@ void surface_faces_py(nb::tuple topology, nb::handle values, nb::tuple parameter
   });
 }
 
-void range_values_py(nb::handle raw, double rate, double scale, double offset, nb::handle values, int threads) {
+// raw [raw rows, width], places [rows] or None, values [rows, width].
+WeightRows rows_of(const Call& call, int64_t raw_count, nb::handle places, const TensorArgument& values) {
+  WeightRows rows = {values.size(0), raw_count, values.size(1), nullptr};
+  if (rows.width > kMaxRowWidth) throw nb::value_error("raw: expected rows of at most 16 numbers");
+  if (!places.is_none()) rows.places = call.data<int64_t>(places, "places", {rows.count});
+  return rows;
+}
+
+void range_values_py(nb::handle raw, nb::handle places, double rate, double scale, double offset, nb::handle values, int threads) {
   const Call call(raw, "raw");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const int64_t count = call.first().size(0);
-    const Real* from = call.data<Real>(call.first(), {count});
-    Real* to = call.data<Real>(values, "values", {count});
+    const TensorArgument out(values, "values");
+    const WeightRows rows = rows_of(call, call.first().size(0), places, out);
+    const Real* from = call.data<Real>(call.first(), {rows.places == nullptr ? rows.count : -1, rows.width});
+    Real* to = call.data<Real>(out, {rows.count, rows.width});
     const WeightRange range = {rate, scale, offset};
     call.run<Real>(
-        threads, [&](auto stream) { range_values_cuda(range, from, to, count, stream); },
-        [&](auto workers) { range_values(range, from, to, count, workers); });
+        threads, [&](auto stream) { range_values_cuda(range, rows, from, to, stream); },
+        [&](auto workers) { range_values(range, rows, from, to, workers); });
   });
 }
 
-void range_backward_py(nb::handle values, double rate, double scale, double offset, nb::handle v_values, nb::handle v_raw, int threads) {
+void range_backward_py(nb::handle values, nb::handle places, double rate, double scale, double offset, nb::handle v_values, nb::handle v_raw,
+                       int threads) {
   const Call call(values, "values");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const int64_t count = call.first().size(0);
-    const Real* from = call.data<Real>(call.first(), {count});
-    const Real* v = call.data<Real>(v_values, "v_values", {count});
-    Real* to = call.data<Real>(v_raw, "v_raw", {count});
+    const TensorArgument out(v_raw, "v_raw");
+    const WeightRows rows = rows_of(call, out.size(0), places, call.first());
+    const Real* from = call.data<Real>(call.first(), {rows.count, rows.width});
+    const Real* v = call.data<Real>(v_values, "v_values", {rows.count, rows.width});
+    Real* to = call.data<Real>(out, {rows.places == nullptr ? rows.count : -1, rows.width});
     const WeightRange range = {rate, scale, offset};
     call.run<Real>(
-        threads, [&](auto stream) { range_backward_cuda(range, from, v, to, count, stream); },
-        [&](auto workers) { range_backward(range, from, v, to, count, workers); });
+        threads, [&](auto stream) { range_backward_cuda(range, rows, from, v, to, stream); },
+        [&](auto workers) { range_backward(range, rows, from, v, to, workers); });
   });
 }
 
@@ -207,8 +225,10 @@ void bind_isosurface(nb::module_& module) {
              nb::arg("centers"), nb::arg("vertices"), nb::arg("v_vertices"), nb::arg("v_deviations").none(), nb::arg("outputs"),
              nb::arg("scratch"), nb::arg("threads"));
   module.def("surface_faces", &surface_faces_py);
-  module.def("range_values", &range_values_py);
-  module.def("range_backward", &range_backward_py);
+  module.def("range_values", &range_values_py, nb::arg("raw"), nb::arg("places").none(), nb::arg("rate"), nb::arg("scale"), nb::arg("offset"),
+             nb::arg("values"), nb::arg("threads"));
+  module.def("range_backward", &range_backward_py, nb::arg("values"), nb::arg("places").none(), nb::arg("rate"), nb::arg("scale"),
+             nb::arg("offset"), nb::arg("v_values"), nb::arg("v_raw"), nb::arg("threads"));
   module.def("surface_case", &surface_case_py);
 }
 

@@ -279,6 +279,7 @@ struct SurfaceTopology {
   int32_t* crossing_quads; // [S] 4 * quad + place of the vertex in it; -1 where an open surface ends
   int64_t* field_vertices; // [N + 1] first vertex of a field
   int64_t* field_quads;    // [N + 1] first quad of a field
+  int64_t* slab_cells;     // [slabs + 1] first active cell of each x of each field, with those beyond the grid (Lattice::slabs)
 };
 
 // Fills the scratch that `fill_surface` reads: surface_scratch_size() bytes (isosurface/topology.h).
@@ -288,10 +289,11 @@ void fill_surface(const SurfaceGrid& grid, const void* scratch, const SurfaceTop
 
 template <class Real>
 struct SurfaceInput {
-  int64_t active_cells, grid_vertices, vertices, crossings, quads;
+  int64_t active_cells, grid_vertices, vertices, crossings, quads, slabs;
   int channels;                // C >= 3: positions, then features
   const uint8_t* cases;        // [A]
   const int32_t *corners, *first_vertex, *first_crossing, *vertex_cells, *quad_vertices, *crossing_quads;  // of the topology
+  const int64_t* slab_cells;   // [slabs + 1]
   const Real* values;          // [B]
   const Real* points;          // [B, C]
   const Real* alphas;          // [A, 8] > 0, or null: 1
@@ -314,7 +316,7 @@ struct SurfaceGradient {
   Real* v_alphas;            // [A, 8]; null where the input is
   Real* v_betas;             // [A, 12]; ...
   Real* v_gammas;            // [A]; null, or with centers
-  Real* scratch;             // surface_gradient_scratch_size() numbers (isosurface/cell.h)
+  Real* scratch;             // kQuadScratch numbers a quad (isosurface/cell.h); on CUDA corner_slots_size() before these
 };
 template <class Real>
 void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, int threads);
@@ -328,14 +330,21 @@ void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* ve
 struct WeightRange {
   double rate, scale, offset;
 };
+// Which rows of raw parameters [raw_count, width] are wanted.
+constexpr int kMaxRowWidth = 16;
+struct WeightRows {
+  int64_t count, raw_count, width;
+  const int64_t* places;  // [count] rows, all different; -1: a row of zeros without gradients. Null: all, in order
+};
 template <class Real>
-void range_values(const WeightRange& range, const Real* raw, Real* values, int64_t count, int threads);
+void range_values(const WeightRange& range, const WeightRows& rows, const Real* raw, Real* values, int threads);
 template <class Real>
-void range_backward(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t count, int threads);
+void range_backward(const WeightRange& range, const WeightRows& rows, const Real* values, const Real* v_values, Real* v_raw, int threads);
 
 // The same on CUDA. The count waits for the stream: later allocations depend on it.
-void range_values_cuda(const WeightRange& range, const float* raw, float* values, int64_t count, CudaStream stream);
-void range_backward_cuda(const WeightRange& range, const float* values, const float* v_values, float* v_raw, int64_t count, CudaStream stream);
+void range_values_cuda(const WeightRange& range, const WeightRows& rows, const float* raw, float* values, CudaStream stream);
+void range_backward_cuda(const WeightRange& range, const WeightRows& rows, const float* values, const float* v_values, float* v_raw,
+                         CudaStream stream);
 SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, void* scratch, CudaStream stream);
 void fill_surface_cuda(const SurfaceGrid& grid, const void* scratch, const SurfaceTopology& topology, CudaStream stream);
 void surface_vertices_cuda(const SurfaceInput<float>& input, bool centers, float* vertices, float* deviations, CudaStream stream);

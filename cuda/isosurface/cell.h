@@ -33,7 +33,7 @@ struct CellData {
   SPLATKIT_HD CellData(const SurfaceInput<Real>& input, int64_t cell) : found(surface_case(input.cases[cell])), anchor(-1) {
     for (int c = 7; c >= 0; --c) {
       row[c] = input.corners[8 * cell + c];
-      if (row[c] >= 0) anchor = row[c];
+      anchor = row[c] >= 0 ? row[c] : anchor;
     }
     const Real* first = input.points + anchor * input.channels;
     for (int c = 0; c < 8; ++c) {
@@ -160,11 +160,6 @@ SPLATKIT_HD void quad_center(const SurfaceInput<Real>& input, int64_t number, Re
 // What the cells round a quad need of it: the share, and the gradients of the four gammas.
 constexpr int kQuadScratch = 5;
 
-// Numbers of scratch of the backward pass: slots of the corners, and of the quads.
-SPLATKIT_HD int64_t surface_gradient_scratch_size(int64_t grid_vertices, int64_t quads, int channels) {
-  return 8 * grid_vertices * (1 + channels) + kQuadScratch * quads;
-}
-
 template <class Real>
 SPLATKIT_HD void quad_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, int64_t number, Real* scratch) {
   const Quad<Real> quad(input, number);
@@ -254,13 +249,38 @@ SPLATKIT_HD void loop_backward(const CellData<Real>& cell, const Loop<Real>& loo
   for (int i = 0; i < loop.edges; ++i) v.beta[loop.edge[i]] += (v_weight[i] - mean) * loop.inverse_beta;
 }
 
-// Gradients of one cell. Those of its corners go to places of their own, slots[(row * 8 + corner) * (1 + C)]: value, then channels; their sum
-// is another pass's, in a fixed order.
+// Gradients of grid vertices, to which one cell after the other adds.
 template <class Real>
-SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, Real* slots,
+struct CornerSums {
+  Real *v_values, *v_points;
+  int channels;
+
+  SPLATKIT_HD CornerSums(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient)
+      : v_values(gradient.v_values), v_points(gradient.v_points), channels(input.channels) {}
+  SPLATKIT_HD void add_value(int64_t row, int, Real v) const { v_values[row] += v; }
+  SPLATKIT_HD void add_channel(int64_t row, int, int channel, Real v) const { v_points[row * channels + channel] += v; }
+};
+
+// Gradients of grid vertices, whose cells add to places of their own, so that all can work at once: value, then channels, of the cell of which
+// the vertex is corner 0, then 1, ... `sum_slots` adds them in this order.
+template <class Real>
+struct CornerSlots {
+  Real* slots;
+  int channels;
+
+  SPLATKIT_HD void add_value(int64_t row, int corner, Real v) const { slots[(row * 8 + corner) * (1 + channels)] += v; }
+  SPLATKIT_HD void add_channel(int64_t row, int corner, int channel, Real v) const {
+    slots[(row * 8 + corner) * (1 + channels) + 1 + channel] += v;
+  }
+};
+SPLATKIT_HD int64_t corner_slots_size(int64_t grid_vertices, int channels) { return 8 * grid_vertices * (1 + channels); }
+
+// Gradients of one cell. Corners: CornerSums or CornerSlots.
+template <class Real, class Corners>
+SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, const Corners& corners,
                                int64_t number) {
   const CellData<Real> cell(input, number);
-  const int channels = input.channels, stride = 1 + channels;
+  const int channels = input.channels;
   CellGradient<Real> v;
   for (int l = 0; l < cell.found.loops; ++l) {
     const Loop<Real> loop(cell, l);
@@ -276,8 +296,8 @@ SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGra
         const Real from = input.points[low * channels + channel], along = v_feature * (input.points[high * channels + channel] - from);
         v_weight[i] += v_feature * from + loop.t[i] * along;
         v_t[i] += along;
-        slots[(low * 8 + loop.low[i]) * stride + 1 + channel] += loop.weight[i] * (Real(1) - loop.t[i]) * v_feature;
-        slots[(high * 8 + loop.high[i]) * stride + 1 + channel] += loop.weight[i] * loop.t[i] * v_feature;
+        corners.add_channel(low, loop.low[i], channel, loop.weight[i] * (Real(1) - loop.t[i]) * v_feature);
+        corners.add_channel(high, loop.high[i], channel, loop.weight[i] * loop.t[i] * v_feature);
       }
     }
     loop_backward(cell, loop, v_vertex, v_weight, v_t, v);
@@ -287,9 +307,8 @@ SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGra
   }
   for (int c = 0; c < 8; ++c) {
     if (cell.row[c] < 0) continue;
-    Real* slot = slots + (cell.row[c] * 8 + c) * stride;
-    slot[0] = v.value[c];
-    for (int k = 0; k < 3; ++k) slot[1 + k] = v.position[c][k];
+    corners.add_value(cell.row[c], c, v.value[c]);
+    for (int k = 0; k < 3; ++k) corners.add_channel(cell.row[c], c, k, v.position[c][k]);
   }
   for (int c = 0; c < 8 && gradient.v_alphas != nullptr; ++c) gradient.v_alphas[8 * number + c] = v.alpha[c];
   for (int e = 0; e < 12 && gradient.v_betas != nullptr; ++e) gradient.v_betas[12 * number + e] = v.beta[e];

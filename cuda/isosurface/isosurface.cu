@@ -83,7 +83,9 @@ __global__ void __launch_bounds__(kBlockThreads) surface_fill_cells_kernel(Surfa
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
   const int64_t number = thread_of_grid(), segments = lattice.segments();
-  if (number < segments) fill_cells(lattice, bits, topology, Segment(lattice, number));
+  const Segment at(lattice, number);
+  if (number < segments && bits.grid_vertices[number] != 0) fill_grid_vertices(lattice, bits, topology, at);
+  if (number < segments && bits.cells[number] != 0) fill_cells(lattice, bits, topology, at);
   if (number != 0) return;
   topology.first_vertex[bits.before[kCells][segments]] = static_cast<int32_t>(bits.before[kVertices][segments]);
   topology.first_crossing[bits.before[kCells][segments]] = static_cast<int32_t>(bits.before[kCrossings][segments]);
@@ -93,7 +95,9 @@ __global__ void __launch_bounds__(kBlockThreads) surface_fill_quads_kernel(Surfa
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
   const int64_t number = thread_of_grid(), segments = lattice.segments();
-  if (number < segments) fill_quads(lattice, bits, topology, Segment(lattice, number));
+  if (number < segments && bits.cells[number] != 0) fill_quads(lattice, bits, topology, Segment(lattice, number));
+  const int64_t slabs = lattice.slabs();
+  if (number <= slabs) topology.slab_cells[number] = bits.before[kCells][number * (segments / slabs)];
   if (number > grid.fields) return;
   topology.field_vertices[number] = bits.before[kVertices][number * (segments / grid.fields)];
   topology.field_quads[number] = bits.before[kQuads][number * (segments / grid.fields)];
@@ -123,7 +127,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 __global__ void __launch_bounds__(kBlockThreads, kBackwardBlocks)
     surface_cells_backward_kernel(SurfaceInput<float> input, SurfaceGradient<float> gradient, const float* quads, float* slots) {
   const int64_t cell = thread_of_grid();
-  if (cell < input.active_cells) cell_backward(input, gradient, quads, slots, cell);
+  if (cell < input.active_cells) cell_backward(input, gradient, quads, CornerSlots<float>{slots, input.channels}, cell);
 }
 
 __global__ void __launch_bounds__(kBlockThreads)
@@ -138,25 +142,40 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (quad < input.quads) quad_faces(input, centers, vertices, quad, faces);
 }
 
-__global__ void __launch_bounds__(kBlockThreads) range_values_kernel(WeightRange range, const float* raw, float* values, int64_t count) {
+// Where a value's raw parameter lies; -1 where it has none.
+__device__ int64_t raw_place(const WeightRows& rows, int64_t i) {
+  if (rows.places == nullptr) return i;
+  const int64_t place = rows.places[i / rows.width];
+  return place < 0 ? -1 : place * rows.width + i % rows.width;
+}
+
+__global__ void __launch_bounds__(kBlockThreads) range_values_kernel(WeightRange range, WeightRows rows, const float* raw, float* values) {
   const int64_t i = thread_of_grid();
-  if (i < count) values[i] = range_value(raw[i], float(range.rate), float(range.scale), float(range.offset));
+  if (i >= rows.count * rows.width) return;
+  const int64_t from = raw_place(rows, i);
+  values[i] = range_value(from < 0 ? 0.0f : raw[from], float(range.rate), float(range.scale), float(range.offset));
 }
 
 __global__ void __launch_bounds__(kBlockThreads)
-    range_backward_kernel(WeightRange range, const float* values, const float* v_values, float* v_raw, int64_t count) {
+    range_backward_kernel(WeightRange range, WeightRows rows, const float* values, const float* v_values, float* v_raw) {
   const int64_t i = thread_of_grid();
-  if (i < count) v_raw[i] = v_values[i] * range_slope(values[i], float(range.rate), float(range.scale), float(range.offset));
+  if (i >= rows.count * rows.width) return;
+  const int64_t to = raw_place(rows, i);
+  if (to >= 0) v_raw[to] = v_values[i] * range_slope(values[i], float(range.rate), float(range.scale), float(range.offset));
 }
 
 }  // namespace
 
-void range_values_cuda(const WeightRange& range, const float* raw, float* values, int64_t count, CudaStream stream) {
-  launch(range_values_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, range, raw, values, count);
+void range_values_cuda(const WeightRange& range, const WeightRows& rows, const float* raw, float* values, CudaStream stream) {
+  launch(range_values_kernel, grid_of(rows.count * rows.width), dim3(kBlockThreads), 0, stream, range, rows, raw, values);
 }
 
-void range_backward_cuda(const WeightRange& range, const float* values, const float* v_values, float* v_raw, int64_t count, CudaStream stream) {
-  launch(range_backward_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, range, values, v_values, v_raw, count);
+void range_backward_cuda(const WeightRange& range, const WeightRows& rows, const float* values, const float* v_values, float* v_raw,
+                         CudaStream stream) {
+  const dim3 block(kBlockThreads);
+  const int64_t raw_count = rows.raw_count * rows.width;
+  if (rows.places != nullptr) launch(surface_zero_kernel, grid_of(raw_count), block, 0, stream, v_raw, raw_count);
+  launch(range_backward_kernel, grid_of(rows.count * rows.width), block, 0, stream, range, rows, values, v_values, v_raw);
 }
 
 SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, void* scratch, CudaStream stream) {
@@ -188,7 +207,7 @@ void surface_vertices_cuda(const SurfaceInput<float>& input, bool centers, float
 }
 
 void surface_vertices_backward_cuda(const SurfaceInput<float>& input, const SurfaceGradient<float>& gradient, CudaStream stream) {
-  const int64_t slots = 8 * input.grid_vertices * (1 + input.channels);
+  const int64_t slots = corner_slots_size(input.grid_vertices, input.channels);
   const dim3 block(kBlockThreads);
   float *at_slots = gradient.scratch, *quads = at_slots + slots;
   launch(surface_zero_kernel, grid_of(slots), block, 0, stream, at_slots, slots);

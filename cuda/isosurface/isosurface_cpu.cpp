@@ -13,7 +13,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024, kValueGrain = 1 << 14;
+constexpr int64_t kSegmentGrain = 1024, kCellGrain = 256, kQuadGrain = 1024, kRowGrain = 1024, kValueGrain = 1 << 14;
 
 }  // namespace
 
@@ -55,6 +55,9 @@ void fill_surface(const SurfaceGrid& grid, const void* const_scratch, const Surf
   const SurfaceBits bits(lattice, scratch);
   const int64_t segments = lattice.segments(), cells = bits.before[kCells][segments];
   const SurfaceKernelSet& set = surface_kernels();
+  prefer_huge_pages(topology.corners, sizeof(int32_t) * 8 * cells);
+  prefer_huge_pages(topology.quads, sizeof(int32_t) * 4 * bits.before[kQuads][segments]);
+  prefer_huge_pages(topology.coordinates, sizeof(int32_t) * 3 * bits.before[kGridVertices][segments]);
   parallel_for(segments, kSegmentGrain, threads, [&](int64_t begin, int64_t end) { set.fill_cells(grid, scratch, topology, begin, end); });
   topology.first_vertex[cells] = static_cast<int32_t>(bits.before[kVertices][segments]);
   topology.first_crossing[cells] = static_cast<int32_t>(bits.before[kCrossings][segments]);
@@ -64,10 +67,14 @@ void fill_surface(const SurfaceGrid& grid, const void* const_scratch, const Surf
     topology.field_vertices[field] = bits.before[kVertices][segment];
     topology.field_quads[field] = bits.before[kQuads][segment];
   }
+  const int64_t slabs = lattice.slabs();
+  for (int64_t slab = 0; slab <= slabs; ++slab) topology.slab_cells[slab] = bits.before[kCells][slab * (segments / slabs)];
 }
 
 template <class Real>
 void surface_vertices(const SurfaceInput<Real>& input, bool centers, Real* vertices, Real* deviations, int threads) {
+  prefer_huge_pages(vertices, sizeof(Real) * input.channels * (input.vertices + (centers ? input.quads : 0)));
+  if (deviations != nullptr) prefer_huge_pages(deviations, sizeof(Real) * input.crossings);
   parallel_for(input.active_cells, kCellGrain, threads,
                [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).vertices(input, vertices, deviations, begin, end); });
   if (!centers) return;
@@ -75,45 +82,63 @@ void surface_vertices(const SurfaceInput<Real>& input, bool centers, Real* verti
                [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).centers(input, vertices, begin, end); });
 }
 
+// Cells add to the gradients of their corners. Those of a slab, all cells of one x, touch grid vertices of two planes: every other slab at a
+// time, no two meet, and each sum has one order for any number of threads.
 template <class Real>
 void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, int threads) {
-  const int64_t stride = 8 * (1 + input.channels);
-  Real *slots = gradient.scratch, *quads = slots + stride * input.grid_vertices;
-  prefer_huge_pages(slots, sizeof(Real) * surface_gradient_scratch_size(input.grid_vertices, input.quads, input.channels));
-  parallel_for(input.grid_vertices, kQuadGrain, threads,
-               [&](int64_t begin, int64_t end) { std::memset(slots + stride * begin, 0, sizeof(Real) * stride * (end - begin)); });
+  const SurfaceKernels<Real>& kernels = kernels_for<Real>(surface_kernels());
+  Real* quads = gradient.scratch;
   if (gradient.centers) {
-    parallel_for(input.quads, kQuadGrain, threads,
-                 [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).quads_backward(input, gradient, quads, begin, end); });
+    parallel_for(input.quads, kQuadGrain, threads, [&](int64_t begin, int64_t end) { kernels.quads_backward(input, gradient, quads, begin, end); });
   }
-  parallel_for(input.active_cells, kCellGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).cells_backward(input, gradient, quads, slots, begin, end); });
-  parallel_for(input.grid_vertices, kQuadGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).sum_slots(input, gradient, slots, begin, end); });
+  prefer_huge_pages(gradient.v_points, sizeof(Real) * input.channels * input.grid_vertices);
+  if (gradient.v_alphas != nullptr) prefer_huge_pages(gradient.v_alphas, sizeof(Real) * 8 * input.active_cells);
+  if (gradient.v_betas != nullptr) prefer_huge_pages(gradient.v_betas, sizeof(Real) * 12 * input.active_cells);
+  parallel_for(input.grid_vertices, kValueGrain, threads, [&](int64_t begin, int64_t end) {
+    std::memset(gradient.v_values + begin, 0, sizeof(Real) * (end - begin));
+    std::memset(gradient.v_points + begin * input.channels, 0, sizeof(Real) * input.channels * (end - begin));
+  });
+  for (int64_t parity = 0; parity < 2; ++parity) {
+    parallel_for((input.slabs + 1 - parity) / 2, 1, threads, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t* cells = input.slab_cells + 2 * i + parity;
+        kernels.cells_backward(input, gradient, quads, cells[0], cells[1]);
+      }
+    });
+  }
 }
 
 template <class Real>
 void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int threads) {
+  prefer_huge_pages(faces, sizeof(int64_t) * (centers ? 12 : 6) * input.quads);
   parallel_for(input.quads, kQuadGrain, threads,
                [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).faces(input, centers, vertices, faces, begin, end); });
 }
 
 template <class Real>
-void range_values(const WeightRange& range, const Real* raw, Real* values, int64_t count, int threads) {
-  parallel_for(count, kValueGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_values(range, raw, values, begin, end); });
+void range_values(const WeightRange& range, const WeightRows& rows, const Real* raw, Real* values, int threads) {
+  prefer_huge_pages(values, sizeof(Real) * rows.count * rows.width);
+  parallel_for(rows.count, kRowGrain, threads,
+               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_values(range, rows, raw, values, begin, end); });
 }
 
 template <class Real>
-void range_backward(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t count, int threads) {
-  parallel_for(count, kValueGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_backward(range, values, v_values, v_raw, begin, end); });
+void range_backward(const WeightRange& range, const WeightRows& rows, const Real* values, const Real* v_values, Real* v_raw, int threads) {
+  prefer_huge_pages(v_raw, sizeof(Real) * rows.raw_count * rows.width);
+  if (rows.places != nullptr) {
+    parallel_for(rows.raw_count, kRowGrain, threads, [&](int64_t begin, int64_t end) {
+      std::memset(v_raw + begin * rows.width, 0, sizeof(Real) * rows.width * (end - begin));
+    });
+  }
+  parallel_for(rows.count, kRowGrain, threads, [&](int64_t begin, int64_t end) {
+    kernels_for<Real>(surface_kernels()).range_backward(range, rows, values, v_values, v_raw, begin, end);
+  });
 }
 
-template void range_values(const WeightRange&, const float*, float*, int64_t, int);
-template void range_values(const WeightRange&, const double*, double*, int64_t, int);
-template void range_backward(const WeightRange&, const float*, const float*, float*, int64_t, int);
-template void range_backward(const WeightRange&, const double*, const double*, double*, int64_t, int);
+template void range_values(const WeightRange&, const WeightRows&, const float*, float*, int);
+template void range_values(const WeightRange&, const WeightRows&, const double*, double*, int);
+template void range_backward(const WeightRange&, const WeightRows&, const float*, const float*, float*, int);
+template void range_backward(const WeightRange&, const WeightRows&, const double*, const double*, double*, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const float*, void*, int);
 template SurfaceCounts count_surface(const SurfaceGrid&, const double*, void*, int);
 template void surface_vertices(const SurfaceInput<float>&, bool, float*, float*, int);

@@ -36,6 +36,12 @@ uint64_t bits_below_zero(const Real* values, int count, bool& refused) {
     bits |= lane_bits<V>(value < zero) << i;
     fits = fits & (value >= -bound) & (value <= bound);
   }
+  if (i < count && count >= V::kLanes) {  // the last register again, so that it ends where the values end
+    const V value = load<V>(values + count - V::kLanes);
+    bits |= lane_bits<V>(value < zero) << (count - V::kLanes);
+    fits = fits & (value >= -bound) & (value <= bound);
+    i = count;
+  }
   refused |= any<V>(~fits);
   for (; i < count; ++i) {
     bits |= uint64_t(values[i] < Real(0)) << i;
@@ -92,7 +98,8 @@ void fill_cell_range(const SurfaceGrid& grid, void* scratch, const SurfaceTopolo
   const Lattice lattice(grid);
   const SurfaceBits bits(lattice, scratch);
   for_each_segment(lattice, begin, end, [&](int64_t number, const Segment& at) {
-    if (bits.grid_vertices[number] != 0 || bits.cells[number] != 0) fill_cells(lattice, bits, topology, at);
+    if (bits.grid_vertices[number] != 0) fill_grid_vertices(lattice, bits, topology, at);
+    if (bits.cells[number] != 0) fill_cells(lattice, bits, topology, at);
   });
 }
 
@@ -120,31 +127,48 @@ void quad_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<
 }
 
 template <class Real>
-void cell_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, Real* slots, int64_t begin,
-                         int64_t end) {
-  for (int64_t cell = begin; cell < end; ++cell) cell_backward(input, gradient, quads, slots, cell);
-}
-
-template <class Real>
-void slot_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* slots, int64_t begin, int64_t end) {
-  for (int64_t vertex = begin; vertex < end; ++vertex) sum_slots(input, gradient, slots, vertex);
+void cell_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, int64_t begin, int64_t end) {
+  const CornerSums<Real> corners(input, gradient);
+  for (int64_t cell = begin; cell < end; ++cell) cell_backward(input, gradient, quads, corners, cell);
 }
 
 // Results do not depend on where a range begins: the rest behind the last whole register is computed in one as well.
 template <class V, class Real = typename V::Lane>
-void range_value_range(const WeightRange& range, const Real* raw, Real* values, int64_t begin, int64_t end) {
+void range_value_range(const WeightRange& range, const WeightRows& rows, const Real* raw, Real* values, int64_t begin, int64_t end) {
   const Real rate = Real(range.rate), scale = Real(range.scale), offset = Real(range.offset);
-  for_each_register<V>(begin, end, [&](int64_t at, int64_t count) {
-    store_some(values + at, range_value(load_some<V>(raw + at, count), rate, scale, offset), count);
+  const int64_t first = begin * rows.width, size = sizeof(Real) * rows.width;
+  for (int64_t i = begin; i < end && rows.places != nullptr; ++i) {
+    Real* row = values + i * rows.width;
+    if (rows.places[i] < 0) {
+      std::memset(row, 0, size);
+    } else {
+      std::memcpy(row, raw + rows.places[i] * rows.width, size);
+    }
+  }
+  const Real* from = rows.places != nullptr ? values : raw;
+  for_each_register<V>(first, end * rows.width, [&](int64_t at, int64_t count) {
+    store_some(values + at, range_value(load_some<V>(from + at, count), rate, scale, offset), count);
   });
 }
 
 template <class V, class Real = typename V::Lane>
-void range_backward_range(const WeightRange& range, const Real* values, const Real* v_values, Real* v_raw, int64_t begin, int64_t end) {
+void range_backward_range(const WeightRange& range, const WeightRows& rows, const Real* values, const Real* v_values, Real* v_raw, int64_t begin,
+                          int64_t end) {
   const Real rate = Real(range.rate), scale = Real(range.scale), offset = Real(range.offset);
-  for_each_register<V>(begin, end, [&](int64_t at, int64_t count) {
-    store_some(v_raw + at, load_some<V>(v_values + at, count) * range_slope(load_some<V>(values + at, count), rate, scale, offset), count);
-  });
+  const auto slopes = [&](int64_t first, int64_t last, Real* out) {
+    for_each_register<V>(first, last, [&](int64_t at, int64_t count) {
+      store_some(out + at - first, load_some<V>(v_values + at, count) * range_slope(load_some<V>(values + at, count), rate, scale, offset), count);
+    });
+  };
+  if (rows.places == nullptr) return slopes(begin * rows.width, end * rows.width, v_raw + begin * rows.width);
+  Real block[kMaxRowWidth * V::kLanes];  // a register of rows at a time, whose places then differ
+  for (int64_t first = begin; first < end; first += V::kLanes) {
+    const int64_t last = first + V::kLanes < end ? first + V::kLanes : end;
+    slopes(first * rows.width, last * rows.width, block);
+    for (int64_t i = first; i < last; ++i) {
+      if (rows.places[i] >= 0) std::memcpy(v_raw + rows.places[i] * rows.width, block + (i - first) * rows.width, sizeof(Real) * rows.width);
+    }
+  }
 }
 
 template <class Real>
@@ -155,7 +179,7 @@ void face_range(const SurfaceInput<Real>& input, bool centers, const Real* verti
 template <class V, class Real = typename V::Lane>
 constexpr SurfaceKernels<Real> kernels_of() {
   return {find_inside<V>,           vertex_range<Real>, center_range<Real>, quad_backward_range<Real>,
-          cell_backward_range<Real>, slot_range<Real>, range_value_range<V>, range_backward_range<V>, face_range<Real>};
+          cell_backward_range<Real>, range_value_range<V>, range_backward_range<V>, face_range<Real>};
 }
 
 constexpr SurfaceKernelSet kernel_set = {kernels_of<Vec<float, SPLATKIT_LANES>>(), kernels_of<Vec<double, SPLATKIT_LANES / 2>>(), find_cells,

@@ -40,6 +40,7 @@ struct Lattice {
   }
   SPLATKIT_HD int64_t rows() const { return fields * (cells[0] + 1) * (cells[1] + 1); }
   SPLATKIT_HD int64_t segments() const { return rows() * words; }
+  SPLATKIT_HD int64_t slabs() const { return fields * (cells[0] + 1); }  // all segments of one x; the last of a field has no cells
   SPLATKIT_HD int64_t row_step(int axis) const { return axis == 0 ? cells[1] + 1 : 1; }
 };
 
@@ -103,15 +104,30 @@ SPLATKIT_HD uint64_t bits_below(const uint64_t* plane, const Lattice& lattice, i
   return bits_at(plane, lattice, row, word) << 1 | last;
 }
 
+// The bits of a plane at the corners of a segment's cells: of the four rows round these, and of the vertices right above.
+struct CornerBits {
+  uint64_t low[4], high[4];
+
+  SPLATKIT_HD CornerBits(const Lattice& lattice, const uint64_t* plane, int64_t first_row, int64_t word) {
+    for (int k = 0; k < 4; ++k) {
+      const int64_t row = first_row + (k & 1) * lattice.row_step(0) + (k >> 1);
+      low[k] = bits_at(plane, lattice, row, word), high[k] = bits_above(plane, lattice, row, word);
+    }
+  }
+  // The eight corners' bits of one cell.
+  SPLATKIT_HD int number(int bit) const {
+    int number = 0;
+    for (int k = 0; k < 4; ++k) number |= static_cast<int>((low[k] >> bit & 1) << k | (high[k] >> bit & 1) << (k + 4));
+    return number;
+  }
+};
+
 // Cells of the segment whose corners are not all on one side.
 SPLATKIT_HD uint64_t active_cells(const Lattice& lattice, const uint64_t* inside, const Segment& at) {
   if (!at.is_cell(lattice)) return 0;
+  const CornerBits corners(lattice, inside, at.row, at.word);
   uint64_t any = 0, all = ~uint64_t(0);
-  for (int k = 0; k < 4; ++k) {
-    const int64_t row = at.row + (k & 1) * lattice.row_step(0) + (k >> 1);
-    const uint64_t here = bits_at(inside, lattice, row, at.word), above = bits_above(inside, lattice, row, at.word);
-    any |= here | above, all &= here & above;
-  }
+  for (int k = 0; k < 4; ++k) any |= corners.low[k] | corners.high[k], all &= corners.low[k] & corners.high[k];
   return any & ~all & at.cell_bits(lattice);
 }
 
@@ -142,40 +158,34 @@ SPLATKIT_HD uint64_t quad_edges(const Lattice& lattice, const uint64_t* inside, 
   return (here ^ there) & range;
 }
 
-SPLATKIT_HD int bit_at(const Lattice& lattice, const uint64_t* plane, int64_t row, int64_t z) {
-  return static_cast<int>(plane[row * lattice.words + (z >> kSegmentShift)] >> (z & (kSegment - 1)) & 1);
-}
-
-// The eight corners' bits of a cell of the lattice.
-SPLATKIT_HD int plain_case(const Lattice& lattice, const uint64_t* inside, int64_t row, int64_t z) {
-  const int64_t word = z >> kSegmentShift;
-  const int bit = static_cast<int>(z & (kSegment - 1));
-  int number = 0;
-  for (int k = 0; k < 4; ++k) {
-    const uint64_t* at = inside + (row + (k & 1) * lattice.row_step(0) + (k >> 1)) * lattice.words + word;
-    const uint64_t both = bit + 1 < kSegment ? *at >> bit & 3 : *at >> bit | (at[1] & 1) << 1;
-    number |= static_cast<int>((both & 1) << k | (both >> 1) << (k + 4));
-  }
-  return number;
-}
-
-// With the complement where both cells at a problem face have it.
-SPLATKIT_HD int resolved_case(const Lattice& lattice, const uint64_t* inside, const Segment& at, int64_t z) {
-  const int number = plain_case(lattice, inside, at.row, z), face = surface_case(number).problem_face;
+// The case of a cell of a segment: the complement of its corners where both cells at a problem face have it.
+SPLATKIT_HD int resolved_case(const Lattice& lattice, const uint64_t* inside, const Segment& at, const CornerBits& corners, int64_t z) {
+  const int number = corners.number(static_cast<int>(z & (kSegment - 1))), face = surface_case(number).problem_face;
   if (face < 0) return number;
   const int axis = face / 2, step = 2 * (face % 2) - 1;
   const int64_t place[3] = {at.x, at.y, z};
   if (place[axis] + step < 0 || place[axis] + step >= lattice.cells[axis]) return number;
-  const int64_t row = axis == 2 ? at.row : at.row + step * lattice.row_step(axis);
-  const int other = plain_case(lattice, inside, row, axis == 2 ? z + step : z);
+  const int64_t row = axis == 2 ? at.row : at.row + step * lattice.row_step(axis), other_z = axis == 2 ? z + step : z;
+  const CornerBits others(lattice, inside, row, other_z >> kSegmentShift);
+  const int other = others.number(static_cast<int>(other_z & (kSegment - 1)));
   return surface_case(other).problem_face < 0 ? number : 255 - number;
 }
 
-// Number of the bit at z of a row among all bits of a plane.
-SPLATKIT_HD int64_t rank_at(const Lattice& lattice, const uint64_t* plane, const int64_t* before, int64_t row, int64_t z) {
-  const int64_t segment = row * lattice.words + (z >> kSegmentShift);
-  return before[segment] + bit_count(plane[segment] & ((uint64_t(1) << (z & (kSegment - 1))) - 1));
-}
+// Ranks of the bits of a segment's four rows among all bits of a plane.
+struct CornerRanks {
+  uint64_t bits[4];
+  int64_t before[4];
+
+  // The row k & 1 steps along x and k >> 1 along y from the first, backward where step is -1; rows beyond the lattice have no bits.
+  SPLATKIT_HD CornerRanks(const Lattice& lattice, const uint64_t* plane, const int64_t* counts, const Segment& at, int step) {
+    for (int k = 0; k < 4; ++k) {
+      const bool exists = step > 0 || ((k & 1) <= at.x && (k >> 1) <= at.y);
+      const int64_t row = at.row + step * ((k & 1) * lattice.row_step(0) + (k >> 1)), segment = row * lattice.words + at.word;
+      bits[k] = exists ? plane[segment] : 0, before[k] = exists ? counts[segment] : 0;
+    }
+  }
+  SPLATKIT_HD int rank(int k, int bit) const { return static_cast<int>(before[k] + bit_count(bits[k] & ((uint64_t(1) << bit) - 1))); }
+};
 
 // Calls body(z) for each bit.
 template <class Body>
@@ -186,44 +196,42 @@ SPLATKIT_HD void for_each_bit(uint64_t bits, int64_t word, const Body& body) {
 // Counts of a segment, once the planes are filled.
 SPLATKIT_HD void count_segment(const Lattice& lattice, const SurfaceBits& bits, const Segment& at) {
   const int64_t number = at.number(lattice);
+  const uint64_t cells = bits.cells[number];
   int64_t vertices = 0, crossings = 0, quads = 0;
-  for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
-    const SurfaceCase& found = surface_case(resolved_case(lattice, bits.inside, at, z));
-    vertices += found.loops, crossings += found.begin[found.loops];
-  });
-  // The cell at a quad's edge is active: without cells there are no quads.
-  for (int axis = 0; axis < 3 && bits.cells[number] != 0; ++axis) quads += bit_count(quad_edges(lattice, bits.inside, at, axis));
-  bits.before[kCells][number] = bit_count(bits.cells[number]);
+  if (cells != 0) {
+    const CornerBits corners(lattice, bits.inside, at.row, at.word);
+    for_each_bit(cells, at.word, [&](int64_t z) {
+      const SurfaceCase& found = surface_case(resolved_case(lattice, bits.inside, at, corners, z));
+      vertices += found.loops, crossings += found.begin[found.loops];
+    });
+    // The cell at a quad's edge is active: without cells there are no quads.
+    for (int axis = 0; axis < 3; ++axis) quads += bit_count(quad_edges(lattice, bits.inside, at, axis));
+  }
+  bits.before[kCells][number] = bit_count(cells);
   bits.before[kGridVertices][number] = bit_count(bits.grid_vertices[number]);
   bits.before[kVertices][number] = vertices;
   bits.before[kCrossings][number] = crossings;
   bits.before[kQuads][number] = quads;
 }
 
-// Writes the cells of a segment and the grid vertices that begin in it.
+// Writes the cells of a segment, which has some.
 SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
   const int64_t number = at.number(lattice), pad = lattice.pad;
   int64_t cell = bits.before[kCells][number], vertex = bits.before[kVertices][number], crossing = bits.before[kCrossings][number];
+  const CornerBits inside(lattice, bits.inside, at.row, at.word), present(lattice, bits.grid_vertices, at.row, at.word);
+  const CornerRanks ranks(lattice, bits.grid_vertices, bits.before[kGridVertices], at, 1);
+  const int64_t sizes[3] = {lattice.cells[0] - 2 * pad, lattice.cells[1] - 2 * pad, lattice.cells[2] - 2 * pad};
+  const bool row_exists = at.x >= pad && at.x < pad + sizes[0] && at.y >= pad && at.y < pad + sizes[1];
+  const int64_t row_id = ((at.field * sizes[0] + at.x - pad) * sizes[1] + at.y - pad) * sizes[2] - pad;
   for_each_bit(bits.cells[number], at.word, [&](int64_t z) {
-    const int found_case = resolved_case(lattice, bits.inside, at, z);
+    const int bit = static_cast<int>(z & (kSegment - 1)), found_case = resolved_case(lattice, bits.inside, at, inside, z);
     const SurfaceCase& found = surface_case(found_case);
-    int64_t id = at.field;
-    bool exists = true;
-    const int64_t place[3] = {at.x, at.y, z};
-    for (int i = 0; i < 3; ++i) {
-      const int64_t size = lattice.cells[i] - 2 * pad;
-      exists &= place[i] >= pad && place[i] < pad + size;
-      id = id * size + place[i] - pad;
-    }
-    out.cells[cell] = exists ? id : -1;
+    out.cells[cell] = row_exists && z >= pad && z < pad + sizes[2] ? row_id + z : -1;
     out.cases[cell] = static_cast<uint8_t>(found_case);
     for (int c = 0; c < 4; ++c) {
-      const int64_t row = at.row + (c & 1) * lattice.row_step(0) + (c >> 1);
-      const int low = bit_at(lattice, bits.grid_vertices, row, z), high = bit_at(lattice, bits.grid_vertices, row, z + 1);
-      // Numbers go along rows: the vertex above is the next.
-      const int rank = static_cast<int>(rank_at(lattice, bits.grid_vertices, bits.before[kGridVertices], row, z));
+      const int low = present.low[c] >> bit & 1, high = present.high[c] >> bit & 1, rank = ranks.rank(c, bit);
       out.corners[8 * cell + c] = low ? rank : -1;
-      out.corners[8 * cell + c + 4] = high ? rank + low : -1;
+      out.corners[8 * cell + c + 4] = high ? rank + low : -1;  // numbers go along rows: the vertex above is the next
     }
     out.first_vertex[cell] = static_cast<int32_t>(vertex);
     out.first_crossing[cell] = static_cast<int32_t>(crossing);
@@ -231,36 +239,41 @@ SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, con
     for (int edge = 0; edge < found.begin[found.loops]; ++edge) out.crossing_quads[crossing++] = -1;
     ++cell;
   });
+}
+
+// Writes the grid vertices of a segment.
+SPLATKIT_HD void fill_grid_vertices(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
+  const int64_t number = at.number(lattice), pad = lattice.pad, x = at.x - pad, y = at.y - pad;
+  const int64_t row_id = ((at.field * (lattice.cells[0] - 2 * pad + 1) + x) * (lattice.cells[1] - 2 * pad + 1) + y) * (lattice.cells[2] - 2 * pad + 1);
   int64_t grid_vertex = bits.before[kGridVertices][number];
   for_each_bit(bits.grid_vertices[number], at.word, [&](int64_t z) {
-    const int64_t place[3] = {at.x - pad, at.y - pad, z - pad};
-    int64_t id = at.field;
-    for (int i = 0; i < 3; ++i) {
-      id = id * (lattice.cells[i] - 2 * pad + 1) + place[i];
-      out.coordinates[3 * grid_vertex + i] = static_cast<int32_t>(place[i]);
-    }
-    out.grid_vertices[grid_vertex++] = id;
+    int32_t* place = out.coordinates + 3 * grid_vertex;
+    place[0] = static_cast<int32_t>(x), place[1] = static_cast<int32_t>(y), place[2] = static_cast<int32_t>(z - pad);
+    out.grid_vertices[grid_vertex++] = row_id + z - pad;
   });
 }
 
-// Writes the quads whose edges begin in a segment, and their number to the cells round them. The cells are written already.
+// Writes the quads whose edges begin in a segment, which has cells, and their number to the cells round them. The cells are written already.
 SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
-  int64_t quad = bits.before[kQuads][at.number(lattice)];
+  const int64_t number = at.number(lattice);
+  int64_t quad = bits.before[kQuads][number];
   uint64_t edges[3];
   for (int axis = 0; axis < 3; ++axis) edges[axis] = quad_edges(lattice, bits.inside, at, axis);
+  const CornerRanks ranks(lattice, bits.cells, bits.before[kCells], at, -1);
+  const uint64_t inside = bits.inside[number];
   for_each_bit(edges[0] | edges[1] | edges[2], at.word, [&](int64_t z) {
+    const int bit = static_cast<int>(z & (kSegment - 1)), starts_inside = inside >> bit & 1;
+    int cells[4];  // at z in the four rows
+    for (int k = 0; k < 4; ++k) cells[k] = ranks.rank(k, bit);
     for (int axis = 0; axis < 3; ++axis) {
-      if (!(edges[axis] >> (z & (kSegment - 1)) & 1)) continue;
-      const int u = (axis + 1) % 3, v = (axis + 2) % 3;
-      const bool starts_inside = bit_at(lattice, bits.inside, at.row, z);
+      if (!(edges[axis] >> bit & 1)) continue;
+      const int u = 1 << (axis + 1) % 3, v = 1 << (axis + 2) % 3;
       for (int k = 0; k < 4; ++k) {
         // Counter-clockwise round the axis: the cells low-low, high-low, high-high, low-high; the other way where the edge starts outside.
         const int turn = starts_inside ? k : (4 - k) % 4;
         const bool low_u = turn == 0 || turn == 3, low_v = turn < 2;
-        int64_t step[3] = {0, 0, 0};
-        step[u] = low_u ? -1 : 0, step[v] = low_v ? -1 : 0;
-        const int64_t row = at.row + step[0] * lattice.row_step(0) + step[1];
-        const int64_t cell = rank_at(lattice, bits.cells, bits.before[kCells], row, z + step[2]);
+        const int steps = (low_u ? u : 0) | (low_v ? v : 0);  // down, by axes
+        const int64_t cell = cells[steps & 3] - (steps >> 2);  // all of these cells are active: the one below is the one before
         const SurfaceCase& found = surface_case(out.cases[cell]);
         const int edge = 4 * axis + (low_u ? 1 : 0) + (low_v ? 2 : 0);
         out.quads[4 * quad + k] = out.first_vertex[cell] + found.loop_of[edge];

@@ -11,6 +11,7 @@ import torch
 from skimage.measure import marching_cubes
 from torch import Tensor
 
+from benchmarks.octree import measure_octrees
 from benchmarks.record import Record, record
 from splatkit.evaluation.geometry import signed_distances
 from splatkit.io.meshes import read_mesh
@@ -47,20 +48,26 @@ def measure_isosurface(data: Path | None, quick: bool) -> list[Record]:
     before = torch.get_num_threads()
     records = []
     for surface, resolution in cases:
+        field = make_field(surface, resolution, data)
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            records += _measure_case(surface, resolution, threads, data, repeats=3 if quick or resolution > 200 else 9)
-        params: Params = {"surface": surface, "resolution": resolution, "threads": 1}
+            records += _measure_case(surface, field, threads, repeats=3 if quick or resolution > 200 else 9)
         if surface != "block":  # the process that measures memory makes its own field
-            records.append(record("peak_memory_mb", params, "MB", [peak_memory(surface, resolution)]))
+            records.append(_measure_memory(surface, resolution))
+    if not quick:
+        records.append(_measure_memory("torus", 512))
     torch.set_num_threads(before)
-    return records
+    return [*records, *measure_octrees(quick)]
 
 
-def _measure_case(surface: str, resolution: int, threads: int, data: Path | None, repeats: int) -> list[Record]:
+def _measure_memory(surface: str, resolution: int) -> Record:
+    params: Params = {"surface": surface, "resolution": resolution, "threads": 1}
+    return record("peak_memory_mb", params, "MB", [peak_memory(surface, resolution)])
+
+
+def _measure_case(surface: str, field: Tensor, threads: int, repeats: int) -> list[Record]:
     """Wall times of calls in turn, so that noise meets all; the first round is dropped."""
-    field = make_field(surface, resolution, data)
-    values = field.numpy()
+    values, resolution = field.numpy(), field.shape[0] - 1
     step = Step(field)
     times: dict[str, list[float]] = {"forward": [], "backward": [], "extract": [], "marching_cubes": []}
     calls: dict[str, Callable[[], Any]] = {

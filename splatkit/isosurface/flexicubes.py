@@ -4,19 +4,22 @@ FlexiCubes (arXiv 2308.05371). Weights and deformation are kept for the cells al
 (`SparseRows`): a few percent of what dense ones take. Ranges are those of the published code.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from splatkit.isosurface.sparse_rows import SparseRows
+from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.isosurface.surface import Surface
+from splatkit.ops import check_memory
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 
 Field = Tensor | Callable[[Tensor], Tensor]
 """Values at grid vertices, [X + 1, Y + 1, Z + 1] or with a batch axis before; or a function of points [M, 3] -> [M]."""
 
 _WEIGHT_SCALE = 0.99  # alphas and betas lie in (0.01, 1.99), gammas in (0.005, 0.995)
+_MAX_VERTICES = 2**31 - 1  # of a grid: indices have 32 bits
 _CHUNK = 1 << 18  # points that a function is asked for at a time where no gradient is wanted
 
 
@@ -56,6 +59,8 @@ class FlexiCubes(nn.Module):
         cells = (resolution,) * 3 if isinstance(resolution, int) else tuple(resolution)
         if len(cells) != 3 or min(cells) < 1:
             raise ValueError(f"resolution: expected one or three numbers of cells, at least 1, got {resolution}")
+        if math.prod(n + 1 for n in cells) > _MAX_VERTICES:
+            raise ValueError(f"resolution: {cells} cells have more grid vertices than 32-bit indices reach")
         corners = torch.tensor([list(low), list(high)], dtype=torch.float64)
         if corners.shape != (2, 3) or not torch.isfinite(corners).all() or not (corners[1] > corners[0]).all():
             raise ValueError(f"low, high: expected corners of a box, low below high, got {list(low)} and {list(high)}")
@@ -90,9 +95,7 @@ class FlexiCubes(nn.Module):
         cell_rows = {} if self.cell_weights is None else self.cell_weights(topology.cells)
         vertex_rows = {} if self.vertex_weights is None else self.vertex_weights(topology.grid_vertices)
         if self.vertex_weights is not None:
-            places = torch.addcmul(
-                places, weights_in_range(vertex_rows["deformation"], 1.0, 1.0, 0.0), self.spacing / 2
-            )
+            places = torch.addcmul(places, _moves(vertex_rows["deformation"]), self.spacing / 2)
         if features is not None:
             more = features(places) if callable(features) else _at(features.reshape(-1, features.shape[-1]), topology)
             places = torch.cat([places, more], -1)
@@ -130,15 +133,22 @@ class FlexiCubes(nn.Module):
         points = self.grid_points()
         if "deformation" not in surface.weights:
             return points
-        moved = surface.weights["deformation"].tanh() * (self.spacing / 2)
+        moved = _moves(surface.weights["deformation"]) * (self.spacing / 2)
         return points.reshape(-1, 3).index_add(0, surface.topology.grid_vertices, moved).reshape(points.shape)
 
     @torch.no_grad()
     def sample(self, field: Callable[[Tensor], Tensor]) -> Tensor:
-        """Values of a function at all grid vertices, [1, X + 1, Y + 1, Z + 1]."""
-        points = self.grid_points().reshape(-1, 3)
-        values = torch.cat([field(chunk) for chunk in points.split(_CHUNK)])
-        return values.reshape(1, *(n + 1 for n in self.cells))
+        """Values of a function at all grid vertices, [1, X + 1, Y + 1, Z + 1]; MemoryError where these do not fit."""
+        shape = [n + 1 for n in self.cells]
+        count, device = math.prod(shape), self.low.device
+        if device.type == "cpu":
+            check_memory(8 * count, "the field's values", "take fewer cells")  # in parts, then in one
+        values = []
+        for first in range(0, count, _CHUNK):
+            numbers = torch.arange(first, min(first + _CHUNK, count), device=device)
+            place = torch.stack(torch.unravel_index(numbers, shape), -1)
+            values.append(field(torch.addcmul(self.low, place.to(self.low.dtype), self.spacing)))
+        return torch.cat(values).reshape(1, *shape)
 
     def _with_batch(self, field: Tensor) -> Tensor:
         expected = [n + 1 for n in self.cells]
@@ -155,10 +165,21 @@ def _at(dense: Tensor, topology: SurfaceTopology) -> Tensor:
     return dense.index_select(0, topology.grid_vertices)
 
 
-def _in_range(rows: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+def _moves(deformation: Rows) -> Tensor:
+    """Moves of grid vertices, in halves of a cell."""
+    return weights_in_range(deformation.parameter, 1.0, 1.0, 0.0, deformation.places)
+
+
+def _in_range(rows: dict[str, Rows], dtype: torch.dtype) -> dict[str, Tensor]:
     """Weights from raw parameters."""
     if not rows:
         return {}
-    scaled = {name: weights_in_range(rows[name], 1.0, _WEIGHT_SCALE, 1.0) for name in ("alphas", "betas")}
-    scaled["gammas"] = weights_in_range(rows["gammas"][:, 0], 0.5, _WEIGHT_SCALE / 2, 0.5)  # a sigmoid
-    return {name: weight.to(dtype) for name, weight in scaled.items()}
+    scaled = {}
+    for name, rate, scale, offset in (
+        ("alphas", 1.0, _WEIGHT_SCALE, 1.0),
+        ("betas", 1.0, _WEIGHT_SCALE, 1.0),
+        ("gammas", 0.5, _WEIGHT_SCALE / 2, 0.5),  # a sigmoid
+    ):
+        weight = weights_in_range(rows[name].parameter, rate, scale, offset, rows[name].places)
+        scaled[name] = weight.to(dtype)
+    return {**scaled, "gammas": scaled["gammas"][:, 0]}

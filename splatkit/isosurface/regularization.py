@@ -38,5 +38,8 @@ def sign_change_loss(surface: Surface) -> Tensor:
 def weight_loss(surface: Surface) -> Tensor:
     """Mean absolute raw alpha and beta of the active cells; keeps weights from saturating. Zero without weights."""
     parts = [surface.weights[name] for name in ("alphas", "betas") if name in surface.weights]
-    total = sum((part.abs().sum() for part in parts), surface.vertices.new_zeros(()))
-    return total / max(sum(part.numel() for part in parts), 1)
+    widths = [part.parameter.shape[1] for part in parts]
+    total = surface.vertices.new_zeros(())
+    for part, width in zip(parts, widths, strict=True):
+        total = total + part.mean_magnitude() * (width / sum(widths))
+    return total

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from splatkit.isosurface.sparse_rows import Rows
 from splatkit.ops.isosurface import SurfaceTopology
 
 
@@ -19,7 +20,7 @@ class Surface:
     deviations: Tensor  # [S] of crossings from their vertex's mean distance; empty outside of training
     topology: SurfaceTopology
     values: Tensor  # [B] of the field at the corners of active cells
-    weights: dict[str, Tensor]  # raw alphas [A, 8], betas [A, 12], gammas [A, 1], deformation [B, 3]; {} without
+    weights: dict[str, Rows]  # raw alphas [A, 8], betas [A, 12], gammas [A, 1], deformation [B, 3]; {} without
 
     def field_faces(self, field: int) -> Tensor:
         """Faces [F_n, 3] of one field; their indices are those of all vertices."""

@@ -37,6 +37,7 @@ class SurfaceTopology(NamedTuple):
     crossing_quads: Tensor  # [S] int32, 4 * quad + place of the vertex in it; -1 where an open surface ends
     field_vertices: Tensor  # [N + 1] int64, first vertex of each field
     field_quads: Tensor  # [N + 1] int64, first quad of each field
+    slab_cells: Tensor  # int64, first active cell of each x of each field, those beyond the grid included
 
 
 def find_surface(field: Tensor, closed: bool = True) -> SurfaceTopology:
@@ -105,9 +106,22 @@ def surface_faces(
         return torch.ops.splatkit.surface_faces(vertices, gammas, *_read(topology), centers)
 
 
-def weights_in_range(raw: Tensor, rate: float, scale: float, offset: float) -> Tensor:
-    """Weights offset + scale tanh(rate raw), of any shape."""
-    return torch.ops.splatkit.weights_in_range(raw, rate, scale, offset)
+def weights_in_range(raw: Tensor, rate: float, scale: float, offset: float, places: Tensor | None = None) -> Tensor:
+    """Weights offset + scale tanh(rate raw).
+
+    Args:
+        raw: [K, W] parameters, W up to 16.
+        rate: of the argument.
+        scale: of the hyperbolic tangent.
+        offset: the weight of a parameter of zero.
+        places: [M] int64, which rows are wanted, all different; -1: one of zeros, without gradients. None: all.
+
+    Returns:
+        [M, W], or [K, W].
+    """
+    if raw.ndim != 2:
+        raise ValueError(f"raw: expected shape [K, W], got {list(raw.shape)}")
+    return torch.ops.splatkit.weights_in_range(raw, places, rate, scale, offset)
 
 
 class SurfaceCrossings(NamedTuple):
@@ -157,7 +171,7 @@ def _check_parameters(topology: SurfaceTopology, parameters: tuple[Tensor | None
 def _read(topology: SurfaceTopology) -> tuple[Tensor, ...]:
     """The part that vertices are made by, in the order of the native code."""
     t = topology
-    return t.cases, t.corners, t.first_vertex, t.first_crossing, t.vertex_cells, t.quads, t.crossing_quads
+    return t.cases, t.corners, t.first_vertex, t.first_crossing, t.vertex_cells, t.quads, t.crossing_quads, t.slab_cells
 
 
 def _find_native(field: Tensor, closed: bool) -> tuple[Tensor, ...]:
@@ -175,13 +189,13 @@ def _find_native(field: Tensor, closed: bool) -> tuple[Tensor, ...]:
     if refused >= 0:
         place = [int(i) for i in torch.unravel_index(torch.tensor(refused), field.shape)]
         raise ValueError(f"field: expected finite values of magnitude up to 1e30, got {field[tuple(place)]} at {place}")
-    topology = _empty_topology(field, *counts)
+    topology = _empty_topology(field, closed, *counts)
     native().fill_surface(field, closed, scratch, topology, threads())
     return topology
 
 
 def _empty_topology(
-    field: Tensor, cells: Any, rows: Any, vertices: Any, crossings: Any, quads: Any
+    field: Tensor, closed: bool, cells: Any, rows: Any, vertices: Any, crossings: Any, quads: Any
 ) -> tuple[Tensor, ...]:
     if isinstance(crossings, int) and max(8 * cells, 3 * rows, 4 * quads, crossings) > _MAX_INDEX:
         raise ValueError(f"field: its surface has {quads} quads, more than 32-bit indices reach; extract it in blocks")
@@ -189,6 +203,7 @@ def _empty_topology(
         count = 60 * cells + 20 * rows + 4 * vertices + 4 * crossings + 16 * quads
         check_memory(count, "the surface", "extract the field in blocks")
     int64, int32 = torch.int64, torch.int32
+    slabs = field.shape[0] * (field.shape[1] + (2 if closed else 0))
     return (
         field.new_empty(cells, dtype=int64),
         field.new_empty(cells, dtype=torch.uint8),
@@ -202,12 +217,13 @@ def _empty_topology(
         field.new_empty(crossings, dtype=int32),
         field.new_empty(field.shape[0] + 1, dtype=int64),
         field.new_empty(field.shape[0] + 1, dtype=int64),
+        field.new_empty(slabs + 1, dtype=int64),
     )
 
 
 def _find_fake(field: Tensor, closed: bool) -> tuple[Tensor, ...]:
     context = torch.library.get_ctx()
-    return _empty_topology(field, *(context.new_dynamic_size() for _ in range(5)))
+    return _empty_topology(field, closed, *(context.new_dynamic_size() for _ in range(5)))
 
 
 def _dense_all(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
@@ -215,7 +231,7 @@ def _dense_all(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
 
 
 def _vertices_native(*args: Any) -> tuple[Tensor, Tensor]:
-    (values, *parameters), topology, (centers, deviations) = _dense_all(args[:5]), args[5:12], args[12:]
+    (values, *parameters), topology, (centers, deviations) = _dense_all(args[:5]), args[5:13], args[13:]
     vertices, uneven = _vertices_fake(*args)
     passed = uneven if deviations else None
     native().surface_vertices(topology, values, tuple(parameters), centers, vertices, passed, threads())
@@ -223,21 +239,20 @@ def _vertices_native(*args: Any) -> tuple[Tensor, Tensor]:
 
 
 def _vertices_fake(*args: Any) -> tuple[Tensor, Tensor]:
-    points, vertex_cells, quads, crossing_quads, centers, deviations = args[1], *args[9:]
+    points, vertex_cells, quads, crossing_quads, _, centers, deviations = args[1], *args[9:]
     rows = vertex_cells.shape[0] + (quads.shape[0] if centers else 0)
     return points.new_empty(rows, points.shape[1]), points.new_empty(crossing_quads.shape[0] if deviations else 0)
 
 
 def _backward_native(*args: Any) -> tuple[Tensor, ...]:
-    (values, *parameters), topology = _dense_all(args[:5]), args[5:12]
-    vertices, v_vertices, v_uneven = _dense_all(args[12:15])
-    centers, deviations = args[15:]
+    (values, *parameters), topology = _dense_all(args[:5]), args[5:13]
+    vertices, v_vertices, v_uneven = _dense_all(args[13:16])
+    centers, deviations = args[16:]
     outputs = _backward_fake(*args)
     present = (True, True, *(parameter is not None for parameter in parameters[1:]))
     passed = tuple(output if wanted else None for output, wanted in zip(outputs, present, strict=True))
     assert values is not None
-    rows, channels = outputs[1].shape
-    size = native().surface_gradient_scratch_size(rows, len(topology[5]), channels)
+    size = native().surface_gradient_scratch_size(values, len(topology[5]), outputs[1].shape[1])
     if values.device.type == "cpu":
         check_memory(size * values.element_size(), "gradients of the surface", "extract the field in blocks")
     native().surface_vertices_backward(
@@ -255,8 +270,8 @@ def _backward_fake(*args: Any) -> tuple[Tensor, ...]:
 
 def _vertices_setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.present = [tensor is not None for tensor in inputs[:5]]
-    ctx.save_for_backward(*(tensor for tensor in inputs[:12] if tensor is not None), output[0])
-    ctx.settings = inputs[12:]
+    ctx.save_for_backward(*(tensor for tensor in inputs[:13] if tensor is not None), output[0])
+    ctx.settings = inputs[13:]
 
 
 def _vertices_gradient(ctx: Any, v_vertices: Tensor, v_deviations: Tensor) -> tuple[Any, ...]:
@@ -267,11 +282,11 @@ def _vertices_gradient(ctx: Any, v_vertices: Tensor, v_deviations: Tensor) -> tu
         *parameters, *topology, vertices, v_vertices, v_deviations, *ctx.settings
     )
     kept = (g if present else None for g, present in zip(gradients, ctx.present, strict=True))
-    return (*kept, *[None] * 9)
+    return (*kept, *[None] * 10)
 
 
 def _faces_native(vertices: Tensor, gammas: Tensor | None, *rest: Any) -> Tensor:
-    topology, centers = rest[:7], rest[7]
+    topology, centers = rest[:8], rest[8]
     vertices = dense(vertices)
     faces = _faces_fake(vertices, gammas, *rest)
     corners = vertices.new_empty(0)  # values and points of grid vertices are not read
@@ -281,45 +296,51 @@ def _faces_native(vertices: Tensor, gammas: Tensor | None, *rest: Any) -> Tensor
 
 
 def _faces_fake(vertices: Tensor, gammas: Tensor | None, *rest: Any) -> Tensor:
-    quads, centers = rest[5], rest[7]
+    quads, centers = rest[5], rest[8]
     return vertices.new_empty((4 if centers else 2) * quads.shape[0], 3, dtype=torch.int64)
 
 
-def _range_native(raw: Tensor, rate: float, scale: float, offset: float) -> Tensor:
-    values = _range_fake(raw)
-    native().range_values(dense(raw).view(-1), rate, scale, offset, values.view(-1), threads())
+def _range_native(raw: Tensor, places: Tensor | None, rate: float, scale: float, offset: float) -> Tensor:
+    values = _range_fake(raw, places)
+    if len(values) > 0:  # an empty tensor of places has no address
+        native().range_values(dense(raw), places, rate, scale, offset, values, threads())
     return values
 
 
-def _range_fake(raw: Tensor, *_: float) -> Tensor:
-    return torch.empty_like(raw, memory_format=torch.contiguous_format)
+def _range_fake(raw: Tensor, places: Tensor | None, *_: float) -> Tensor:
+    return raw.new_empty(raw.shape[0] if places is None else places.shape[0], raw.shape[1])
 
 
-def _range_backward_native(values: Tensor, v_values: Tensor, rate: float, scale: float, offset: float) -> Tensor:
-    v_raw = _range_fake(values)
-    flat = (dense(values).view(-1), rate, scale, offset, dense(v_values).view(-1), v_raw.view(-1))
-    native().range_backward(*flat, threads())
+def _range_backward_native(
+    values: Tensor, v_values: Tensor, places: Tensor | None, rows: int, rate: float, scale: float, offset: float
+) -> Tensor:
+    if len(values) == 0:
+        return values.new_zeros(rows, values.shape[1])
+    v_raw = values.new_empty(rows, values.shape[1])
+    native().range_backward(dense(values), places, rate, scale, offset, dense(v_values), v_raw, threads())
     return v_raw
 
 
 def _range_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(output)
-    ctx.settings = inputs[1:]
+    raw, places, *ctx.settings = inputs
+    ctx.rows = raw.shape[0]
+    ctx.save_for_backward(output, places)
 
 
 def _range_gradient(ctx: Any, v_values: Tensor) -> tuple[Any, ...]:
-    (values,) = ctx.saved_tensors
-    return torch.ops.splatkit.weights_in_range_backward(values, v_values, *ctx.settings), None, None, None
+    values, places = ctx.saved_tensors
+    v_raw = torch.ops.splatkit.weights_in_range_backward(values, v_values, places, ctx.rows, *ctx.settings)
+    return v_raw, None, None, None, None
 
 
 _TOPOLOGY = (
     "Tensor cells, Tensor cases, Tensor corners, Tensor first_vertex, Tensor first_crossing, Tensor grid_vertices,"
     " Tensor coordinates, Tensor vertex_cells, Tensor quads, Tensor crossing_quads, Tensor field_vertices,"
-    " Tensor field_quads"
+    " Tensor field_quads, Tensor slab_cells"
 )
 _READ = (
     "Tensor cases, Tensor corners, Tensor first_vertex, Tensor first_crossing, Tensor vertex_cells, Tensor quads,"
-    " Tensor crossing_quads"
+    " Tensor crossing_quads, Tensor slab_cells"
 )
 _PARAMETERS = "Tensor values, Tensor points, Tensor? alphas, Tensor? betas, Tensor? gammas"
 
@@ -339,10 +360,10 @@ define(
 differentiate("surface_vertices", _vertices_gradient, _vertices_setup)
 define(f"surface_faces(Tensor vertices, Tensor? gammas, {_READ}, bool centers) -> Tensor", _faces_native, _faces_fake)
 _RANGE = "float rate, float scale, float offset"
-define(f"weights_in_range(Tensor raw, {_RANGE}) -> Tensor", _range_native, _range_fake)
+define(f"weights_in_range(Tensor raw, Tensor? places, {_RANGE}) -> Tensor", _range_native, _range_fake)
 define(
-    f"weights_in_range_backward(Tensor values, Tensor v_values, {_RANGE}) -> Tensor",
+    f"weights_in_range_backward(Tensor values, Tensor v_values, Tensor? places, SymInt rows, {_RANGE}) -> Tensor",
     _range_backward_native,
-    lambda values, *_: _range_fake(values),
+    lambda values, _v_values, _places, rows, *_: values.new_empty(rows, values.shape[1]),
 )
 differentiate("weights_in_range", _range_gradient, _range_setup)

@@ -204,7 +204,7 @@ def test_all_inside_closes_to_the_box_itself():
 def test_all_outside_is_an_empty_surface(backend: Backend, value: float):
     field = torch.full((2, 4, 3, 5), value, device=backend.device)
     topology = find_surface(field)
-    assert [len(part) for part in topology] == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 3, 3]
+    assert [len(part) for part in topology] == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 3, 3, 13]
     vertices, deviations = surface_vertices(
         topology, values_at(field, topology), topology.coordinates.float(), centers=True, deviations=True
     )
@@ -233,8 +233,29 @@ def test_weights_lie_in_their_range(backend: Backend, shape: tuple[int, int]):
     (gradient,) = torch.autograd.grad(values.sum(), raw)
     slope = 0.7 * 0.99 * (1 - (0.7 * raw.detach().cpu().double()).tanh() ** 2)
     assert torch.allclose(gradient.cpu().double(), slope, atol=2e-6)
-    extreme = weights_in_range(torch.tensor([-1e6, 1e6]).to(backend.device, backend.real), 1.0, 0.99, 1.0)
-    assert extreme.tolist() == pytest.approx([0.01, 1.99], abs=1e-6)
+    extreme = weights_in_range(torch.tensor([[-1e6, 1e6]]).to(backend.device, backend.real), 1.0, 0.99, 1.0)
+    assert extreme[0].tolist() == pytest.approx([0.01, 1.99], abs=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 12])
+def test_weights_of_some_rows_are_those_of_the_rows(backend: Backend, width: int):
+    """Places that are -1 have the weight of zero, and rows that are not asked for have no gradient."""
+    raw = torch.randn(50, width, dtype=torch.float64).to(backend.device, backend.real).requires_grad_()
+    places = torch.randperm(50, generator=torch.Generator().manual_seed(0))[:37]
+    places[[3, 20, 36]] = -1
+    values = weights_in_range(raw, 0.7, 0.99, 1.0, places.to(backend.device))
+    every = weights_in_range(raw.detach(), 0.7, 0.99, 1.0)
+    expected = torch.where(places[:, None] < 0, 1.0, every.cpu()[places])
+    assert torch.equal(values.cpu(), expected)
+    (gradient,) = torch.autograd.grad((values * values).sum(), raw)
+    (whole,) = torch.autograd.grad(weights_in_range(raw, 0.7, 0.99, 1.0).square().sum(), raw)
+    asked = torch.zeros(50, dtype=torch.bool)
+    asked[places[places >= 0]] = True
+    assert torch.equal(gradient.cpu(), torch.where(asked[:, None], whole.cpu(), 0.0))
+    none = weights_in_range(raw, 0.7, 0.99, 1.0, places[:0].to(backend.device))
+    assert none.shape == (0, width)
+    (gradient,) = torch.autograd.grad(none.sum(), raw)
+    assert not gradient.any()
 
 
 def test_threads_do_not_change_a_bit():
@@ -325,7 +346,16 @@ def test_ops_pass_opcheck():
     weights = {"values": values_at(field, topology), **weights_for(topology)}
     leaves = [x.requires_grad_() for x in weights.values()]
     t = topology
-    read = (t.cases, t.corners, t.first_vertex, t.first_crossing, t.vertex_cells, t.quads, t.crossing_quads)
+    read = (
+        t.cases,
+        t.corners,
+        t.first_vertex,
+        t.first_crossing,
+        t.vertex_cells,
+        t.quads,
+        t.crossing_quads,
+        t.slab_cells,
+    )
     torch.library.opcheck(op.surface_vertices, (*leaves, *read, True, True))
     plain: dict[str, Any] = {k: x.detach() for k, x in weights.items()}
     vertices, _ = surface_vertices(topology, **plain, centers=True)

@@ -5,7 +5,7 @@ import pytest
 
 from splatkit.io.meshes import Mesh
 from splatkit.report.mesh_views import render_mesh_views
-from splatkit.synthetic.solids import make_sphere
+from splatkit.synthetic.solids import make_box, make_sphere
 
 
 @pytest.fixture
@@ -43,3 +43,19 @@ def test_flipped_triangles_show_their_inside(ball):
         for faces in (ball.faces, ball.faces[:, ::-1])
     )
     assert flipped[15, 20].sum() < shown[15, 20].sum() - 100
+
+
+def test_edges_are_dark_lines_and_the_rest_is_as_without():
+    box = make_box((1.0, 1.0, 1.0))
+    mesh = Mesh(box.vertices, box.faces)
+    (plain,), (drawn,) = (render_mesh_views(mesh, None, [20.0], size=(120, 90), edges=e) for e in (False, True))
+    changed = (plain != drawn).any(-1)
+    assert 0.02 < changed.mean() < 0.15
+    assert drawn[changed].mean() < plain[changed].mean() - 20
+
+
+def test_another_mesh_may_fix_the_frame(ball):
+    small = Mesh((ball.vertices - [10, 0, 0]) / 2 + [10, 0, 0], ball.faces)
+    (image,) = render_mesh_views(small, None, [0.0], size=(80, 60), frame=ball)
+    rows = np.nonzero((image < 250).any(-1))[0]
+    assert 0.4 * 60 < np.ptp(rows) < 0.5 * 60
