@@ -289,7 +289,7 @@ class Advise:
 
         stored = read_calibration(self.calibration)
         rig = Rig(stored.cameras[0], self.lidar, stored.T_camera_lidar[0], SensorNoise(**stored.noise))
-        for item in advise(rig, stored.target, stored.covariances[0], self.count):
+        for item in advise(rig, stored.target, stored.joint_covariances[0][:6, :6], self.count):
             print(f"{item.words}: then {item.rotation_deg:.3f} degrees, {1e3 * item.translation_m:.1f} mm")
 
 
