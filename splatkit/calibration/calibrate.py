@@ -132,7 +132,7 @@ def calibrate(
     centers = np.stack([board.T_lidar_board[:3, 3] for board in boards])
     check_sizes(solution, views, centers, target)
     tell("trying what else the views determine")
-    selection = select_freedom(views, centers, target, cameras, noise, kinds)
+    selection = select_freedom(views, centers, target, cameras, noise, kinds, from_boards=rms is not None)
     solution = solve(views, target, cameras, noise, kinds, selection.freedom)
     tell("leaving views out")
     folds = min(len(views), _MOST_FOLDS)

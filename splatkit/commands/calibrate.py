@@ -119,8 +119,10 @@ class Run:
 
 
 def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> None:
+    if cameras is None:
+        return
     for frame in frames:
-        for camera, size in zip(cameras or (), frame.sizes, strict=True):
+        for camera, size in zip(cameras, frame.sizes, strict=True):
             if size != (camera.width, camera.height):
                 raise DatasetError(
                     f"image of {frame.name}: {size[0]} x {size[1]} px, the intrinsics are of {camera.width} x "
