@@ -83,7 +83,7 @@ class Run:
         from splatkit.calibration.calibrate import calibrate
         from splatkit.calibration.calibration_file import calibration_record, write_json
         from splatkit.calibration.exports import write_exports
-        from splatkit.calibration.inputs import examine_files, file_hashes, pair_files
+        from splatkit.calibration.inputs import examine_files, file_hashes, pair_files, without_partner
         from splatkit.calibration.intrinsics import read_intrinsics
         from splatkit.calibration.simulation import Rig, likely_lidar
         from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY
@@ -96,6 +96,8 @@ class Run:
             raise SettingsError(f"--intrinsics: {len(cameras)} files for {len(self.images)} cameras; give one for each")
         start = None if self.init is None else _first_guess(self.init)
         files = pair_files(list(self.images), self.clouds)
+        for path in without_partner(files, list(self.images), self.clouds):
+            print(f"mind: {path} is left out, it has no partner of the same name")
         names = image_names(list(self.images))
         with atomic_directory(self.out, self.overwrite) as folder:
             frames = examine_files(files, target, self.workers, _bar("looking for the board"))
