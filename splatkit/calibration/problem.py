@@ -146,10 +146,11 @@ def fitted_shares(
     for view, D, follow in zip(blocks, equations.D, follows, strict=True):
         board, cross = np.linalg.inv(D) + follow @ covariance @ follow.T, -follow @ covariance
         for block in view:
-            own = np.einsum("ij,jk,ik->", block.to_board, board, block.to_board, optimize=True)
-            both = np.einsum("ij,jk,ik->", block.to_board, cross[:, block.shared], block.to_shared, optimize=True)
+            # The trace of J covariance J^T is the sum of J^T J times the covariance.
+            own = ((block.to_board.T @ block.to_board) * board).sum()
+            both = ((block.to_board.T @ block.to_shared) * cross[:, block.shared]).sum()
             joint = covariance[np.ix_(block.shared, block.shared)]
-            shared = np.einsum("ij,jk,ik->", block.to_shared, joint, block.to_shared, optimize=True)
+            shared = ((block.to_shared.T @ block.to_shared) * joint).sum()
             taken[block.kind] += kind_weights[block.kind] * float(own + 2 * both + shared)
             counts[block.kind] += len(block.values)
     return {kind: taken[kind] / max(counts[kind], 1) for kind in kind_weights}
