@@ -23,13 +23,15 @@ from splatkit.calibration.target import BoardTarget
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
-_SAMPLES = 2  # rays along each side of a pixel
+# Rays of a pixel, x and y from its center: in four columns and four rows, so that upright edges have five shades.
+_SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8
 _BLUR_PX, _IMAGE_NOISE = 0.5, 0.008
 _DIVERGENCE = 0.0015  # half the width of a beam, rad
 _MIXED_M = 0.5  # surfaces of one beam nearer together than this come back as one
 _LIGHT = np.array([-0.5, 0.3, 0.81])
 _DARK_BIAS_M = 0.01
 _NEAREST = 1e-3
+_STAND_M = 0.04  # between the stand and the plate
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,12 @@ def _hall() -> list[_Plane]:
 def board_scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
     """The hall with the board on a stand behind it."""
     board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _pattern(target))
-    behind = T_lidar_board[:3, 3] + 0.04 * T_lidar_board[:3, 2]
-    x, y, top = behind
+    normal, center = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
+    # The post is upright: behind a plate that leans back it stands as far off as the plate's lowest corner.
+    hangs = center[2] - apply(T_lidar_board, target.outline())[:, 2].min()
+    level = max(float(np.hypot(*normal[:2])), _NEAREST)
+    away = (_STAND_M + hangs * max(normal[2], 0.0)) / level**2
+    (x, y), top = center[:2] + away * normal[:2], center[2]
     stand = _box((x - 0.015, y - 0.015, -1.3), (x + 0.015, y + 0.015, top), _plain(0.1, 0.1, 0.1))
     return [*_hall(), board, *stand]
 
@@ -138,21 +144,18 @@ def photograph(
     planes: list[_Plane], camera: Camera, T_camera_lidar: Array, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """An image [H, W, 3] with blur and noise."""
-    steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5
     rows = []
     R, origin = T_camera_lidar[:3, :3], invert(T_camera_lidar)[:3, 3]
     for start in range(0, camera.height, 64):
         stop = min(start + 64, camera.height)
-        y = (np.arange(start, stop)[:, None] + steps).ravel()
-        x = (np.arange(camera.width)[:, None] + steps).ravel()
-        pixels = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-        flat = camera.normalized(pixels)
+        centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(start, stop)), -1)
+        flat = camera.normalized((centers[:, :, None] + _SAMPLES).reshape(-1, 2))
         directions = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ R
         _, number, place = _cast(planes, origin, directions)
         normals = np.stack([plane.pose[:3, 2] for plane in planes])[number]
         facing = 0.55 + 0.45 * np.abs(normals @ _LIGHT)
         colors = _look(planes, number, place) * facing[:, None]
-        rows.append(colors.reshape(stop - start, _SAMPLES, camera.width, _SAMPLES, 3).mean((1, 3)))
+        rows.append(colors.reshape(stop - start, camera.width, len(_SAMPLES), 3).mean(2))
     image = cv2.GaussianBlur(np.concatenate(rows), (0, 0), _BLUR_PX) ** (1 / 2.2)
     return (255 * np.clip(image + rng.normal(0, _IMAGE_NOISE, image.shape), 0, 1) + 0.5).astype(np.uint8)
 
