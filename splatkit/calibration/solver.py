@@ -31,8 +31,8 @@ class Solution:
 
     Attributes:
         guess: extrinsics, boards, intrinsics and range errors.
-        covariances: [C, 6, 6] of the twist of each T_camera_lidar: rotation (rad), then translation (m), camera frame,
-            all that is unknown beside it marginalized.
+        joint_covariances: [6 + P, 6 + P] of each camera: of the twist of T_camera_lidar, that is rotation (rad), then
+            translation (m), camera frame, and of its intrinsics where they are freed; all else is marginalized.
         pulled: [S] standard deviation of each shared unknown over what was known of it before; NaN for extrinsics.
         basis: of the range errors.
         layout: of the shared unknowns.
@@ -43,7 +43,7 @@ class Solution:
     """
 
     guess: Parameters
-    covariances: Array
+    joint_covariances: tuple[Array, ...]
     pulled: Array
     basis: RangeBasis
     layout: Layout
@@ -56,6 +56,11 @@ class Solution:
     def T_camera_lidar(self) -> Array:  # noqa: N802 - the field's name
         """[4, 4] of the first camera: maps the LiDAR's coordinates to the camera's, m."""
         return self.guess.T_camera_lidar[0]
+
+    @property
+    def covariances(self) -> Array:
+        """[C, 6, 6] of the twist of each T_camera_lidar."""
+        return np.stack([joint[:6, :6] for joint in self.joint_covariances])
 
     @property
     def covariance(self) -> Array:
@@ -128,8 +133,8 @@ def solve(
     covariance, pulled = _uncertainty(problem, guess, blocks)
     return Solution(
         guess=guess,
-        covariances=np.stack(
-            [covariance[where, where] for where in map(problem.layout.extrinsic, range(len(cameras)))]
+        joint_covariances=tuple(
+            covariance[np.ix_(where, where)] for where in map(problem.layout.camera, range(len(cameras)))
         ),
         pulled=pulled,
         basis=problem.basis,
