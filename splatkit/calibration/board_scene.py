@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from splatkit.calibration.beams import LidarScan
 from splatkit.calibration.calibration_file import write_json
 from splatkit.calibration.camera import Camera
+from splatkit.calibration.pattern import make_pattern
 from splatkit.calibration.se3 import Array, apply, compose, invert
 from splatkit.calibration.simulation import Rig, draw_views, lidar_rays
 from splatkit.calibration.target import BoardTarget
@@ -67,14 +68,9 @@ def _tiles(first: Array, second: Array, size: float) -> Callable[[Array], Array]
     return albedo
 
 
-def _pattern(target: BoardTarget) -> Callable[[Array], Array]:
-    def albedo(position: Array) -> Array:
-        cell = np.floor(position / target.square + np.array([target.columns + 1, target.rows + 1]) / 2).astype(np.int64)
-        on_pattern = ((cell >= 0) & (cell <= [target.columns, target.rows])).all(1)
-        black = on_pattern & (cell.sum(1) % 2 == 0)
-        return np.where(black[:, None], 0.04, 0.85) * np.ones(3)
-
-    return albedo
+def _printed(target: BoardTarget) -> Callable[[Array], Array]:
+    pattern = make_pattern(target)
+    return lambda position: np.where(pattern.black_at(position)[:, None], 0.04, 0.85) * np.ones(3)
 
 
 def _box(low: tuple[float, float, float], high: tuple[float, float, float], albedo: Callable) -> list[_Plane]:
@@ -103,7 +99,7 @@ def _hall() -> list[_Plane]:
 
 def board_scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
     """The hall with the board on a stand behind it."""
-    board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _pattern(target))
+    board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _printed(target))
     normal, center = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
     # The post is upright: behind a plate that leans back it stands as far off as the plate's lowest corner.
     hangs = center[2] - apply(T_lidar_board, target.outline())[:, 2].min()

@@ -1,9 +1,10 @@
-"""The board's pattern in an image."""
+"""The board's pattern in an image, of any kind; here: chessboards, which are found whole or not at all."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.calibration.marker_detection import find_marked_corners
 from splatkit.calibration.se3 import Array
 from splatkit.calibration.target import BoardTarget
 
@@ -18,16 +19,19 @@ _STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
 
 
 def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
-    """Inner corners [columns * rows, 2] in the order of `BoardTarget.corners`, or None where the board is not seen.
+    """Corners [columns * rows, 2] in the order of `BoardTarget.corners`, or None where the board is not seen.
 
-    The board is searched in a small image and measured in a cut-out of the large one. Which of its two short sides is
-    called the left is open: patterns look the same after half a turn.
+    A chessboard is searched in a small image and measured in a cut-out of the large one. Which of its two short sides
+    is called the left is open: it looks the same after half a turn. Boards with markers have one way up and may be seen
+    in part: corners that are not are NaN.
 
     Args:
         image: [H, W] gray or [H, W, 3] RGB.
         target: the board.
     """
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) if image.ndim == 3 else image
+    if target.kind != "chessboard":
+        return find_marked_corners(gray, target)
     size = (target.columns, target.rows)
     rough = _search(gray, size)
     if rough is None:
