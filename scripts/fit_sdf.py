@@ -53,7 +53,7 @@ def fit(
     checkpoint = out / "unfinished.pt"
     settings = FitSettings(steps, final_share=FINAL_SHARE, seed=seed)
     seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)
-    fitted = extract_mesh(field, solid, resolution)
+    fitted = extract_mesh(field, max_res, solid, resolution)
     write_mesh(out / "mesh.ply", fitted, (f"fitted to {mesh.name}, in its frame and units",))
     original = type(solid.mesh)(solid.to_mesh_frame(solid.mesh.vertices), solid.mesh.faces)
     rows = [np.concatenate(render_mesh_views(shown, None, views=3), axis=1) for shown in (original, fitted)]

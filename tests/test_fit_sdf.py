@@ -13,7 +13,12 @@ import trimesh
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from fields.meshes import DistanceField, OpenMeshError, load_solid  # noqa: E402 - scripts are found by now
+from fields.meshes import (  # noqa: E402 - scripts are found by now
+    DistanceField,
+    OpenMeshError,
+    extract_mesh,
+    load_solid,
+)
 from fields.motion import moving_distance, sample_motion  # noqa: E402 - scripts are found by now
 
 
@@ -55,6 +60,38 @@ def test_an_open_mesh_is_one_line(tmp_path: Path):
     done = run("fit_sdf.py", tmp_path / "none.ply", "--out", tmp_path / "fit")
     assert done.returncode != 0
     assert done.stderr.strip().splitlines() == [f"fit_sdf: {tmp_path / 'none.ply'}: no such mesh"]
+
+
+class ExactField(torch.nn.Module):
+    """Known distances in place of fitted ones."""
+
+    def __init__(self, distance) -> None:
+        super().__init__()
+        self.distance = distance
+
+    def forward(self, positions: torch.Tensor) -> torch.Tensor:
+        return self.distance(positions)[:, None]
+
+
+@pytest.mark.parametrize(("resolution", "sharp"), [(21, True), (37, False)])
+def test_a_coarse_grid_keeps_the_corners_of_a_box_and_a_fine_one_cuts_them(tmp_path: Path, resolution, sharp):
+    trimesh.creation.box((4, 3, 2)).export(tmp_path / "box.ply")
+    solid = load_solid(tmp_path / "box.ply")
+    mesh = extract_mesh(ExactField(DistanceField(solid.mesh)), 64, solid, resolution)
+    found = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    assert found.is_watertight
+    assert np.isclose(found.volume, 24, rtol=1e-3 if sharp else 0.02)
+    corner = np.abs(found.vertices - [2, 1.5, 1]).max(axis=1).min() / (4 / 0.9 / resolution)
+    assert corner < 0.1 if sharp else 0.3 < corner < 1  # of a cell
+
+
+def test_a_field_without_surface_is_one_line(tmp_path: Path):
+    trimesh.creation.box((4, 3, 2)).export(tmp_path / "box.ply")
+    solid = load_solid(tmp_path / "box.ply")
+    field = ExactField(lambda positions: torch.ones(len(positions)))
+    for resolution in (21, 37):
+        with pytest.raises(OpenMeshError, match="nowhere zero"):
+            extract_mesh(field, 64, solid, resolution)
 
 
 def test_distances_to_a_mesh_are_signed_and_in_units_of_the_cube(tmp_path: Path):

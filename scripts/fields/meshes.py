@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from splatkit.errors import SplatkitError
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.isosurface import FlexiCubes
+from splatkit.isosurface.sharp_features import extract_sharp
 
 _MARGIN = 0.05  # of the unit cube around the mesh
 _NEAR = (0.02, 0.005)  # standard deviations of samples around the surface, shares of the cube
@@ -22,6 +24,7 @@ _UNIFORM_SHARE = 8  # one in so many samples is drawn from the whole cube
 _RELATIVE = 0.01  # distance at which the loss turns from relative to absolute
 _BAND = 0.02  # of the unit cube: errors are those of samples that lie nearer to the surface
 _QUERIES = 1 << 16  # points a call
+_COARSE = 3  # times as many cells has the finest level of a field: its grid is coarse
 # Of the learning rate at the end of a fit: errors of distances are so small that a network which still moves at a tenth
 # of its rate shows its last step more than its encoding.
 FINAL_SHARE = 0.01
@@ -105,7 +108,7 @@ def field_errors(field: nn.Module, positions: Tensor, distances: Tensor) -> dict
 
     Farther away a surface does not depend on the field, and the loss lets errors grow with the distance.
     """
-    predicted = torch.cat([field(part)[:, 0] for part in positions.split(_QUERIES)])
+    predicted = _values(field, positions)
     inside, truly = predicted < 0, distances < 0
     near = distances.abs() < _BAND
     return {
@@ -115,21 +118,58 @@ def field_errors(field: nn.Module, positions: Tensor, distances: Tensor) -> dict
 
 
 @torch.no_grad()
-def extract_mesh(field: nn.Module, solid: Solid, resolution: int) -> Mesh:
-    """The zero level on a grid of resolution^3 cells, by marching cubes, in the frame of the mesh.
+def extract_mesh(field: nn.Module, field_cells: int, solid: Solid, resolution: int) -> Mesh:
+    """The zero level on a grid of resolution^3 cells, in the frame of the mesh.
+
+    On a grid much coarser than the field, vertices lie where the planes of the field meet: of a field of 256 cells on a
+    grid of 64 the mean distance is half of what marching cubes leave (0.47 against 0.73 thousandths of a cube of two
+    units for `spot`, 7 against 16 of the size of `block`), and a third fewer normals are off. On a fine grid gradients
+    say more of the fit's noise than of the surface, and marching cubes are as near or nearer.
+
+    Args:
+        field: signed distances [N, 1] at points [N, 3] of the unit cube.
+        field_cells: along an axis, on its finest level.
+        solid: whose frame is wanted.
+        resolution: cells of the grid along an axis.
 
     Raises:
         OpenMeshError: the field is nowhere zero.
     """
+    if resolution * _COARSE <= field_cells:
+        vertices, faces = _meeting_planes(field, resolution)
+    else:
+        vertices, faces = _marching_cubes(field, resolution)
+    if len(faces) == 0:
+        raise OpenMeshError("the field is nowhere zero: fit it with more steps")
+    return Mesh(solid.to_mesh_frame(vertices), faces)
+
+
+def _values(field: nn.Module, positions: Tensor) -> Tensor:
+    return torch.cat([field(part)[:, 0] for part in positions.split(_QUERIES)])
+
+
+def _marching_cubes(field: nn.Module, resolution: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     axis = torch.linspace(0, 1, resolution + 1)
     slabs = []
     for x in track(axis, "Evaluating", transient=True):
         y, z = torch.meshgrid(axis, axis, indexing="ij")
         positions = torch.stack([x.expand_as(y), y, z], -1).reshape(-1, 3)
-        values = torch.cat([field(part)[:, 0] for part in positions.split(_QUERIES)])
-        slabs.append(values.reshape(y.shape).numpy())
+        slabs.append(_values(field, positions).reshape(y.shape).numpy())
     grid = np.stack(slabs)
     if not grid.min() < 0 < grid.max():
-        raise OpenMeshError("the field is nowhere zero: fit it with more steps")
+        return np.zeros((0, 3)), np.zeros((0, 3), np.int64)
     vertices, faces, *_ = marching_cubes(grid, 0.0)
-    return Mesh(solid.to_mesh_frame(vertices / resolution), faces.astype(np.int64))
+    return vertices / resolution, faces.astype(np.int64)
+
+
+def _meeting_planes(field: nn.Module, resolution: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    step = 0.5 / resolution * torch.eye(3)  # differences over a cell: what is finer is not to be seen
+
+    def gradient(positions: Tensor) -> Tensor:
+        return torch.stack(
+            [_values(field, positions + along) - _values(field, positions - along) for along in step], -1
+        )
+
+    cubes = FlexiCubes(resolution, (0, 0, 0), (1, 1, 1), weights=False, deform=False)
+    surface = extract_sharp(cubes, lambda positions: _values(field, positions), gradient)
+    return surface.vertices.numpy(), surface.faces.numpy()

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
+from splatkit.calibration.pattern import make_pattern
 from splatkit.calibration.target import BoardTarget
 from splatkit.io.atomic import atomic_file
 
@@ -27,13 +30,20 @@ def write_board(path: Path, target: BoardTarget) -> None:
     axes.set_xlim(-target.width / 2, target.width / 2)
     axes.set_ylim(-target.height / 2, target.height / 2)
     axes.axis("off")
-    left, low = -(target.columns + 1) / 2 * target.square, -(target.rows + 1) / 2 * target.square
-    for column in range(target.columns + 1):
-        for row in range(target.rows + 1):
-            if (column + row) % 2 == 0:
-                corner = (left + column * target.square, low + row * target.square)
-                axes.add_patch(Rectangle(corner, target.square, target.square, color="black", linewidth=0))
-    text = f"squares {target.square * 1e3:g} mm; print at 100 %, measure, glue to a flat plate"
+    pattern = make_pattern(target)
+    for row, cells in enumerate(pattern.black):
+        top, bottom = -pattern.y[row], -pattern.y[row + 1]  # y of the board points down, that of a page up
+        for first, end in _runs(cells):
+            left, right = pattern.x[first], pattern.x[end]
+            axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, color="black", linewidth=0))
+    low = -pattern.y[-1]
+    text = f"{target.parts} {target.square * 1e3:g} mm; print at 100 %, measure, glue to a flat plate"
     axes.text(0, (low - target.height / 2) / 2, text, ha="center", va="center", fontsize=8, color="#808080")
     with atomic_file(path) as temporary:
         FigureCanvasPdf(figure).print_pdf(str(temporary), metadata={"CreationDate": None})
+
+
+def _runs(cells: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and end of each run of black cells: one rectangle, so that readers draw no seams."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], cells, [False]]).astype(np.int8)))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

@@ -17,19 +17,22 @@ from scipy.spatial.transform import Rotation
 from splatkit.calibration.beams import LidarScan
 from splatkit.calibration.calibration_file import write_json
 from splatkit.calibration.camera import Camera
+from splatkit.calibration.pattern import make_pattern
 from splatkit.calibration.se3 import Array, apply, compose, invert
 from splatkit.calibration.simulation import Rig, draw_views, lidar_rays
 from splatkit.calibration.target import BoardTarget
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
-_SAMPLES = 2  # rays along each side of a pixel
+# Rays of a pixel, x and y from its center: in four columns and four rows, so that upright edges have five shades.
+_SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8
 _BLUR_PX, _IMAGE_NOISE = 0.5, 0.008
 _DIVERGENCE = 0.0015  # half the width of a beam, rad
 _MIXED_M = 0.5  # surfaces of one beam nearer together than this come back as one
 _LIGHT = np.array([-0.5, 0.3, 0.81])
 _DARK_BIAS_M = 0.01
 _NEAREST = 1e-3
+_STAND_M = 0.04  # between the stand and the plate
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,9 @@ def _tiles(first: Array, second: Array, size: float) -> Callable[[Array], Array]
     return albedo
 
 
-def _pattern(target: BoardTarget) -> Callable[[Array], Array]:
-    def albedo(position: Array) -> Array:
-        cell = np.floor(position / target.square + np.array([target.columns + 1, target.rows + 1]) / 2).astype(np.int64)
-        on_pattern = ((cell >= 0) & (cell <= [target.columns, target.rows])).all(1)
-        black = on_pattern & (cell.sum(1) % 2 == 0)
-        return np.where(black[:, None], 0.04, 0.85) * np.ones(3)
-
-    return albedo
+def _printed(target: BoardTarget) -> Callable[[Array], Array]:
+    pattern = make_pattern(target)
+    return lambda position: np.where(pattern.black_at(position)[:, None], 0.04, 0.85) * np.ones(3)
 
 
 def _box(low: tuple[float, float, float], high: tuple[float, float, float], albedo: Callable) -> list[_Plane]:
@@ -101,9 +99,13 @@ def _hall() -> list[_Plane]:
 
 def board_scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
     """The hall with the board on a stand behind it."""
-    board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _pattern(target))
-    behind = T_lidar_board[:3, 3] + 0.04 * T_lidar_board[:3, 2]
-    x, y, top = behind
+    board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _printed(target))
+    normal, center = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
+    # The post is upright: behind a plate that leans back it stands as far off as the plate's lowest corner.
+    hangs = center[2] - apply(T_lidar_board, target.outline())[:, 2].min()
+    level = max(float(np.hypot(*normal[:2])), _NEAREST)
+    away = (_STAND_M + hangs * max(normal[2], 0.0)) / level**2
+    (x, y), top = center[:2] + away * normal[:2], center[2]
     stand = _box((x - 0.015, y - 0.015, -1.3), (x + 0.015, y + 0.015, top), _plain(0.1, 0.1, 0.1))
     return [*_hall(), board, *stand]
 
@@ -138,21 +140,18 @@ def photograph(
     planes: list[_Plane], camera: Camera, T_camera_lidar: Array, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """An image [H, W, 3] with blur and noise."""
-    steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES - 0.5
     rows = []
     R, origin = T_camera_lidar[:3, :3], invert(T_camera_lidar)[:3, 3]
     for start in range(0, camera.height, 64):
         stop = min(start + 64, camera.height)
-        y = (np.arange(start, stop)[:, None] + steps).ravel()
-        x = (np.arange(camera.width)[:, None] + steps).ravel()
-        pixels = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-        flat = camera.normalized(pixels)
+        centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(start, stop)), -1)
+        flat = camera.normalized((centers[:, :, None] + _SAMPLES).reshape(-1, 2))
         directions = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ R
         _, number, place = _cast(planes, origin, directions)
         normals = np.stack([plane.pose[:3, 2] for plane in planes])[number]
         facing = 0.55 + 0.45 * np.abs(normals @ _LIGHT)
         colors = _look(planes, number, place) * facing[:, None]
-        rows.append(colors.reshape(stop - start, _SAMPLES, camera.width, _SAMPLES, 3).mean((1, 3)))
+        rows.append(colors.reshape(stop - start, camera.width, len(_SAMPLES), 3).mean(2))
     image = cv2.GaussianBlur(np.concatenate(rows), (0, 0), _BLUR_PX) ** (1 / 2.2)
     return (255 * np.clip(image + rng.normal(0, _IMAGE_NOISE, image.shape), 0, 1) + 0.5).astype(np.uint8)
 

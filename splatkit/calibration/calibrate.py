@@ -20,7 +20,7 @@ from splatkit.calibration.selection import Selection, select_freedom
 from splatkit.calibration.solver import ALL_KINDS, Solution, solve
 from splatkit.calibration.target import BoardTarget
 from splatkit.calibration.validation import CrossValidation, cross_validate
-from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
 
 _OUTLINE_M = 0.006
@@ -204,7 +204,8 @@ def _measured_noise(
     for index, camera in enumerate(cameras):
         seen = [corners for view in views if (corners := view.corners[index]) is not None]
         for corners, pose in zip(seen, board_poses(seen, target, camera), strict=True):
-            corner_errors.append(np.sqrt(np.mean((camera.project(apply(pose, target.corners()))[0] - corners) ** 2)))
+            projected = camera.project(apply(pose, target.corners()))[0]
+            corner_errors.append(np.sqrt(np.nanmean((projected - corners) ** 2)))
     return SensorNoise(
         corner_px=max(float(np.median(corner_errors)), _LEAST_CORNER_PX),
         range_m=max(float(np.median([board.plane_rms_m for board in boards])), _LEAST_RANGE_M),
@@ -294,5 +295,5 @@ def _warnings(solution: Solution, views: list[BoardView], selection: Selection, 
 
 def covered_share(views: list[BoardView], camera_index: int, camera: Camera) -> float:
     """Share of an image inside the hull of all corners seen."""
-    seen = [corners for view in views if (corners := view.corners[camera_index]) is not None]
+    seen = [corners[corners_seen(corners)] for view in views if (corners := view.corners[camera_index]) is not None]
     return float(ConvexHull(np.concatenate(seen)).volume) / (camera.width * camera.height) if seen else 0.0

@@ -6,6 +6,7 @@ import numpy as np
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array, compose
 from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.views import corners_seen
 from splatkit.errors import CalibrationRefusedError
 
 MIN_SPREAD = 0.05  # singular value of the stacked normals, by the root of their count; parallel boards have 0
@@ -16,16 +17,17 @@ class DegenerateViewsError(CalibrationRefusedError):
 
 
 def board_poses(views: list[Array], target: BoardTarget, camera: Camera) -> Array:
-    """T_camera_board [N, 4, 4] of each view by its corners [columns * rows, 2] alone."""
+    """T_camera_board [N, 4, 4] of each view by its corners [columns * rows, 2] alone, NaN where unseen."""
     poses = [_board_pose(index, corners, target, camera) for index, corners in enumerate(views)]
     return np.stack(poses) if poses else np.zeros((0, 4, 4))
 
 
 def _board_pose(index: int, seen: Array, target: BoardTarget, camera: Camera) -> Array:
-    rays = camera.normalized(seen)
+    where = corners_seen(seen)
+    rays = camera.normalized(seen[where])
     if not np.isfinite(rays).all():
         raise DegenerateViewsError(f"view {index}: its corners lie where the camera model sees nothing")
-    corners = target.corners()
+    corners = target.corners()[where]
     undistorted = np.zeros(4)
     found, rotation, translation = cv2.solvePnP(corners, rays, np.eye(3), undistorted, flags=cv2.SOLVEPNP_IPPE)
     if not found:

@@ -1,32 +1,37 @@
-"""The board's pattern in an image."""
+"""The board's pattern in an image, of any kind; here: chessboards, which are found whole or not at all."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.calibration.marker_detection import find_marked_corners
 from splatkit.calibration.se3 import Array
 from splatkit.calibration.target import BoardTarget
 
 _SEARCH_WIDTH = 1000  # px; boards that can be calibrated with are found at this size, twenty times as fast
 _MARGIN = 0.25  # of the pattern's extent, about it in the cut-out
-_APART_PX = 2.0  # detectors that differ by more have not found the same corners
-_WINDOW, _WINDOW_SHARE = 5, 0.35  # px to either side of a corner at most, and of the distance between corners
+# Of the least distance between corners: detectors that differ by more have not found the same ones, and the window to
+# either side of a corner, which must hold the whole blur of its edges and no other corner.
+_APART, _WINDOW = 0.25, 0.25
 _ROUGH = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 _FINE = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE
 _STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
 
 
 def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
-    """Inner corners [columns * rows, 2] in the order of `BoardTarget.corners`, or None where the board is not seen.
+    """Corners [columns * rows, 2] in the order of `BoardTarget.corners`, or None where the board is not seen.
 
-    The board is searched in a small image and measured in a cut-out of the large one. Which of its two short sides is
-    called the left is open: patterns look the same after half a turn.
+    A chessboard is searched in a small image and measured in a cut-out of the large one. Which of its two short sides
+    is called the left is open: it looks the same after half a turn. Boards with markers have one way up and may be seen
+    in part: corners that are not are NaN.
 
     Args:
         image: [H, W] gray or [H, W, 3] RGB.
         target: the board.
     """
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) if image.ndim == 3 else image
+    if target.kind != "chessboard":
+        return find_marked_corners(gray, target)
     size = (target.columns, target.rows)
     rough = _search(gray, size)
     if rough is None:
@@ -38,7 +43,7 @@ def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
     cut = np.ascontiguousarray(gray[y:bottom, x:right])
     grid = rough.reshape(target.rows, target.columns, 2)
     apart = min(float(np.linalg.norm(np.diff(grid, axis=axis), axis=2).min()) for axis in (0, 1))
-    window = int(np.clip(apart * _WINDOW_SHARE, 2, _WINDOW))
+    window = max(int(apart * _WINDOW), 2)
     start = (rough - [x, y]).astype(np.float32)[:, None].copy()
     refined = np.asarray(cv2.cornerSubPix(cut, start, (window, window), (-1, -1), _STOP), np.float64)[:, 0]
     found, fine = cv2.findChessboardCornersSB(cut, size, flags=_FINE)
@@ -46,7 +51,8 @@ def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
         fine = np.asarray(fine, np.float64).reshape(-1, 2)
         flipped = np.abs(fine[::-1] - refined).max() < np.abs(fine - refined).max()
         fine = fine[::-1] if flipped else fine
-        refined = fine if np.abs(fine - refined).max() < _APART_PX else refined
+        same = np.abs(fine - refined).max() < _APART * apart
+        refined = min(refined, fine, key=lambda corners: _unevenness(corners, target)) if same else refined
     return _facing(refined + np.array([x, y]), target)
 
 
@@ -62,6 +68,14 @@ def _search(gray: NDArray[np.uint8], size: tuple[int, int]) -> Array | None:
             return (np.asarray(corners, dtype=np.float64).reshape(-1, 2) + 0.5) * factor - 0.5
     found, corners = cv2.findChessboardCornersSB(gray, size)  # slow, and finds small and blurred boards
     return np.asarray(corners, dtype=np.float64).reshape(-1, 2) if found else None
+
+
+def _unevenness(corners: Array, target: BoardTarget) -> float:
+    """How far corners [N, 2] are off the picture of a flat board, px; what the lens bends, all detectors share."""
+    flat = target.corners()[:, :2]
+    homography = np.asarray(cv2.findHomography(flat, corners)[0], np.float64)
+    projected = np.asarray(cv2.perspectiveTransform(flat[None], homography), np.float64)[0]
+    return float(np.sqrt(np.mean((projected - corners) ** 2)))
 
 
 def _facing(corners: Array, target: BoardTarget) -> Array:

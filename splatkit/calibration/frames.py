@@ -19,7 +19,7 @@ class Frame:
 
     Attributes:
         name: for messages and reports.
-        corners: of each camera [columns * rows, 2] px, None where the pattern is not found.
+        corners: of each camera [columns * rows, 2] px, as in `BoardView`; None where the pattern is not found.
         sizes: of each camera's image, (width, height) px.
         candidates: boards in the scan.
         scan: what they were found in.

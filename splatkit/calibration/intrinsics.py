@@ -11,6 +11,7 @@ import yaml
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array
 from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.views import corners_seen
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
 
 CameraModel = Literal["pinhole", "fisheye"]
@@ -97,7 +98,7 @@ def calibrate_intrinsics(
     """Intrinsics from the boards' corners alone (Zhang's method, by OpenCV), and the corners' rms, px.
 
     Args:
-        views: corners [columns * rows, 2] px of each.
+        views: corners [columns * rows, 2] px of each, NaN where unseen.
         target: the board.
         size: width and height of the images, px.
         model: of the lens.
@@ -110,8 +111,9 @@ def calibrate_intrinsics(
             f"intrinsics need at least {_LEAST_VIEWS} images of the board, got {len(views)}: "
             "add images, or give --intrinsics"
         )
-    objects = [target.corners()[:, None].astype(np.float32) for _ in views]
-    images = [corners[:, None].astype(np.float32) for corners in views]
+    seen = [corners_seen(corners) for corners in views]
+    objects = [target.corners()[where, None].astype(np.float32) for where in seen]
+    images = [corners[where, None].astype(np.float32) for corners, where in zip(views, seen, strict=True)]
     try:
         if model == "fisheye":
             start = np.array([[size[0] / 2, 0, size[0] / 2], [0, size[0] / 2, size[1] / 2], [0, 0, 1.0]])

@@ -84,8 +84,10 @@ def _explanations(
         answer = associate(candidates, moved, target)
         scaled.append(0.0 if answer is None else answer.votes)
     best = int(np.argmax(scaled))
-    size = f"the squares look {target.square * _SCALES[best] * 1e3:.0f} mm wide, not {target.square * 1e3:.0f} mm"
-    out.append((f"{size}; is the size of the squares in meters?", scaled[best]))
+    size = (
+        f"the {target.parts} look {target.square * _SCALES[best] * 1e3:.0f} mm wide, not {target.square * 1e3:.0f} mm"
+    )
+    out.append((f"{size}; is the size of the {target.parts} in meters?", scaled[best]))
     mirrored = [np.array([camera.width - 1, 0]) + seen * [-1, 1] for seen in corners]
     flipped = [seen.reshape(target.rows, target.columns, 2)[:, ::-1].reshape(-1, 2) for seen in mirrored]
     answer = associate(candidates, board_poses(flipped, target, camera), target)
@@ -117,7 +119,7 @@ def check_sizes(solution: Solution, views: list[BoardView], centers: Array, targ
     error = 1.5 * float(np.std(lidar - (1 + off) * camera)) / float(np.sqrt((camera**2).sum()))
     if abs(off) > max(_SCALE_OFF, _SCALE_SIGMAS * error):
         raise CalibrationRefusedError(
-            f"the scans put the boards {1 + off:.3f} times as far as the images: the squares look "
+            f"the scans put the boards {1 + off:.3f} times as far as the images: the {target.parts} look "
             f"{target.square * (1 + off) * 1e3:.1f} mm wide, not {target.square * 1e3:.1f} mm"
         )
     _check_plate(solution, views, target)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array, apply, lengths, point_motion
 from splatkit.calibration.target import BoardTarget
-from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 
 Kind = Literal["corners", "plane", "rim"]
 _PARALLEL = 1e-3  # cosine; rays along the board meet it nowhere
@@ -55,19 +55,20 @@ def corner_residuals(
     T_camera_lidar: Array,
     T_lidar_board: Array,
 ) -> tuple[Array, Array, Array, Array]:
-    """Distances of the corners in the image, x and y of each, in standard deviations.
+    """Distances of the corners that are seen in the image, x and y of each, in standard deviations.
 
     Returns:
         Values [n] and derivatives to the twists of T_lidar_board [n, 6] and T_camera_lidar [n, 6], and to the
         camera's parameters [n, 4 + D].
     """
-    points_lidar = apply(T_lidar_board, target.corners())
+    seen = corners_seen(corners)
+    points_lidar = apply(T_lidar_board, target.corners()[seen])
     points = apply(T_camera_lidar, points_lidar)
     pixels, to_points, to_intrinsics = camera.project_with_derivatives(points)
     sigma = noise.corner_px
     to_extrinsic = (to_points @ point_motion(points)).reshape(-1, 6) / sigma
     to_board = (to_points @ T_camera_lidar[:3, :3] @ point_motion(points_lidar)).reshape(-1, 6) / sigma
-    values = (pixels - corners).reshape(-1) / sigma
+    values = (pixels - corners[seen]).reshape(-1) / sigma
     return values, to_board, to_extrinsic, to_intrinsics.reshape(len(values), -1) / sigma
 
 

@@ -18,8 +18,8 @@ class BoardView:
     """One pose of the board.
 
     Attributes:
-        corners: of each camera [columns * rows, 2] px, in the order of `BoardTarget.corners`; None where it does not
-            see the board.
+        corners: of each camera [columns * rows, 2] px, in the order of `BoardTarget.corners`, NaN where a corner is not
+            seen; None where it does not see the board.
         points: [P, 3] returns from the board, LiDAR frame, m.
         rim: [E, 3] the first and last return of each scan line on the board, LiDAR frame, m; may be empty.
         rim_steps: [E, 3] from the return before each of them on its line, inside the board, to it, m.
@@ -47,6 +47,11 @@ class SensorNoise:
     """Of where a beam of some width ceases to be returned by the plate, beside the share of a step that stays open."""
 
 
+def corners_seen(corners: Array) -> NDArray[np.bool_]:
+    """[N] which of a view's corners [N, 2] are seen: boards with markers may be in view in part."""
+    return ~np.isnan(corners).all(-1)
+
+
 def check_views(views: list[BoardView], corner_count: int, camera_count: int) -> None:
     """Refuse views that cannot be used; SettingsError names the view."""
     for index, view in enumerate(views):
@@ -54,7 +59,7 @@ def check_views(views: list[BoardView], corner_count: int, camera_count: int) ->
             raise SettingsError(f"view {index}: expected corners of some of the {camera_count} cameras")
         for seen in view.corners:
             if seen is not None:
-                _check_array(index, "corners", seen, 2)
+                _check_array(index, "corners", seen[corners_seen(seen)], 2)
                 if len(seen) != corner_count:
                     raise SettingsError(f"view {index}: the board has {corner_count} corners, got {len(seen)}")
         for name in ("points", "rim", "rim_steps"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +16,6 @@ from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.calibration.camera import Camera
     from splatkit.calibration.frames import Frame
-    from splatkit.calibration.target import BoardTarget
-
-
-def _target(pattern: str, plate: str | None) -> BoardTarget:
-    from splatkit.calibration.target import BoardTarget
-
-    found = re.fullmatch(r"(\d+)x(\d+):([\d.]+)", pattern)
-    if not found:
-        raise SettingsError(
-            f"--board: expected COLUMNSxROWS:SQUARE, inner corners and meters, as 7x5:0.095, got {pattern}"
-        )
-    columns, rows, square = int(found[1]), int(found[2]), float(found[3])
-    if plate is None:
-        return BoardTarget(columns, rows, square, (columns + 1) * square, (rows + 1) * square)
-    size = re.fullmatch(r"([\d.]+)x([\d.]+)", plate)
-    if not size:
-        raise SettingsError(f"--board-size: expected WIDTHxHEIGHT of the plate in meters, as 0.85x0.61, got {plate}")
-    return BoardTarget(columns, rows, square, float(size[1]), float(size[2]))
 
 
 def _bar(label: str) -> Callable[[Iterable[Frame], int], Iterable[Frame]]:
@@ -59,7 +40,8 @@ class Run:
     clouds: Path
     """Folder of scans, one for each photograph: of the same name, or else in the same order."""
     board: str
-    """Inner corners and size of a square in meters, as 7x5:0.095."""
+    """In meters: 7x5:0.095 (chessboard: inner corners, square), charuco:8x6:0.095:0.07 (squares, square, marker; then
+    :5x5_100 or other markers), aprilgrid:6x6:0.08:0.3 (tags, tag, space over tag), or a target YAML of Kalibr."""
     out: Path = Path("calibration")
     """Folder to make."""
     board_size: str | None = None
@@ -87,10 +69,11 @@ class Run:
         from splatkit.calibration.intrinsics import read_intrinsics
         from splatkit.calibration.simulation import Rig, likely_lidar
         from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY
+        from splatkit.calibration.target_notation import parse_target
         from splatkit.commands.calibration_report import calibration_report, image_names, verdict
         from splatkit.io.atomic import atomic_directory
 
-        target = _target(self.board, self.board_size)
+        target = parse_target(self.board, self.board_size)
         cameras = tuple(read_intrinsics(path, self.camera_model) for path in self.intrinsics) or None
         if cameras is not None and len(cameras) != len(self.images):
             raise SettingsError(f"--intrinsics: {len(cameras)} files for {len(self.images)} cameras; give one for each")
@@ -198,7 +181,7 @@ class Simulate:
     """Say how well a rig would be calibrated, by trials with known truth."""
 
     board: str = "7x5:0.095"
-    """Inner corners and size of a square in meters."""
+    """As of `run`."""
     board_size: str | None = "0.85x0.61"
     """Size of the plate in meters."""
     lidar: Literal["16", "32", "64", "solid"] = "32"
@@ -217,11 +200,12 @@ class Simulate:
         from splatkit.calibration.se3 import twist_between
         from splatkit.calibration.simulation import draw_views, example_rig
         from splatkit.calibration.solver import solve
+        from splatkit.calibration.target_notation import parse_target
         from splatkit.calibration.views import SensorNoise
 
         if self.poses < 3 or self.trials < 1:
             raise SettingsError(f"--poses, --trials: at least 3 and 1, got {self.poses} and {self.trials}")
-        target = _target(self.board, self.board_size)
+        target = parse_target(self.board, self.board_size)
         rig = example_rig(self.lidar, SensorNoise(self.corner_noise, self.range_noise, 0.001))
         errors = []
         for seed in range(self.trials):
@@ -252,6 +236,10 @@ class Scene:
     """Of the photographs, px."""
     seed: int = 0
     """Of poses, noise and the LiDAR's faults."""
+    board: str = "7x5:0.095"
+    """As of `run`."""
+    board_size: str | None = "0.85x0.61"
+    """Size of the plate in meters."""
     overwrite: bool = False
     """Replace an existing folder."""
 
@@ -261,16 +249,18 @@ class Scene:
 
         from splatkit.calibration.board_scene import capture_boards, write_boards
         from splatkit.calibration.simulation import example_rig, resized
+        from splatkit.calibration.target_notation import parse_target
         from splatkit.io.atomic import atomic_directory
 
         if self.poses < 1 or self.width < 160:
             raise SettingsError(f"--poses, --width: at least 1 and 160, got {self.poses} and {self.width}")
-        target = _target("7x5:0.095", "0.85x0.61")
+        target = parse_target(self.board, self.board_size)
         rig = resized(example_rig(self.lidar), self.width)
         with atomic_directory(self.out, self.overwrite) as folder:
             captures = track(capture_boards(rig, target, self.poses, self.seed), "rendering", total=self.poses)
             count = write_boards(folder, rig, target, captures)
-        print(f"{self.out}: {count} poses of a board 7x5:0.095 of 0.85x0.61 m, {self.lidar} lasers")
+        plate = f"{target.width:g}x{target.height:g} m"
+        print(f"{self.out}: {count} poses of a board {self.board} of {plate}, {self.lidar} lasers")
 
 
 @dataclass(frozen=True)
@@ -302,7 +292,8 @@ class Board:
     """Write the board as a PDF, true to scale."""
 
     board: str
-    """Inner corners and size of a square in meters, as 7x5:0.095."""
+    """In meters: 7x5:0.095 (chessboard: inner corners, square), charuco:8x6:0.095:0.07 (squares, square, marker; then
+    :5x5_100 or other markers), aprilgrid:6x6:0.08:0.3 (tags, tag, space over tag), or a target YAML of Kalibr."""
     out: Path
     """File to write, ending in .pdf."""
     board_size: str | None = None
@@ -311,8 +302,9 @@ class Board:
     def run(self) -> None:
         """Write under a temporary name, then rename."""
         from splatkit.calibration.board_pdf import write_board
+        from splatkit.calibration.target_notation import parse_target
 
-        target = _target(self.board, self.board_size)
+        target = parse_target(self.board, self.board_size)
         write_board(self.out, target)
         print(f"{self.out}: {target.width:g} x {target.height:g} m; print at 100 %")
 

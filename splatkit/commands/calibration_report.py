@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -11,6 +12,7 @@ from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.inputs import FrameFiles
 from splatkit.calibration.observability import pixel_uncertainty, weakest_motion
 from splatkit.calibration.se3 import Array, apply, invert
+from splatkit.calibration.views import corners_seen
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_outline, draw_points
@@ -57,15 +59,17 @@ def _summary(report: HtmlReport, calibration: Calibration) -> None:
     covariance = calibration.covariance()
     judged = [item for view in calibration.leave_one_out.held_out for item in view]
     report.section("At a glance")
-    report.numbers(
-        [
-            (f"{np.degrees(np.sqrt(np.trace(covariance[:3, :3]))):.3f} deg", "deviation of the rotation"),
-            (f"{1e3 * np.sqrt(np.trace(covariance[3:, 3:])):.1f} mm", "deviation of the translation"),
+    numbers = [
+        (f"{np.degrees(np.sqrt(np.trace(covariance[:3, :3]))):.3f} deg", "deviation of the rotation"),
+        (f"{1e3 * np.sqrt(np.trace(covariance[3:, 3:])):.1f} mm", "deviation of the translation"),
+    ]
+    if judged:  # three views determine nothing without one of them
+        numbers += [
             (f"{1e3 * np.mean([item.center_m for item in judged]):.1f} mm", "board centers, on views left out"),
             (f"{np.mean([item.center_px for item in judged]):.1f} px", "the same in the image"),
             (f"{1e3 * np.sqrt(np.mean([item.plane_m**2 for item in judged])):.1f} mm", "planes, on views left out"),
         ]
-    )
+    report.numbers(numbers)
     for warning in calibration.warnings:
         report.text(f"Mind: {warning}.")
     for reason in calibration.selection.reasons.values():
@@ -172,8 +176,12 @@ def _frames(report: HtmlReport, calibration: Calibration) -> None:
             rows.append((item.name, "left out: " + item.left_out, "", "", "", ""))
             continue
         board, held = boards[item.name], judged[item.name]
-        center = f"{1e3 * np.mean([h.center_m for h in held]):.1f} mm, {np.mean([h.center_px for h in held]):.1f} px"
-        plane = f"{1e3 * np.mean([h.plane_m for h in held]):+.1f} mm"
+        center = plane = "the others do not determine it"
+        if held:
+            center = (
+                f"{1e3 * np.mean([h.center_m for h in held]):.1f} mm, {np.mean([h.center_px for h in held]):.1f} px"
+            )
+            plane = f"{1e3 * np.mean([h.plane_m for h in held]):+.1f} mm"
         distance = np.linalg.norm(board.T_lidar_board[:3, 3])
         rows.append((item.name, "used", str(len(board.points)), f"{distance:.2f} m", center, plane))
     report.table(("frame", "", "returns", "distance", "center, left out", "plane, left out"), rows)
@@ -228,8 +236,8 @@ def _coverage(report: HtmlReport, calibration: Calibration, names: list[str]) ->
             corners = frame.corners[index]
             if corners is None:
                 continue
-            grid = corners.reshape(calibration.target.rows, calibration.target.columns, 2)
-            ring = np.stack([grid[0, 0], grid[0, -1], grid[-1, -1], grid[-1, 0]])
+            seen = corners[corners_seen(corners)].astype(np.float32)
+            ring = cv2.convexHull(seen)[:, 0].astype(np.float64)
             picture = draw_outline(picture, ring, _CAMERA_COLOR, max(1, camera.width // 400))
         pictures.append(Picture(picture, f"patterns in the images of {name}"))
     depth = [float(np.linalg.norm(board.T_lidar_board[:3, 3])) for board in calibration.boards]

@@ -15,12 +15,12 @@ from splatkit.optimize.ray_trainer import RayTrainer
 
 apply_host_guards()
 
-_RATE = 0.01  # of instant-ngp and nerfacto, for tables and networks alike
+NERFACTO_RATE = 0.01  # instant-ngp's too, for tables and networks alike
 _FINAL_SHARE = 0.1  # of it at the end: with a hundredth, short runs stand still before they have learned
 
 
-def ray_method(name: str, model: ModelConfig, groups: tuple[str, ...], description: str) -> MethodSpecification:
-    """A method whose model is trained on rays by Adam, each group of parameters with the same falling rate.
+def ray_method(name: str, model: ModelConfig, rates: dict[str, float], description: str) -> MethodSpecification:
+    """A method whose model is trained on rays by Adam, each group of parameters with its own falling rate.
 
     Positions are normalized by the host's own data parser: the fields live in its unit cube.
     """
@@ -46,10 +46,10 @@ def ray_method(name: str, model: ModelConfig, groups: tuple[str, ...], descripti
             ),
             optimizers={
                 group: {
-                    "optimizer": FusedAdamConfig(lr=_RATE),
+                    "optimizer": FusedAdamConfig(lr=rate),
                     "scheduler": ExponentialDecayConfig(final_share=_FINAL_SHARE),
                 }
-                for group in groups
+                for group, rate in rates.items()
             },
             viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 12),
             vis="viewer",

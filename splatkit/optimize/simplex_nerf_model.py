@@ -28,7 +28,7 @@ class SimplexNerfModelConfig(NerfactoModelConfig):
     """Where features lie: on simplices, or on the cubes of instant-ngp for comparison."""
     first_levels: int = 3
     """Levels of the field's encoding that training starts with."""
-    levels_share: float = 0.7
+    levels_share: float = 0.5
     """Share of the run after which all levels take part."""
 
 

@@ -1,6 +1,6 @@
 """The nerfstudio method `simplex-sdf` and its settings."""
 
-from splatkit.optimize.ray_method import ray_method
+from splatkit.optimize.ray_method import NERFACTO_RATE, ray_method
 from splatkit.optimize.simplex_sdf_model import SimplexSdfModelConfig
 
 simplex_sdf_method = ray_method(
@@ -10,6 +10,6 @@ simplex_sdf_method = ray_method(
         num_neus_samples_per_ray=24,
         eval_num_rays_per_chunk=1 << 10,
     ),
-    groups=("proposal_networks", "fields", "field_background"),
+    rates=dict.fromkeys(("proposal_networks", "fields", "field_background"), NERFACTO_RATE),
     description="A signed distance field on a simplex-hash encoding, with exact eikonal gradients, also on a CPU.",
 )

@@ -12,6 +12,8 @@ from splatkit.calibration.simulation import Rig, draw_views, example_rig
 from splatkit.calibration.target import BoardTarget
 
 TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
+CHARUCO = BoardTarget(7, 5, 0.095, 0.85, 0.61, "charuco", marker=0.07, dictionary="5x5_100")
+APRILGRID = BoardTarget(12, 8, 0.1, 0.85, 0.61, "aprilgrid", gap=0.03, dictionary="36h11")
 
 
 @dataclass(frozen=True)

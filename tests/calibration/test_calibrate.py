@@ -127,7 +127,7 @@ def test_a_spoiled_frame_is_left_out_and_named(hall, done):
 
 @pytest.mark.slow
 def test_wrong_intrinsics_are_mended_where_views_are_many():
-    hall = hall_frames("32", 24, seed=3)
+    hall = hall_frames("32", 24, seed=6)
     K = hall.rig.camera.K.copy()
     K[1, 2] += 12
     K[[0, 1], [0, 1]] *= 1.01
@@ -138,6 +138,7 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
     np.testing.assert_allclose(found.parameters[:4], hall.rig.camera.parameters[:4], atol=4)
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.25
+    assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5  # chi-square of six, 99.9 %
     kept = calibrate(hall.frames, TARGET, (hall.rig.camera,))
     assert kept.selection.freedom in (Freedom(False, True, True), Freedom(False, True, False))
 
@@ -165,3 +166,16 @@ def test_two_cameras_share_one_problem(hall):
     assert done.solution.guess.T_camera_lidar.shape == (2, 4, 4)
     twist = twist_between(done.solution.guess.T_camera_lidar[1], hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.1
+
+
+def test_boards_seen_in_part_are_as_good_as_what_is_seen(hall):
+    def hide(frame):
+        corners = frame.corners[0].copy()
+        corners[: 7 * (int(frame.name[-2:]) % 4)] = np.nan
+        return (corners,)
+
+    done = calibrate(changed(hall, corners=hide), TARGET, (hall.rig.camera,))
+    assert sum(not verdict.left_out for verdict in done.verdicts) >= 10
+    twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
+    assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5
+    assert np.degrees(np.linalg.norm(twist[:3])) < 0.15

@@ -12,7 +12,7 @@ from splatkit.calibration.simulation import example_rig
 from tests.calibration.halls import TARGET
 
 
-def render(turn, depth=1.6, width=480):
+def render(turn, depth=1.6, width=480, target=TARGET):
     camera = Camera(
         np.array([[0.6 * width, 0, width / 2], [0, 0.6 * width, width / 3], [0, 0, 1]]),
         np.zeros(0),
@@ -21,9 +21,9 @@ def render(turn, depth=1.6, width=480):
     )
     extrinsic = example_rig("32").T_camera_lidar
     pose = compose(exp_se3(np.array([*turn, 0, 0, 0]))[:3, :3], np.array([0.1, 0, depth]))
-    planes = board_scene(TARGET, invert(extrinsic) @ pose)
+    planes = board_scene(target, invert(extrinsic) @ pose)
     image = photograph(planes, camera, extrinsic, np.random.default_rng(0))
-    return image, camera.project(apply(pose, TARGET.corners()))[0]
+    return image, camera.project(apply(pose, target.corners()))[0]
 
 
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.3, -0.4, 0.7), (-0.2, 0.3, 2.6)])

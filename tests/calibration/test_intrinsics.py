@@ -74,6 +74,16 @@ def test_intrinsics_follow_from_the_boards(hall):
     np.testing.assert_allclose(camera.parameters[:4], hall.rig.camera.parameters[:4], rtol=0.02)
 
 
+def test_boards_seen_in_part_give_intrinsics_too(hall):
+    corners = [frame.corners[0].copy() for frame in hall.frames]
+    for index, seen in enumerate(corners):
+        seen[: 7 * (index % 3)] = np.nan
+    for model in ("fisheye", "pinhole"):
+        camera, rms = calibrate_intrinsics(corners, TARGET, (1920, 1208), model)
+        assert rms < 0.6
+        np.testing.assert_allclose(camera.parameters[:2], hall.rig.camera.parameters[:2], rtol=0.05)
+
+
 def test_too_few_boards_are_refused(hall):
     corners = [frame.corners[0] for frame in hall.frames[:5]]
     with pytest.raises(CalibrationRefusedError, match="at least 6 images of the board, got 5"):

@@ -20,6 +20,14 @@ def test_outline_goes_around_the_plate():
     np.testing.assert_allclose(edges, [0.5, 0.4, 0.5, 0.4])
 
 
+def test_corners_of_tags_lie_in_pairs():
+    target = BoardTarget(4, 4, 0.1, 1, 1, "aprilgrid", gap=0.03, dictionary="36h11")
+    np.testing.assert_allclose(target.corners()[:4, 0], [-0.115, -0.015, 0.015, 0.115], atol=1e-15)
+    np.testing.assert_allclose(target.corners()[::4, 1], [-0.115, -0.015, 0.015, 0.115], atol=1e-15)
+    np.testing.assert_allclose(target.pattern_size, (0.29, 0.29))
+    np.testing.assert_allclose(BoardTarget(3, 2, 0.1, 0.5, 0.4).pattern_size, (0.4, 0.3))
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -28,6 +36,9 @@ def test_outline_goes_around_the_plate():
         ((7, 5, 0.1, float("nan"), 1), "positive lengths"),
         ((7, 5, 95.0, 0.85, 0.61), "columns and rows swapped, or the units"),
         ((7, 5, 0.095, 0.4, 0.61), "columns and rows swapped"),
+        ((7, 5, 0.095, 1, 1, "charuco", 0.1), "markers smaller than squares"),
+        ((8, 6, 0.11, 1, 1, "aprilgrid"), "space between them"),
+        ((7, 6, 0.11, 1, 1, "aprilgrid", 0, 0.03), "space between them, got 3.5 x 3 tags"),
     ],
 )
 def test_boards_that_cannot_be_are_refused(values, message):
