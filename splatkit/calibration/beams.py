@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.calibration.se3 import Array
+from splatkit.calibration.se3 import Array, lengths
 from splatkit.errors import DatasetError
 
-_SAMPLES = 600  # places in the scan that are looked at
+_SAMPLES = 400  # places in the scan that are looked at
 _NEAR, _MANY = 8, 64  # beams around a place, for its noise and for its density
 _LEAST_RETURNS = 500
 _CLOSE_M = 12.0  # where surfaces are smooth against the spacing of beams
@@ -60,7 +60,7 @@ def estimate_beams(points: Array) -> BeamPattern:
     """
     if len(points) < _LEAST_RETURNS:
         raise DatasetError(f"the scan has {len(points)} returns, at least {_LEAST_RETURNS} are needed")
-    ranges = np.linalg.norm(points, axis=1)
+    ranges = lengths(points)
     directions = points / ranges[:, None]
     close = np.flatnonzero(ranges < max(_CLOSE_M, np.partition(ranges, _LEAST_RETURNS - 1)[_LEAST_RETURNS - 1]))
     chosen = close[np.linspace(0, len(close) - 1, _SAMPLES).astype(np.int64)]
@@ -72,7 +72,7 @@ def estimate_beams(points: Array) -> BeamPattern:
     solid_angle = float(np.median(np.pi * reach**2 / _MANY))
     lined = _along_lines(directions, chosen, neighbors, distances) and solid_angle > 1.5 * spacing**2
     side = float(np.sqrt(solid_angle))
-    steps = np.linalg.norm(np.diff(directions, axis=0), axis=1)
+    steps = lengths(np.diff(directions, axis=0))
     return BeamPattern(
         spacing=spacing if lined else side,
         line_spacing=solid_angle / spacing if lined else side,
@@ -85,7 +85,7 @@ def _along_lines(directions: Array, chosen: NDArray[np.int64], neighbors: Array,
     """Whether nearest neighbors lie beside, at the same elevation, as those of a spinning LiDAR do."""
     index = np.take_along_axis(neighbors, distances.argmin(1)[:, None], 1)[:, 0].astype(np.int64)
     change = directions[index] - directions[chosen]
-    return bool(np.median(np.abs(change[:, 2])) < 0.2 * np.median(np.linalg.norm(change, axis=1)))
+    return bool(np.median(np.abs(change[:, 2])) < 0.2 * np.median(lengths(change)))
 
 
 def _range_noise(ranges: Array, directions: Array, neighbors: Array) -> float:

@@ -12,6 +12,7 @@ from splatkit.calibration.closed_form import DegenerateViewsError, board_poses
 from splatkit.calibration.extraction import BoardCandidate
 from splatkit.calibration.frames import Frame, view_of
 from splatkit.calibration.intrinsics import CameraModel, calibrate_intrinsics
+from splatkit.calibration.jackknife import observed_covariance
 from splatkit.calibration.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
 from splatkit.calibration.residuals import Kind
 from splatkit.calibration.se3 import Array, apply, invert, twist_between
@@ -52,8 +53,8 @@ class Calibration:
         verdicts: on all frames.
         selection: what was estimated beside the extrinsic.
         leave_one_out: judgments of each view by the solution without it.
-        inflation: [C] by which the deviations that follow from the noise alone are too small, at least 1: what views
-            share, as a wrong lens model, moves the solutions without one view further apart than noise does.
+        joint_covariances: [6 + P, 6 + P] of each camera's twist and freed intrinsics, as in `Solution`, but with what
+            views share beside noise, see `observed_covariance`.
         halves: [H, 2] rotation (deg) and translation (m) between solutions of random halves; empty with few views.
         intrinsics_rms_px: where intrinsics were found from the boards.
         warnings: sentences.
@@ -67,14 +68,19 @@ class Calibration:
     verdicts: list[FrameVerdict]
     selection: Selection
     leave_one_out: CrossValidation
-    inflation: Array
+    joint_covariances: tuple[Array, ...]
     halves: Array
     intrinsics_rms_px: float | None
     warnings: list[str]
 
     def covariance(self, camera: int = 0) -> Array:
-        """[6, 6] of the twist of a camera's T_camera_lidar, by noise and by how views differ; see `inflation`."""
-        return self.solution.covariances[camera] * self.inflation[camera] ** 2
+        """[6, 6] of the twist of a camera's T_camera_lidar, by noise and by how views differ."""
+        return self.joint_covariances[camera][:6, :6]
+
+    def over_noise(self, camera: int = 0) -> float:
+        """How many times as large its deviations are as noise alone would have them, over all directions together."""
+        noise = self.solution.covariances[camera]
+        return float(np.sqrt(np.trace(np.linalg.solve(noise, self.covariance(camera))) / 6))
 
 
 def calibrate(
@@ -126,7 +132,7 @@ def calibrate(
     centers = np.stack([board.T_lidar_board[:3, 3] for board in boards])
     check_sizes(solution, views, centers, target)
     tell("trying what else the views determine")
-    selection = select_freedom(views, centers, target, cameras, noise, kinds)
+    selection = select_freedom(views, centers, target, cameras, noise, kinds, from_boards=rms is not None)
     solution = solve(views, target, cameras, noise, kinds, selection.freedom)
     tell("leaving views out")
     folds = min(len(views), _MOST_FOLDS)
@@ -140,7 +146,7 @@ def calibrate(
         verdicts=_verdicts(frames, chosen, dropped),
         selection=selection,
         leave_one_out=once,
-        inflation=_inflation(solution, once),
+        joint_covariances=tuple(observed_covariance(solution, once.solutions, index) for index in range(len(cameras))),
         halves=_halves(views, target, cameras, noise, kinds, selection),
         intrinsics_rms_px=rms,
         warnings=_warnings(solution, views, selection, rms),
@@ -224,21 +230,6 @@ def _outliers(solution: Solution, boards: list[BoardCandidate]) -> dict[int, str
         limit = middle + max(_OFF_SIGMAS * 1.4826 * float(np.median(np.abs(np.array(values) - middle))), least)
         out |= {int(index): reason for index in np.flatnonzero(np.array(values) > limit)}
     return out
-
-
-def _inflation(solution: Solution, once: CrossValidation) -> Array:
-    """[C] the jackknife's deviations over those stated, over all six directions together."""
-    count = len(once.solutions)
-    if count < LEAST_FRAMES:
-        return np.ones(len(solution.covariances))
-    out = []
-    for index, covariance in enumerate(solution.covariances):
-        center = solution.guess.T_camera_lidar[index]
-        twists = np.stack([twist_between(center, other.guess.T_camera_lidar[index]) for other in once.solutions])
-        spread = twists - twists.mean(0)
-        square = (count - 1) / count * float((spread * np.linalg.solve(covariance, spread.T).T).sum()) / 6
-        out.append(max(np.sqrt(square), 1.0))
-    return np.array(out)
 
 
 def _halves(

@@ -27,7 +27,8 @@ class StoredCalibration:
     Attributes:
         cameras: intrinsics, to be used together with the extrinsics.
         T_camera_lidar: [C, 4, 4].
-        covariances: [C, 6, 6] of the twist: rotation (rad), then translation (m), camera frame.
+        joint_covariances: [6 + P, 6 + P] of each camera: of the twist, that is rotation (rad), then translation (m),
+            camera frame, and of its intrinsics (fx, fy, cx, cy, distortion) where they were estimated too.
         target: the board.
         noise: corner_px, range_m, outline_m.
         ring_bias: m, by number of the laser.
@@ -36,7 +37,7 @@ class StoredCalibration:
 
     cameras: tuple[Camera, ...]
     T_camera_lidar: Array
-    covariances: Array
+    joint_covariances: tuple[Array, ...]
     target: BoardTarget
     noise: dict[str, float]
     ring_bias: dict[int, float]
@@ -95,9 +96,10 @@ def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str,
         "quaternion_wxyz": [w, x, y, z],
         "translation_m": T[:3, 3].tolist(),
         "covariance": covariance.tolist(),
+        "covariance_with_intrinsics": calibration.joint_covariances[index].tolist(),
         "rotation_sd_deg": np.degrees(deviations[:3]).tolist(),
         "translation_sd_m": deviations[3:].tolist(),
-        "deviations_over_noise_alone": float(calibration.inflation[index]),
+        "deviations_over_noise_alone": calibration.over_noise(index),
     }
 
 
@@ -133,7 +135,7 @@ def read_calibration(path: Path) -> StoredCalibration:
         return StoredCalibration(
             cameras=cameras,
             T_camera_lidar=np.array([item["T_camera_lidar"] for item in record["cameras"]], float),
-            covariances=np.array([item["covariance"] for item in record["cameras"]], float),
+            joint_covariances=tuple(np.array(item["covariance_with_intrinsics"], float) for item in record["cameras"]),
             target=BoardTarget(**record["board"]),
             noise={name: float(value) for name, value in record["noise"].items()},
             ring_bias={int(ring): float(value) for ring, value in record["lidar"]["ring_bias_m"].items()},

@@ -76,7 +76,7 @@ def check_frames(stored: StoredCalibration, frames: list[Frame]) -> Checked:
                 CheckedFrame(frame.name, float(distances[nearest]), float(np.linalg.norm(pixels[0] - pixels[1])))
             )
             distance = float(np.linalg.norm(center))
-            angle = pixel_uncertainty(stored.covariances[index], camera, distance).max() / camera.K[0, 0]
+            angle = pixel_uncertainty(stored.joint_covariances[index], camera, distance).max() / camera.K[0, 0]
             allowed.append(float(np.hypot(angle * distance, _RECTANGLE_M)))
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])

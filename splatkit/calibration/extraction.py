@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from splatkit.calibration.beams import BeamPattern, LidarScan, estimate_beams
 from splatkit.calibration.patches import Patches, smooth_regions
-from splatkit.calibration.rectangle import Rectangle, fit_rectangle, guess_rectangles, rotation
+from splatkit.calibration.rectangle import Rectangle, beyond_outline, fit_rectangle, guess_rectangles, rotation
 from splatkit.calibration.rims import Index, line_ends, scan_lines
-from splatkit.calibration.se3 import Array, compose
+from splatkit.calibration.se3 import Array, compose, lengths
 from splatkit.calibration.target import BoardTarget
 
 MAX_CANDIDATES = 6
+_MOST_FITTED = 10  # of what stands alone, by what it scores before its rectangle is fitted
 _NEAREST_M, _FARTHEST_M = 0.5, 20.0
 _LINES_ACROSS = 4.0  # that must cross the board at the farthest range
 _CELLS_ACROSS = 7.0  # of which patches are made
@@ -77,19 +78,16 @@ def find_boards(scan: LidarScan, target: BoardTarget) -> list[BoardCandidate]:
         DatasetError: the scan has too few returns.
     """
     beams = estimate_beams(scan.points)
-    ranges = np.linalg.norm(scan.points, axis=1)
+    ranges = lengths(scan.points)
     smaller, diagonal = min(target.width, target.height), float(np.hypot(target.width, target.height))
     # What lies behind judges, too: beams that pass beside the board show that it ends.
     far = np.flatnonzero(ranges > _NEAREST_M)
     rays = _Rays(far, scan.points[far], scan.points[far] / ranges[far, None], beams)
-    found: list[BoardCandidate] = []
-    for center, normal in _propose(scan.points, ranges, beams, smaller, diagonal):
-        if any(np.linalg.norm(center - other.T_lidar_board[:3, 3]) < _SAME_M / 2 for other in found):
-            continue
-        candidate = _examine(scan, rays, target, center, normal)
-        if candidate is not None:
-            found.append(candidate)
-    found.sort(key=lambda candidate: -candidate.score)
+    proposals = _propose(scan.points, ranges, beams, smaller, diagonal)
+    prospects = [_examine(scan, rays, target, center, normal) for center, normal in proposals]
+    likely = sorted((item for item in prospects if item is not None), key=lambda item: -item.score)
+    fitted = [_fit_board(target, prospect) for prospect in likely[:_MOST_FITTED]]
+    found = sorted((item for item in fitted if item is not None), key=lambda item: -item.score)
     kept: list[BoardCandidate] = []
     for candidate in found:
         place = candidate.T_lidar_board[:3, 3]
@@ -112,30 +110,34 @@ def _propose(
         cell = max(beams.line_spacing, smaller / (_CELLS_ACROSS * farthest))
         bands[cell] = (farthest / 2, bands.get(cell, (0.0, farthest))[1])
         farthest /= 2
-    out: list[tuple[Array, Array]] = []
+    centers, normals = np.zeros((0, 3)), np.zeros((0, 3))
     for cell, (low, high) in bands.items():
         reachable = (ranges > max(low - diagonal, _NEAREST_M)) & (ranges < high + diagonal)
         for center, normal in _proposals(smooth_regions(points[reachable], beams, cell), smaller, diagonal):
-            same = (np.linalg.norm(center - other) < _SAME_M / 2 and abs(normal @ n) > _SAME_TURN for other, n in out)
-            if not any(same):
-                out.append((center, normal))
-    return out
+            beside = ((centers - center) ** 2).sum(1) < (_SAME_M / 2) ** 2
+            if not (beside & (np.abs(normals @ normal) > _SAME_TURN)).any():
+                centers, normals = np.concatenate([centers, center[None]]), np.concatenate([normals, normal[None]])
+    return list(zip(centers, normals, strict=True))
 
 
 def _proposals(patches: Patches, smaller: float, diagonal: float) -> list[tuple[Array, Array]]:
     """Center and normal of each region that is about as large as the board."""
-    out = []
+    out: list[tuple[Array, Array]] = []
     order = np.argsort(patches.region, kind="stable")
     order = order[patches.region[order] >= 0]
-    for members in np.split(order, np.flatnonzero(np.diff(patches.region[order])) + 1):
-        if len(members) < 3:
+    if len(order) == 0:
+        return out
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(patches.region[order])) + 1])
+    for first, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        if end - first < 3:
             continue
-        centers = patches.centers[members]
+        centers = patches.centers[order[first:end]]
+        if np.linalg.norm(np.ptp(centers, axis=0)) < _SMALLEST * smaller:
+            continue
         center = centers.mean(0)
-        spread = np.linalg.eigh(np.cov((centers - center).T))
-        extent = np.ptp((centers - center) @ spread[1][:, 2])
-        if _SMALLEST * smaller < extent < _LARGEST * diagonal:
-            out.append((center, spread[1][:, 0]))
+        spread = np.linalg.eigh((centers - center).T @ (centers - center))[1]
+        if _SMALLEST * smaller < np.ptp((centers - center) @ spread[:, 2]) < _LARGEST * diagonal:
+            out.append((center, spread[:, 0]))
     return out
 
 
@@ -160,62 +162,87 @@ class _Crossing:
     on_plane: NDArray[np.bool_]
 
 
-def _examine(scan: LidarScan, rays: _Rays, target: BoardTarget, center: Array, normal: Array) -> BoardCandidate | None:
-    """Fit plane and rectangle to the returns about a place, and let the beams judge."""
-    reach = float(np.hypot(target.width, target.height))
+@dataclass(frozen=True)
+class _Prospect:
+    """What stands alone about as a board would.
+
+    Attributes:
+        plane: of it.
+        crossing: beams that pass it.
+        lines: line of each of them and their order, see `scan_lines`.
+        member: [M] of them, returns that are taken for its own.
+        starts: guesses of its outline.
+        score: of the first guess.
+        thickness: half of the plane's, m.
+    """
+
+    plane: _Plane
+    crossing: _Crossing
+    lines: tuple[Index, Index] | None
+    member: NDArray[np.bool_]
+    starts: list[Rectangle]
+    score: float
+    thickness: float
+
+
+def _examine(scan: LidarScan, rays: _Rays, target: BoardTarget, center: Array, normal: Array) -> _Prospect | None:
+    """Fit a plane to the returns about a place, guess an outline, and let the beams judge."""
+    size = np.array([target.width, target.height])
+    reach = float(np.hypot(*size))
     thickness = _PLANE_SIGMAS * rays.beams.range_noise_m + _PLANE_M
-    cone = np.cos(np.arctan(1.5 * reach / np.linalg.norm(center)))
-    toward = np.flatnonzero(rays.directions @ center > cone * np.linalg.norm(center))
+    away = float(np.linalg.norm(center))
+    toward = np.flatnonzero(rays.directions @ center > away * np.cos(np.arctan(1.5 * reach / away)))
     points = rays.points[toward]
-    close = np.linalg.norm(points - center, axis=1) < 0.75 * reach
+    close = lengths(points - center) < 0.75 * reach
     plane = _fit_plane(points[close], center, normal, thickness)
     if plane is None:
         return None
     along = rays.directions[toward] @ plane.axes[2]
     toward, along = toward[along > _OBLIQUE], along[along > _OBLIQUE]
     hits = (plane.center @ plane.axes[2] / along)[:, None] * rays.directions[toward]
-    near = np.linalg.norm(hits - plane.center, axis=1) < reach
+    near = lengths(hits - plane.center) < reach
     toward, hits, points = toward[near], hits[near], rays.points[toward[near]]
     off = (points - plane.center) @ plane.axes[2]
     flat = (hits - plane.center) @ plane.axes[:2].T
     crossing = _Crossing(rays.indices[toward], points, hits, flat, off, np.abs(off) < thickness)
-    if not _stands_alone(flat, crossing.on_plane, off > thickness, reach):
+    member = crossing.on_plane & (lengths(flat) < 0.75 * reach)
+    if member.sum() < _LEAST_RETURNS or not _stands_alone(flat, crossing.on_plane, off > thickness, reach):
         return None
-    return _fit_board(scan, rays.beams, crossing, plane, target, thickness)
+    ring = None if scan.ring is None else scan.ring[crossing.indices]
+    lines = scan_lines(crossing.points, ring, rays.beams)
+    ends, steps = _ends(crossing, lines, member, thickness)
+    starts = guess_rectangles(flat[member], flat[ends], lengths(steps) / 3, size)
+    score = _score(starts[0].of_plate(flat), crossing, size, thickness)
+    return None if score < _LEAST_GUESS else _Prospect(plane, crossing, lines, member, starts, score, thickness)
 
 
-def _fit_board(
-    scan: LidarScan, beams: BeamPattern, crossing: _Crossing, plane: _Plane, target: BoardTarget, thickness: float
-) -> BoardCandidate | None:
+def _ends(
+    crossing: _Crossing, lines: tuple[Index, Index] | None, member: NDArray[np.bool_], thickness: float
+) -> tuple[Index, Array]:
+    """Indices [E] of the first and last return of each line, and the step [E, 3] to each from the one beside it."""
+    if lines is None:
+        return np.zeros(0, dtype=np.int64), np.zeros((0, 3))
+    ends, beside = line_ends(*lines, member, lengths(crossing.points), thickness)
+    return ends, crossing.hits[ends] - crossing.hits[beside]
+
+
+def _fit_board(target: BoardTarget, prospect: _Prospect) -> BoardCandidate | None:
     """The rectangle, first of whatever lies on the plane about its center, then of what lies inside it."""
     size = np.array([target.width, target.height])
-    ring = None if scan.ring is None else scan.ring[crossing.indices]
-    lines = scan_lines(crossing.points, ring, beams) if len(crossing.points) else None
-    ranges = np.linalg.norm(crossing.points, axis=1)
-    flat, on_plane = crossing.flat, crossing.on_plane
-    member = on_plane & (np.linalg.norm(flat, axis=1) < 0.75 * np.hypot(*size))
-    if member.sum() < _LEAST_RETURNS:
-        return None
-    starts: list[Rectangle] = []
+    crossing, plane, member, starts = prospect.crossing, prospect.plane, prospect.member, prospect.starts
     for _ in range(2):
-        ends, beside = (np.zeros(0, dtype=np.int64),) * 2
-        if lines is not None:
-            ends, beside = line_ends(*lines, member, ranges, thickness)
-        steps = crossing.hits[ends] - crossing.hits[beside]
-        lengths = np.linalg.norm(steps, axis=1)
-        if not starts:
-            starts = guess_rectangles(flat[member], flat[ends], lengths / 3, size)
-            if _score(starts[0].of_plate(flat), on_plane, crossing.off, size, thickness) < _LEAST_GUESS:
-                return None
-        fit = fit_rectangle(flat[member], flat[ends], lengths / 3, size, starts)
-        position = fit.of_plate(flat)
-        member = on_plane & ((np.abs(position) - size / 2).max(1) < lengths.max(initial=0.0) + _PLANE_M)
-        score = _score(position, on_plane, crossing.off, size, thickness)
+        ends, steps = _ends(crossing, prospect.lines, member, prospect.thickness)
+        spacing = lengths(steps)
+        fit = fit_rectangle(crossing.flat[member], crossing.flat[ends], spacing / 3, size, starts)
+        position = fit.of_plate(crossing.flat)
+        outside = beyond_outline(position, size)
+        member = crossing.on_plane & (outside < spacing.max(initial=0.0) + _PLANE_M)
+        score = _score(position, crossing, size, prospect.thickness)
         if score < _LEAST_SCORE or member.sum() < _LEAST_RETURNS:
             return None
         starts = [fit]
     # Lines also end where something else crosses the plane; those ends say nothing of the outline.
-    at_outline = np.abs((np.abs(position[ends]) - size / 2).max(1)) < lengths + _PLANE_M
+    at_outline = np.abs(outside[ends]) < spacing + _PLANE_M
     ends, steps = ends[at_outline], steps[at_outline]
     turn = np.eye(3)
     turn[:2, :2] = rotation(fit.angle)
@@ -232,7 +259,7 @@ def _fit_board(
 
 def _stands_alone(flat: Array, on_plane: NDArray[np.bool_], behind: NDArray[np.bool_], reach: float) -> bool:
     """Whether the plane ends about where a board about its center would; cheap, before any rectangle is fitted."""
-    radius = np.linalg.norm(flat, axis=1)
+    radius = lengths(flat)
     outer = (radius > _OUTER * reach) & (on_plane | behind)
     return not outer.any() or bool(on_plane[outer].mean() < _MOST_AROUND)
 
@@ -244,20 +271,21 @@ def _fit_plane(points: Array, center: Array, normal: Array, thickness: float) ->
         if member.sum() < _LEAST_RETURNS:
             return None
         center = points[member].mean(0)
-        vectors = np.linalg.eigh(np.cov((points[member] - center).T))[1]
+        vectors = np.linalg.eigh((points[member] - center).T @ (points[member] - center))[1]
         normal = vectors[:, 0]
     normal = normal if normal @ center > 0 else -normal
     first = vectors[:, 2]
     return _Plane(center, np.stack([first, np.cross(normal, first), normal]))
 
 
-def _score(position: Array, on_plane: NDArray[np.bool_], off: Array, size: Array, thickness: float) -> float:
+def _score(position: Array, crossing: _Crossing, size: Array, thickness: float) -> float:
     """Share of the beams inside that return from the plane, times that of those around that do not.
 
     Beams that something in front returns say nothing. An inside that beams cross in a part only counts as that part.
     """
-    beyond = (np.abs(position) - size / 2).max(1)
-    free = on_plane | (off > thickness)
+    on_plane = crossing.on_plane
+    beyond = beyond_outline(position, size)
+    free = on_plane | (crossing.off > thickness)
     inside = (beyond < -_BORDER * size.min()) & free
     around = (beyond > _BORDER * size.min()) & (beyond < (_BORDER + _BAND) * size.min()) & free
     if not inside.any():

@@ -68,6 +68,13 @@ def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles
     return [FrameFiles(name, tuple(row), cloud) for name, row, cloud in rows]
 
 
+def without_partner(files: list[FrameFiles], image_folders: list[Path], cloud_folder: Path) -> list[Path]:
+    """Images and scans that `pair_files` left out, since a file of their name is missing elsewhere."""
+    paired = {path for frame in files for path in (*frame.images, frame.cloud)}
+    every = [path for folder in image_folders for path in list_images(folder)] + list_point_clouds(cloud_folder)
+    return [path for path in every if path not in paired]
+
+
 def read_scan(path: Path) -> LidarScan:
     """A scan with what the calibration uses of it."""
     cloud = read_point_cloud(path)

@@ -25,7 +25,8 @@ def pixel_uncertainty(covariance: Array, camera: Camera, range_m: float) -> Arra
     """How far the image of a LiDAR point may be off, px.
 
     Args:
-        covariance: [6, 6] of the twist of T_camera_lidar, see `Solution`.
+        covariance: [6, 6] of the twist of T_camera_lidar, or [6 + P, 6 + P] of that and of the camera's P intrinsics:
+            where those were estimated too, errors of both largely undo each other. See `Solution`.
         camera: of the calibration.
         range_m: distance of the point from the camera.
 
@@ -35,8 +36,8 @@ def pixel_uncertainty(covariance: Array, camera: Camera, range_m: float) -> Arra
     x, y = np.meshgrid(np.array(_GRID) * camera.width, np.array(_GRID) * camera.height)
     rays = np.concatenate([camera.normalized(np.stack([x.ravel(), y.ravel()], 1)), np.ones((9, 1))], 1)
     points = range_m * rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    _, to_points = camera.project(points)
-    to_pixels = to_points @ point_motion(points)
+    _, to_points, to_intrinsics = camera.project_with_derivatives(points)
+    to_pixels = np.concatenate([to_points @ point_motion(points), to_intrinsics], 2)[:, :, : len(covariance)]
     spread = to_pixels @ covariance @ np.swapaxes(to_pixels, 1, 2)
     return np.sqrt(np.linalg.eigvalsh(spread)[:, 1]).reshape(3, 3)
 

@@ -139,6 +139,11 @@ class Layout:
         start = 6 * len(self.intrinsic_counts) + sum(self.intrinsic_counts[:camera])
         return slice(start, start + (self.intrinsic_counts[camera] if self.freedom.intrinsics else 0))
 
+    def camera(self, camera: int) -> NDArray[np.int64]:
+        """Of a camera's twist, then of its intrinsics."""
+        every = np.arange(self.size)
+        return np.concatenate([every[self.extrinsic(camera)], every[self.intrinsics(camera)]])
+
 
 @dataclass(frozen=True)
 class Prior:

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from splatkit.calibration.beams import BeamPattern
-from splatkit.calibration.se3 import Array
+from splatkit.calibration.se3 import Array, lengths
 
 _GAP_SIGMAS, _GAP_M = 5.0, 0.03  # between ranges in a cell: different surfaces
 _REACH = 1.7  # cells, to neighbors: the eight around
@@ -47,7 +47,7 @@ def smooth_regions(points: Array, beams: BeamPattern, cell: float) -> Patches:
         beams: of the scan.
         cell: width of the cells, rad.
     """
-    ranges = np.linalg.norm(points, axis=1)
+    ranges = lengths(points)
     azimuth = np.arctan2(points[:, 1], points[:, 0])
     elevation = np.arcsin(points[:, 2] / ranges)
     if len(points) == 0:
@@ -69,9 +69,9 @@ def smooth_regions(points: Array, beams: BeamPattern, cell: float) -> Patches:
 
 def _neighbors(centers: Array, cell: float) -> NDArray[np.int64]:
     """Pairs [E, 2] of patches beside each other, in direction and in space."""
-    ranges = np.linalg.norm(centers, axis=1)
+    ranges = lengths(centers)
     pairs = cKDTree(centers / ranges[:, None]).query_pairs(_REACH * cell, output_type="ndarray").astype(np.int64)
-    distance = np.linalg.norm(centers[pairs[:, 0]] - centers[pairs[:, 1]], axis=1)
+    distance = lengths(centers[pairs[:, 0]] - centers[pairs[:, 1]])
     return pairs[distance < _STRETCH * cell * ranges[pairs].mean(1)]
 
 

@@ -6,13 +6,12 @@ import numpy as np
 
 from splatkit.calibration.se3 import Array
 
-_ANGLES = 60  # first guesses over half a turn
-_KEEP = 3  # of them are refined
-_APART = np.radians(20)
-_MOST_POINTS = 300
+_ANGLES = 36  # first guesses over half a turn
+_APART = np.radians([4, 20])  # of the other two guesses that are refined from the best: its neighbor, and one elsewhere
+_MOST_POINTS, _MOST_TO_GUESS = 300, 150
 _INNER = 0.02  # share of the points at either end that extents leave out
 _CAP_M = 0.15  # a point this far outside counts no more than others
-_ITERATIONS = 12
+_FIRST, _ITERATIONS = 4, 10  # steps from every guess, and more from the best
 _SMALL_STEP = 1e-4  # rad and m
 _SOFT_M = 0.02  # rims off by more than this weigh less
 
@@ -30,8 +29,8 @@ class Rectangle:
         return (points - self.center) @ rotation(self.angle).T
 
 
-def rotation(angle: float) -> Array:
-    """[2, 2] that turns plane coordinates into the plate's."""
+def rotation(angle: float | Array) -> Array:
+    """[2, 2, ...] that turns plane coordinates into the plate's."""
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
@@ -48,8 +47,8 @@ def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, starts: 
         starts: at least one guess.
     """
     points = points[:: max(1, len(points) // _MOST_POINTS)]
-    fits = [_refine(points, rim, inset, size, start.angle, start.center) for start in starts]
-    return min(fits, key=lambda fit: fit.residual)
+    fits = starts if len(starts) == 1 else [_refine(points, rim, inset, size, start, _FIRST) for start in starts]
+    return _refine(points, rim, inset, size, min(fits, key=lambda fit: fit.residual), _ITERATIONS)
 
 
 def guess_rectangles(points: Array, rim: Array, inset: Array, size: Array) -> list[Rectangle]:
@@ -57,32 +56,29 @@ def guess_rectangles(points: Array, rim: Array, inset: Array, size: Array) -> li
 
     See `fit_rectangle` for the arguments.
     """
-    points = points[:: max(1, len(points) // _MOST_POINTS)]
+    points = points[:: max(1, len(points) // _MOST_TO_GUESS)]
     angles = np.arange(_ANGLES) * np.pi / _ANGLES
-    turns = np.stack([rotation(angle) for angle in angles])
+    turns = np.moveaxis(rotation(angles), -1, 0)
     turned = points @ np.swapaxes(turns, 1, 2)  # [angles, P, 2]
     ranked = np.sort(turned, axis=1)
     left_out = int(_INNER * len(points))
     center = (ranked[:, left_out] + ranked[:, -1 - left_out])[:, None] / 2
     outside = np.maximum(np.abs(turned - center) - size / 2, 0)
-    cost = np.minimum((outside**2).sum(2), _CAP_M**2).mean(1)
+    cost = np.minimum(outside[..., 0] ** 2 + outside[..., 1] ** 2, _CAP_M**2).mean(1)
     if len(rim):
-        gap = (np.abs(rim @ np.swapaxes(turns, 1, 2) - center) - size / 2).max(2) + inset
+        gap = np.abs(rim @ np.swapaxes(turns, 1, 2) - center) - size / 2
+        gap = np.maximum(gap[..., 0], gap[..., 1]) + inset
         cost += np.minimum(gap**2, _CAP_M**2).mean(1)
     best = np.argsort(cost)
-    # Neighbors of the best would end where it ends.
-    apart = np.abs((angles[best] - angles[best[0]] + np.pi / 2) % np.pi - np.pi / 2) > _APART
-    best = np.concatenate([best[:1], best[apart][: _KEEP - 1]])
+    apart = np.abs((angles[best] - angles[best[0]] + np.pi / 2) % np.pi - np.pi / 2)
+    best = np.array([best[0], *(best[apart > least][0] for least in _APART)])
     places = (center[best] @ turns[best])[:, 0]
     return [Rectangle(angles[k], place, float(np.sqrt(cost[k]))) for k, place in zip(best, places, strict=True)]
 
 
-def _outside(position: Array, size: Array) -> tuple[Array, Array, Array]:
-    """Signed distance [N] of plate coordinates [N, 2] to the outline, the axis [N] of the nearest edge and its sign."""
-    beyond = np.abs(position) - size / 2
-    axis = beyond.argmax(1)
-    pick = np.arange(len(position))
-    return beyond[pick, axis], axis, np.sign(position[pick, axis])
+def beyond_outline(position: Array, size: Array) -> Array:
+    """How far [N] plate coordinates [N, 2] lie outside of the outline in x or y, m; inside, minus the distance."""
+    return np.maximum(np.abs(position[:, 0]) - size[0] / 2, np.abs(position[:, 1]) - size[1] / 2)
 
 
 def _loss(values: Array, rim_count: int) -> float:
@@ -92,22 +88,23 @@ def _loss(values: Array, rim_count: int) -> float:
     return float(_SOFT_M * np.sqrt((scale[:rim_count].mean() if rim_count else 0.0) + 10 * outside))
 
 
-def _refine(points: Array, rim: Array, inset: Array, size: Array, angle: float, center: Array) -> Rectangle:
+def _refine(points: Array, rim: Array, inset: Array, size: Array, start: Rectangle, iterations: int) -> Rectangle:
     """Gauss-Newton on rims and on the points outside, robust."""
-    residual = np.inf
-    for _ in range(_ITERATIONS):
+    angle, center, residual = start.angle, start.center, np.inf
+    every, offsets = np.concatenate([rim, points]), np.concatenate([inset, np.zeros(len(points))])
+    for _ in range(iterations):
         turn = rotation(angle)
-        every, offsets = np.concatenate([rim, points]), np.concatenate([inset, np.zeros(len(points))])
         position = (every - center) @ turn.T
-        beyond, axis, sign = _outside(position, size)
-        values = beyond + offsets
+        x, y = position.T
+        along_x = np.abs(x) - size[0] / 2 > np.abs(y) - size[1] / 2  # the nearest edge is the left or right one
+        sign = np.sign(np.where(along_x, x, y))
+        values = beyond_outline(position, size) + offsets
         weights = 1 / (1 + (values / _SOFT_M) ** 2)
         weights[len(rim) :] *= values[len(rim) :] > 0  # inside is as good as anywhere
         weights[: len(rim)] *= max(1.0, len(points) / max(len(rim), 1) / 10)
         residual = _loss(values, len(rim))
         # Turning the plate by da moves a point in its frame by da (y, -x); moving it, by -turn @ dc.
-        by_angle = sign * np.where(axis == 0, position[:, 1], -position[:, 0])
-        J = np.concatenate([by_angle[:, None], -sign[:, None] * turn[axis]], 1)
+        J = sign[:, None] * np.stack([np.where(along_x, y, -x), *-np.where(along_x, turn[:1].T, turn[1:].T)], 1)
         H = J.T @ (weights[:, None] * J) + 1e-9 * np.eye(3)
         step = -np.linalg.solve(H, J.T @ (weights * values))
         angle, center = angle + float(step[0]), center + step[1:]

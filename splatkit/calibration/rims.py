@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.beams import BeamPattern
-from splatkit.calibration.se3 import Array
+from splatkit.calibration.se3 import Array, lengths
 
 Index = NDArray[np.int64]
 _LEAST_ON_LINE = 5  # returns, for its ends to count
@@ -24,9 +24,9 @@ def scan_lines(points: Array, ring: Index | None, beams: BeamPattern) -> tuple[I
     azimuth = (azimuth + np.pi) % (2 * np.pi) - np.pi
     if ring is not None:
         return ring, np.lexsort((azimuth, ring))
-    directions = points / np.linalg.norm(points, axis=1, keepdims=True)
+    directions = points / lengths(points)[:, None]
     if beams.sequential:
-        steps = np.linalg.norm(np.diff(directions, axis=0), axis=1)
+        steps = lengths(np.diff(directions, axis=0))
         breaks = steps > 4 * np.median(steps)
         return np.concatenate([[0], np.cumsum(breaks)]), np.arange(len(points))
     if beams.line_spacing < 2 * beams.spacing:

@@ -45,12 +45,21 @@ def select_freedom(
     cameras: tuple[Camera, ...],
     noise: SensorNoise,
     kinds: tuple[Kind, ...],
+    from_boards: bool,
 ) -> Selection:
-    """Add one freedom after the other where it helps; see `cross_validate` for the arguments."""
-    freedom, reasons = Freedom(), dict[str, str]()
+    """Add one freedom after the other where it helps; see `cross_validate` for the arguments.
+
+    Intrinsics that were found `from_boards`, of the same views, are no better known than these tell: they are freed in
+    any case, so that the extrinsic's covariance holds what they leave open.
+    """
+    freedom, reasons = Freedom(intrinsics=from_boards), dict[str, str]()
+    if from_boards:
+        reasons["intrinsics"] = f"{_WORDS['intrinsics']}: found from the boards, together with the extrinsic"
     folds = min(FOLDS, len(views))
     validation = cross_validate(views, centers, target, cameras, noise, freedom, folds, kinds)
     for name, words in _WORDS.items():
+        if name in reasons:
+            continue
         missing = _missing(name, views)
         if missing is None:
             wider = replace(freedom, **{name: True})

@@ -83,7 +83,7 @@ class Run:
         from splatkit.calibration.calibrate import calibrate
         from splatkit.calibration.calibration_file import calibration_record, write_json
         from splatkit.calibration.exports import write_exports
-        from splatkit.calibration.inputs import examine_files, file_hashes, pair_files
+        from splatkit.calibration.inputs import examine_files, file_hashes, pair_files, without_partner
         from splatkit.calibration.intrinsics import read_intrinsics
         from splatkit.calibration.simulation import Rig, likely_lidar
         from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY
@@ -96,6 +96,8 @@ class Run:
             raise SettingsError(f"--intrinsics: {len(cameras)} files for {len(self.images)} cameras; give one for each")
         start = None if self.init is None else _first_guess(self.init)
         files = pair_files(list(self.images), self.clouds)
+        for path in without_partner(files, list(self.images), self.clouds):
+            print(f"mind: {path} is left out, it has no partner of the same name")
         names = image_names(list(self.images))
         with atomic_directory(self.out, self.overwrite) as folder:
             frames = examine_files(files, target, self.workers, _bar("looking for the board"))
@@ -119,8 +121,10 @@ class Run:
 
 
 def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> None:
+    if cameras is None:
+        return
     for frame in frames:
-        for camera, size in zip(cameras or (), frame.sizes, strict=True):
+        for camera, size in zip(cameras, frame.sizes, strict=True):
             if size != (camera.width, camera.height):
                 raise DatasetError(
                     f"image of {frame.name}: {size[0]} x {size[1]} px, the intrinsics are of {camera.width} x "
@@ -289,7 +293,7 @@ class Advise:
 
         stored = read_calibration(self.calibration)
         rig = Rig(stored.cameras[0], self.lidar, stored.T_camera_lidar[0], SensorNoise(**stored.noise))
-        for item in advise(rig, stored.target, stored.covariances[0], self.count):
+        for item in advise(rig, stored.target, stored.joint_covariances[0][:6, :6], self.count):
             print(f"{item.words}: then {item.rotation_deg:.3f} degrees, {1e3 * item.translation_m:.1f} mm")
 
 

@@ -45,7 +45,7 @@ def calibration_report(
 
 def verdict(calibration: Calibration) -> str:
     """One sentence."""
-    worst = float(pixel_uncertainty(calibration.covariance(), calibration.solution.guess.cameras[0], 5.0).max())
+    worst = float(pixel_uncertainty(calibration.joint_covariances[0], calibration.solution.guess.cameras[0], 5.0).max())
     used, total = len(calibration.frames), len(calibration.verdicts)
     return (
         f"{used} of {total} frames used; a LiDAR point 5 m away is drawn into the image to {worst:.1f} px "
@@ -74,7 +74,7 @@ def _summary(report: HtmlReport, calibration: Calibration) -> None:
         degrees, meters = np.median(calibration.halves, axis=0)
         report.text(
             f"Solutions of random halves of the views lie {degrees:.2f} degrees and {1e3 * meters:.0f} mm apart "
-            f"(median); deviations are stated {calibration.inflation.max():.1f} times as large as noise alone "
+            f"(median); deviations are stated {calibration.over_noise():.1f} times as large as noise alone "
             "would have them."
         )
 
@@ -103,7 +103,7 @@ def _extrinsic(report: HtmlReport, calibration: Calibration, index: int, name: s
     )
     rows = []
     for distance in _RANGES_M:
-        pixels = pixel_uncertainty(covariance, camera, distance)
+        pixels = pixel_uncertainty(calibration.joint_covariances[index], camera, distance)
         rows.append((f"{distance:g} m", f"{pixels[1, 1]:.2f}", f"{pixels.max():.2f}"))
     report.table(("distance", "px in the middle", "px in the worst corner"), rows)
 

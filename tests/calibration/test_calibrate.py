@@ -143,13 +143,16 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
 
 
 @pytest.mark.slow
-def test_intrinsics_are_found_from_the_boards():
-    hall = hall_frames("32", 24, seed=4)
+@pytest.mark.parametrize("count", [10, 20])
+def test_intrinsics_are_found_from_the_boards_and_what_they_leave_open_is_stated(count):
+    hall = hall_frames("32", count, seed=4)
     done = calibrate(hall.frames, TARGET, None, "fisheye")
     assert (done.intrinsics_rms_px or 1.0) < 0.3
+    assert done.selection.freedom.intrinsics
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.3
     assert np.linalg.norm(twist[3:]) < 0.015
+    assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5  # chi-square of six, 99.9 %
 
 
 def test_two_cameras_share_one_problem(hall):

@@ -34,7 +34,7 @@ def stored(few, tmp_path):
 def test_a_calibration_is_read_back(few, stored):
     found = read_calibration(stored)
     np.testing.assert_array_equal(found.T_camera_lidar, few.solution.guess.T_camera_lidar)
-    np.testing.assert_array_equal(found.covariances[0], few.covariance())
+    np.testing.assert_array_equal(found.joint_covariances[0], few.joint_covariances[0])
     np.testing.assert_array_equal(found.cameras[0].K, few.solution.guess.cameras[0].K)
     assert found.target == TARGET
     assert len(found.ring_bias) == len(few.solution.basis.rings)
@@ -90,7 +90,7 @@ def test_other_notations_hold_the_same_transform(tmp_path, hall):
 
 def test_advice_lowers_what_is_uncertain(hall, few):
     items = advise(hall.rig, TARGET, few.covariance(), 3)
-    deviations = [few.solution.rotation_deg * few.inflation[0], *(item.rotation_deg for item in items)]
+    deviations = [np.degrees(np.sqrt(np.trace(few.covariance()[:3, :3]))), *(item.rotation_deg for item in items)]
     assert deviations == sorted(deviations, reverse=True)
     assert all("of the image" in item.words for item in items)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatkit.calibration.inputs import examine_files, file_hashes, list_images, pair_files
+from splatkit.calibration.inputs import examine_files, file_hashes, list_images, pair_files, without_partner
 from splatkit.errors import DatasetError
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
@@ -18,11 +18,13 @@ def write(folder, images, clouds):
         write_point_cloud(folder / "clouds" / f"{name}.ply", PointCloud(points))
 
 
-def test_names_pair_files_and_what_has_no_partner_is_passed_over(tmp_path):
+def test_names_pair_files_and_what_has_no_partner_is_told(tmp_path):
     write(tmp_path, ["a", "b", "c", "e"], ["b", "c", "d", "a"])
     pairs = pair_files([tmp_path / "images"], tmp_path / "clouds")
     assert [pair.name for pair in pairs] == ["a", "b", "c"]
     assert all(pair.images[0].stem == pair.cloud.stem for pair in pairs)
+    left_out = without_partner(pairs, [tmp_path / "images"], tmp_path / "clouds")
+    assert [path.name for path in left_out] == ["e.png", "d.ply"]
 
 
 def test_order_pairs_files_of_other_names(tmp_path):

@@ -41,7 +41,7 @@ def test_acfr_boards_are_found_and_views_left_out_agree():
     assert np.mean([item.center_px for item in folds]) < 3.5
     assert np.sqrt(np.mean([item.plane_m**2 for item in folds])) < 0.003
     assert done.selection.validation.spread_px < 3
-    assert 1.5 < done.inflation[0] < 10  # lens and lasers, not noise, limit this rig
+    assert 1.5 < done.over_noise() < 10  # lens and lasers, not noise, limit this rig
 
 
 def test_opencalib_boards_that_are_parallel_are_refused():

@@ -51,6 +51,19 @@ def test_from_photographs_and_scans_to_report_and_check(scene, tmp_path, capsys)
     assert "the frames contradict it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_intrinsics_are_found_where_none_are_given(scene, tmp_path):
+    out = tmp_path / "calibration"
+    assert main(["calibrate", "run", *inputs(scene), *BOARD, "--camera-model", "fisheye", "--out", str(out)]) == 0
+    stored = read_calibration(out / "calibration.json")
+    truth = json.loads((scene / "truth.json").read_text())
+    twist = twist_between(stored.T_camera_lidar[0], np.array(truth["T_camera_lidar"]))
+    assert len(stored.joint_covariances[0]) == 14
+    covariance = stored.joint_covariances[0][:6, :6]
+    assert np.linalg.norm(twist[3:]) < 0.05
+    assert twist @ np.linalg.solve(covariance, twist) < 22.5  # chi-square of six, 99.9 %
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
