@@ -11,7 +11,7 @@ _APART = np.radians([4, 20])  # of the other two guesses that are refined from t
 _MOST_POINTS, _MOST_TO_GUESS = 300, 150
 _INNER = 0.02  # share of the points at either end that extents leave out
 _CAP_M = 0.15  # a point this far outside counts no more than others
-_FIRST, _ITERATIONS = 4, 10  # steps from every guess, and more from the best
+_ITERATIONS = 12
 _SMALL_STEP = 1e-4  # rad and m
 _SOFT_M = 0.02  # rims off by more than this weigh less
 
@@ -47,8 +47,7 @@ def fit_rectangle(points: Array, rim: Array, inset: Array, size: Array, starts: 
         starts: at least one guess.
     """
     points = points[:: max(1, len(points) // _MOST_POINTS)]
-    fits = starts if len(starts) == 1 else [_refine(points, rim, inset, size, start, _FIRST) for start in starts]
-    return _refine(points, rim, inset, size, min(fits, key=lambda fit: fit.residual), _ITERATIONS)
+    return min((_refine(points, rim, inset, size, start) for start in starts), key=lambda fit: fit.residual)
 
 
 def guess_rectangles(points: Array, rim: Array, inset: Array, size: Array) -> list[Rectangle]:
@@ -88,11 +87,11 @@ def _loss(values: Array, rim_count: int) -> float:
     return float(_SOFT_M * np.sqrt((scale[:rim_count].mean() if rim_count else 0.0) + 10 * outside))
 
 
-def _refine(points: Array, rim: Array, inset: Array, size: Array, start: Rectangle, iterations: int) -> Rectangle:
+def _refine(points: Array, rim: Array, inset: Array, size: Array, start: Rectangle) -> Rectangle:
     """Gauss-Newton on rims and on the points outside, robust."""
     angle, center, residual = start.angle, start.center, np.inf
     every, offsets = np.concatenate([rim, points]), np.concatenate([inset, np.zeros(len(points))])
-    for _ in range(iterations):
+    for _ in range(_ITERATIONS):
         turn = rotation(angle)
         position = (every - center) @ turn.T
         x, y = position.T
