@@ -1,0 +1,1 @@
+"""Stage 1: images and LiDAR scans become a metric dataset."""
