@@ -36,16 +36,29 @@ def _board_pose(index: int, seen: Array, target: BoardTarget, camera: Camera) ->
     return compose(np.asarray(cv2.Rodrigues(rotation)[0], float), np.asarray(translation, float)[:, 0])
 
 
-def extrinsic_from_planes(views: list[Array], T_camera_board: Array) -> Array:
+def extrinsic_from_planes(views: list[Array], T_camera_board: Array, least_width: float) -> Array:
     """T_camera_lidar [4, 4] that lays the planes of each view's LiDAR points [P, 3] onto the boards.
 
     The rotation turns the normals onto each other (Wahba's problem), the translation is what then fits the distances.
+
+    Args:
+        views: of each board.
+        T_camera_board: [N, 4, 4].
+        least_width: standard deviation of points across the line that fits them best, m; where it is less, as of a
+            single scan line, they tell no plane and are left out.
 
     Raises:
         DegenerateViewsError: too few boards, or all (nearly) parallel to one line.
     """
     if len(views) < 3:
         raise DegenerateViewsError(f"planes of at least 3 poses of the board are needed, got {len(views)}")
+    wide = [index for index, points in enumerate(views) if _width(points) >= least_width]
+    if len(wide) < 3:
+        raise DegenerateViewsError(
+            f"planes of at least 3 poses of the board are needed, but returns lie on about one line in "
+            f"{len(views) - len(wide)} of {len(views)} poses: hold it nearer, so that several scan lines cross it"
+        )
+    views, T_camera_board = [views[index] for index in wide], T_camera_board[wide]
     lidar = [_plane(points) for points in views]
     normals_lidar, offsets_lidar = np.stack([n for n, _ in lidar]), np.array([d for _, d in lidar])
     normals, offsets = facing_planes(T_camera_board)
@@ -70,6 +83,11 @@ def facing_planes(T_camera_board: Array) -> tuple[Array, Array]:
     offsets = (normals * origins).sum(1)
     sign = np.where(offsets > 0, -1.0, 1.0)
     return normals * sign[:, None], offsets * sign
+
+
+def _width(points: Array) -> float:
+    """Standard deviation of points [P, 3] along their second axis, m."""
+    return float(np.linalg.svd(points - points.mean(0), compute_uv=False)[1] / np.sqrt(len(points)))
 
 
 def _plane(points: Array) -> tuple[Array, float]:

@@ -22,6 +22,7 @@ ALL_KINDS: tuple[Kind, ...] = ("corners", "plane", "rim")
 _MAX_ITERATIONS = 60
 _DAMPING, _MOST_DAMPING = 1e-4, 1e8
 _SMALL_STEP = 1e-7  # rad and m
+_LEAST_WIDTH = 0.08  # of the plate's smaller side; points on one scan line tell no plane
 _LEAST_LEFT = 0.2  # of a kind's residuals by their count, after what the unknowns fit
 _SMALL_GAIN, _SMALL_GAIN_AT_FIRST = 1e-10, 1e-4  # of the cost, relative
 
@@ -155,7 +156,8 @@ def _first_guess(problem: Problem) -> Parameters:
         seen = [number for number, view in enumerate(problem.views) if view.corners[index] is not None]
         corners = [found for number in seen if (found := problem.views[number].corners[index]) is not None]
         poses = board_poses(corners, problem.target, camera)
-        extrinsics.append(extrinsic_from_planes([problem.views[number].points for number in seen], poses))
+        least_width = _LEAST_WIDTH * min(problem.target.width, problem.target.height)
+        extrinsics.append(extrinsic_from_planes([problem.views[number].points for number in seen], poses, least_width))
         for number, pose in zip(seen, poses, strict=True):
             if boards[number] is None:
                 boards[number] = invert(extrinsics[-1]) @ pose

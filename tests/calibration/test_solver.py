@@ -122,6 +122,21 @@ def test_views_that_cannot_be_used_are_named(target, name, values, message):
         solve(views, target, rig.camera)
 
 
+def test_boards_that_one_scan_line_meets_give_no_planes(target):
+    rig = example_rig("16")
+    views, _ = draw_views(rig, target, 4, np.random.default_rng(9))
+
+    def one_line(view):
+        elevation = np.arcsin(view.points[:, 2] / np.linalg.norm(view.points, axis=1))
+        return replace(view, points=view.points[np.abs(elevation - np.median(elevation)) < 0.01])
+
+    found = solve([*views[:3], one_line(views[3])], target, rig.camera, rig.noise)
+    error = twist_between(found.T_camera_lidar, rig.T_camera_lidar)
+    assert error @ np.linalg.solve(found.covariance, error) < 22.5
+    with pytest.raises(DegenerateViewsError, match="on about one line in 2 of 4 poses: hold it nearer"):
+        solve([*views[:2], *map(one_line, views[2:])], target, rig.camera, rig.noise)
+
+
 def test_all_residuals_together_are_fitted_by_as_many_as_there_are_unknowns(target):
     rig = example_rig("16")
     views, poses = draw_views(rig, target, 5, np.random.default_rng(8))
