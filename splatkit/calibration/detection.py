@@ -71,11 +71,15 @@ def _search(gray: NDArray[np.uint8], size: tuple[int, int]) -> Array | None:
 
 
 def _unevenness(corners: Array, target: BoardTarget) -> float:
-    """How far corners [N, 2] are off the picture of a flat board, px; what the lens bends, all detectors share."""
+    """How far corners [N, 2] are off a smooth picture of a flat board, px: a homography, then a cubic for the lens."""
     flat = target.corners()[:, :2]
     homography = np.asarray(cv2.findHomography(flat, corners)[0], np.float64)
-    projected = np.asarray(cv2.perspectiveTransform(flat[None], homography), np.float64)[0]
-    return float(np.sqrt(np.mean((projected - corners) ** 2)))
+    off = corners - np.asarray(cv2.perspectiveTransform(flat[None], homography), np.float64)[0]
+    x, y = (flat / np.abs(flat).max(0)).T
+    terms = np.stack([x**i * y**j for i in range(4) for j in range(4 - i)], 1)
+    if len(corners) > 2 * terms.shape[1]:
+        off = off - terms @ np.linalg.lstsq(terms, off, rcond=None)[0]
+    return float(np.sqrt(np.mean(off**2)))
 
 
 def _facing(corners: Array, target: BoardTarget) -> Array:
