@@ -12,6 +12,7 @@ import tyro
 
 import splatkit
 from splatkit.commands.calibrate import Calibrate
+from splatkit.commands.scene import Scene
 from splatkit.errors import CalibrationRefusedError, SplatkitError
 
 EXIT_BAD_INPUT = 2
@@ -29,37 +30,6 @@ class Doctor:
 
         for name, finding in report():
             print(f"{name:12} {finding}")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Render a generated scene as a nerfstudio dataset, with exact depth, normals and mesh beside it."""
-
-    name: tyro.conf.Positional[str]
-    """A scene that comes with the package, e.g. studio, or a .toml file."""
-    out: Path
-    """Folder to make."""
-    width: int = 320
-    """Of the images, px."""
-    height: int = 240
-    """Of the images, px."""
-    views: int = 48
-    """Number of images; every 8th is held out for testing."""
-    seed: int = 0
-    """Of textures, sampling and the seed cloud."""
-    overwrite: bool = False
-    """Replace an existing folder."""
-
-    def run(self) -> None:
-        """Render into a temporary folder, then rename it."""
-        from splatkit.io.atomic import atomic_directory
-        from splatkit.synthetic.dataset import generate_scene
-        from splatkit.synthetic.description import find_scene, read_scene
-
-        description = read_scene(find_scene(self.name))
-        with atomic_directory(self.out, self.overwrite) as folder:
-            generate_scene(description, folder, self.width, self.height, self.views, self.seed)
-        print(f"{self.out}: {self.views} views of {description.name}, {self.width}x{self.height}")
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,33 @@ def inflations(blocks: list[list[Block]]) -> dict[str, float]:
     return out
 
 
+def fitted_shares(
+    blocks: list[list[Block]], covariance: Array, prior: Prior, kind_weights: dict[str, float]
+) -> dict[str, float]:
+    """Share of each kind's residuals that the unknowns take up: its leverages over its count.
+
+    Args:
+        blocks: by view.
+        covariance: [S, S] of the shared unknowns.
+        prior: on them.
+        kind_weights: that the covariance was made with.
+    """
+    equations = normal_equations(blocks, len(covariance), prior, kind_weights)
+    follows = np.linalg.solve(equations.D, np.swapaxes(equations.B, 1, 2))  # [N, 6, S] a board's step by shared ones
+    taken, counts = dict.fromkeys(kind_weights, 0.0), dict.fromkeys(kind_weights, 0)
+    for view, D, follow in zip(blocks, equations.D, follows, strict=True):
+        board, cross = np.linalg.inv(D) + follow @ covariance @ follow.T, -follow @ covariance
+        for block in view:
+            # The trace of J covariance J^T is the sum of J^T J times the covariance.
+            own = ((block.to_board.T @ block.to_board) * board).sum()
+            both = ((block.to_board.T @ block.to_shared) * cross[:, block.shared]).sum()
+            joint = covariance[np.ix_(block.shared, block.shared)]
+            shared = ((block.to_shared.T @ block.to_shared) * joint).sum()
+            taken[block.kind] += kind_weights[block.kind] * float(own + 2 * both + shared)
+            counts[block.kind] += len(block.values)
+    return {kind: taken[kind] / max(counts[kind], 1) for kind in kind_weights}
+
+
 def robust_cost(blocks: list[list[Block]]) -> float:
     """Pseudo-Huber loss of all residuals."""
     return sum(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.se3 import Array, apply, point_motion
+from splatkit.calibration.se3 import Array, apply, lengths, point_motion
 from splatkit.calibration.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 
@@ -92,7 +92,7 @@ def plane_residuals(
     rays, along, hits = _meet(view.points, T_lidar_board)
     ranges = (hits * rays).sum(1)
     sigma = noise.range_m * np.maximum(1, _MOST_OBLIQUE / np.abs(along))
-    values = (np.linalg.norm(view.points, axis=1) - range_errors - ranges) / sigma
+    values = (lengths(view.points) - range_errors - ranges) / sigma
     return values, _of_board(hits, T_lidar_board[:3, 2] / (along * sigma)[:, None]), -1 / sigma
 
 
@@ -120,7 +120,7 @@ def rim_residuals(
 
 def _meet(points: Array, T_lidar_board: Array) -> tuple[Array, Array, Array]:
     """Where rays to points [N, 3] meet the board: unit rays [N, 3], their cosines [N] and hits [N, 3]."""
-    rays = points / np.linalg.norm(points, axis=1, keepdims=True)
+    rays = points / lengths(points)[:, None]
     normal, origin = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
     along = rays @ normal
     along = np.where(np.abs(along) < _PARALLEL, np.copysign(_PARALLEL, along), along)
@@ -130,4 +130,5 @@ def _meet(points: Array, T_lidar_board: Array) -> tuple[Array, Array, Array]:
 def _of_board(points: Array, gradient: Array) -> Array:
     """Derivatives [n, 6] to the board's twist of values that grow by gradient . dx as their points [n, 3] move by dx
     against the board."""
-    return -np.concatenate([np.cross(points, gradient), gradient], 1)
+    (x, y, z), (a, b, c) = points.T, gradient.T
+    return np.stack([z * b - y * c, x * c - z * a, y * a - x * b, -a, -b, -c], 1)

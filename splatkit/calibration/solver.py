@@ -11,7 +11,7 @@ import numpy as np
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.closed_form import DegenerateViewsError, board_poses, extrinsic_from_planes
 from splatkit.calibration.parameters import Freedom, Layout, Parameters, RangeBasis, make_prior, range_basis
-from splatkit.calibration.problem import Problem, inflations, information, normal_equations, robust_cost
+from splatkit.calibration.problem import Problem, fitted_shares, inflations, information, normal_equations, robust_cost
 from splatkit.calibration.residuals import Block, Kind
 from splatkit.calibration.se3 import Array, invert
 from splatkit.calibration.target import BoardTarget
@@ -22,6 +22,7 @@ ALL_KINDS: tuple[Kind, ...] = ("corners", "plane", "rim")
 _MAX_ITERATIONS = 60
 _DAMPING, _MOST_DAMPING = 1e-4, 1e8
 _SMALL_STEP = 1e-7  # rad and m
+_LEAST_LEFT = 0.2  # of a kind's residuals by their count, after what the unknowns fit
 _SMALL_GAIN, _SMALL_GAIN_AT_FIRST = 1e-10, 1e-4  # of the cost, relative
 
 
@@ -170,6 +171,10 @@ def _uncertainty(problem: Problem, guess: Parameters, blocks: list[list[Block]])
     """Covariance [S, S] with the noise that the residuals show (M-estimate), and its deviations over the prior's."""
     prior = make_prior(problem.cameras, problem.basis, problem.layout, guess)
     weights = {kind: 1 / inflation for kind, inflation in inflations(blocks).items()}
+    covariance = checked_inverse(information(blocks, problem.layout.size, prior, weights))
+    # Residuals are smaller than noise by what the unknowns fit of it.
+    shares = fitted_shares(blocks, covariance, prior, weights)
+    weights = {kind: weight * max(1 - shares[kind], _LEAST_LEFT) for kind, weight in weights.items()}
     covariance = checked_inverse(information(blocks, problem.layout.size, prior, weights))
     return covariance, np.sqrt(np.diag(covariance)) / np.where(np.isfinite(prior.deviations), prior.deviations, np.nan)
 

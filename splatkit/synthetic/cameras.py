@@ -28,6 +28,10 @@ class Pinhole:
         rays = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=-1) @ inverse.T
         return rays @ self.camera_to_world[:3, :3].T
 
+    def rays(self, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Origins [N, 3] and `directions` [N, 3] of pixel coordinates [N, 2]."""
+        return np.broadcast_to(self.center, (len(pixels), 3)), self.directions(pixels)
+
     def project(self, points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixel coordinates [N, 2] and z-depths [N] of world points [N, 3]; pixels mean something where depth > 0."""
         local = (points - self.center) @ self.camera_to_world[:3, :3]

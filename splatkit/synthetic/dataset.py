@@ -50,8 +50,9 @@ def generate_scene(
         views: number of images, at least 2.
         seed: of textures, sampling and the seed cloud; the same seed gives the same bytes.
     """
-    if width < 8 or height < 8:
-        raise ValueError(f"width, height: expected at least 8 px, got {width}x{height}")
+    if description.cameras is None:
+        raise ValueError(f"{description.name}: this scene is walked through")
+    check_size(width, height)
     if views < 2:
         raise ValueError(f"views: expected at least 2 (one to train and one to test), got {views}")
     tracer = Tracer(description, seed)
@@ -67,7 +68,14 @@ def generate_scene(
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, count, rng), comments=("units: m, z up",))
     _write_cameras(out, names, cameras)
     write_mesh(out / "truth/mesh.ply", tracer.mesh, comments=("units: m, z up",))
-    _write_summary(out / "truth/scene.json", description, tracer.mesh, seed)
+    summary = json.dumps(scene_summary(description, tracer.mesh, seed), indent=1)
+    (out / "truth/scene.json").write_text(summary + "\n")
+
+
+def check_size(width: int, height: int) -> None:
+    """ValueError where images would be too small to mean anything."""
+    if width < 8 or height < 8:
+        raise ValueError(f"width, height: expected at least 8 px, got {width}x{height}")
 
 
 def _write_view(out: Path, name: str, view: TracedView, background: Color) -> None:
@@ -101,9 +109,10 @@ def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[Pinhole]) 
     write_transforms(out / "transforms.json", Transforms(out, frames, out / "points.ply", splits))
 
 
-def _write_summary(path: Path, description: SceneDescription, mesh: Mesh, seed: int) -> None:
+def scene_summary(description: SceneDescription, mesh: Mesh, seed: int) -> dict[str, object]:
+    """What a program wants to know of a scene without looking at its files."""
     low, high = mesh.vertices.min(0).astype(float), mesh.vertices.max(0).astype(float)
-    summary = {
+    return {
         "scene": description.name,
         "units": "m",
         "up": "z",
@@ -112,7 +121,6 @@ def _write_summary(path: Path, description: SceneDescription, mesh: Mesh, seed: 
         "bounds": [low.tolist(), high.tolist()],
         "diagonal": float(np.linalg.norm(high - low)),
     }
-    path.write_text(json.dumps(summary, indent=1) + "\n")
 
 
 def _seed_cloud(tracer: Tracer, cameras: Sequence[Pinhole], count: int, rng: np.random.Generator) -> PointCloud:

@@ -19,7 +19,7 @@ Color = tuple[float, float, float]
 Vector = tuple[float, float, float]
 T = TypeVar("T")
 
-SHAPES = ("box", "stairs", "cylinder", "sphere", "torus")
+SHAPES = ("box", "stairs", "cylinder", "sphere", "torus", "terrain", "tree")
 TEXTURE_KINDS = ("solid", "checker", "stripes", "noise", "text")
 
 
@@ -50,8 +50,9 @@ class SceneObject:
     position: Vector  # m, of the solid's center
     rotation_deg: Vector = (0.0, 0.0, 0.0)  # about x, then y, then z of the world
     size: Vector = (0.0, 0.0, 0.0)  # m, box and stairs
-    radius: float = 0.0  # m, cylinder, sphere and torus
-    height: float = 0.0  # m, cylinder
+    radius: float = 0.0  # m, cylinder, sphere, torus and crown of a tree; where a terrain ends
+    height: float = 0.0  # m, cylinder and tree; of the hills of a terrain
+    flat_radius: float = 0.0  # m, terrain: how far it is all but even
     tube_radius: float = 0.0  # m, torus
     roughness: float = 0.0  # m, torus: standard deviation of the bumps
     steps: int = 0  # stairs
@@ -64,6 +65,8 @@ class SceneObject:
             "cylinder": (self.radius, self.height),
             "sphere": (self.radius,),
             "torus": (self.radius, self.tube_radius),
+            "terrain": (self.radius, self.height, self.flat_radius),
+            "tree": (self.radius, self.height),
         }
         if self.shape not in needed:
             raise ValueError(f"shape: expected one of {', '.join(SHAPES)}, got {self.shape!r}")
@@ -89,6 +92,42 @@ class CameraRig:
 
 
 @dataclass(frozen=True)
+class RigCamera:
+    """A camera on a rig."""
+
+    name: str  # its images are NAME_0000.png, ...
+    position: Vector  # m, in the LiDAR's frame: x ahead, y left, z up
+    yaw_deg: float  # of its view, to the left
+    pitch_deg: float  # upward
+    horizontal_fov_deg: float
+
+
+@dataclass(frozen=True)
+class SpinningLidar:
+    """A LiDAR whose lasers, one above the other, turn clockwise."""
+
+    rings: int
+    elevation_deg: tuple[float, float]  # of the lowest and the highest laser
+    columns: int  # measurements of each laser in a turn
+    turns_per_s: float
+    nearest_m: float
+    farthest_m: float
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Someone walks round once with a LiDAR and cameras on it."""
+
+    waypoints: tuple[tuple[float, float], ...]  # m, of a closed path
+    height: float  # m, of the LiDAR
+    speed: float  # m/s
+    sway_deg: float  # amplitude of the rig's roll and pitch
+    bob: float  # m, of its height
+    lidar: SpinningLidar
+    cameras: tuple[RigCamera, ...]
+
+
+@dataclass(frozen=True)
 class Light:
     """One distant lamp that casts hard shadows, and light from everywhere."""
 
@@ -103,9 +142,14 @@ class SceneDescription:
 
     name: str
     background: Color  # sRGB in [0, 1], the same in all directions
-    cameras: CameraRig
     light: Light
     objects: tuple[SceneObject, ...]
+    cameras: CameraRig | None = None  # round the scene ...
+    walk: Walk | None = None  # ... or through it
+
+    def __post_init__(self) -> None:
+        if (self.cameras is None) == (self.walk is None):
+            raise ValueError("expected either cameras round the scene or a walk through it")
 
 
 def find_scene(name: str) -> Path:
@@ -162,6 +206,8 @@ def _build(kind: type[T], values: object, where: str) -> T:
 
 def _convert(hint: Any, value: object, where: str) -> Any:
     """`value` as the annotated type: a dataclass, a tuple, a number or a text."""
+    if isinstance(hint, types.UnionType):  # X | None: a file has no way to say None
+        hint = typing.get_args(hint)[0]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _build(hint, value, where)
     if isinstance(hint, types.GenericAlias):

@@ -28,7 +28,7 @@ def make_box(size: tuple[float, float, float]) -> Solid:
     """A box of edge lengths `size`; a plate is a box as well."""
     corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
     quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    return _flat(corners * np.asarray(size), _split_quads(quads))
+    return shade_flat(corners * np.asarray(size), split_quads(quads))
 
 
 def make_stairs(size: tuple[float, float, float], steps: int) -> Solid:
@@ -54,8 +54,8 @@ def make_stairs(size: tuple[float, float, float], steps: int) -> Solid:
                     quads.append((vertex(*a, 0), vertex(*a, 1), vertex(*b, 1), vertex(*b, 0)))
     ks, js, sides = np.meshgrid(np.arange(grid), np.arange(grid), (0, 1), indexing="ij")
     points = np.stack([ks / steps - 0.5, sides - 0.5, js / steps - 0.5], axis=-1).reshape(-1, 3) * np.asarray(size)
-    used, faces = np.unique(_split_quads(quads), return_inverse=True)
-    return _flat(points[used], faces.reshape(-1, 3))
+    used, faces = np.unique(split_quads(quads), return_inverse=True)
+    return shade_flat(points[used], faces.reshape(-1, 3))
 
 
 def make_cylinder(radius: float, height: float) -> Solid:
@@ -71,10 +71,10 @@ def make_cylinder(radius: float, height: float) -> Solid:
     points = np.concatenate([*(ring * radius + [0, 0, z] for z in levels), [[0, 0, levels[0]], [0, 0, levels[-1]]]])
     here, after = np.arange(count), np.roll(np.arange(count), -1)
     quads = np.stack([here, after, after + count, here + count], axis=-1)
-    side = _split_quads((quads + count * np.arange(rows)[:, None, None]).reshape(-1, 4))
+    side = split_quads((quads + count * np.arange(rows)[:, None, None]).reshape(-1, 4))
     bottom = np.stack([np.full(count, len(points) - 2), after, here], axis=-1)
     top = np.stack([np.full(count, len(points) - 1), here + rows * count, after + rows * count], axis=-1)
-    solid = _flat(points, np.concatenate([side, bottom, top]))
+    solid = shade_flat(points, np.concatenate([side, bottom, top]))
     solid.corner_normals[: len(side)] = ring[side % count]
     return solid
 
@@ -101,7 +101,7 @@ def make_sphere(radius: float) -> Solid:
         np.stack([np.full_like(here, north), here, after], axis=-1),
         np.stack([np.full_like(here, south), after + last, here + last], axis=-1),
     ]
-    faces = np.concatenate([_split_quads(quads.reshape(-1, 4)), *caps])
+    faces = np.concatenate([split_quads(quads.reshape(-1, 4)), *caps])
     return Solid(points * radius, faces, points[faces])
 
 
@@ -127,23 +127,23 @@ def make_torus(radius: float, tube_radius: float, roughness: float, rng: np.rand
     i, j = np.meshgrid(np.arange(_SEGMENTS), np.arange(_TUBE_SEGMENTS), indexing="ij")
     corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
     quads = np.stack([(a % _SEGMENTS) * _TUBE_SEGMENTS + b % _TUBE_SEGMENTS for a, b in corners], axis=-1)
-    return _smooth(points, _split_quads(quads.reshape(-1, 4)))
+    return shade_smooth(points, split_quads(quads.reshape(-1, 4)))
 
 
-def _split_quads(quads: Sequence[tuple[int, ...]] | NDArray[np.int64]) -> NDArray[np.int64]:
+def split_quads(quads: Sequence[tuple[int, ...]] | NDArray[np.int64]) -> NDArray[np.int64]:
     """Two triangles for each quad [Q, 4] -> [2 Q, 3]."""
     q = np.asarray(quads)
     return np.concatenate([q[:, [0, 1, 2]], q[:, [0, 2, 3]]])
 
 
-def _flat(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Solid:
+def shade_flat(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Solid:
     """Shaded by the triangles' own normals."""
     normals = _face_crosses(points, faces)
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     return Solid(points, faces, np.repeat(normals[:, None], 3, axis=1))
 
 
-def _smooth(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Solid:
+def shade_smooth(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Solid:
     """Shaded by the area-weighted mean normal around each vertex."""
     sums = np.zeros_like(points)
     crosses = _face_crosses(points, faces)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from splatkit.io.meshes import Mesh
 from splatkit.synthetic.cameras import Pinhole
 from splatkit.synthetic.description import SceneDescription, SceneObject
+from splatkit.synthetic.outdoor import make_terrain, make_tree
 from splatkit.synthetic.solids import Solid, make_box, make_cylinder, make_sphere, make_stairs, make_torus
 from splatkit.synthetic.textures import SurfaceTexture
 
@@ -29,6 +30,15 @@ class TracedView:
     alphas: NDArray[np.float32]  # [H, W] share of the pixel that the scene covers
     depths: NDArray[np.float32]  # [H, W] z-depth at the pixel's center, m; 0 where nothing was hit
     normals: NDArray[np.float32]  # [H, W, 3] world, of the triangle at the pixel's center; 0 where nothing was hit
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a bundle of N rays meets."""
+
+    distances: NDArray[np.float64]  # [N] in lengths of the rays' directions; infinite where nothing is hit
+    brightness: NDArray[np.float32]  # [N] mean albedo
+    cosines: NDArray[np.float32]  # [N] of the angle of incidence; 0 where nothing is hit
 
 
 @dataclass(frozen=True)
@@ -79,14 +89,14 @@ class Tracer:
         rows, columns = np.mgrid[0 : height * n, 0 : width * n]
         grid = np.stack([columns, rows], axis=-1).reshape(-1, 2)
         pixels = (grid + rng.random(grid.shape, dtype=np.float32)) / n
-        colors, covered = self._trace_colors(camera.center, camera.directions(pixels))
+        colors, covered = self._trace_colors(*camera.rays(pixels))
         shape = (height, n, width, n)
         rows, columns = np.mgrid[0:height, 0:width] + 0.5
-        directions = camera.directions(np.stack([columns, rows], axis=-1).reshape(-1, 2))
-        hits = self._cast(camera.center, directions)
+        origins, directions = camera.rays(np.stack([columns, rows], axis=-1).reshape(-1, 2))
+        hits = self._cast(origins, directions)
         depths = np.zeros(height * width, np.float32)
         normals = np.zeros((height * width, 3), np.float32)
-        depths[hits.mask] = self._exact_distances(camera.center, directions[hits.mask], hits.faces)
+        depths[hits.mask] = self._exact_distances(origins[hits.mask], directions[hits.mask], hits.faces)
         normals[hits.mask] = hits.face_normals
         return TracedView(
             colors=colors.reshape(*shape, 3).mean((1, 3)),
@@ -106,21 +116,44 @@ class Tracer:
 
     def colors_at(self, points: NDArray[np.floating], center: NDArray[np.floating]) -> NDArray[np.float32]:
         """Colors [N, 3] of the surface that an eye at `center` [3] sees when it looks at world points [N, 3]."""
-        return self._trace_colors(center, points - center)[0]
+        return self._trace_colors(np.broadcast_to(center, points.shape), points - center)[0]
+
+    def measure(
+        self, origins: NDArray[np.floating], directions: NDArray[np.floating], *, shade: bool = True
+    ) -> Measured:
+        """What rays [N, 3], [N, 3] meet, as a range finder sees it; directions of any length.
+
+        Args:
+            origins: world, m.
+            directions: world.
+            shade: whether to find brightness and incidence too; they are zeros otherwise.
+        """
+        hits = self._cast(origins, directions)
+        distances = np.full(len(origins), np.inf)
+        distances[hits.mask] = self._exact_distances(origins[hits.mask], directions[hits.mask], hits.faces)
+        brightness, cosines = np.zeros(len(origins), np.float32), np.zeros(len(origins), np.float32)
+        if shade and hits.mask.any():
+            unit = directions[hits.mask] / np.linalg.norm(directions[hits.mask], axis=-1, keepdims=True)
+            cosines[hits.mask] = np.abs(np.einsum("md,md->m", unit, hits.face_normals))
+            points = origins[hits.mask] + distances[hits.mask, None] * directions[hits.mask]
+            brightness[hits.mask] = self._look(points.astype(np.float32), hits)[0].mean(-1)
+        return Measured(distances, brightness, cosines)
 
     def _trace_colors(
-        self, center: NDArray[np.floating], directions: NDArray[np.floating]
+        self, origins: NDArray[np.floating], directions: NDArray[np.floating]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Colors [N, 3] over the background and hit masks [N] of rays from one point."""
-        hits = self._cast(center, directions)
+        """Colors [N, 3] over the background and hit masks [N] of rays [N, 3], [N, 3]."""
+        hits = self._cast(origins, directions)
         colors = np.tile(np.array(self._description.background, dtype=np.float32), (len(directions), 1))
         if hits.mask.any():
-            colors[hits.mask] = self._shade(center.astype(np.float32), directions[hits.mask].astype(np.float32), hits)
+            starts, ways = origins[hits.mask].astype(np.float32), directions[hits.mask].astype(np.float32)
+            colors[hits.mask] = self._shade(starts, ways, hits)
         return colors, hits.mask
 
-    def _cast(self, center: NDArray[np.floating], directions: NDArray[np.floating]) -> _Hits:
+    def _cast(self, origins: NDArray[np.floating], directions: NDArray[np.floating]) -> _Hits:
+        """Origins: [N, 3], or [3] of all rays."""
         rays = np.empty((len(directions), 6), np.float32)
-        rays[:, :3], rays[:, 3:] = center, directions
+        rays[:, :3], rays[:, 3:] = origins, directions
         answer = {
             name: value.numpy() for name, value in self._scene.cast_rays(o3d.core.Tensor.from_numpy(rays)).items()
         }
@@ -136,18 +169,15 @@ class Tracer:
         )
 
     def _exact_distances(
-        self, center: NDArray[np.float64], directions: NDArray[np.float64], faces: NDArray[np.int64]
+        self, origins: NDArray[np.floating], directions: NDArray[np.floating], faces: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Where rays meet the planes of the triangles they hit: [M]. The ray caster's float32 is up to 0.2 mm off."""
         normals = self._face_normals[faces]
         corners = self.mesh.vertices[self.mesh.faces[faces, 0]]
-        return np.einsum("md,md->m", normals, corners - center) / np.einsum("md,md->m", normals, directions)
+        return np.einsum("md,md->m", normals, corners - origins) / np.einsum("md,md->m", normals, directions)
 
-    def _shade(self, center: NDArray[np.float32], directions: NDArray[np.float32], hits: _Hits) -> NDArray[np.float32]:
-        """Colors [M, 3] of the hits of rays with the given directions [M, 3]."""
-        points = center + hits.distances[:, None] * directions
-        normals = np.einsum("mc,mcd->md", hits.barycentric, self._corner_normals[hits.faces])
-        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    def _look(self, points: NDArray[np.float32], hits: _Hits) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Albedo [M, 3] and gloss [M] at the points [M, 3] of hits."""
         owners = self._owners[hits.faces]
         albedo = np.empty_like(points)
         gloss = np.empty(len(points), np.float32)
@@ -158,6 +188,14 @@ class Tracer:
                 local = (points[mine] - pose[:, 3]) @ pose[:, :3]
                 albedo[mine] = texture(local, hits.face_normals[mine] @ pose[:, :3])
                 gloss[mine] = self._description.objects[index].gloss
+        return albedo, gloss
+
+    def _shade(self, origins: NDArray[np.float32], directions: NDArray[np.float32], hits: _Hits) -> NDArray[np.float32]:
+        """Colors [M, 3] of the hits of rays [M, 3], [M, 3]."""
+        points = origins + hits.distances[:, None] * directions
+        normals = np.einsum("mc,mcd->md", hits.barycentric, self._corner_normals[hits.faces])
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        albedo, gloss = self._look(points, hits)
         light = self._description.light
         lit = self._unshadowed(points + _SHADOW_OFFSET_M * hits.face_normals, hits.face_normals)
         lambert = np.clip(normals @ self._to_light, 0, 1) * lit
@@ -189,6 +227,10 @@ def _make_solid(scene_object: SceneObject, rng: np.random.Generator) -> Solid:
         return make_cylinder(o.radius, o.height)
     if o.shape == "sphere":
         return make_sphere(o.radius)
+    if o.shape == "terrain":
+        return make_terrain(o.radius, o.height, o.flat_radius, rng)
+    if o.shape == "tree":
+        return make_tree(o.height, o.radius, rng)
     return make_torus(o.radius, o.tube_radius, o.roughness, rng)
 
 

@@ -8,8 +8,8 @@ from scipy.stats import chi2
 
 from splatkit.calibration.closed_form import DegenerateViewsError
 from splatkit.calibration.observability import pixel_uncertainty, weakest_motion
-from splatkit.calibration.parameters import Parameters
-from splatkit.calibration.problem import information
+from splatkit.calibration.parameters import Parameters, Prior
+from splatkit.calibration.problem import fitted_shares, information
 from splatkit.calibration.se3 import apply, compose, exp_se3, invert, twist_between
 from splatkit.calibration.simulation import draw_views, example_rig, measure
 from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, checked_inverse, make_problem, solve
@@ -120,6 +120,18 @@ def test_views_that_cannot_be_used_are_named(target, name, values, message):
     views[1] = replace(views[1], **{name: values})
     with pytest.raises(SettingsError, match=message):
         solve(views, target, rig.camera)
+
+
+def test_all_residuals_together_are_fitted_by_as_many_as_there_are_unknowns(target):
+    rig = example_rig("16")
+    views, poses = draw_views(rig, target, 5, np.random.default_rng(8))
+    blocks = true_blocks(rig, target, views, poses)
+    covariance = checked_inverse(information(blocks, 6))
+    nothing = Prior(np.zeros((0, 6)), np.zeros(0), np.full(6, np.inf))
+    shares = fitted_shares(blocks, covariance, nothing, dict.fromkeys(ALL_KINDS, 1.0))
+    counts = {kind: sum(len(b.values) for view in blocks for b in view if b.kind == kind) for kind in ALL_KINDS}
+    assert sum(shares[kind] * counts[kind] for kind in ALL_KINDS) == pytest.approx(6 + 6 * len(views))
+    assert all(0 < share < 1 for share in shares.values())
 
 
 def test_pixel_uncertainty_is_what_samples_of_the_extrinsic_show(target):

@@ -148,6 +148,7 @@ def test_wrong_shapes_are_named():
 def test_the_true_depth_of_the_studio_gives_its_mesh_back():
     description = read_scene(find_scene("studio"))
     tracer = Tracer(description, seed=0)
+    assert description.cameras is not None
     cameras = orbit_cameras(description.cameras, 160, 120, 30, phase=0.0)
     rng = np.random.default_rng(0)
     views = [tracer.render(camera, 1, rng) for camera in cameras]
