@@ -4,7 +4,7 @@ Where they differ from nerfacto's, runs on 14 photographs of 135x240 px decided 
 appearance of each photograph fits them better and held-out ones worse; before random colors a ray must end on a
 surface, before the color of its last sample it need not; tables meant for large photographs fit noise, and cost a CPU
 its time; with all levels from the start each photograph is explained by things close before its camera, more or less by
-the seed; and levels that join late learn little in what is left at nerfacto's rate, at four times it runs end unlike.
+the seed; and levels that join late learn little in what is left at nerfacto's rate, while four times that is too much.
 """
 
 import torch
