@@ -17,6 +17,7 @@ from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_file
 
 _FORMAT = "splatkit calibration 1"
+_PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
 
 
@@ -61,6 +62,7 @@ def calibration_record(calibration: Calibration, names: list[str], inputs: dict[
         "format": _FORMAT,
         "version": splatkit.__version__,
         "direction": _DIRECTION,
+        "pixels": _PIXELS,
         "cameras": [_camera_record(calibration, index, name) for index, name in enumerate(names)],
         "lidar": {
             "ring_bias_m": {str(ring): float(value) for ring, value in zip(rings, bias, strict=False)},

@@ -81,9 +81,12 @@ void run_encoding() {
   input.levels.at[1] = {20.0, 216, 128, 0, 0};
   auto features = empty<float>(4 * kPoints), v_table = empty<float>(kEntries * 2), v_positions = empty<float>(kPoints * 3);
   encode_cuda(input, table.data(), TableType::kReal, features.data(), nullptr);
-  encode_scatter_cuda(input, v_features.data(), v_table.data(), nullptr);
+  encode_scatter_cuda(input, v_features.data(), nullptr, v_table.data(), nullptr);  // its sums depend on the order
+  std::vector<int64_t> totals(v_table.size() + input.levels.count, 0);
+  encode_scatter_cuda(input, v_features.data(), totals.data(), v_table.data(), nullptr);
   encode_pull_cuda(input, table.data(), TableType::kReal, v_features.data(), v_positions.data(), nullptr);
   print("features", features);
+  print("v_table", v_table);
   print("v_positions", v_positions);
 }
 
