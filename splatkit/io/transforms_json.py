@@ -23,6 +23,7 @@ from splatkit.io.images import image_size
 CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "EQUIRECTANGULAR")
 DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")  # the order of nerfstudio's distortion_params
 SPLIT_NAMES = ("train", "val", "test")
+_DEPTH_UNIT, _NERFSTUDIO_DEPTH_UNIT = "depth_unit_scale_factor", 1e-3
 
 # Poses pass through text and float32; the worst of the public datasets that were tried is off by 2e-6.
 _RIGID_TOLERANCE = 1e-3
@@ -56,6 +57,18 @@ class Frame:
     intrinsics: Intrinsics
     mask_path: Path | None = None  # absolute
     depth_path: Path | None = None  # absolute
+    depth_sigma_path: Path | None = None  # absolute; see splatkit.io.depth_maps
+    rig_camera: str | None = None  # which camera of the rig took it
+    time: float | None = None  # s, by the cameras' clock
+
+
+@dataclass(frozen=True)
+class RigCamera:
+    """Where the LiDAR was taken to be when depth maps and seed cloud were made."""
+
+    name: str
+    T_camera_lidar: NDArray[np.float64]  # [4, 4]
+    covariance: NDArray[np.float64]  # [6, 6] of its twist: rotation (rad), then translation (m), camera frame
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,8 @@ class Transforms:
     missing: tuple[str, ...] = ()  # file_path of frames dropped because their image does not exist
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_written_original, for whoever wants the original
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
+    depth_unit: float = 1e-3  # of 16-bit depth maps and of .npy depth maps, in units of the poses
+    rig: tuple[RigCamera, ...] = ()  # cameras that have a LiDAR beside them
 
 
 def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
@@ -110,6 +125,8 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         missing=tuple(missing),
         applied_transform=_read_applied_transform(meta, path),
         applied_scale=_positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
+        depth_unit=_positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
+        rig=_read_rig(meta, path),
     )
 
 
@@ -128,6 +145,13 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
         meta["applied_transform"] = transforms.applied_transform[:3].tolist()
     if transforms.applied_scale != 1.0:
         meta["applied_scale"] = transforms.applied_scale
+    if any(frame.depth_path is not None for frame in transforms.frames):
+        meta[_DEPTH_UNIT] = transforms.depth_unit
+    if transforms.rig:
+        meta["rig"] = {
+            camera.name: {"T_camera_lidar": camera.T_camera_lidar.tolist(), "covariance": camera.covariance.tolist()}
+            for camera in transforms.rig
+        }
     meta["frames"] = [_frame_to_json(frame, root, per_frame) for frame in transforms.frames]
     for split, names in transforms.splits.items():
         meta[f"{split}_filenames"] = list(names)
@@ -187,24 +211,37 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
 
 def _read_frame(entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: _Paths, where: str) -> Frame:
     size = image_size(image_path)
-    mask, depth = entry.get("mask_path"), entry.get("depth_file_path")
+    files = {
+        name: paths.existing(entry[name], f"{where}: {name}") if entry.get(name) is not None else None
+        for name in ("mask_path", "depth_file_path", "depth_sigma_file_path")
+    }
+    camera = entry.get("rig_camera")
+    if camera is not None and not isinstance(camera, str):
+        raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
     return Frame(
         file_path=entry["file_path"],
         image_path=image_path,
         camera_to_world=_read_pose(entry, where),
         intrinsics=_read_intrinsics({**meta, **entry}, size, where),
-        mask_path=paths.existing(mask, f"{where}: mask_path") if mask is not None else None,
-        depth_path=paths.existing(depth, f"{where}: depth_file_path") if depth is not None else None,
+        mask_path=files["mask_path"],
+        depth_path=files["depth_file_path"],
+        depth_sigma_path=files["depth_sigma_file_path"],
+        rig_camera=camera,
+        time=_number(entry, "time", where) if entry.get("time") is not None else None,
     )
 
 
 def _read_pose(entry: dict[str, Any], where: str) -> NDArray[np.float64]:
-    pose = _matrix(entry.get("transform_matrix"), f"{where}: transform_matrix")
+    return _rigid(entry.get("transform_matrix"), f"{where}: transform_matrix")
+
+
+def _rigid(value: object, where: str) -> NDArray[np.float64]:
+    pose = _matrix(value, where)
     rotation = pose[:3, :3]
     error = np.abs(rotation.T @ rotation - np.eye(3)).max()
     if error > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
         raise DatasetError(
-            f"{where}: transform_matrix is not a rigid pose (R^T R differs from 1 by {error:.2g}, "
+            f"{where} is not a rigid pose (R^T R differs from 1 by {error:.2g}, "
             f"det R = {np.linalg.det(rotation):.3g}); scale belongs into the translations, a mirrored axis nowhere"
         )
     return pose
@@ -302,6 +339,24 @@ def _read_applied_transform(meta: dict[str, Any], path: Path) -> NDArray[np.floa
     return None if value is None else _matrix(value, f"{path}: applied_transform")
 
 
+def _read_rig(meta: dict[str, Any], path: Path) -> tuple[RigCamera, ...]:
+    rig = meta.get("rig", {})
+    if not isinstance(rig, dict) or not all(isinstance(entry, dict) for entry in rig.values()):
+        raise DatasetError(f"{path}: rig: expected an object with one entry for each camera")
+    cameras = []
+    for name, entry in rig.items():
+        where = f"{path}: rig: {name}"
+        try:
+            covariance = np.array(entry.get("covariance"), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise DatasetError(f"{where}: covariance: expected a 6x6 matrix of numbers ({error})") from error
+        if covariance.shape != (6, 6) or not np.isfinite(covariance).all():
+            raise DatasetError(f"{where}: covariance: expected a 6x6 matrix of finite numbers")
+        pose = _rigid(entry.get("T_camera_lidar"), f"{where}: T_camera_lidar")
+        cameras.append(RigCamera(name, pose, covariance))
+    return tuple(cameras)
+
+
 def _intrinsics_to_json(intrinsics: Intrinsics) -> dict[str, Any]:
     values = {"camera_model": intrinsics.camera_model, "w": intrinsics.width, "h": intrinsics.height}
     values |= {name: getattr(intrinsics, name) for name in ("fl_x", "fl_y", "cx", "cy")}
@@ -314,6 +369,12 @@ def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str,
         entry["mask_path"] = _relative(frame.mask_path, root)
     if frame.depth_path is not None:
         entry["depth_file_path"] = _relative(frame.depth_path, root)
+    if frame.depth_sigma_path is not None:
+        entry["depth_sigma_file_path"] = _relative(frame.depth_sigma_path, root)
+    if frame.rig_camera is not None:
+        entry["rig_camera"] = frame.rig_camera
+    if frame.time is not None:
+        entry["time"] = frame.time
     if with_intrinsics:
         entry |= _intrinsics_to_json(frame.intrinsics)
     return entry | {"transform_matrix": frame.camera_to_world.tolist()}

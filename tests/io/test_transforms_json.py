@@ -1,5 +1,6 @@
 """transforms.json: what is read is what was written, and each defect is named with its frame."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from splatkit.errors import DatasetError
 from splatkit.io.images import write_image
-from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, read_transforms, write_transforms
+from splatkit.io.transforms_json import Frame, Intrinsics, RigCamera, Transforms, read_transforms, write_transforms
 
 POSE = [[0.0, 0.0, 1.0, 3.0], [1.0, 0.0, 0.0, -2.0], [0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0]]
 
@@ -223,3 +224,43 @@ def test_real_photographs_are_read():
     assert len(result.frames) == 50
     assert result.ply_path is not None
     assert not set(result.splits["train"]) & set(result.splits["val"])
+
+
+def test_what_a_lidar_adds_round_trips(tmp_path):
+    (tmp_path / "d.png").write_bytes(b"")
+    (tmp_path / "s.png").write_bytes(b"")
+    plain = read(tmp_path, dataset(tmp_path))
+    pose = np.eye(4)
+    pose[:3, 3] = 0.1, -0.2, 0.3
+    rig = (RigCamera("left", pose, np.diag([1e-6] * 6)),)
+    first = dataclasses.replace(
+        plain.frames[0],
+        depth_path=tmp_path / "d.png",
+        depth_sigma_path=tmp_path / "s.png",
+        rig_camera="left",
+        time=12.5,
+    )
+    frames = (first, *plain.frames[1:])
+    write_transforms(tmp_path / "other.json", dataclasses.replace(plain, frames=frames, rig=rig, depth_unit=0.002))
+    result = read_transforms(tmp_path / "other.json")
+    back = result.frames[0]
+    assert (back.depth_path, back.depth_sigma_path) == (first.depth_path.resolve(), first.depth_sigma_path.resolve())
+    assert (back.rig_camera, back.time, result.depth_unit) == ("left", 12.5, 0.002)
+    assert (result.frames[1].rig_camera, result.frames[1].time) == (None, None)
+    assert [camera.name for camera in result.rig] == ["left"]
+    np.testing.assert_array_equal(result.rig[0].T_camera_lidar, pose)
+    np.testing.assert_array_equal(result.rig[0].covariance, rig[0].covariance)
+
+
+@pytest.mark.parametrize(
+    ("rig", "message"),
+    [
+        ([1], "rig: expected an object"),
+        ({"left": 3}, "rig: expected an object"),
+        ({"left": {"covariance": [[1]]}}, "rig: left: covariance"),
+        ({"left": {"covariance": np.eye(6).tolist(), "T_camera_lidar": [[2, 0, 0, 0]] * 4}}, "rig: left: T_camera_lid"),
+    ],
+)
+def test_a_wrong_rig_is_named(tmp_path, rig, message):
+    with pytest.raises(DatasetError, match=message):
+        read(tmp_path, dataset(tmp_path) | {"rig": rig})

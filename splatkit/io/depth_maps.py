@@ -1,0 +1,87 @@
+"""Depth maps on disk: 16-bit PNGs, as nerfstudio reads them, and the standard deviations that belong to them.
+
+Depths are z-depths in whole units of the dataset (1 mm unless it says otherwise, so at most 65.535 m), deviations in
+tenths of that unit; 0 is no measurement. nerfstudio knows the depths and passes over the deviations.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError
+from splatkit.io.atomic import atomic_file
+
+DEPTH_UNIT_M = 1e-3
+_SIGMA_UNITS = 0.1  # of a depth's unit
+_LARGEST = 65535
+
+
+@dataclass(frozen=True)
+class DepthMap:
+    """What is known of the depth of an image."""
+
+    depths: NDArray[np.float32]  # [H, W] z-depth at pixel centers; 0 where there is none
+    sigmas: NDArray[np.float32]  # [H, W] standard deviation; 0 where there is none, or it is not known
+
+
+def write_depth_map(path: Path, depths: NDArray[np.floating], unit: float = DEPTH_UNIT_M) -> int:
+    """Write depths [H, W] as a 16-bit PNG; returns how many lie beyond what it holds and were left out."""
+    whole = np.round(np.asarray(depths, dtype=np.float64) / unit)
+    beyond = whole > _LARGEST
+    _write(path, np.where(beyond, 0, whole))
+    return int(beyond.sum())
+
+
+def write_depth_sigmas(path: Path, sigmas: NDArray[np.floating], unit: float = DEPTH_UNIT_M) -> None:
+    """Write standard deviations [H, W] as a 16-bit PNG; what is larger than it holds becomes the largest."""
+    whole = np.round(np.asarray(sigmas, dtype=np.float64) / (unit * _SIGMA_UNITS))
+    _write(path, np.where(sigmas > 0, np.clip(whole, 1, _LARGEST), 0))
+
+
+def read_depth_map(path: Path, sigma_path: Path | None = None, unit: float = DEPTH_UNIT_M) -> DepthMap:
+    """Read depths, from a 16-bit PNG or an .npy in the same unit, and their deviations where there is a file of them.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: not a depth map, damaged, or of different sizes; names the file.
+    """
+    depths = _read(path) * np.float32(unit)
+    if not (np.isfinite(depths) & (depths >= 0)).all():
+        raise DatasetError(f"{path}: a depth is negative or not finite; where there is none, it must be 0")
+    if sigma_path is None:
+        return DepthMap(depths, np.zeros_like(depths))
+    sigmas = _read(sigma_path) * np.float32(unit * _SIGMA_UNITS)
+    if sigmas.shape != depths.shape:
+        raise DatasetError(f"{sigma_path}: has {_size(sigmas)} px, the depths of {path.name} {_size(depths)}")
+    return DepthMap(depths, sigmas)
+
+
+def _size(values: NDArray[np.float32]) -> str:
+    return f"{values.shape[1]}x{values.shape[0]}"
+
+
+def _write(path: Path, whole: NDArray[np.float64]) -> None:
+    done, encoded = cv2.imencode(".png", whole.astype(np.uint16))
+    if not done:
+        raise ValueError(f"{path}: depths of shape {list(whole.shape)} cannot be written as a PNG")
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        if path.suffix.lower() == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            values = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except (ValueError, EOFError, cv2.error) as error:
+        raise DatasetError(f"{path}: the depth map is damaged ({error})") from error
+    if values is None or values.ndim != 2 or not (values.dtype == np.uint16 or values.dtype.kind == "f"):
+        raise DatasetError(f"{path}: not a depth map; expected a 16-bit PNG of one channel, or an .npy [H, W]")
+    return values.astype(np.float32)

@@ -1,0 +1,71 @@
+"""Depth maps and their deviations through files."""
+
+import numpy as np
+import pytest
+
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import read_depth_map, write_depth_map, write_depth_sigmas
+
+
+def _maps():
+    rng = np.random.default_rng(0)
+    seen = rng.random((20, 30)) < 0.2
+    depths = np.where(seen, rng.uniform(0.5, 60.0, seen.shape), 0.0)
+    return depths, np.where(seen, rng.uniform(0.001, 0.3, seen.shape), 0.0)
+
+
+def test_depths_and_deviations_come_back_to_half_a_unit(tmp_path):
+    depths, sigmas = _maps()
+    assert write_depth_map(tmp_path / "d.png", depths) == 0
+    write_depth_sigmas(tmp_path / "s.png", sigmas)
+    read = read_depth_map(tmp_path / "d.png", tmp_path / "s.png")
+    assert np.abs(read.depths - depths).max() <= 0.5e-3 + 1e-5
+    assert np.abs(read.sigmas - sigmas).max() <= 0.5e-4 + 1e-6
+    np.testing.assert_array_equal(read.depths > 0, depths > 0)
+
+
+def test_nerfstudio_reads_the_same_depths(tmp_path):
+    from nerfstudio.data.utils.data_utils import get_depth_image_from_path
+
+    depths, _ = _maps()
+    write_depth_map(tmp_path / "d.png", depths)
+    theirs = get_depth_image_from_path(tmp_path / "d.png", 20, 30, 1e-3)
+    np.testing.assert_allclose(theirs[..., 0].numpy(), read_depth_map(tmp_path / "d.png").depths, rtol=1e-6)
+
+
+def test_what_lies_beyond_the_format_is_left_out_and_counted(tmp_path):
+    assert write_depth_map(tmp_path / "d.png", np.array([[65.5, 65.6], [0.0, 300.0]])) == 2
+    np.testing.assert_allclose(read_depth_map(tmp_path / "d.png").depths, [[65.5, 0.0], [0.0, 0.0]])
+
+
+def test_another_unit_reaches_farther(tmp_path):
+    assert write_depth_map(tmp_path / "d.png", np.array([[300.0]]), unit=0.005) == 0
+    assert read_depth_map(tmp_path / "d.png", unit=0.005).depths[0, 0] == pytest.approx(300.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "d.png").write_bytes(content)
+    with pytest.raises(DatasetError, match="d.png"):
+        read_depth_map(tmp_path / "d.png")
+
+
+def test_a_photograph_is_no_depth_map(tmp_path):
+    from splatkit.io.images import write_image
+
+    write_image(tmp_path / "d.png", np.zeros((4, 5, 3), np.uint8))
+    with pytest.raises(DatasetError, match="16-bit"):
+        read_depth_map(tmp_path / "d.png")
+
+
+def test_sizes_must_agree(tmp_path):
+    write_depth_map(tmp_path / "d.png", np.ones((4, 5)))
+    write_depth_sigmas(tmp_path / "s.png", np.ones((4, 6)))
+    with pytest.raises(DatasetError, match="6x4 px, the depths of d.png 5x4"):
+        read_depth_map(tmp_path / "d.png", tmp_path / "s.png")
+
+
+def test_negative_depths_of_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "d.npy", np.array([[1000.0, -1.0]], np.float32))
+    with pytest.raises(DatasetError, match="negative"):
+        read_depth_map(tmp_path / "d.npy")
