@@ -46,7 +46,7 @@ def test_another_unit_reaches_farther(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "d.png").write_bytes(content)
-    with pytest.raises(DatasetError, match="d.png"):
+    with pytest.raises(DatasetError, match=r"d\.png"):
         read_depth_map(tmp_path / "d.png")
 
 
@@ -61,7 +61,7 @@ def test_a_photograph_is_no_depth_map(tmp_path):
 def test_sizes_must_agree(tmp_path):
     write_depth_map(tmp_path / "d.png", np.ones((4, 5)))
     write_depth_sigmas(tmp_path / "s.png", np.ones((4, 6)))
-    with pytest.raises(DatasetError, match="6x4 px, the depths of d.png 5x4"):
+    with pytest.raises(DatasetError, match=r"6x4 px, the depths of d\.png 5x4"):
         read_depth_map(tmp_path / "d.png", tmp_path / "s.png")
 
 
