@@ -13,7 +13,7 @@ import tyro
 import splatkit
 from splatkit.commands.calibrate import Calibrate
 from splatkit.commands.scene import Scene
-from splatkit.errors import CalibrationRefusedError, SplatkitError
+from splatkit.errors import RefusedError, SplatkitError
 
 EXIT_BAD_INPUT = 2
 EXIT_REFUSED = 3
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         command.run()
-    except CalibrationRefusedError as error:
+    except RefusedError as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_REFUSED
     except (SplatkitError, OSError, ValueError, MemoryError) as error:
