@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from splatkit.calibration.se3 import cross_matrix
 from splatkit.capture.voxel_map import VoxelCloud
 from splatkit.errors import CaptureRefusedError
 
@@ -26,7 +27,10 @@ _LEAST_CELLS = 8
 _REACH_START, _REACH_END = 0.05, 0.01  # of the map's size: how far a point may be from its plane, first and last
 _LEAST_SHARE = 0.3  # of points within reach at the end
 _MAD = 1.4826
-_RELIABLE_SCALE = 0.05  # standard deviation of log scale beyond which nothing was measured
+# Deviations that no comparison is better than: rad, m, share of the scale.
+_FLOOR = np.array([1e-3] * 3 + [0.01] * 3 + [1e-3])
+_CONTRADICTION = 100.0  # chi-square of 7
+_GRAVE_SCALE = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ class Alignment:
 
     Attributes:
         similarity: the result.
-        covariance: [7, 7] of the twist about the center of the images' points (rotation, rad; translation, m; log of
-            the scale), in the LiDAR's world.
+        covariance: [7, 7] of a change about `center`: rotation (rad), translation (m), log of the scale.
+        center: [3] in the LiDAR's world, m.
         rms: of what it was fitted to: m across surfaces, or m between positions.
         share: of points or poses that fit.
         method: "surfaces", "poses" or "depth ratios".
@@ -70,6 +74,7 @@ class Alignment:
 
     similarity: Similarity
     covariance: Array
+    center: Array
     rms: float
     share: float
     method: str
@@ -78,6 +83,13 @@ class Alignment:
     def scale_sd(self) -> float:
         """Standard deviation of the scale, as a share of it."""
         return float(np.sqrt(self.covariance[6, 6]))
+
+    def about(self, center: Array) -> Array:
+        """The covariance [7, 7] of the same change about another center [3]."""
+        arm = center - self.center
+        J = np.eye(7)
+        J[3:6, :3], J[3:6, 6] = -cross_matrix(arm), arm
+        return J @ self.covariance @ J.T
 
 
 def fit_similarity(source: Array, target: Array, weights: Array | None = None) -> Similarity:
@@ -137,7 +149,7 @@ def align_surfaces(
             break
         weights = _huber(residuals)
         change = _solve(rows, residuals, weights)
-        current = _changed(current, change, moved.mean(0))
+        current = changed(current, change, moved.mean(0))
         if step > len(reaches) and np.abs(change).max() < _CONVERGED:
             break
     moved = current.apply(points)
@@ -150,7 +162,7 @@ def align_surfaces(
             "surfaces: do photographs and scans show the same place, and is the first guess right?"
         )
     covariance = _jackknife(rows, residuals, _huber(residuals), moved[chosen])
-    return Alignment(current, covariance, _robust_rms(residuals), share, "surfaces")
+    return Alignment(current, covariance, moved.mean(0), robust_scale(residuals), share, "surfaces")
 
 
 def _plane_rows(
@@ -166,7 +178,7 @@ def _plane_rows(
     return residuals, rows, chosen
 
 
-def _changed(similarity: Similarity, change: Array, center: Array) -> Similarity:
+def changed(similarity: Similarity, change: Array, center: Array) -> Similarity:
     """Turned, moved and scaled about a center [3] of the LiDAR's world."""
     R = Rotation.from_rotvec(change[:3]).as_matrix()
     factor = float(np.exp(change[6]))
@@ -195,7 +207,7 @@ def _jackknife(rows: Array, residuals: Array, weights: Array, places: Array) -> 
     group = group.reshape(-1)
     count = int(group.max()) + 1
     H_all = (rows * weights[:, None]).T @ rows
-    noise = np.linalg.pinv(H_all) * _robust_rms(residuals) ** 2
+    noise = np.linalg.pinv(H_all) * robust_scale(residuals) ** 2
     if count < _LEAST_CELLS:
         return noise * len(places) / count
     changes = []
@@ -219,31 +231,32 @@ def _huber(residuals: Array) -> Array:
     return limit / np.maximum(np.abs(residuals), limit)
 
 
-def _robust_rms(residuals: Array) -> float:
-    return robust_scale(residuals)
-
-
-def scale_from_depths(ratios: Array) -> tuple[float, float]:
-    """Scale and its standard deviation (as a share) from ratios [N] of LiDAR depths to depths of photographs.
+def agreed(poses: Alignment, surfaces: Alignment) -> Alignment:
+    """Both measurements weighted by what is known of them.
 
     Raises:
-        CaptureRefusedError: too few, or they do not agree.
+        CaptureRefusedError: they contradict each other.
     """
-    if len(ratios) < _LEAST_PAIRS:
+    center = surfaces.center
+    difference = _between(surfaces.similarity, poses.similarity, center)
+    both = poses.about(center) + surfaces.covariance + np.diag(_FLOOR**2)
+    distance = float(difference @ np.linalg.solve(both, difference))
+    if distance > _CONTRADICTION and np.abs(difference[6]) > _GRAVE_SCALE:
         raise CaptureRefusedError(
-            f"alignment: only {len(ratios)} points of photographs have a LiDAR depth beside them; at least "
-            f"{_LEAST_PAIRS} are needed to know the scale"
+            f"alignment: by poses the scale is {poses.similarity.scale:.5g}, by surfaces "
+            f"{surfaces.similarity.scale:.5g}: trajectory, times or extrinsics are wrong, or the scene changed"
         )
-    logs = np.log(ratios)
-    center = float(np.median(logs))
-    for _ in range(_ITERATIONS):
-        spread = robust_scale(logs - center)
-        near = np.abs(logs - center) < 2.5 * spread
-        center = float(logs[near].mean())
-    deviation = float(logs[near].std() / np.sqrt(max(near.sum() / 10, 1)))  # neighbors err alike
-    if spread > 0.3 or deviation > _RELIABLE_SCALE:
-        raise CaptureRefusedError(
-            f"alignment: LiDAR depths over depths of photographs vary by {100 * spread:.0f} %: "
-            "the extrinsics, the pairing of images and scans, or the poses are wrong"
-        )
-    return float(np.exp(center)), deviation
+    P, S = np.linalg.inv(poses.about(center)), np.linalg.inv(surfaces.covariance)
+    change = np.linalg.solve(P + S, P @ difference)
+    similarity = changed(surfaces.similarity, change, center)
+    covariance = np.linalg.inv(P + S)
+    return Alignment(similarity, covariance, center, surfaces.rms, surfaces.share, "surfaces and poses")
+
+
+def _between(first: Similarity, second: Similarity, center: Array) -> Array:
+    """The change [7] about a center that leads from the first to the second."""
+    R = second.rotation @ first.rotation.T
+    factor = second.scale / first.scale
+    at_center = (center - first.translation) @ first.rotation / first.scale
+    shift = second.scale * second.rotation @ at_center + second.translation - center
+    return np.concatenate([Rotation.from_matrix(R).as_rotvec(), shift, [np.log(factor)]])

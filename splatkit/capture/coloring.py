@@ -80,8 +80,8 @@ def _sampled(image: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.flo
     """Colors [K, 3] at pixels, between four neighbors; OpenCV takes at most 32767 places in a row."""
     width = 16384
     pad = -len(x) % width
-    maps = (np.pad(v, (0, pad)).reshape(-1, width) for v in (x, y))
-    found = cv2.remap(image[..., :3], *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    columns, rows = (np.pad(v, (0, pad)).reshape(-1, width) for v in (x, y))
+    found = cv2.remap(image[..., :3], columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return found.reshape(-1, 3)[: len(x)].astype(np.uint8)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import exp_se3, invert
-from splatkit.capture.alignment import Alignment, Similarity, robust_scale
+from splatkit.capture.alignment import Alignment, Similarity, changed, robust_scale
 from splatkit.capture.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.trajectories import Trajectory
@@ -85,11 +85,13 @@ def align_poses(
     size = float(np.linalg.norm(np.ptp(solved.predicted[:, :3, 3], axis=0)))
     if np.degrees(solved.sigma_rad) > _WORST_DEG or solved.sigma_m > _WORST_SHARE * max(size, 1e-6):
         raise CaptureRefusedError(
-            f"alignment: camera poses and the LiDAR's trajectory do not fit: typically {np.degrees(solved.sigma_rad):.1f} "
-            f"degrees and {solved.sigma_m:.2f} m apart; do they belong together, and are times and extrinsics right?"
+            "alignment: camera poses and the LiDAR's trajectory do not fit: typically "
+            f"{np.degrees(solved.sigma_rad):.1f} degrees and {solved.sigma_m:.2f} m apart; do they belong together, "
+            "and are times and extrinsics right?"
         )
     covariance = solved.covariance[:7, :7]
-    alignment = Alignment(solved.similarity, covariance, solved.sigma_m, float(solved.fitting.mean()), "poses")
+    share = float(solved.fitting.mean())
+    alignment = Alignment(solved.similarity, covariance, solved.center, solved.sigma_m, share, "poses")
     offset_sd = float(np.sqrt(solved.covariance[7, 7]))
     twists = solved.values[8:].reshape(-1, 6)
     strange = []
@@ -113,6 +115,7 @@ def align_poses(
 @dataclass(frozen=True)
 class _Solved:
     similarity: Similarity
+    center: Array
     offset: float
     values: Array
     covariance: Array
@@ -146,9 +149,9 @@ class _Problem:
         lidar_cameras = invert(exp_se3(twists) @ self.extrinsics)
         return self.trajectory.at(times) @ lidar_cameras[self.which]
 
-    def residuals(self, start: Similarity, offset: float, values: Array) -> tuple[Array, Array]:
+    def residuals(self, start: Similarity, center: Array, offset: float, values: Array) -> tuple[Array, Array]:
         """Rotations (rad) and places (m) [N, 3] of the cameras of the images, seen from predicted ones."""
-        similarity = _moved(start, values[:7])
+        similarity = changed(start, values[:7], center)
         predicted = self.predict(offset + values[7], values[8:].reshape(-1, 6))
         placed = similarity.apply_to_poses(self.poses)
         turns = np.swapaxes(predicted[:, :3, :3], 1, 2) @ placed[:, :3, :3]
@@ -157,7 +160,8 @@ class _Problem:
     def solve(self, offset: float) -> _Solved:
         """Gauss-Newton with Huber's weights; the noise of poses is found on the way."""
         count = len(self.extrinsics)
-        start = closed_form(self.poses, self.predict(offset, np.zeros((count, 6))))
+        first = self.predict(offset, np.zeros((count, 6)))
+        start, center = closed_form(self.poses, first), first[:, :3, 3].mean(0)
         values = np.zeros(8 + 6 * count)
         covariance = np.eye(len(values))
         prior = np.zeros((len(values) - 7, len(values)))
@@ -166,13 +170,13 @@ class _Problem:
             prior[row : row + len(root), 7 + row : 7 + row + len(root)] = root
             row += len(root)
         for _ in range(_ITERATIONS):
-            turns, shifts = self.residuals(start, offset, values)
+            turns, shifts = self.residuals(start, center, offset, values)
             sigma_rad, sigma_m = robust_scale(turns), robust_scale(shifts)
             J_turns, J_shifts = np.zeros((*turns.shape, len(values))), np.zeros((*turns.shape, len(values)))
             for index in range(len(values)):
                 step = np.zeros(len(values))
                 step[index] = _STEP
-                ahead, behind = (self.residuals(start, offset, values + sign * step) for sign in (1, -1))
+                ahead, behind = (self.residuals(start, center, offset, values + sign * step) for sign in (1, -1))
                 J_turns[..., index] = (ahead[0] - behind[0]) / (2 * _STEP)
                 J_shifts[..., index] = (ahead[1] - behind[1]) / (2 * _STEP)
             off = np.maximum(
@@ -196,10 +200,11 @@ class _Problem:
             values = values + change
             if np.abs(change).max() < 1e-9:
                 break
-        similarity = _moved(start, values[:7])
+        similarity = changed(start, values[:7], center)
         final = offset + float(values[7])
         predicted = self.predict(final, values[8:].reshape(-1, 6))
-        return _Solved(similarity, final, values, covariance, predicted, sigma_rad, sigma_m, off < 2 * _HUBER)
+        fitting = off < 2 * _HUBER
+        return _Solved(similarity, center, final, values, covariance, predicted, sigma_rad, sigma_m, fitting)
 
 
 def closed_form(poses: Array, targets: Array) -> Similarity:
@@ -221,13 +226,6 @@ def closed_form(poses: Array, targets: Array) -> Similarity:
             "alignment: cameras move against the LiDAR's trajectory; times, extrinsics or poses do not belong together"
         )
     return Similarity(scale, rotation, b_center - scale * a_center)
-
-
-def _moved(similarity: Similarity, change: Array) -> Similarity:
-    R = Rotation.from_rotvec(change[:3]).as_matrix()
-    factor = float(np.exp(change[6]))
-    translation = R @ similarity.translation + change[3:6]
-    return Similarity(factor * similarity.scale, R @ similarity.rotation, translation)
 
 
 def _search_offset(

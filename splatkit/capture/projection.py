@@ -51,17 +51,16 @@ def opencv_camera(camera: Intrinsics) -> Camera:
 
 def intrinsics_of(camera: Camera) -> Intrinsics:
     """A calibrated camera as datasets have it: the first pixel's center is at 0.5."""
-    fx, fy, cx, cy, *rest = camera.parameters
+    fx, fy, cx, cy, *rest = camera.parameters.tolist()
+    lens = [*rest, *[0.0] * (8 - len(rest))]
     if camera.model == "fisheye":
-        k1, k2, k3, k4 = rest
-        distortion, model = (k1, k2, k3, k4, 0.0, 0.0), "OPENCV_FISHEYE"
+        distortion, model = (*lens[:4], 0.0, 0.0), "OPENCV_FISHEYE"
     else:
-        k1, k2, p1, p2, k3, *rational = [*rest, *[0.0] * (5 - len(rest))]
-        if any(rational):
+        k1, k2, p1, p2, k3 = lens[:5]
+        if any(lens[5:]):
             raise DatasetError("camera: rational distortion (8 coefficients) has no name in transforms.json")
         distortion, model = (k1, k2, k3, 0.0, p1, p2), "OPENCV"
-    numbers = (float(value) for value in (fx, fy, cx + 0.5, cy + 0.5))
-    return Intrinsics(model, camera.width, camera.height, *numbers, tuple(float(value) for value in distortion))
+    return Intrinsics(model, camera.width, camera.height, fx, fy, cx + 0.5, cy + 0.5, distortion)
 
 
 def _largest_radius(camera: Intrinsics) -> float:

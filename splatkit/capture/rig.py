@@ -61,7 +61,8 @@ def read_rig(paths: list[Path]) -> Rig:
         SettingsError: two cameras have one name.
     """
     cameras: list[MountedCamera] = []
-    noises, ring_bias = [], {}
+    noises: list[float] = []
+    ring_bias: dict[int, float] = {}
     for path in paths:
         record = _parse(Path(path))
         if is_calibration(record):

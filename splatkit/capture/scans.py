@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class ScanSource:
 
 def select_points(cloud: PointCloud, chosen: NDArray[np.bool_]) -> PointCloud:
     """The chosen points of a cloud, with all that is known of them."""
-    columns = {
+    columns: dict[str, Any] = {
         name: None if (values := getattr(cloud, name)) is None else values[chosen]
         for name in ("points", "colors", "normals", "intensity", "ring", "time")
     }
