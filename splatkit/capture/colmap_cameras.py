@@ -1,7 +1,8 @@
 """Camera models of COLMAP and of transforms.json: the same lenses by other names.
 
-Both put the first pixel's center at 0.5. COLMAP's models and the order of their parameters: https://colmap.github.io/cameras.html. transforms.json has the
-perspective lens of OpenCV with radial terms k1 to k3 and tangential p1, p2, and its fisheye with k1 to k4.
+Both put the first pixel's center at 0.5. COLMAP's models and the order of their parameters:
+https://colmap.github.io/cameras.html. transforms.json has the perspective lens of OpenCV with radial terms k1 to k3 and
+tangential p1, p2, and its fisheye with k1 to k4.
 """
 
 from pathlib import Path
@@ -28,7 +29,7 @@ _MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
 _RATIONAL = ("k4", "k5", "k6")
 
 
-def intrinsics_of(camera: pycolmap.Camera, where: Path | str) -> Intrinsics:
+def intrinsics_from_colmap(camera: pycolmap.Camera, where: Path | str) -> Intrinsics:
     """A camera of COLMAP as transforms.json has it.
 
     Raises:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.photographs import Photograph
+from splatkit.capture.image_files import ImageFile
 from splatkit.capture.sharpness import blur_width, difference, reduced_gray, thumbnail
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import write_image
@@ -29,7 +29,7 @@ _ROUNDING = 1e-6  # times are whole milliseconds or less exact
 class Selection:
     """What was kept, and what was not."""
 
-    kept: tuple[Photograph, ...]
+    kept: tuple[ImageFile, ...]
     examined: int  # images that were looked at
     stated: int  # images that there should be: a video that is cut short has fewer
     repeated: int  # windows that show what the one before shows
@@ -37,12 +37,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class _Candidate:
-    photograph: Photograph  # path and size of it are those of the final file
+    photograph: ImageFile  # path and size of it are those of the final file
     window: int
     pixels: NDArray[np.uint8] | None  # [H, W, 3] RGB, of a video
 
 
-def select_photographs(photographs: tuple[Photograph, ...], count: int) -> Selection:
+def select_photographs(photographs: tuple[ImageFile, ...], count: int) -> Selection:
     """About `count` of a sequence of photographs."""
     if count < 1:
         raise SettingsError(f"frames: expected at least 1, got {count}")
@@ -51,7 +51,7 @@ def select_photographs(photographs: tuple[Photograph, ...], count: int) -> Selec
         _Candidate(photograph, index * windows // len(photographs), None)
         for index, photograph in enumerate(photographs)
     )
-    kept: list[Photograph] = []
+    kept: list[ImageFile] = []
     repeated = _keep_best(candidates, lambda candidate: kept.append(candidate.photograph))
     return Selection(tuple(kept), len(photographs), len(photographs), repeated)
 
@@ -84,7 +84,7 @@ def extract_frames(
     total, duration = _measure(video)
     if interval_s is None:
         interval_s = duration / min(count or DEFAULT_COUNT, total)
-    kept: list[Photograph] = []
+    kept: list[ImageFile] = []
 
     def keep(candidate: _Candidate) -> None:
         assert candidate.pixels is not None
@@ -92,7 +92,7 @@ def extract_frames(
         write_image(folder / name, candidate.pixels)
         shot = candidate.photograph
         kept.append(
-            Photograph(name, folder / name, shot.width, shot.height, shot.blur_px, shot.thumbnail, time=shot.time)
+            ImageFile(name, folder / name, shot.width, shot.height, shot.blur_px, shot.thumbnail, time=shot.time)
         )
 
     examined = 0
@@ -104,7 +104,7 @@ def extract_frames(
             advance(min(examined / total, 1.0))
             gray = reduced_gray(pixels)
             height, width = pixels.shape[:2]
-            shot = Photograph("", video, width, height, blur_width(gray), thumbnail(gray), time=time)
+            shot = ImageFile("", video, width, height, blur_width(gray), thumbnail(gray), time=time)
             yield _Candidate(shot, int(time / interval_s + _ROUNDING), pixels)
 
     repeated = _keep_best(frames(), keep)

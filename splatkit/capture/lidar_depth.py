@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-_NEAREST_M = 0.05  # in front of the camera
+from splatkit.capture.projection import project
+from splatkit.io.transforms_json import Intrinsics
+
 _NEIGHBORS = 16  # points around one that may hide it
 _RADIUS_SPACINGS = 1.5  # how far around, in distances to the fourth neighbor: as far as the next scan line
 _SPACING_NEIGHBOR = 4
@@ -24,17 +26,15 @@ class SparseDepth:
 
 def project_depth(
     points: NDArray[np.floating],
-    K: NDArray[np.floating],
-    size: tuple[int, int],
+    camera: Intrinsics,
     range_noise_m: float,
     covariance: NDArray[np.floating] | None = None,
 ) -> SparseDepth:
-    """The depth map of a pinhole camera; of several points in a pixel the nearest, and none that others hide.
+    """The depth map of a camera; of several points in a pixel the nearest, and none that others hide.
 
     Args:
         points: [N, 3] m in the camera's frame (x right, y down, z forward) at the moment of the image.
-        K: [3, 3] px.
-        size: width and height, px.
+        camera: of any model that `project` takes.
         range_noise_m: standard deviation of ranges.
         covariance: [6, 6] of T_camera_lidar's twist: rotation (rad), then translation (m), camera frame.
 
@@ -46,15 +46,11 @@ def project_depth(
         raise ValueError(f"points: expected finite numbers of shape [N, 3], got shape {list(points.shape)}")
     if covariance is not None and np.shape(covariance) != (6, 6):
         raise ValueError(f"covariance: expected shape [6, 6], got {list(np.shape(covariance))}")
-    width, height = size
-    local = points[points[:, 2] > _NEAREST_M]
-    image = local @ np.asarray(K, dtype=np.float64).T
-    pixels = image[:, :2] / image[:, 2:]
-    inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
-    local, pixels = local[inside], pixels[inside]
+    pixels, inside = project(points, camera)
+    local, pixels = points[inside], pixels[inside]
     sigmas = depth_deviations(local, range_noise_m, covariance)
     seen = ~_hidden(pixels, local[:, 2], sigmas)
-    depths, deviations = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
+    depths, deviations = (np.zeros((camera.height, camera.width), np.float32) for _ in range(2))
     order = np.flatnonzero(seen)[np.argsort(-local[seen, 2], kind="stable")]  # the nearest is written last
     columns, rows = pixels[order].astype(np.int64).T
     depths[rows, columns] = local[order, 2]

@@ -1,104 +1,123 @@
-"""The photographs of a folder: which there are, whether they can be read, how sharp they are, and which way is up."""
+"""Photographs that a LiDAR was beside: cameras, times and poses as far as they are known before any alignment."""
 
-import math
-import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from splatkit.capture.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
+from splatkit.capture.projection import intrinsics_of
+from splatkit.capture.rig import Rig
 from splatkit.errors import DatasetError
+from splatkit.io.images import image_size
+from splatkit.io.transforms_json import Intrinsics, Transforms
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
-_UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
-_EXIF_ORIENTATION = 0x0112
-# Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
-_UP = {1: (0, -1), 2: (0, -1), 3: (0, 1), 4: (0, 1), 5: (-1, 0), 6: (-1, 0), 7: (1, 0), 8: (1, 0)}
-
-Track = Callable[[Iterable["Photograph"], int], Iterable["Photograph"]]
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # turns y and z; its own inverse
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """One image of a capture, its pixels as they are stored."""
+    """One image of the rig."""
 
-    name: str  # path below its folder, with /
+    name: str  # below the folder of images, with its suffix
     path: Path
-    width: int  # px
-    height: int  # px
-    blur_px: float  # see splatkit.capture.sharpness, of the image at most 1280 px long
-    thumbnail: NDArray[np.float32]
-    up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
-    time: float | None = None  # s, of frames of a video
+    intrinsics: Intrinsics
+    camera: int  # in the rig
+    time: float | None = None  # s, by the cameras' clock
+    T_images_camera: NDArray[np.float64] | None = None  # [4, 4] (x right, y down, z forward) in the images' world
+    mask: Path | None = None
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Images in a folder and those below it, sorted as people count: 2.jpg before 10.jpg.
+def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+    """Images of a dataset with poses; times of `times` by file name, else those of the dataset.
+
+    Raises:
+        DatasetError: an image belongs to no camera of the rig, or its time is missing from `times`.
+    """
+    out = []
+    for frame in transforms.frames:
+        name = Path(frame.file_path).name
+        if times is not None and name not in times:
+            raise DatasetError(f"{frame.image_path}: the table of image times has no line for {name}")
+        out.append(
+            Photograph(
+                name=name_below_images(frame.file_path),
+                path=frame.image_path,
+                intrinsics=frame.intrinsics,
+                camera=_camera_number(rig, frame.rig_camera, frame.file_path),
+                time=times[name] if times is not None else frame.time,
+                T_images_camera=frame.camera_to_world @ _OPENGL,
+                mask=frame.mask_path,
+            )
+        )
+    return out
+
+
+def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+    """Images without poses, by the intrinsics of the rig's file. One folder a camera, or one whose names tell it.
 
     Raises:
         FileNotFoundError: no such folder, or no image in it.
+        DatasetError: an image belongs to no camera, has another size than its camera, or has no time.
     """
-    folder = Path(folder)
+    out = []
+    for folder in folders:
+        paths = _images_in(Path(folder))
+        for path in paths:
+            number = _camera_number(rig, None, f"{path.parent.name}/{path.name}")
+            camera = rig.cameras[number].camera
+            if camera is None:
+                raise DatasetError(
+                    f"{path}: the file of the rig gives no intrinsics of {rig.cameras[number].name}; "
+                    "add K, width, height, or give a dataset with poses instead of a folder"
+                )
+            if image_size(path) != (camera.width, camera.height):
+                width, height = image_size(path)
+                raise DatasetError(
+                    f"{path}: has {width}x{height} px, the calibration is of {camera.width}x{camera.height} px"
+                )
+            if times is not None and path.name not in times:
+                raise DatasetError(f"{path}: the table of image times has no line for {path.name}")
+            name = path.name if len(folders) == 1 else f"{path.parent.name}/{path.name}"
+            time = None if times is None else times[path.name]
+            out.append(Photograph(name, path, intrinsics_of(camera), number, time))
+    return out
+
+
+def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:
+    """T_images_camera [N, 4, 4] of photographs that all have one."""
+    return np.stack([photo.T_images_camera for photo in photographs if photo.T_images_camera is not None])
+
+
+def opengl(T_world_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Camera-to-world in OpenGL axes of poses [..., 4, 4] with x right, y down, z forward."""
+    return T_world_camera @ _OPENGL
+
+
+def _images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder of photographs")
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    found = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if not found:
-        other = next((path for path in files if path.suffix.lower() in _UNREADABLE_SUFFIXES), None)
-        advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
-        raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(SUFFIXES)}{advice}")
-    return sorted(found, key=lambda path: _counting_key(path.relative_to(folder).as_posix()))
+        raise FileNotFoundError(f"{folder}: no such folder of images")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(_SUFFIXES)} files")
+    return paths
 
 
-def read_photographs(
-    folder: Path, paths: list[Path], workers: int, track: Track = lambda items, count: items
-) -> tuple[Photograph, ...]:
-    """Look at all images once: every pixel is decoded, so that a damaged file is found now and not after hours.
-
-    Args:
-        folder: that names are relative to.
-        paths: of the images.
-        workers: threads.
-        track: wraps the iteration, given the count.
-
-    Raises:
-        DatasetError: an image cannot be read; names it.
-    """
-    pool = ThreadPoolExecutor(max(workers, 1))
-    try:
-        return tuple(track(pool.map(lambda path: _look_at(folder, path), paths), len(paths)))
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _camera_number(rig: Rig, stated: str | None, file_path: str) -> int:
+    names = [camera.name for camera in rig.cameras]
+    if stated in names:
+        return names.index(stated)
+    found = rig.camera_of(file_path)
+    if found is None:
+        raise DatasetError(
+            f"{file_path}: belongs to no camera of the rig; a camera's name ({', '.join(names)}) must be its folder "
+            "or begin its name"
+        )
+    return names.index(found.name)
 
 
-def blurred_among(blurs: dict[str, float]) -> list[str]:
-    """Names of those much more blurred than the others are: over twice the median, and over 1.5 px."""
-    if not blurs:
-        return []
-    limit = max(2 * float(np.median(list(blurs.values()))), 1.5)
-    return [name for name, blur in blurs.items() if blur > limit]
-
-
-def _look_at(folder: Path, path: Path) -> Photograph:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            up = _UP.get(image.getexif().get(_EXIF_ORIENTATION, 1), (0, -1))
-            # JPEGs are decoded at a fraction of their size where that is still large enough.
-            image.draft("RGB", (LONGEST_SIDE, math.ceil(LONGEST_SIDE * min(width, height) / max(width, height))))
-            gray = reduced_gray(np.asarray(image.convert("L"), dtype=np.uint8))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{path}: not a readable image, or cut short ({error})") from error
-    if min(gray.shape) < 8:
-        raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
-    name = path.relative_to(folder).as_posix()
-    return Photograph(name, path, width, height, blur_width(gray), thumbnail(gray), up)
-
-
-def _counting_key(name: str) -> list[tuple[str, int]]:
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
+def name_below_images(file_path: str) -> str:
+    """What a captured dataset calls an image: its path without the folder `images`."""
+    return file_path.removeprefix("images/").lstrip("./")

@@ -12,7 +12,7 @@ import splatkit
 from splatkit.io.atomic import atomic_file
 
 FORMAT = "splatkit capture 1"
-_LIBRARIES = ("numpy", "open3d", "pycolmap", "small_gicp")
+_LIBRARIES = ("numpy", "open3d", "pycolmap")
 _CHUNK_BYTES = 1 << 20
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import pycolmap
 
 from splatkit.capture.feature_matching import Progress, colmap_errors
-from splatkit.capture.photographs import Photograph
+from splatkit.capture.image_files import ImageFile
 from splatkit.errors import CaptureRefusedError
 
 CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]
@@ -25,7 +25,7 @@ _FOCAL_OF_LONGEST_SIDE = 1.2  # COLMAP's guess where EXIF gives no focal length
 
 
 def sfm_cameras(
-    photographs: Sequence[Photograph], model: CameraModel, sharing: Sharing
+    photographs: Sequence[ImageFile], model: CameraModel, sharing: Sharing
 ) -> tuple[list[pycolmap.Camera], list[tuple[str, int]]]:
     """First guesses of the cameras, and name and camera_id of each image.
 
@@ -104,7 +104,7 @@ def reconstruct(
     return ordered[0], [model.num_reg_images() for model in ordered[1:]]
 
 
-def _first_guess(shot: Photograph, model: CameraModel, camera_id: int) -> pycolmap.Camera:
+def _first_guess(shot: ImageFile, model: CameraModel, camera_id: int) -> pycolmap.Camera:
     with colmap_errors(str(shot.path)):
         known = pycolmap.infer_camera_from_image(shot.path)
     focal = known.mean_focal_length() if known.has_prior_focal_length else None

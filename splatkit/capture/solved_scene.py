@@ -7,7 +7,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from splatkit.capture.colmap_cameras import intrinsics_of
+from splatkit.capture.colmap_cameras import intrinsics_from_colmap
 from splatkit.io.transforms_json import Intrinsics
 
 
@@ -56,7 +56,7 @@ def scene_of(reconstruction: pycolmap.Reconstruction, where: Path | str) -> Solv
     index_of = {point_id: index for index, point_id in enumerate(ids)}
     points = np.array([reconstruction.points3D[i].xyz for i in ids], dtype=np.float64).reshape(-1, 3)
     colors = np.array([reconstruction.points3D[i].color for i in ids], dtype=np.uint8).reshape(-1, 3)
-    lenses = {camera_id: intrinsics_of(camera, where) for camera_id, camera in reconstruction.cameras.items()}
+    lenses = {camera_id: intrinsics_from_colmap(camera, where) for camera_id, camera in reconstruction.cameras.items()}
     images = sorted((reconstruction.images[i] for i in reconstruction.reg_image_ids()), key=lambda image: image.name)
     views = tuple(_view_of(image, reconstruction, index_of, points, lenses) for image in images)
     return SolvedScene(views, points, colors)

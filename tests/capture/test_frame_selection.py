@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from splatkit.capture.frame_selection import extract_frames, select_photographs
-from splatkit.capture.photographs import blurred_among, list_images, read_photographs
+from splatkit.capture.image_files import blurred_among, list_images, read_image_files
 from splatkit.capture.sharpness import blur_width
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import read_image, write_image
@@ -86,7 +86,7 @@ def test_a_camera_that_stands_still_is_taken_once(tmp_path):
 def test_of_many_photographs_the_sharpest_of_each_window_is_kept(tmp_path):
     for index, frame in enumerate(walk(12, blurred=set(range(12)) - {2, 5, 6, 11}, still=set())):
         write_image(tmp_path / f"{index}.png", frame)  # 10.png comes behind 9.png
-    photographs = read_photographs(tmp_path, list_images(tmp_path), workers=1)
+    photographs = read_image_files(tmp_path, list_images(tmp_path), workers=1)
     kept = select_photographs(photographs, 4).kept
     assert [shot.name for shot in kept] == ["2.png", "5.png", "6.png", "11.png"]
 
@@ -121,4 +121,4 @@ def test_a_damaged_photograph_is_named(tmp_path):
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError, match=r"b\.jpg"):
-        read_photographs(tmp_path, list_images(tmp_path), workers=2)
+        read_image_files(tmp_path, list_images(tmp_path), workers=2)

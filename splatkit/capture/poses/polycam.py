@@ -22,6 +22,7 @@ from splatkit.io.transforms_json import Intrinsics
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds
 _LEAST_CONFIDENCE = 1  # of 255; 0 is what ARKit calls low
+_FARTHEST_M = 5.0  # beyond the LiDAR's reach depths are guessed
 
 
 def is_polycam(folder: Path) -> bool:
@@ -89,6 +90,7 @@ def _depth_reader(path: Path, confidence: Path, size: tuple[int, int]) -> Callab
             if trust.shape != depths.shape:
                 raise DatasetError(f"{confidence}: has {trust.shape[::-1]} px, {path.name} {depths.shape[::-1]} px")
             depths = np.where(trust >= _LEAST_CONFIDENCE, depths, 0)
+        depths = np.where(depths <= _FARTHEST_M, depths, 0)
         return spread_depths(depths.astype(np.float32), size)
 
     return read

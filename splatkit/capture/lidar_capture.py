@@ -1,0 +1,227 @@
+"""From photographs, scans and extrinsics to one metric scene: where everything is, and a colored cloud."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from splatkit.capture.alignment import Alignment, agreed, align_surfaces
+from splatkit.capture.camera_path import lidar_path_of_cameras, scale_from_scans
+from splatkit.capture.coloring import ColorView, color_points
+from splatkit.capture.lidar_depth import SparseDepth
+from splatkit.capture.lidar_frames import depth_maps, rig_targets
+from splatkit.capture.lidar_inputs import LidarInputs, Progress
+from splatkit.capture.motion import PlacedScan, place_scans, without_ring_bias
+from splatkit.capture.photographs import Photograph, posed_cameras
+from splatkit.capture.pose_alignment import PoseAlignment, align_poses
+from splatkit.capture.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.io.images import read_image
+from splatkit.io.point_clouds import PointCloud
+from splatkit.io.trajectories import Trajectory
+
+_ADDED_BEYOND = 4.0  # voxels from any LiDAR point: where triangulated points are added to the seed
+
+
+@dataclass(frozen=True)
+class LidarScene:
+    """What followed.
+
+    Attributes:
+        photographs: those with a pose, in the order of time.
+        T_world_camera: [N, 4, 4] (x right, y down, z forward), m.
+        T_world_lidar: [N, 4, 4] at the moment of each.
+        times: [N] s, of each by the LiDAR's clock.
+        trajectory: T_world_lidar.
+        seed: colored cloud with normals.
+        map: of all scans.
+        alignment: of the images' world, where there was one.
+        poses: alignment by poses, where the LiDAR has a trajectory of its own.
+        surfaces: alignment by surfaces, where there were points.
+        offset_s: LiDAR's clock minus cameras' clock that was used.
+        left_out: names of photographs that the trajectory does not reach.
+        counts: points, for the report.
+        warnings: sentences.
+    """
+
+    photographs: list[Photograph]
+    T_world_camera: NDArray[np.float64]
+    T_world_lidar: NDArray[np.float64]
+    times: NDArray[np.float64]
+    trajectory: Trajectory
+    seed: PointCloud
+    map: VoxelCloud
+    alignment: Alignment | None
+    poses: PoseAlignment | None
+    surfaces: Alignment | None
+    offset_s: float
+    left_out: tuple[str, ...]
+    counts: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
+    """Bring all into one metric world: the trajectory's, or without one the images' own, scaled.
+
+    Raises:
+        CaptureRefusedError: photographs and scans do not fit together.
+        DatasetError: times are missing, or a file is damaged.
+    """
+    photographs = sorted(inputs.photographs, key=lambda photo: (photo.time is not None, photo.time or 0.0, photo.name))
+    if untimed := [photo for photo in photographs if photo.time is None]:
+        raise DatasetError(
+            f"{untimed[0].path}: no time of this image is known ({len(untimed)} such images); "
+            "give --image-times, a CSV with the columns file,time_s"
+        )
+    posed = photographs[0].T_images_camera is not None
+    if not posed and inputs.trajectory is None:
+        raise DatasetError("images without poses need --trajectory: the LiDAR's own path, in the TUM format")
+    times = np.array([photo.time for photo in photographs], dtype=np.float64)
+    which = np.array([photo.camera for photo in photographs])
+    poses: PoseAlignment | None = None
+    start: Alignment | None = None
+    offset = inputs.time_offset_s or 0.0
+    images = posed_cameras(photographs) if posed else None
+    trajectory = inputs.trajectory
+    if images is not None and trajectory is not None:
+        poses = align_poses(images, times, which, inputs.rig.cameras, trajectory, inputs.time_offset_s)
+        start, offset = poses.alignment, poses.offset_s
+    elif images is not None:
+        start = scale_from_scans(replace(inputs, photographs=photographs), progress)
+        scaled = start.similarity.apply_to_poses(images)
+        trajectory = lidar_path_of_cameras(scaled, times + offset, which, inputs.rig)
+    assert trajectory is not None
+    cloud, measured = _mapped(inputs, trajectory, progress)
+    normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
+    alignment, surfaces = start, None
+    # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
+    if start is not None and inputs.trajectory is not None and inputs.points is not None:
+        surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, start.similarity)
+        alignment = agreed(start, surfaces)
+    reached = (times + offset >= trajectory.times[0]) & (times + offset <= trajectory.times[-1])
+    left_out = tuple(photo.name for photo, inside in zip(photographs, reached, strict=True) if not inside)
+    if not reached.any():
+        raise CaptureRefusedError(
+            f"no image was taken within the trajectory ({trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s), "
+            f"the first at {times[0]:.3f} s: do both clocks agree?"
+        )
+    kept = [photo for photo, inside in zip(photographs, reached, strict=True) if inside]
+    T_world_lidar = trajectory.at(times[reached] + offset)
+    if images is not None and alignment is not None:
+        T_world_camera = alignment.similarity.apply_to_poses(images[reached])
+    else:
+        extrinsics = np.stack([camera.T_camera_lidar for camera in inputs.rig.cameras])
+        T_world_camera = T_world_lidar @ np.linalg.inv(extrinsics[which[reached]])
+    triangulated = (
+        None
+        if inputs.points is None or alignment is None
+        else (
+            alignment.similarity.apply(inputs.points[0]),
+            inputs.points[1],
+        )
+    )
+    seed, counts = seed_cloud(cloud, normals, kept, T_world_camera, triangulated, progress)
+    return LidarScene(
+        kept,
+        T_world_camera,
+        T_world_lidar,
+        times[reached] + offset,
+        trajectory,
+        seed,
+        cloud,
+        alignment,
+        poses,
+        surfaces,
+        offset,
+        left_out,
+        {"measured": measured, **counts},
+        _warnings(inputs, poses, left_out),
+    )
+
+
+def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> Iterator[tuple[int, SparseDepth]]:
+    """Depth maps of the scene's photographs, see `depth_maps`."""
+    targets = rig_targets(scene.photographs, scene.T_world_lidar, scene.times, inputs.rig)
+    placed = _placed(inputs, scene.trajectory, progress, "making depth maps")
+    return depth_maps(targets, placed, inputs.rig, inputs.depth_window_s)
+
+
+def _placed(inputs: LidarInputs, trajectory: Trajectory, progress: Progress, label: str) -> Iterator[PlacedScan]:
+    scans = (without_ring_bias(scan, inputs.rig.ring_bias) for scan in inputs.scans.read())
+    return place_scans(progress(scans, label, inputs.scans.count()), trajectory)
+
+
+def _mapped(inputs: LidarInputs, trajectory: Trajectory, progress: Progress) -> tuple[VoxelCloud, int]:
+    """The map of all scans, and how many points were measured."""
+    voxels = VoxelMap(inputs.voxel, inputs.max_points)
+    measured = 0
+    for scan in _placed(inputs, trajectory, progress, "reading scans"):
+        voxels.add(scan.cloud.points, scan.origins)
+        measured += len(scan.times)
+    return voxels.cloud(), measured
+
+
+def seed_cloud(
+    cloud: VoxelCloud,
+    normals: NDArray[np.float64],
+    photographs: list[Photograph],
+    T_world_camera: NDArray[np.float64],
+    triangulated: tuple[NDArray[np.float64], NDArray[np.uint8]] | None,
+    progress: Progress,
+) -> tuple[PointCloud, dict[str, int]]:
+    """Points of the map that photographs see, in their colors, and triangulated ones where the LiDAR saw nothing.
+
+    Raises:
+        CaptureRefusedError: no photograph sees any point.
+    """
+    views = [
+        ColorView(pose, photo.intrinsics, _loader(photo), _mask_loader(photo))
+        for photo, pose in zip(photographs, T_world_camera, strict=True)
+    ]
+    colors, seen_by = color_points(cloud.points, progress(views, "coloring points", len(views)))
+    seen = seen_by > 0
+    if not seen.any():
+        raise CaptureRefusedError(
+            "no photograph sees any point of the LiDAR: are the extrinsics those of this rig, in this direction "
+            "(p_camera = T_camera_lidar p_lidar)?"
+        )
+    points, colors, normals = cloud.points[seen], colors[seen], normals[seen]
+    counts = {"map": len(seen), "seen": int(seen.sum()), "triangulated": 0}
+    if triangulated is not None:
+        places, their_colors = triangulated
+        far = cKDTree(cloud.points).query(places, workers=-1)[0] > _ADDED_BEYOND * cloud.voxel
+        counts["triangulated"] = int(far.sum())
+        points, colors = np.concatenate([points, places[far]]), np.concatenate([colors, their_colors[far]])
+        toward = T_world_camera[:, :3, 3].mean(0) - places[far]
+        toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-12)
+        normals = np.concatenate([normals, toward])
+    return PointCloud(points.astype(np.float32), colors, normals.astype(np.float32)), counts
+
+
+def _loader(photo: Photograph) -> Callable[[], NDArray[np.uint8]]:
+    return lambda: read_image(photo.path)
+
+
+def _mask_loader(photo: Photograph) -> Callable[[], NDArray[np.bool_]] | None:
+    path = photo.mask
+    return None if path is None else lambda: read_image(path)[..., 0] > 127
+
+
+def _warnings(inputs: LidarInputs, poses: PoseAlignment | None, left_out: tuple[str, ...]) -> tuple[str, ...]:
+    out = []
+    if left_out:
+        out.append(f"{len(left_out)} images lie beyond the trajectory and are left out: {', '.join(left_out[:5])}")
+    if poses is None:
+        return tuple(out)
+    for camera, twist in zip(inputs.rig.cameras, poses.twists, strict=True):
+        if camera.name in poses.strange:
+            degrees, millimeters = np.degrees(np.linalg.norm(twist[:3])), 1e3 * np.linalg.norm(twist[3:])
+            out.append(
+                f"T_camera_lidar of {camera.name} does not fit the motion: it seems to be off by {degrees:.1f} degrees "
+                f"and {millimeters:.0f} mm; calibrate anew"
+            )
+    if inputs.time_offset_s is None and poses.offset_sd_s is None:
+        out.append("the motion does not tell the offset between the clocks of cameras and LiDAR; 0 is taken")
+    return tuple(out)
