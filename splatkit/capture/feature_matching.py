@@ -5,17 +5,15 @@ few at a time, each of which the database keeps for good. Whoever starts again w
 last of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pycolmap
 
-from splatkit.errors import SplatkitError
-
-# Opens a bar with a label and a total; what it yields is told how many more are done.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+from splatkit.capture.progress import Progress
+from splatkit.errors import DatasetError, SplatkitError
 
 _PAIRS_AT_A_TIME = 40
 _LOG_FATAL_ONLY = 3
@@ -33,12 +31,6 @@ class FeatureSettings:
     """Of the random samples that matches are verified with."""
     workers: int = 1
     """Threads."""
-
-
-@contextmanager
-def no_progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows nothing."""
-    yield lambda count: None
 
 
 @contextmanager
@@ -111,6 +103,12 @@ def extract_features(
                     device=pycolmap.Device.cpu,
                 )
             advance(len(batch))
+    with pycolmap.Database.open(database) as opened:
+        unread = [image.name for image in opened.read_all_images() if not opened.exists_descriptors(image.image_id)]
+    if unread:
+        raise DatasetError(
+            f"{(images / unread[0]).resolve()}: COLMAP cannot read this image; turn it into a .png or .jpg"
+        )
 
 
 def match_features(
@@ -144,3 +142,17 @@ def match_features(
 def _batches(items: list, size: int) -> Iterator[list]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def most_matches(database: Path, without: set[str]) -> dict[str, int]:
+    """Of all images but some: the most verified matches that each has with another."""
+    with pycolmap.Database.open(database) as opened:
+        images = {image.image_id: image.name for image in opened.read_all_images()}
+        pairs, counts = opened.read_two_view_geometry_num_inliers()
+    best = {name: 0 for name in images.values() if name not in without}
+    for pair, count in zip(pairs, counts, strict=True):
+        for image_id in pycolmap.pair_id_to_image_pair(pair):
+            name = images[image_id]
+            if name in best:
+                best[name] = max(best[name], int(count))
+    return best

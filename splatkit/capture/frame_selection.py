@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.image_files import ImageFile
+from splatkit.capture.progress import Progress, no_progress
 from splatkit.capture.sharpness import blur_width, difference, reduced_gray, thumbnail
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import write_image
@@ -61,7 +62,7 @@ def extract_frames(
     folder: Path,
     count: int | None = None,
     interval_s: float | None = None,
-    advance: Callable[[float], None] = lambda share: None,
+    progress: Progress = no_progress,
 ) -> Selection:
     """Write the frames to keep of a video as frame_00001.jpg and so on.
 
@@ -70,7 +71,7 @@ def extract_frames(
         folder: to fill; exists.
         count: about how many frames; by default 150, or as many as the video has.
         interval_s: length of a window, instead of a count.
-        advance: told the share of the video that is done.
+        progress: shows a bar.
 
     Raises:
         FileNotFoundError: no such file.
@@ -97,17 +98,18 @@ def extract_frames(
 
     examined = 0
 
-    def frames() -> Iterator[_Candidate]:
+    def frames(advance: Callable[[int], None]) -> Iterator[_Candidate]:
         nonlocal examined
         for time, pixels in _decode(video):
             examined += 1
-            advance(min(examined / total, 1.0))
+            advance(1)
             gray = reduced_gray(pixels)
             height, width = pixels.shape[:2]
             shot = ImageFile("", video, width, height, blur_width(gray), thumbnail(gray), time=time)
             yield _Candidate(shot, int(time / interval_s + _ROUNDING), pixels)
 
-    repeated = _keep_best(frames(), keep)
+    with progress("choosing frames", total) as advance:
+        repeated = _keep_best(frames(advance), keep)
     if not kept:
         raise DatasetError(f"{video}: no frame of this video could be decoded")
     return Selection(tuple(kept), examined, total, repeated)

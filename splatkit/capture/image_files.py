@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from splatkit.capture.progress import Progress
 from splatkit.capture.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.errors import DatasetError
 
@@ -19,8 +20,6 @@ _UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw"
 _EXIF_ORIENTATION = 0x0112
 # Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
 _UP = {1: (0, -1), 2: (0, -1), 3: (0, 1), 4: (0, 1), 5: (-1, 0), 6: (-1, 0), 7: (1, 0), 8: (1, 0)}
-
-Track = Callable[[Iterable["ImageFile"], int], Iterable["ImageFile"]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class ImageFile:
     time: float | None = None  # s, of frames of a video
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Images in a folder and those below it, sorted as people count: 2.jpg before 10.jpg.
+def list_images(folder: Path) -> list[tuple[str, Path]]:
+    """Names and paths of images in a folder and those below it, as people count: 2.jpg before 10.jpg.
 
     Raises:
         FileNotFoundError: no such folder, or no image in it.
@@ -52,26 +51,29 @@ def list_images(folder: Path) -> list[Path]:
         other = next((path for path in files if path.suffix.lower() in _UNREADABLE_SUFFIXES), None)
         advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
         raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(SUFFIXES)}{advice}")
-    return sorted(found, key=lambda path: _counting_key(path.relative_to(folder).as_posix()))
+    named = [(path.relative_to(folder).as_posix(), path) for path in found]
+    return sorted(named, key=lambda image: _counting_key(image[0]))
 
 
-def read_image_files(
-    folder: Path, paths: list[Path], workers: int, track: Track = lambda items, count: items
-) -> tuple[ImageFile, ...]:
+def read_image_files(images: Sequence[tuple[str, Path]], workers: int, progress: Progress) -> tuple[ImageFile, ...]:
     """Look at all images once: every pixel is decoded, so that a damaged file is found now and not after hours.
 
     Args:
-        folder: that names are relative to.
-        paths: of the images.
+        images: name and path of each.
         workers: threads.
-        track: wraps the iteration, given the count.
+        progress: shows a bar.
 
     Raises:
         DatasetError: an image cannot be read; names it.
     """
     pool = ThreadPoolExecutor(max(workers, 1))
     try:
-        return tuple(track(pool.map(lambda path: _look_at(folder, path), paths), len(paths)))
+        found = []
+        with progress("reading photographs", len(images)) as advance:
+            for image in pool.map(lambda image: _look_at(*image), images):
+                found.append(image)
+                advance(1)
+        return tuple(found)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -84,7 +86,7 @@ def blurred_among(blurs: dict[str, float]) -> list[str]:
     return [name for name, blur in blurs.items() if blur > limit]
 
 
-def _look_at(folder: Path, path: Path) -> ImageFile:
+def _look_at(name: str, path: Path) -> ImageFile:
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -96,7 +98,6 @@ def _look_at(folder: Path, path: Path) -> ImageFile:
         raise DatasetError(f"{path}: not a readable image, or cut short ({error})") from error
     if min(gray.shape) < 8:
         raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
-    name = path.relative_to(folder).as_posix()
     return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), up)
 
 

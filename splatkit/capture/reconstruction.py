@@ -10,8 +10,9 @@ from typing import Literal
 
 import pycolmap
 
-from splatkit.capture.feature_matching import Progress, colmap_errors
+from splatkit.capture.feature_matching import colmap_errors
 from splatkit.capture.image_files import ImageFile
+from splatkit.capture.progress import Progress
 from splatkit.errors import CaptureRefusedError
 
 CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]

@@ -1,8 +1,8 @@
 """What every reader of poses gives, whatever its format."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ class GivenCameras:
     up: Literal["z", "y", "unknown"]  # axis of the world
     points: PointCloud | None = None
     left_out: tuple[str, ...] = ()  # what was left out, and why
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
 
 

@@ -5,16 +5,13 @@ it is, with the file's `applied_transform` where it has one; whether its lengths
 """
 
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-import numpy as np
-
+from splatkit.capture.photographs import name_below_images, opengl
 from splatkit.capture.poses.given import GivenCamera, GivenCameras
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Frame, read_transforms
-
-OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes, either way
 
 
 def read_transforms_poses(path: Path) -> GivenCameras:
@@ -27,9 +24,9 @@ def read_transforms_poses(path: Path) -> GivenCameras:
     transforms = read_transforms(path)
     cameras = tuple(
         GivenCamera(
-            name=_short_name(frame),
+            name=name_below_images(frame.file_path),
             image=frame.image_path,
-            T_world_camera=frame.camera_to_world @ OPENCV_FROM_OPENGL,
+            T_world_camera=opengl(frame.camera_to_world),
             intrinsics=frame.intrinsics,
             mask=frame.mask_path,
             read_depth=_depth_reader(frame, transforms.depth_unit),
@@ -46,14 +43,9 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         up="z",
         points=None if transforms.ply_path is None else read_point_cloud(transforms.ply_path),
         left_out=tuple(f"{name}: no such image" for name in transforms.missing),
+        splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},
         applied_transform=transforms.applied_transform,
     )
-
-
-def _short_name(frame: Frame) -> str:
-    """The path below images/, which the new dataset puts before it again."""
-    parts = [part for part in PurePosixPath(frame.file_path).parts if part not in (".", "..", "/")]
-    return "/".join(parts[1:] if len(parts) > 1 and parts[0] == "images" else parts)
 
 
 def _depth_reader(frame: Frame, unit: float) -> Callable[[], DepthMap] | None:

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.photographs import opengl
 from splatkit.capture.poses.given import GivenCamera, GivenCameras, check_rigid, number, read_json
-from splatkit.capture.poses.nerfstudio import OPENCV_FROM_OPENGL
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import image_size, read_image
@@ -73,7 +73,7 @@ def _read_camera(path: Path, image: Path, keyframes: Path) -> GivenCamera:
     return GivenCamera(
         name=image.name,
         image=image,
-        T_world_camera=check_rigid(pose, path) @ OPENCV_FROM_OPENGL,
+        T_world_camera=opengl(check_rigid(pose, path)),
         intrinsics=intrinsics,
         read_depth=_depth_reader(depth, confidence, actual) if depth.is_file() else None,
         time=number(values, "timestamp", path) * _SECONDS if "timestamp" in values else None,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from splatkit.capture.photographs import opengl
 from splatkit.capture.poses.given import GivenCamera, GivenCameras, number, numbers, read_json
-from splatkit.capture.poses.nerfstudio import OPENCV_FROM_OPENGL
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import Intrinsics
@@ -59,7 +59,7 @@ def read_record3d(folder: Path) -> GivenCameras:
             GivenCamera(
                 name=image.name,
                 image=image,
-                T_world_camera=poses[index] @ OPENCV_FROM_OPENGL,
+                T_world_camera=opengl(poses[index]),
                 intrinsics=_checked_intrinsics(image, size, lenses[index], path),
                 time=None if stamps is None else float(stamps[index]),
             )
