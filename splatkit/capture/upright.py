@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_MEAN_UP_WEIGHT = 0.02
+_MEAN_UP_WEIGHT = 0.005
 _LEAST_AGREEMENT = 0.3  # length of the mean of all upward axes: below it cameras were held in all ways
 
 

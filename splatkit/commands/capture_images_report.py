@@ -96,7 +96,7 @@ def image_report(
     report.text(f"Frame: {upright.frame}.")
     if len(scene.errors):
         _errors(report, scene)
-    _coverage(report, scene)
+    _coverage(report, scene, gathered.is_video)
     _overlays(report, scene, {file.name: file for file in gathered.files})
     _sharpness(report, gathered, {view.name for view in scene.views})
     if solution.lost:
@@ -139,12 +139,13 @@ def _errors(report: HtmlReport, scene: SolvedScene) -> None:
     )
 
 
-def _coverage(report: HtmlReport, scene: SolvedScene) -> None:
+def _coverage(report: HtmlReport, scene: SolvedScene, in_order: bool) -> None:
     report.section("Coverage")
     poses = np.stack([view.T_world_camera for view in scene.views])
     places = scene.points if len(scene.points) else poses[:, :3, 3]
     colors = scene.colors if len(scene.points) else np.full((len(places), 3), 200, np.uint8)
-    pictures = [Picture(draw_top_view(places, colors, poses, poses[:, :3, 3]), "points and photographs from above")]
+    path = poses[:, :3, 3] if in_order else np.zeros((0, 3))
+    pictures = [Picture(draw_top_view(places, colors, poses, path), "points and photographs from above")]
     if len(scene.errors):
         counts = np.minimum(scene.view_counts, _MANY_VIEWS)
         edges = np.arange(1.5, _MANY_VIEWS + 1)

@@ -7,6 +7,7 @@ import pytest
 
 from splatkit.capture.frame_selection import extract_frames, select_photographs
 from splatkit.capture.image_files import blurred_among, list_images, read_image_files
+from splatkit.capture.progress import no_progress
 from splatkit.capture.sharpness import blur_width
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import read_image, write_image
@@ -71,7 +72,7 @@ def test_the_sharpest_frame_of_each_window_is_kept(tmp_path):
     chosen = extract_frames(tmp_path / "walk.mp4", tmp_path / "frames", count=4)
     assert chosen.examined == 20
     assert [round(shot.time * 10) for shot in chosen.kept if shot.time is not None] == [1, 7, 13, 19]
-    assert [path.name for path in list_images(tmp_path / "frames")] == [f"frame_0000{i}.jpg" for i in (1, 2, 3, 4)]
+    assert [name for name, _ in list_images(tmp_path / "frames")] == [f"frame_0000{i}.jpg" for i in (1, 2, 3, 4)]
     assert read_image(chosen.kept[0].path).shape == (480, 640, 3)
 
 
@@ -86,7 +87,7 @@ def test_a_camera_that_stands_still_is_taken_once(tmp_path):
 def test_of_many_photographs_the_sharpest_of_each_window_is_kept(tmp_path):
     for index, frame in enumerate(walk(12, blurred=set(range(12)) - {2, 5, 6, 11}, still=set())):
         write_image(tmp_path / f"{index}.png", frame)  # 10.png comes behind 9.png
-    photographs = read_image_files(tmp_path, list_images(tmp_path), workers=1)
+    photographs = read_image_files(list_images(tmp_path), 1, no_progress)
     kept = select_photographs(photographs, 4).kept
     assert [shot.name for shot in kept] == ["2.png", "5.png", "6.png", "11.png"]
 
@@ -121,4 +122,4 @@ def test_a_damaged_photograph_is_named(tmp_path):
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "b.jpg").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError, match=r"b\.jpg"):
-        read_image_files(tmp_path, list_images(tmp_path), workers=2)
+        read_image_files(list_images(tmp_path), 2, no_progress)
