@@ -26,6 +26,7 @@ _MODELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "SIMPLE_FISHEYE": ("OPENCV_FISHEYE", ("f", "cx", "cy")),
     "FISHEYE": ("OPENCV_FISHEYE", ("fx", "fy", "cx", "cy")),
 }
+_LARGEST = 1e7  # of focal lengths (px) and of coefficients: what is larger is damage
 _RATIONAL = ("k4", "k5", "k6")
 
 
@@ -42,8 +43,8 @@ def intrinsics_from_colmap(camera: pycolmap.Camera, where: Path | str) -> Intrin
         )
     model, names = _MODELS[name]
     values = dict(zip(names, (float(value) for value in camera.params), strict=True))
-    if any(abs(value) == float("inf") or value != value for value in values.values()):
-        raise DatasetError(f"{where}: a parameter of camera {camera.camera_id} is not finite")
+    if not all(abs(value) < _LARGEST for value in values.values()):
+        raise DatasetError(f"{where}: a parameter of camera {camera.camera_id} is not finite, or makes no sense")
     if model == "OPENCV" and any(values.get(name, 0.0) for name in _RATIONAL):
         raise DatasetError(f"{where}: FULL_OPENCV with k4 to k6 has no name in transforms.json; undistort with COLMAP")
     fx, fy = values.get("fx", values.get("f", 0.0)), values.get("fy", values.get("f", 0.0))

@@ -8,7 +8,10 @@ import pycolmap
 from numpy.typing import NDArray
 
 from splatkit.capture.colmap_cameras import intrinsics_from_colmap
+from splatkit.errors import DatasetError
 from splatkit.io.transforms_json import Intrinsics
+
+_FARTHEST = 1e12  # in whatever units: what is larger is damage
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,27 @@ class SolvedScene:
 
 
 def scene_of(reconstruction: pycolmap.Reconstruction, where: Path | str) -> SolvedScene:
-    """A reconstruction of COLMAP; points that no view sees are left out."""
+    """A reconstruction of COLMAP.
+
+    Raises:
+        DatasetError: a number is not finite, or a lens has no name in transforms.json; `where` is named.
+    """
     ids = sorted(reconstruction.points3D)
     index_of = {point_id: index for index, point_id in enumerate(ids)}
     points = np.array([reconstruction.points3D[i].xyz for i in ids], dtype=np.float64).reshape(-1, 3)
     colors = np.array([reconstruction.points3D[i].color for i in ids], dtype=np.uint8).reshape(-1, 3)
+    if not (np.abs(points) < _FARTHEST).all():
+        raise DatasetError(f"{where}: a point is not finite, or makes no sense")
     lenses = {camera_id: intrinsics_from_colmap(camera, where) for camera_id, camera in reconstruction.cameras.items()}
     images = sorted((reconstruction.images[i] for i in reconstruction.reg_image_ids()), key=lambda image: image.name)
+    for image in images:
+        if not (np.abs(image.cam_from_world().matrix()) < _FARTHEST).all():
+            raise DatasetError(f"{where}: the pose of {image.name!r} is not finite, or makes no sense")
     views = tuple(_view_of(image, reconstruction, index_of, points, lenses) for image in images)
     return SolvedScene(views, points, colors)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of pixels that a damaged file puts beyond all measure
 def _view_of(
     image: pycolmap.Image,
     reconstruction: pycolmap.Reconstruction,
@@ -69,7 +82,7 @@ def _view_of(
     points: NDArray[np.float64],
     lenses: dict[int, Intrinsics],
 ) -> SolvedView:
-    observed = [point for point in image.points2D if point.has_point3D()]
+    observed = [point for point in image.points2D if point.point3D_id in index_of]
     pixels = np.array([point.xy for point in observed], dtype=np.float64).reshape(-1, 2)
     indices = np.array([index_of[point.point3D_id] for point in observed], dtype=np.int64)
     T_camera_world = np.eye(4)

@@ -8,12 +8,11 @@ import struct
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pycolmap
 
 from splatkit.capture.feature_matching import colmap_errors
 from splatkit.capture.poses.given import GivenCamera, GivenCameras, check_rigid
-from splatkit.capture.solved_scene import scene_of
+from splatkit.capture.solved_scene import SolvedScene, scene_of
 from splatkit.errors import DatasetError, SplatkitError
 from splatkit.io.images import image_size
 from splatkit.io.point_clouds import PointCloud
@@ -53,10 +52,10 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
     if binary:
         _check_lengths(files[1], _IMAGE_BYTES, _POINT_2D_BYTES, has_name=True)
         _check_lengths(files[2], _POINT_3D_BYTES, _TRACK_BYTES, has_name=False)
-    scene = scene_of(_read_model(model, files), model)
+    scene = _read_scene(model, files)
     cameras, left_out = [], []
     for view in scene.views:
-        image = folder / view.name
+        image = folder / view.name.replace("\0", "")
         if not image.resolve().is_relative_to(folder.resolve()):
             raise DatasetError(f"{files[1]}: {view.name} leads out of {folder}; refused")
         if not image.is_file():
@@ -69,8 +68,6 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
         cameras.append(GivenCamera(view.name, image, view.T_world_camera, view.intrinsics))
     if not cameras:
         raise DatasetError(f"{files[1]}: none of its {len(scene.views)} images is in {folder}")
-    if not np.isfinite(scene.points).all():
-        raise DatasetError(f"{files[2]}: a point is not finite")
     return GivenCameras(
         cameras=tuple(cameras),
         files=files,
@@ -89,14 +86,16 @@ def _image_folder(path: Path, model: Path) -> Path:
     raise FileNotFoundError(f"{path}: no folder images beside this model; name it with --images")
 
 
-def _read_model(model: Path, files: tuple[Path, ...]) -> pycolmap.Reconstruction:
+def _read_scene(model: Path, files: tuple[Path, ...]) -> SolvedScene:
     """By pycolmap, without rigs and frames, which say nothing that is needed here and may be damaged too."""
     with tempfile.TemporaryDirectory() as scratch:
         for file in files:
             (Path(scratch) / file.name).symlink_to(file.resolve())
         try:
             with colmap_errors(str(model)):
-                return pycolmap.Reconstruction(scratch)
+                return scene_of(pycolmap.Reconstruction(scratch), model)
+        except DatasetError:
+            raise
         except SplatkitError as error:
             raise DatasetError(f"{model}: damaged, or no COLMAP model ({error.__cause__})") from error
 
