@@ -112,8 +112,8 @@ def _camera_number(rig: Rig, stated: str | None, file_path: str) -> int:
     found = rig.camera_of(file_path)
     if found is None:
         raise DatasetError(
-            f"{file_path}: belongs to no camera of the rig; a camera's name ({', '.join(names)}) must be its folder "
-            "or begin its name"
+            f"{file_path}: belongs to no camera of the rig; the name of one ({', '.join(names)}) must be a word "
+            "of its folder or its name"
         )
     return names.index(found.name)
 
