@@ -68,6 +68,18 @@ def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[Place
         )
 
 
+def near_moments(scan: Scan, moments: NDArray[np.float64], margin_s: float) -> Scan | None:
+    """The points of a scan measured near one of sorted moments [M], s; None where there are none."""
+    if scan.times is None:
+        return scan
+    after = np.clip(np.searchsorted(moments, scan.times), 1, len(moments) - 1)
+    distance = np.minimum(np.abs(scan.times - moments[after - 1]), np.abs(scan.times - moments[after]))
+    near = distance <= margin_s
+    if not near.any():
+        return None
+    return replace(scan, cloud=select_points(scan.cloud, near), times=scan.times[near])
+
+
 def without_ring_bias(scan: Scan, ring_bias: dict[int, float]) -> Scan:
     """Ranges corrected by what single lasers are known to be off."""
     if not ring_bias or scan.cloud.ring is None:
