@@ -221,7 +221,7 @@ def _jackknife(rows: Array, residuals: Array, weights: Array, places: Array) -> 
         g = (rows[~out] * weights[~out, None]).T @ residuals[~out]
         changes.append(-np.linalg.lstsq(H, g, rcond=None)[0])
     spread = np.array(changes) - np.mean(changes, axis=0)
-    jackknife: Array = (count - 1) / count * spread.T @ spread
+    jackknife: Array = (count - 1) / count * (spread.T @ spread)
     return jackknife + noise
 
 

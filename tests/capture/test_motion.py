@@ -64,5 +64,6 @@ def test_only_what_was_measured_near_photographs_is_taken():
     scan = Scan("a", PointCloud(np.ones((11, 3))), times)
     near = near_moments(scan, np.array([0.32, 0.9]), 0.1)
     assert near is not None
+    assert near.times is not None
     np.testing.assert_allclose(near.times, [0.3, 0.4, 0.8, 0.9, 1.0])
     assert near_moments(scan, np.array([5.0, 6.0]), 0.1) is None

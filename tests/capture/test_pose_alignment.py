@@ -60,7 +60,7 @@ def test_scale_and_offset_of_clocks_are_found_with_deviations_that_hold():
 
 
 def test_a_known_offset_is_kept():
-    found = align_poses(*walk(), offset_s=OFFSET_S)
+    found = align_poses(*walk(), OFFSET_S)
     assert (found.offset_s, found.offset_sd_s) == (OFFSET_S, None)
     assert found.rotation_rms_deg == pytest.approx(0.05, rel=0.3)
 
