@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from splatkit.commands.capture_images import Images
 from splatkit.commands.capture_lidar import Lidar, Static
 
 
@@ -13,7 +14,8 @@ class Capture:
     """Make a dataset that splatkit and nerfstudio train on."""
 
     what: (
-        Annotated[Lidar, tyro.conf.subcommand("lidar", prefix_name=False)]
+        Annotated[Images, tyro.conf.subcommand("images", prefix_name=False)]
+        | Annotated[Lidar, tyro.conf.subcommand("lidar", prefix_name=False)]
         | Annotated[Static, tyro.conf.subcommand("static", prefix_name=False)]
     )
 

@@ -8,6 +8,7 @@ _SIZE = 1000  # px, of the longer side
 _MARGIN = 0.04
 _SHOWN = 0.9  # of the points: the rest lies far out
 _PATH, _CAMERA, _PAPER = (48, 86, 211), (228, 87, 46), 250
+_FEW_POINTS = 30_000
 _ARROW = 0.025  # of the picture's size
 
 
@@ -23,7 +24,7 @@ def draw_top_view(
         points: [N, 3].
         colors: [N, 3].
         T_world_camera: [C, 4, 4] with z forward; drawn as arrows.
-        path: [P, 3], drawn as a line.
+        path: [P, 3], drawn as a line; may be empty.
 
     Returns:
         [H, W, 3], its longer side 1000 px.
@@ -43,8 +44,11 @@ def draw_top_view(
     columns, rows = pixel(points[order, :2]).astype(np.int64).T
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     image[rows[inside], columns[inside]] = colors[order][inside]
-    line = np.round(pixel(path[:, :2])).astype(np.int32)[:, None]
-    cv2.polylines(image, [line], False, _PATH, 1, cv2.LINE_AA)
+    if len(points) < _FEW_POINTS:  # single pixels would be lost
+        image = cv2.erode(image, np.ones((3, 3), np.uint8)).astype(np.uint8)
+    if len(path):
+        line = np.round(pixel(path[:, :2])).astype(np.int32)[:, None]
+        cv2.polylines(image, [line], False, _PATH, 1, cv2.LINE_AA)
     for pose in T_world_camera:
         ahead = pose[:2, 2] / max(float(np.linalg.norm(pose[:2, 2])), 1e-9)
         start = pixel(pose[:2, 3])
