@@ -199,7 +199,7 @@ def _solve(rows: Array, residuals: Array, weights: Array, reach: float) -> Array
             "scene's sides, or give a trajectory"
         )
     g = (scaled * weights[:, None]).T @ residuals / weights.sum()
-    change: Array = -units * np.linalg.solve(H, g)
+    change: Array = units * np.linalg.solve(H, -g)
     return change
 
 

@@ -17,7 +17,7 @@ TO_IMAGES = Similarity(0.37, Rotation.from_rotvec((0.4, -0.2, 0.7)).as_matrix(),
 OFFSET_S = 0.03
 
 
-def walk(seed=0, noise=(0.05, 0.005), wrong=None, count=24):
+def walk(seed=0, *, noise=(0.05, 0.005), wrong=None, count=24):
     """Poses of two cameras in another world, their times, and the rig; `wrong` moves the second camera."""
     description = read_scene(find_scene("courtyard"))
     assert description.walk is not None
@@ -60,7 +60,8 @@ def test_scale_and_offset_of_clocks_are_found_with_deviations_that_hold():
 
 
 def test_a_known_offset_is_kept():
-    found = align_poses(*walk(), OFFSET_S)
+    poses, times, which, cameras, trajectory = walk()
+    found = align_poses(poses, times, which, cameras, trajectory, offset_s=OFFSET_S)
     assert (found.offset_s, found.offset_sd_s) == (OFFSET_S, None)
     assert found.rotation_rms_deg == pytest.approx(0.05, rel=0.3)
 
