@@ -12,8 +12,8 @@ from splatkit.errors import DatasetError, SettingsError
 if TYPE_CHECKING:  # the command's other parts should start without these
     from numpy.typing import NDArray
 
-    from splatkit.capture.photographs import Photograph
-    from splatkit.capture.rig import Rig
+    from splatkit.capture.lidar.photographs import Photograph
+    from splatkit.capture.lidar.rig import Rig
     from splatkit.io.transforms_json import Transforms
 
 T = TypeVar("T")
@@ -73,11 +73,11 @@ class Lidar:
         """Locate, color, project; write into a temporary folder, then rename it."""
         import numpy as np
 
-        from splatkit.capture.lidar_capture import locate, scene_depths
-        from splatkit.capture.lidar_dataset import PlacedPhotographs, write_lidar_dataset
-        from splatkit.capture.lidar_inputs import LidarInputs
-        from splatkit.capture.photographs import photographs_of_dataset, photographs_of_folders
-        from splatkit.capture.scans import ScanSource, read_times
+        from splatkit.capture.lidar.dataset import PlacedPhotographs, write_lidar_dataset
+        from splatkit.capture.lidar.inputs import LidarInputs
+        from splatkit.capture.lidar.moving import locate, scene_depths
+        from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
+        from splatkit.capture.lidar.scans import ScanSource, read_times
         from splatkit.commands.capture_lidar_report import lidar_figures, lidar_report, lidar_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.trajectories import read_trajectory
@@ -164,10 +164,10 @@ class Static:
         """Locate, color, project; write into a temporary folder, then rename it."""
         import numpy as np
 
-        from splatkit.capture.lidar_dataset import PlacedPhotographs, write_lidar_dataset
-        from splatkit.capture.photographs import photographs_of_dataset, photographs_of_folders
-        from splatkit.capture.scans import select_points, within_ranges
-        from splatkit.capture.static_capture import StaticInputs, locate_static, static_depths
+        from splatkit.capture.lidar.dataset import PlacedPhotographs, write_lidar_dataset
+        from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
+        from splatkit.capture.lidar.scans import select_points, within_ranges
+        from splatkit.capture.lidar.static import StaticInputs, locate_static, static_depths
         from splatkit.commands.capture_lidar_report import static_figures, static_report, static_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.point_clouds import read_point_cloud
@@ -225,7 +225,7 @@ def _check_positive(**values: float) -> None:
 def _rig(paths: tuple[Path, ...], range_noise: float | None) -> Rig:
     from dataclasses import replace
 
-    from splatkit.capture.rig import read_rig
+    from splatkit.capture.lidar.rig import read_rig
 
     rig = read_rig(list(paths))
     if range_noise is None:
@@ -257,7 +257,7 @@ def _triangulated(transforms: Transforms | None) -> tuple[NDArray[Any], NDArray[
 
 
 def _splits(transforms: Transforms | None) -> dict[str, tuple[str, ...]]:
-    from splatkit.capture.photographs import name_below_images
+    from splatkit.capture.lidar.photographs import name_below_images
 
     splits = {} if transforms is None else transforms.splits
     return {split: tuple(name_below_images(path) for path in paths) for split, paths in splits.items()}

@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import invert
-from splatkit.capture.alignment import Similarity
-from splatkit.capture.motion import place_scan
-from splatkit.capture.scans import ScanSource
+from splatkit.capture.lidar.alignment import Similarity
+from splatkit.capture.lidar.motion import place_scan
+from splatkit.capture.lidar.scans import ScanSource
 from splatkit.cli import main
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
@@ -210,7 +210,7 @@ def test_six_cameras_of_a_car_and_one_scan(data_dir, tmp_path, capsys):
 
 
 def test_an_interrupt_leaves_nothing_behind(walk, images, tmp_path, monkeypatch, capsys):
-    from splatkit.capture import lidar_depth, lidar_frames
+    from splatkit.capture.lidar import depth, depth_pass
 
     calls = []
 
@@ -218,9 +218,9 @@ def test_an_interrupt_leaves_nothing_behind(walk, images, tmp_path, monkeypatch,
         calls.append(arguments)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return lidar_depth.project_depth(*arguments)
+        return depth.project_depth(*arguments)
 
-    monkeypatch.setattr(lidar_frames, "project_depth", interrupted)
+    monkeypatch.setattr(depth_pass, "project_depth", interrupted)
     assert main(arguments(walk, "--dataset", str(images), *timed(walk), "--out", str(tmp_path / "out"))) == 130
     assert len(calls) == 3
     assert list(tmp_path.iterdir()) == []

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.alignment import Alignment, Similarity, robust_scale
-from splatkit.capture.lidar_inputs import LidarInputs, Progress
-from splatkit.capture.photographs import Photograph, posed_cameras
-from splatkit.capture.projection import project
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.alignment import Alignment, Similarity, robust_scale
+from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.projection import project
+from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.io.trajectories import Trajectory
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.projection import intrinsics_of
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import Intrinsics, Transforms

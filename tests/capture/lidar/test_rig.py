@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from splatkit.capture.rig import DEFAULT_RANGE_NOISE_M, read_rig
+from splatkit.capture.lidar.rig import DEFAULT_RANGE_NOISE_M, read_rig
 from splatkit.errors import DatasetError, SettingsError
 
 POSE = np.eye(4)

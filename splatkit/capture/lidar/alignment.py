@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import cross_matrix
-from splatkit.capture.voxel_map import VoxelCloud
+from splatkit.capture.lidar.voxel_map import VoxelCloud
 from splatkit.errors import CaptureRefusedError
 
 Array = NDArray[np.float64]
@@ -199,8 +199,7 @@ def _solve(rows: Array, residuals: Array, weights: Array, reach: float) -> Array
             "scene's sides, or give a trajectory"
         )
     g = (scaled * weights[:, None]).T @ residuals / weights.sum()
-    change: Array = units * np.linalg.solve(H, -g)
-    return change
+    return np.asarray(units * np.linalg.solve(H, -g), dtype=np.float64)
 
 
 def _jackknife(rows: Array, residuals: Array, weights: Array, places: Array) -> Array:

@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.capture.alignment import Alignment, agreed, align_surfaces
-from splatkit.capture.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
-from splatkit.capture.coloring import ColorView, color_points
-from splatkit.capture.lidar_depth import SparseDepth
-from splatkit.capture.lidar_frames import depth_maps, rig_targets
-from splatkit.capture.lidar_inputs import LidarInputs, Progress
-from splatkit.capture.motion import PlacedScan, near_moments, place_scans, without_ring_bias
-from splatkit.capture.photographs import Photograph, posed_cameras
-from splatkit.capture.pose_alignment import PoseAlignment, align_poses
-from splatkit.capture.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.capture.lidar.alignment import Alignment, agreed, align_surfaces
+from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
+from splatkit.capture.lidar.coloring import ColorView, color_points
+from splatkit.capture.lidar.depth import SparseDepth
+from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
+from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
+from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
+from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import PointCloud

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.alignment import Alignment, Similarity, agreed, align_surfaces, changed, fit_similarity
-from splatkit.capture.voxel_map import VoxelMap, surface_normals
+from splatkit.capture.lidar.alignment import Alignment, Similarity, agreed, align_surfaces, changed, fit_similarity
+from splatkit.capture.lidar.voxel_map import VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError
 
 TRUTH = Similarity(2.7, Rotation.from_rotvec((0.4, -0.2, 0.7)).as_matrix(), np.array([3.0, -1.0, 0.5]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from splatkit.capture.coloring import ColorView, color_points
+from splatkit.capture.lidar.coloring import ColorView, color_points
 from splatkit.io.transforms_json import Intrinsics
 
 CAMERA = Intrinsics("OPENCV", 160, 120, 120.0, 120.0, 80.0, 60.0)

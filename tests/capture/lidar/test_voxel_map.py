@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatkit.capture.voxel_map import VoxelMap, surface_normals
+from splatkit.capture.lidar.voxel_map import VoxelMap, surface_normals
 
 UP = np.array([0.0, 0, 3])
 

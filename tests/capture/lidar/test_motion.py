@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import invert
-from splatkit.capture.motion import near_moments, place_scan, place_scans, without_ring_bias
-from splatkit.capture.scans import Scan
+from splatkit.capture.lidar.motion import near_moments, place_scan, place_scans, without_ring_bias
+from splatkit.capture.lidar.scans import Scan
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from splatkit.capture.scans import ScanSource, read_times
+from splatkit.capture.lidar.scans import ScanSource, read_times
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
@@ -109,8 +109,8 @@ def test_recordings_give_scans_with_absolute_times(tmp_path):
 @pytest.mark.slow
 def test_a_million_points_a_second_stream_in_bounded_memory(tmp_path):
     """Four seconds, 64 MB, through motion compensation into a map: what is held at most does not grow with them."""
-    from splatkit.capture.motion import place_scans
-    from splatkit.capture.voxel_map import VoxelMap
+    from splatkit.capture.lidar.motion import place_scans
+    from splatkit.capture.lidar.voxel_map import VoxelMap
     from splatkit.io.trajectories import Trajectory
 
     _record(tmp_path / "bag", 40, 100_000)

@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import exp_se3, invert
-from splatkit.capture.alignment import Similarity
-from splatkit.capture.pose_alignment import align_poses, closed_form
-from splatkit.capture.rig import MountedCamera
+from splatkit.capture.lidar.alignment import Similarity
+from splatkit.capture.lidar.pose_alignment import align_poses, closed_form
+from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.trajectories import Trajectory
 from splatkit.synthetic.description import find_scene, read_scene

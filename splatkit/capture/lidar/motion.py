@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.scans import Scan, select_points
+from splatkit.capture.lidar.scans import Scan, select_points
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory

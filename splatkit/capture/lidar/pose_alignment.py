@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import exp_se3, invert
-from splatkit.capture.alignment import Alignment, Similarity, changed, robust_scale
-from splatkit.capture.rig import MountedCamera
+from splatkit.capture.lidar.alignment import Alignment, Similarity, changed, robust_scale
+from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.trajectories import Trajectory
 
