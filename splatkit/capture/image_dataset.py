@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
 from splatkit.capture.image_files import ImageFile
 from splatkit.capture.image_inputs import GatheredImages
-from splatkit.capture.photographs import opengl
+from splatkit.capture.lidar.photographs import opengl
 from splatkit.capture.poses.given import GivenCamera
 from splatkit.capture.progress import Progress
 from splatkit.capture.solved_scene import SolvedScene, SolvedView

@@ -12,8 +12,8 @@ from splatkit.errors import DatasetError, SettingsError
 if TYPE_CHECKING:  # the command's other parts should start without these
     from numpy.typing import NDArray
 
-    from splatkit.capture.photographs import Photograph
-    from splatkit.capture.rig import Rig
+    from splatkit.capture.lidar.photographs import Photograph
+    from splatkit.capture.lidar.rig import Rig
     from splatkit.io.transforms_json import Transforms
 
 T = TypeVar("T")
@@ -60,6 +60,8 @@ class Lidar:
     """Most points in the seed cloud."""
     depth_window: float = 1.0
     """Scans within half of it before and after a photograph go into its depth map, s."""
+    min_range: float = 0.5
+    """Points nearer to the LiDAR are on the rig itself and not used, m."""
     max_range: float = 200.0
     """Points farther from the LiDAR are not used, m."""
     range_noise: float | None = None
@@ -71,11 +73,11 @@ class Lidar:
         """Locate, color, project; write into a temporary folder, then rename it."""
         import numpy as np
 
-        from splatkit.capture.lidar_capture import locate, scene_depths
-        from splatkit.capture.lidar_dataset import PlacedPhotographs, write_lidar_dataset
-        from splatkit.capture.lidar_inputs import LidarInputs
-        from splatkit.capture.photographs import photographs_of_dataset, photographs_of_folders
-        from splatkit.capture.scans import ScanSource, read_times
+        from splatkit.capture.lidar.dataset import PlacedPhotographs, write_lidar_dataset
+        from splatkit.capture.lidar.inputs import LidarInputs
+        from splatkit.capture.lidar.moving import locate, scene_depths
+        from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
+        from splatkit.capture.lidar.scans import ScanSource, read_times
         from splatkit.commands.capture_lidar_report import lidar_figures, lidar_report, lidar_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.trajectories import read_trajectory
@@ -86,7 +88,7 @@ class Lidar:
         rig = _rig(self.calibration, self.range_noise)
         times = None if self.image_times is None else read_times(self.image_times)
         scan_times = None if self.scan_times is None else read_times(self.scan_times)
-        source = ScanSource(self.scans, self.topic, scan_times, self.max_range)
+        source = ScanSource(self.scans, self.topic, scan_times, (self.min_range, self.max_range))
         source.count()  # a wrong folder or topic is told before hours of work
         trajectory = None if self.trajectory is None else read_trajectory(self.trajectory)
         transforms = None if self.dataset is None else _read_dataset(self.dataset)
@@ -149,6 +151,10 @@ class Static:
     """Smallest distance of points in the seed cloud, m."""
     points: int = 500_000
     """Most points in the seed cloud."""
+    min_range: float = 0.5
+    """Points nearer to the LiDAR are on the rig itself and not used, m."""
+    max_range: float = 200.0
+    """Points farther from the LiDAR are not used, m."""
     range_noise: float | None = None
     """Standard deviation of ranges, m; by default what the calibration found."""
     overwrite: bool = False
@@ -158,9 +164,10 @@ class Static:
         """Locate, color, project; write into a temporary folder, then rename it."""
         import numpy as np
 
-        from splatkit.capture.lidar_dataset import PlacedPhotographs, write_lidar_dataset
-        from splatkit.capture.photographs import photographs_of_dataset, photographs_of_folders
-        from splatkit.capture.static_capture import StaticInputs, locate_static, static_depths
+        from splatkit.capture.lidar.dataset import PlacedPhotographs, write_lidar_dataset
+        from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
+        from splatkit.capture.lidar.scans import select_points, within_ranges
+        from splatkit.capture.lidar.static import StaticInputs, locate_static, static_depths
         from splatkit.commands.capture_lidar_report import static_figures, static_report, static_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.point_clouds import read_point_cloud
@@ -169,7 +176,7 @@ class Static:
             raise SettingsError("give either --images (folders of photographs by the rig) or --dataset with --anchor")
         if (self.dataset is None) != (not self.anchor):
             raise SettingsError("--anchor and --dataset belong together: anchors are images of the dataset")
-        _check_positive(voxel=self.voxel, points=self.points)
+        _check_positive(voxel=self.voxel, points=self.points, max_range=self.max_range)
         rig = _rig(self.calibration, self.range_noise)
         transforms = None if self.dataset is None else _read_dataset(self.dataset)
         photographs = (
@@ -177,9 +184,13 @@ class Static:
             if transforms is None
             else photographs_of_dataset(transforms, rig, None)
         )
+        scan = read_point_cloud(self.scan)
+        used = within_ranges(scan, (self.min_range, self.max_range))
+        if not used.any():
+            raise DatasetError(f"{self.scan}: no point lies {self.min_range:g} to {self.max_range:g} m from the LiDAR")
         inputs = StaticInputs(
             photographs,
-            read_point_cloud(self.scan),
+            select_points(scan, used),
             rig,
             _triangulated(transforms),
             _anchors(self.anchor, photographs),
@@ -214,7 +225,7 @@ def _check_positive(**values: float) -> None:
 def _rig(paths: tuple[Path, ...], range_noise: float | None) -> Rig:
     from dataclasses import replace
 
-    from splatkit.capture.rig import read_rig
+    from splatkit.capture.lidar.rig import read_rig
 
     rig = read_rig(list(paths))
     if range_noise is None:
@@ -246,7 +257,7 @@ def _triangulated(transforms: Transforms | None) -> tuple[NDArray[Any], NDArray[
 
 
 def _splits(transforms: Transforms | None) -> dict[str, tuple[str, ...]]:
-    from splatkit.capture.photographs import name_below_images
+    from splatkit.capture.lidar.photographs import name_below_images
 
     splits = {} if transforms is None else transforms.splits
     return {split: tuple(name_below_images(path) for path in paths) for split, paths in splits.items()}

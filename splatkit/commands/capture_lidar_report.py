@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.alignment import Alignment
-from splatkit.capture.lidar_capture import LidarScene
-from splatkit.capture.lidar_dataset import WrittenDepths
-from splatkit.capture.photographs import Photograph
-from splatkit.capture.rig import Rig
-from splatkit.capture.static_capture import StaticScene
+from splatkit.capture.lidar.alignment import Alignment
+from splatkit.capture.lidar.dataset import WrittenDepths
+from splatkit.capture.lidar.moving import LidarScene
+from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.lidar.static import StaticScene
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import PointCloud

@@ -11,9 +11,9 @@ import numpy as np
 
 from splatkit.calibration.intrinsics import read_intrinsics
 from splatkit.capture.image_files import list_images
+from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.lidar.scans import read_times
 from splatkit.capture.poses.given import GivenCamera, GivenCameras
-from splatkit.capture.projection import intrinsics_of
-from splatkit.capture.scans import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import image_size
 from splatkit.io.trajectories import read_trajectory

@@ -34,7 +34,7 @@ class ScanSource:
     path: Path
     topic: str | None = None  # of a recording
     times: dict[str, float] | None = None  # s, by file name; where files and their names do not tell it
-    max_range_m: float = float("inf")
+    ranges_m: tuple[float, float] = (0.0, float("inf"))  # nearer points are on the rig itself
 
     @property
     def is_recording(self) -> bool:
@@ -79,10 +79,17 @@ class ScanSource:
             times = times + stamp
         if times is None and stamp is not None:
             times = np.full(len(cloud.points), stamp)
-        near = np.linalg.norm(cloud.points, axis=1) <= self.max_range_m
-        if near.all():
+        used = within_ranges(cloud, self.ranges_m)
+        if used.all():
             return Scan(name, cloud, times)
-        return Scan(name, select_points(cloud, near), None if times is None else times[near])
+        return Scan(name, select_points(cloud, used), None if times is None else times[used])
+
+
+def within_ranges(cloud: PointCloud, ranges_m: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which points [N] lie within distances of the sensor, m."""
+    distances = np.linalg.norm(cloud.points, axis=1)
+    inside: NDArray[np.bool_] = (distances >= ranges_m[0]) & (distances <= ranges_m[1])
+    return inside
 
 
 def select_points(cloud: PointCloud, chosen: NDArray[np.bool_]) -> PointCloud:

@@ -1,21 +1,23 @@
 """A LiDAR without a trajectory of its own: it goes where the cameras go, and its depths give their world a scale."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.alignment import Alignment, Similarity, robust_scale
-from splatkit.capture.lidar_inputs import LidarInputs, Progress
-from splatkit.capture.photographs import Photograph
-from splatkit.capture.projection import project
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.alignment import Alignment, Similarity, robust_scale
+from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.projection import project
+from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.io.trajectories import Trajectory
 
 Array = NDArray[np.float64]
 
-_PAIRED_S = 0.06  # half a turn of a LiDAR
+INTERPOLATED_S = 0.1  # before and after a photograph its camera's way is known well enough
 _NEAR = 0.004  # of the image's width: between a triangulated point and a LiDAR point
 _LEAST_RATIOS = 100
 _ROUNDS, _OUTLIER_SIGMAS = 10, 2.5
@@ -37,7 +39,9 @@ def lidar_path_of_cameras(T_world_camera: Array, times: Array, which: NDArray[np
 
 
 def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
-    """Meters per unit of the images' world, by LiDAR depths beside triangulated points in the same photographs.
+    """Meters per unit of the images' world, by LiDAR depths beside triangulated points, seen from the same place.
+
+    That place is where a camera was at the moment of a scan: between photographs it is interpolated.
 
     Raises:
         CaptureRefusedError: too few points lie side by side, or their ratios do not agree.
@@ -47,8 +51,7 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
         raise DatasetError(
             "without --trajectory the dataset needs triangulated points (ply_file_path) to find its scale"
         )
-    offset = inputs.time_offset_s or 0.0
-    moments = np.array([photo.time for photo in inputs.photographs], dtype=np.float64) + offset
+    paths = _camera_paths(inputs)
     ratios: list[Array] = []
     for scan in progress(inputs.scans.read(), "comparing depths", inputs.scans.count()):
         if scan.times is None:
@@ -57,15 +60,34 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
                 "give --scan-times, a CSV with the columns file,time_s"
             )
         middle = float(np.median(scan.times))
-        for index in np.flatnonzero(np.abs(moments - middle) <= _PAIRED_S):
-            photo = inputs.photographs[index]
-            local = apply(inputs.rig.cameras[photo.camera].T_camera_lidar, scan.cloud.points)
-            ratios.append(depth_ratios(local, inputs.points[0], photo))
-    scale, deviation = scale_from_ratios(np.concatenate(ratios) if ratios else np.zeros(0))
+        for photo, path in paths:
+            if path.times[0] <= middle <= path.times[-1] and np.abs(path.times - middle).min() <= INTERPOLATED_S:
+                there = replace(photo, T_images_camera=path.at(np.array([middle]))[0])
+                local = apply(inputs.rig.cameras[photo.camera].T_camera_lidar, scan.cloud.points)
+                ratios.append(depth_ratios(local, inputs.points[0], there))
+    if not ratios:
+        raise CaptureRefusedError(
+            f"alignment: no scan was taken within {INTERPOLATED_S:g} s of a photograph, and without --trajectory "
+            "nobody knows how the rig moved in between"
+        )
+    scale, deviation = scale_from_ratios(np.concatenate(ratios))
     covariance = np.zeros((7, 7))
     covariance[6, 6] = deviation**2
     similarity = Similarity(scale, np.eye(3), np.zeros(3))
     return Alignment(similarity, covariance, np.zeros(3), deviation, 1.0, "depth ratios")
+
+
+def _camera_paths(inputs: LidarInputs) -> list[tuple[Photograph, Trajectory]]:
+    """One photograph of each camera, and the camera's way through the images' world by the LiDAR's clock."""
+    out = []
+    for number in range(len(inputs.rig.cameras)):
+        photographs = [photo for photo in inputs.photographs if photo.camera == number]
+        if len(photographs) < 2:
+            continue
+        times = np.array([photo.time for photo in photographs], dtype=np.float64) + (inputs.time_offset_s or 0.0)
+        moments, first = np.unique(times, return_index=True)
+        out.append((photographs[0], Trajectory(moments, posed_cameras(photographs)[first])))
+    return out
 
 
 def depth_ratios(local: Array, points: Array, photo: Photograph) -> Array:
@@ -101,8 +123,8 @@ def scale_from_ratios(ratios: Array) -> tuple[float, float]:
     """
     if len(ratios) < _LEAST_RATIOS:
         raise CaptureRefusedError(
-            f"alignment: only {len(ratios)} triangulated points have a LiDAR point beside them in a photograph of the "
-            f"same moment; at least {_LEAST_RATIOS} are needed to know the scale"
+            f"alignment: only {len(ratios)} triangulated points have a LiDAR point beside them as a camera "
+            f"sees both; at least {_LEAST_RATIOS} are needed to know the scale"
         )
     logs = np.log(ratios)
     center, near = float(np.median(logs)), np.ones(len(logs), dtype=bool)

@@ -7,9 +7,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.photographs import Photograph
-from splatkit.capture.rig import Rig
-from splatkit.capture.scans import ScanSource
+from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.lidar.scans import ScanSource
 from splatkit.io.trajectories import Trajectory
 
 T = TypeVar("T")

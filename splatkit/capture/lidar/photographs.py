@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.projection import intrinsics_of
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import Intrinsics, Transforms
@@ -112,8 +112,8 @@ def _camera_number(rig: Rig, stated: str | None, file_path: str) -> int:
     found = rig.camera_of(file_path)
     if found is None:
         raise DatasetError(
-            f"{file_path}: belongs to no camera of the rig; a camera's name ({', '.join(names)}) must be its folder "
-            "or begin its name"
+            f"{file_path}: belongs to no camera of the rig; the name of one ({', '.join(names)}) must be a word "
+            "of its folder or its name"
         )
     return names.index(found.name)
 

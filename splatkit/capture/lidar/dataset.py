@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
-from splatkit.capture.lidar_depth import SparseDepth
-from splatkit.capture.photographs import Photograph, opengl
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.depth import SparseDepth
+from splatkit.capture.lidar.photographs import Photograph, opengl
+from splatkit.capture.lidar.rig import Rig
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.transforms_json import RigCamera

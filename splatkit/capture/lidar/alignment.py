@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import cross_matrix
-from splatkit.capture.voxel_map import VoxelCloud
+from splatkit.capture.lidar.voxel_map import VoxelCloud
 from splatkit.errors import CaptureRefusedError
 
 Array = NDArray[np.float64]
@@ -25,6 +25,7 @@ _LEAST_PAIRS = 200  # of points and planes
 _CELLS = 12  # along the longest side: errors of neighbors are alike, those of cells hardly
 _LEAST_CELLS = 8
 _REACH_START, _REACH_END = 0.05, 0.01  # of the map's size: how far a point may be from its plane, first and last
+_OPEN = 0.003  # smallest eigenvalue of the normal equations a point; a plane with noisy normals has 0.001
 _LEAST_SHARE = 0.3  # of points within reach at the end
 _MAD = 1.4826
 # Deviations that no comparison is better than: rad, m, share of the scale.
@@ -148,7 +149,8 @@ def align_surfaces(
         if len(chosen) < _LEAST_PAIRS:
             break
         weights = _huber(residuals)
-        change = _solve(rows, residuals, weights)
+        arms = moved[chosen] - moved.mean(0)
+        change = _solve(rows, residuals, weights, float(np.sqrt((arms**2).sum(1).mean())))
         current = changed(current, change, moved.mean(0))
         if step > len(reaches) and np.abs(change).max() < _CONVERGED:
             break
@@ -186,17 +188,18 @@ def changed(similarity: Similarity, change: Array, center: Array) -> Similarity:
     return Similarity(factor * similarity.scale, R @ similarity.rotation, translation)
 
 
-def _solve(rows: Array, residuals: Array, weights: Array) -> Array:
-    H = (rows * weights[:, None]).T @ rows
-    scales = np.sqrt(np.maximum(np.diag(H), 1e-300))
-    scaled = H / scales[:, None] / scales
-    if np.linalg.eigvalsh(scaled)[0] < 1e-6:
+def _solve(rows: Array, residuals: Array, weights: Array, reach: float) -> Array:
+    """The change [7]; refused where the surfaces do not determine it."""
+    units = np.array([1 / reach] * 3 + [1.0] * 3 + [1 / reach])  # so that all columns are lengths of like size
+    scaled = rows * units
+    H = (scaled * weights[:, None]).T @ scaled / weights.sum()
+    if np.linalg.eigvalsh(H)[0] < _OPEN:
         raise CaptureRefusedError(
             "alignment: the surfaces leave a direction, a rotation or the scale open; photograph more of the "
             "scene's sides, or give a trajectory"
         )
-    solution: Array = -np.linalg.solve(scaled, (rows * weights[:, None]).T @ residuals / scales) / scales
-    return solution
+    g = (scaled * weights[:, None]).T @ residuals / weights.sum()
+    return np.asarray(units * np.linalg.solve(H, -g), dtype=np.float64)
 
 
 def _jackknife(rows: Array, residuals: Array, weights: Array, places: Array) -> Array:
@@ -217,7 +220,7 @@ def _jackknife(rows: Array, residuals: Array, weights: Array, places: Array) -> 
         g = (rows[~out] * weights[~out, None]).T @ residuals[~out]
         changes.append(-np.linalg.lstsq(H, g, rcond=None)[0])
     spread = np.array(changes) - np.mean(changes, axis=0)
-    jackknife: Array = (count - 1) / count * spread.T @ spread
+    jackknife: Array = (count - 1) / count * (spread.T @ spread)
     return jackknife + noise
 
 

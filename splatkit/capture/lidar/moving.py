@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.capture.alignment import Alignment, agreed, align_surfaces
-from splatkit.capture.camera_path import lidar_path_of_cameras, scale_from_scans
-from splatkit.capture.coloring import ColorView, color_points
-from splatkit.capture.lidar_depth import SparseDepth
-from splatkit.capture.lidar_frames import depth_maps, rig_targets
-from splatkit.capture.lidar_inputs import LidarInputs, Progress
-from splatkit.capture.motion import PlacedScan, place_scans, without_ring_bias
-from splatkit.capture.photographs import Photograph, posed_cameras
-from splatkit.capture.pose_alignment import PoseAlignment, align_poses
-from splatkit.capture.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.capture.lidar.alignment import Alignment, agreed, align_surfaces
+from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
+from splatkit.capture.lidar.coloring import ColorView, color_points
+from splatkit.capture.lidar.depth import SparseDepth
+from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
+from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
+from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
+from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import PointCloud
@@ -145,12 +145,17 @@ def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> 
     """Depth maps of the scene's photographs, see `depth_maps`."""
     targets = rig_targets(scene.photographs, scene.T_world_lidar, scene.times, inputs.rig)
     placed = _placed(inputs, scene.trajectory, progress, "making depth maps")
-    return depth_maps(targets, placed, inputs.rig, inputs.depth_window_s)
+    window_s = inputs.depth_window_s if inputs.trajectory is not None else 2 * INTERPOLATED_S
+    return depth_maps(targets, placed, inputs.rig, window_s)
 
 
 def _placed(inputs: LidarInputs, trajectory: Trajectory, progress: Progress, label: str) -> Iterator[PlacedScan]:
     scans = (without_ring_bias(scan, inputs.rig.ring_bias) for scan in inputs.scans.read())
-    return place_scans(progress(scans, label, inputs.scans.count()), trajectory)
+    shown = progress(scans, label, inputs.scans.count())
+    if inputs.trajectory is None:  # the path is that of photographs, and only near them as good as they are
+        near = (near_moments(scan, trajectory.times, INTERPOLATED_S) for scan in shown)
+        return place_scans((scan for scan in near if scan is not None), trajectory)
+    return place_scans(shown, trajectory)
 
 
 def _mapped(inputs: LidarInputs, trajectory: Trajectory, progress: Progress) -> tuple[VoxelCloud, int]:

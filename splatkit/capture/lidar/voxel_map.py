@@ -75,24 +75,26 @@ def _summed(rows: NDArray[np.float64], voxel: float) -> NDArray[np.float64]:
 def surface_normals(cloud: VoxelCloud, range_noise_m: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Normals [N, 3] of a map's points, turned to where they were seen from, and where the surface is flat enough [N].
 
-    They are those of planes through the means of voxels several times as wide as the noise, for in smaller
-    neighborhoods a wall is as thick as it is wide. Where nothing is flat the normal is the direction of the sensor.
+    They are those of planes through the means of voxels several times as wide as the noise, each with the weight of its
+    measurements, for in smaller neighborhoods a wall is as thick as it is wide. Where nothing is flat the normal is
+    the direction of the sensor.
     """
     toward = cloud.origins - cloud.points
     toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-12)
     voxel = max(cloud.voxel, _NOISES_WIDE * range_noise_m)
-    sums = np.column_stack([cloud.points, cloud.origins, np.ones(len(cloud.points))])
-    coarse = _summed(sums, voxel)
-    coarse = coarse[:, :3] / coarse[:, 6:]
+    counts = cloud.counts[:, None].astype(np.float64)
+    sums = _summed(np.column_stack([cloud.points * counts, cloud.origins * counts, counts]), voxel)
+    coarse, weights = sums[:, :3] / sums[:, 6:], sums[:, 6]
     if len(coarse) < _NORMAL_NEIGHBORS:
         return toward, np.zeros(len(toward), dtype=bool)
     tree = cKDTree(coarse)
     planes, flat = np.zeros_like(coarse), np.zeros(len(coarse), dtype=bool)
     for start in range(0, len(coarse), _CHUNK):
         part = slice(start, start + _CHUNK)
-        around = coarse[tree.query(coarse[part], k=_NORMAL_NEIGHBORS, workers=-1)[1]]
-        around = around - around.mean(1, keepdims=True)
-        spread, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", around, around))
+        neighbors = tree.query(coarse[part], k=_NORMAL_NEIGHBORS, workers=-1)[1]
+        around, weight = coarse[neighbors], weights[neighbors] / weights[neighbors].sum(1, keepdims=True)
+        around = around - np.einsum("nk,nki->ni", weight, around)[:, None]
+        spread, axes = np.linalg.eigh(np.einsum("nk,nki,nkj->nij", weight, around, around))
         flat[part] = (spread[:, 0] < _FLATNESS * spread[:, 1]) & (spread[:, 1] > _BREADTH * spread[:, 2])
         planes[part] = axes[:, :, 0]
     nearest = tree.query(cloud.points, workers=-1)[1]

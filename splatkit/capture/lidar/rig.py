@@ -1,8 +1,9 @@
 """Where a LiDAR sits on the cameras beside it: from calibrations, or from a plain file that anybody can write."""
 
 import json
+import re
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,15 @@ class Rig:
     ring_bias: dict[int, float]  # m, by number of the laser
 
     def camera_of(self, file_path: str) -> MountedCamera | None:
-        """The camera that took an image: the only one, or whose name is a folder of the path or begins the file's name.
+        """The camera that took an image: the only one, or whose name is a word of the path ("left" in left_0001.png).
 
-        Of several such names the longest counts ("left_wide" before "left").
+        Of several such names the longest counts ("CAM_FRONT_LEFT" before "CAM_FRONT").
         """
         if len(self.cameras) == 1:
             return self.cameras[0]
-        path = PurePath(file_path)
-        fitting = [c for c in self.cameras if c.name in path.parts[:-1] or path.name.startswith(c.name)]
+        fitting = [
+            c for c in self.cameras if re.search(rf"(?<![A-Za-z0-9]){re.escape(c.name)}(?![A-Za-z0-9])", file_path)
+        ]
         return max(fitting, key=lambda camera: len(camera.name), default=None)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar_depth import depth_deviations, project_depth
+from splatkit.capture.lidar.depth import depth_deviations, project_depth
 from splatkit.io.transforms_json import Intrinsics
 from splatkit.synthetic.defects import LidarFaults
 from splatkit.synthetic.description import find_scene, read_scene

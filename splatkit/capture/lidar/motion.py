@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.scans import Scan, select_points
+from splatkit.capture.lidar.scans import Scan, select_points
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
@@ -66,6 +66,18 @@ def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[Place
             f"{first.name} was taken at {first.times.min():.3f} s, the trajectory covers {trajectory.times[0]:.3f} to "
             f"{trajectory.times[-1]:.3f} s: they go by different clocks, or belong to different recordings"
         )
+
+
+def near_moments(scan: Scan, moments: NDArray[np.float64], margin_s: float) -> Scan | None:
+    """The points of a scan measured near one of sorted moments [M], s; None where there are none."""
+    if scan.times is None:
+        return scan
+    after = np.clip(np.searchsorted(moments, scan.times), 1, len(moments) - 1)
+    distance = np.minimum(np.abs(scan.times - moments[after - 1]), np.abs(scan.times - moments[after]))
+    near = distance <= margin_s
+    if not near.any():
+        return None
+    return replace(scan, cloud=select_points(scan.cloud, near), times=scan.times[near])
 
 
 def without_ring_bias(scan: Scan, ring_bias: dict[int, float]) -> Scan:

@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.alignment import Alignment, Similarity, align_surfaces
-from splatkit.capture.camera_path import depth_ratios, scale_from_ratios
-from splatkit.capture.lidar_capture import seed_cloud
-from splatkit.capture.lidar_depth import SparseDepth
-from splatkit.capture.lidar_frames import DepthTarget, depth_maps
-from splatkit.capture.lidar_inputs import Progress
-from splatkit.capture.motion import PlacedScan
-from splatkit.capture.photographs import Photograph, posed_cameras
-from splatkit.capture.rig import Rig
-from splatkit.capture.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.capture.lidar.alignment import Alignment, Similarity, align_surfaces
+from splatkit.capture.lidar.camera_path import depth_ratios, scale_from_ratios
+from splatkit.capture.lidar.depth import SparseDepth
+from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
+from splatkit.capture.lidar.inputs import Progress
+from splatkit.capture.lidar.motion import PlacedScan
+from splatkit.capture.lidar.moving import seed_cloud
+from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.lidar_depth import SparseDepth, project_depth
-from splatkit.capture.motion import PlacedScan
-from splatkit.capture.photographs import Photograph
-from splatkit.capture.rig import Rig
+from splatkit.capture.lidar.depth import SparseDepth, project_depth
+from splatkit.capture.lidar.motion import PlacedScan
+from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.rig import Rig
 
 _LATE_S = 1.0  # by which scans may come out of order
 

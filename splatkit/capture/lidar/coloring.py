@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.projection import project
+from splatkit.capture.lidar.projection import project
 from splatkit.io.transforms_json import Intrinsics
 
 _BEST_VIEWS = 5  # the nearest of those that see a point; the middle one of their colors is taken
-_POINTS_A_CELL = 1.5  # on average, so that few cells in front of something are empty
+_SPACING_NEIGHBOR = 6  # whose distance is how far apart points are, on scan lines too
+_LEVELS = 7  # sizes of what a point hides: 1 to 64 px
 _NEARER = 0.05  # share of a depth by which something lies in front
 _HIDING_QUADRANTS = 3
 
@@ -33,14 +35,16 @@ def color_points(
     """Colors [N, 3] of points [N, 3] in world, and how many views see each [N]; what no view sees is black.
 
     A point is hidden in a view if in at least three of four directions around it something lies clearly nearer: on
-    ground seen at a flat angle only what is below is nearer, and that hides nothing.
+    ground seen at a flat angle only what is below is nearer, and that hides nothing. Each point hides as much of a
+    view as it takes to leave no gap to its neighbors.
     """
     points = np.asarray(points, dtype=np.float64)
+    spacings = _spacings(points)
     samples = np.zeros((_BEST_VIEWS, len(points), 3), dtype=np.uint8)
     distances = np.full((_BEST_VIEWS, len(points)), np.inf, dtype=np.float32)
     seen_by = np.zeros(len(points), dtype=np.int64)
     for view in views:
-        seen, pixels, depths = _visible(points, view)
+        seen, pixels, depths = _visible(points, spacings, view)
         if len(seen) == 0:
             continue
         x, y = (np.ascontiguousarray(pixels[:, axis], dtype=np.float32) - np.float32(0.5) for axis in (0, 1))
@@ -57,27 +61,62 @@ def color_points(
     return _middle(samples, np.isfinite(distances)), seen_by
 
 
+def _spacings(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each point's neighbors are, [N] m."""
+    if len(points) <= _SPACING_NEIGHBOR:
+        return np.zeros(len(points))
+    spacings: NDArray[np.float64] = cKDTree(points).query(points, k=_SPACING_NEIGHBOR + 1, workers=-1)[0][:, -1]
+    return spacings
+
+
 def _visible(
-    points: NDArray[np.float64], view: ColorView
+    points: NDArray[np.float64], spacings: NDArray[np.float64], view: ColorView
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Which points a view sees [K], their pixels [K, 2] and depths [K]."""
     local = apply(invert(view.T_world_camera), points)
     pixels, inside = project(local, view.intrinsics)
     chosen = np.flatnonzero(inside)
     pixels, depths = pixels[chosen], local[chosen, 2]
-    width, height = view.intrinsics.width, view.intrinsics.height
-    cell = max(1.0, float(np.sqrt(_POINTS_A_CELL * width * height / max(len(chosen), 1))))
-    columns, rows = (pixels / cell).astype(np.int64).T + 1  # a border around the image
-    nearest = np.full((int(height / cell) + 3, int(width / cell) + 3), np.inf)
-    np.minimum.at(nearest, (rows, columns), depths)
+    footprints = spacings[chosen] * view.intrinsics.fl_x / depths
+    levels = np.clip(np.ceil(np.log2(np.maximum(footprints, 1e-9))), 0, _LEVELS - 1).astype(np.int64)
     limit = (1 - _NEARER) * depths
-    covered = sum((nearest[rows + dy, columns + dx] < limit).astype(np.int64) for dy in (-1, 1) for dx in (-1, 1))
-    clear = covered < _HIDING_QUADRANTS
+    covered = np.zeros((4, len(chosen)), dtype=bool)
+    for level in np.unique(levels):
+        of_level = levels == level
+        covered |= _covered(pixels, limit, pixels[of_level], depths[of_level], 2.0**level, view.intrinsics)
+    clear = covered.sum(0) < _HIDING_QUADRANTS
     return chosen[clear], pixels[clear], depths[clear]
+
+
+def _covered(
+    pixels: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    hiding: NDArray[np.float64],
+    depths: NDArray[np.float64],
+    cell: float,
+    camera: Intrinsics,
+) -> NDArray[np.bool_]:
+    """In which of four directions [4, K] points at `pixels` have something nearer than `limit` beside them.
+
+    Args:
+        pixels: [K, 2].
+        limit: [K].
+        hiding: [L, 2] pixels of points that fill cells without gaps.
+        depths: [L] of these.
+        cell: px.
+        camera: its size.
+    """
+    nearest = np.full((int(camera.height / cell) + 3, int(camera.width / cell) + 3), np.inf)  # a border around it
+    columns, rows = (hiding / cell).astype(np.int64).T + 1
+    np.minimum.at(nearest, (rows, columns), depths)
+    columns, rows = (pixels / cell).astype(np.int64).T + 1
+    return np.stack([nearest[rows + dy, columns + dx] < limit for dy in (-1, 1) for dx in (-1, 1)])
 
 
 def _sampled(image: NDArray[np.uint8], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Colors [K, 3] at pixels, between four neighbors; OpenCV takes at most 32767 places in a row."""
+    if len(x) == 0:
+        return np.zeros((0, 3), np.uint8)
     width = 16384
     pad = -len(x) % width
     columns, rows = (np.pad(v, (0, pad)).reshape(-1, width) for v in (x, y))

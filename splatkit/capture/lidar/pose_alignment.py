@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.se3 import exp_se3, invert
-from splatkit.capture.alignment import Alignment, Similarity, changed, robust_scale
-from splatkit.capture.rig import MountedCamera
+from splatkit.capture.lidar.alignment import Alignment, Similarity, changed, robust_scale
+from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.trajectories import Trajectory
 
 Array = NDArray[np.float64]
 
 _LEAST_POSES = 4
-_SEARCH_S, _SEARCH_STEP_S = 0.5, 0.01  # of the offset between clocks
+_SEARCH_S, _SEARCH_STEP_S = 0.5, 0.02  # of the offset between clocks
 _ITERATIONS = 25
+_CONVERGED = 1e-7
+_OPEN = 1e-12  # eigenvalue of the scaled normal equations: what is smaller is not known at all
 _STEP = 1e-5  # of numerical derivatives: rad, m, s
 _OFFSET_PRIOR_S = 0.5
 _OBSERVED_S = 0.03  # standard deviation of an offset that counts as measured
@@ -195,10 +197,10 @@ class _Problem:
             right = np.concatenate(
                 [(turns * root / sigma_rad).ravel(), (shifts * root / sigma_m).ravel(), prior @ values]
             )
-            covariance = np.linalg.pinv(rows.T @ rows, hermitian=True)
+            covariance = _inverse(rows.T @ rows)
             change = -covariance @ (rows.T @ right)
             values = values + change
-            if np.abs(change).max() < 1e-9:
+            if np.abs(change).max() < _CONVERGED:
                 break
         similarity = changed(start, values[:7], center)
         final = offset + float(values[7])
@@ -231,7 +233,7 @@ def closed_form(poses: Array, targets: Array) -> Similarity:
 def _search_offset(
     poses: Array, times: Array, which: NDArray[np.int64], cameras: tuple[MountedCamera, ...], trajectory: Trajectory
 ) -> float:
-    """The offset of clocks at which rotations and places fit best, to a hundredth of a second."""
+    """The offset of clocks at which rotations and places fit best, to fifty a second."""
     problem = _Problem(poses, times, which, cameras, trajectory, None)
     offsets = np.arange(-_SEARCH_S, _SEARCH_S + _SEARCH_STEP_S / 2, _SEARCH_STEP_S)
     zero = np.zeros((len(cameras), 6))
@@ -265,3 +267,11 @@ def _whitener(covariance: Array) -> Array:
     """W with W^T W = covariance^-1; directions without any deviation are taken as nearly known."""
     variances, axes = np.linalg.eigh(covariance)
     return (axes / np.sqrt(np.maximum(variances, 1e-12))).T
+
+
+def _inverse(H: Array) -> Array:
+    """Inverse of normal equations, with large numbers where nothing is known."""
+    scales = np.sqrt(np.maximum(np.diag(H), 1e-30))
+    values, axes = np.linalg.eigh(H / scales[:, None] / scales)
+    out: Array = (axes / np.maximum(values, _OPEN)) @ axes.T / scales[:, None] / scales
+    return out
