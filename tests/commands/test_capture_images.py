@@ -17,11 +17,17 @@ from splatkit.commands import capture_images
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Intrinsics, read_transforms
-from tests.capture.room import Room, on_surface, similarity_errors
+from tests.room import Room, on_surface, photograph_room, similarity_errors
 
 
 def capture(room: Room, out: Path, *more: str) -> int:
     return main(["capture", "images", "--images", str(room.folder), "--out", str(out), "--workers", "1", *more])
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory) -> Room:
+    """Eight photographs, 320x240."""
+    return photograph_room(tmp_path_factory.mktemp("room") / "images")
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.colmap_cameras import colmap_camera, intrinsics_from_colmap
-from splatkit.capture.poses.given import GivenCameras
-from splatkit.capture.poses.reading import read_poses
+from splatkit.capture.images.colmap_cameras import colmap_camera, intrinsics_from_colmap
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.reading import read_poses
 from splatkit.errors import SplatkitError
 from splatkit.io.images import write_image
 from splatkit.io.trajectories import Trajectory, write_trajectory
 from splatkit.io.transforms_json import Intrinsics
-from tests.capture.room import look_at
+from tests.room import look_at
 
 WIDTH, HEIGHT = 24, 18
 COUNT = 4
