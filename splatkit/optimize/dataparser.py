@@ -19,7 +19,8 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
 from splatkit.optimize.lenses import Lens, lens_of
-from splatkit.optimize.seed_points import load_seed_points, scene_extent
+from splatkit.optimize.measured_cloud import measured_cloud
+from splatkit.optimize.seed_points import load_seed_points, pixel_footprints, scene_extent
 
 EVAL_INTERVAL = 8  # every 8th image, sorted by name, is held out: the convention of Mip-NeRF 360 and 3DGS
 _NAMED_AT_MOST = 5  # missing files printed by name
@@ -34,7 +35,7 @@ class SplatkitDataParserConfig(DataParserConfig):
     """Folder with a transforms.json, or the file itself."""
     allow_outside: bool = False
     """Accept paths in the file that lead out of the dataset's folder."""
-    fisheye: Literal["native", "rectified"] = "rectified"
+    fisheye: Literal["native", "rectified"] = "native"
     """Splat fisheye cameras as they are, to the corners, or cut a pinhole image out of each."""
 
 
@@ -52,10 +53,14 @@ class SplatkitDataParser(DataParser):
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
-        if split == "train":
-            points, colors = load_seed_points(transforms)
-            metadata |= {"points3D_xyz": points, "points3D_rgb": colors}
         lenses = [lens_of(frame, self.config.fisheye == "native") for frame in frames]
+        if split == "train":
+            seed = load_seed_points(transforms)
+            metadata |= seed
+            if any(frame.depth_path is not None for frame in frames):
+                metadata["measured_cloud"] = measured_cloud(frames, lenses, transforms.depth_unit)
+            if "points3D_normals" in seed:  # dense enough to be thinned
+                metadata["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
         masks = [frame.mask_path for frame in frames]
         metadata |= {"lenses": lenses, "mask_paths": masks, **_depth_metadata(transforms, frames)}
         half = torch.full((3,), extent)

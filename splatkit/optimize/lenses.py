@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.transforms_json import Frame, Intrinsics
+from splatkit.optimize.view import View
 
 # Beyond it a fisheye's pixels do not count: they look sideways, where splats have no image any more.
 FISHEYE_LIMIT_DEG = 85.0
@@ -46,6 +49,14 @@ def lens_of(frame: Frame, native_fisheye: bool) -> Lens:
     if (is_fisheye and native_fisheye) or (not is_fisheye and not any(camera.distortion)):
         return Lens(camera, camera.matrix(), is_native=True)
     return Lens(camera, _rectified_matrix(camera), is_native=False)
+
+
+def view_of_frame(frame: Frame, lens: Lens) -> View:
+    """The camera that training sees a frame by."""
+    poses = torch.from_numpy(frame.camera_to_world).float()[None]
+    distortions = torch.tensor([frame.intrinsics.distortion[:4]]) if lens.is_fisheye else None
+    size = (frame.intrinsics.width, frame.intrinsics.height)
+    return View(viewmats_from_opengl(poses), torch.from_numpy(lens.K).float()[None], *size, distortions)
 
 
 def rectify(image: NDArray[np.uint8], lens: Lens, interpolation: int) -> NDArray[np.uint8]:

@@ -280,7 +280,7 @@ def test_depth_maps_may_be_smaller_than_their_images(dataset):
 
 def test_fisheye_cameras_stay_as_they_are_and_pixels_beyond_their_view_are_masked(dataset):
     edit(dataset, lambda meta: meta.update(camera_model="OPENCV_FISHEYE", fl_x=15.0, fl_y=15.0, k1=0.01))
-    data = manager(dataset, SplatkitDataParserConfig(fisheye="native"))
+    data = manager(dataset)
     camera, batch = data.train_dataset.cameras[0], data.cached_train[0]
     assert int(camera.camera_type) == CameraType.FISHEYE.value
     np.testing.assert_allclose(camera.distortion_params[:4], [0.01, 0, 0, 0])
