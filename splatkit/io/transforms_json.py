@@ -2,7 +2,8 @@
 
 Poses are camera-to-world in OpenGL axes (x right, y up, z backward), as the file stores them. Paths are relative to the
 file's folder; one that leads out of it is refused unless the caller allows it. Frames whose image does not exist are
-dropped and listed, because real datasets contain them; everything else that is wrong is an error naming file and frame.
+dropped and listed, because real datasets contain them; a mask or depth map that does not exist is listed, and its frame
+does without. Everything else that is wrong is an error naming file and frame.
 """
 
 import json
@@ -80,6 +81,7 @@ class Transforms:
     ply_path: Path | None = None  # seed cloud in the frame of the poses, absolute
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> file_path
     missing: tuple[str, ...] = ()  # file_path of frames dropped because their image does not exist
+    missing_files: tuple[str, ...] = ()  # masks, depth maps and their deviations that do not exist; their frames stay
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_written_original, for whoever wants the original
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
     depth_unit: float = 1e-3  # of 16-bit depth maps and of .npy depth maps, in units of the poses
@@ -123,6 +125,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         ply_path=paths.existing(ply, f"{path}: ply_file_path") if ply is not None else None,
         splits=_read_splits(meta, set(listed), set(missing), path),
         missing=tuple(missing),
+        missing_files=tuple(paths.missing),
         applied_transform=_read_applied_transform(meta, path),
         applied_scale=_positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
         depth_unit=_positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
@@ -165,6 +168,7 @@ class _Paths:
     def __init__(self, json_path: Path, allow_outside: bool) -> None:
         self.root = json_path.parent
         self.allow_outside = allow_outside
+        self.missing: list[str] = []  # what `found` did not find
 
     def resolve(self, name: object, where: str) -> Path:
         """Absolute path of `name`; links are followed, for a link leads out of a folder as well as `..` does."""
@@ -174,6 +178,16 @@ class _Paths:
         if not self.allow_outside and not resolved.is_relative_to(self.root):
             raise DatasetError(f"{where}: {name} leads out of the dataset's folder {self.root}; refused")
         return resolved
+
+    def found(self, name: object, where: str) -> Path | None:
+        """Like `resolve`, for a file that a frame can do without; None where it is not named or does not exist."""
+        if name is None:
+            return None
+        resolved = self.resolve(name, where)
+        if resolved.is_file():
+            return resolved
+        self.missing.append(str(name))
+        return None
 
     def existing(self, name: object, where: str) -> Path:
         """Like `resolve`, for a file that must exist."""
@@ -212,7 +226,7 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
 def _read_frame(entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: _Paths, where: str) -> Frame:
     size = image_size(image_path)
     files = {
-        name: paths.existing(entry[name], f"{where}: {name}") if entry.get(name) is not None else None
+        name: paths.found(entry.get(name), f"{where}: {name}")
         for name in ("mask_path", "depth_file_path", "depth_sigma_file_path")
     }
     camera = entry.get("rig_camera")

@@ -113,15 +113,23 @@ def median_depths(
     height: int,
     kernel: str = "generalized_exponential",
 ) -> Tensor:
-    """Depth [C, H, W] of the splat at which a pixel's transmittance falls to one half; 0 where none does. No gradient.
+    """Depth [C, H, W] of the splat at which a pixel's transmittance falls to one half; 0 where none does.
 
-    Arguments as in `rasterize_splats`.
+    Arguments as in `rasterize_splats`. Gradients reach the depths alone: moved a little, everything else leaves the
+    splat and so its depth what they are. Of several splats of exactly that depth the first has the gradient.
     """
     with torch.no_grad():
-        return torch.ops.splatkit.median_depths(
+        medians = torch.ops.splatkit.median_depths(
             *(means2d, conics, depths, extents, opacities, betas),
             *(*lists, width, height, number_of(kernel, KERNELS, "kernel")),
         )
+    if depths.shape[1] == 0 or not (depths.requires_grad and torch.is_grad_enabled()):
+        return medians
+    # A median is the very depth of one splat, so that its value finds the splat.
+    ordered, order = depths.detach().sort(dim=1, stable=True)
+    places = torch.searchsorted(ordered, medians.flatten(1)).clamp_max(depths.shape[1] - 1)
+    found = depths.gather(1, order.gather(1, places)).reshape(medians.shape)
+    return torch.where(medians > 0, found, medians)
 
 
 def _check_pass(like: Tensor, count: int, what: str) -> None:

@@ -1,69 +1,19 @@
-"""Images and cameras of a run: whole images, cached as bytes, in an order that a resumed run repeats."""
+"""Images and cameras of a run: whole images, bytes in bounded memory, in an order that a resumed run repeats."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import cv2
-import numpy as np
 import torch
-from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatamanager, FullImageDatamanagerConfig
-from nerfstudio.data.datasets.base_dataset import InputDataset
-from numpy.typing import NDArray
 
-from splatkit.io.images import read_image
-from splatkit.io.transforms_json import Intrinsics
-from splatkit.optimize.dataparser import opencv_distortion
-
-
-class RectifiedDataset(InputDataset):
-    """Images and masks without lens distortion, matching the pinhole cameras that `splatkit-data` reports.
-
-    The host would undistort lazily and change the cameras while it does, so that whoever asks earlier gets others.
-    """
-
-    def get_numpy_image(self, image_idx: int) -> NDArray[np.uint8]:
-        """Image [H, W, 3 or 4], uint8; one clear error for a damaged file."""
-        image = read_image(self.image_filenames[image_idx])
-        lens = self._lens(image_idx)
-        if lens is not None:
-            image = _rectify(image, *lens, cv2.INTER_LINEAR)
-        if self.scale_factor != 1.0:
-            height, width = image.shape[:2]
-            size = (int(width * self.scale_factor), int(height * self.scale_factor))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        return image
-
-    def get_metadata(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The mask without distortion, where there are both; masks take the nearest pixel."""
-        lens = self._lens(data["image_idx"])
-        if lens is None or "mask" not in data:
-            return {}
-        mask = data["mask"][..., 0].numpy().astype(np.uint8)
-        return {"mask": torch.from_numpy(_rectify(mask, *lens, cv2.INTER_NEAREST)).bool()[..., None]}
-
-    def _lens(self, index: int) -> tuple[Intrinsics, NDArray[np.float64]] | None:
-        lenses = self.metadata.get("lenses")
-        return None if lenses is None or not any(lenses[index][0].distortion) else lenses[index]
-
-
-def _rectify(
-    image: NDArray[np.uint8], lens: Intrinsics, K: NDArray[np.float64], interpolation: int
-) -> NDArray[np.uint8]:
-    """Resample an image [H, W, ...] of a lens as the pinhole camera K (px) sees it."""
-    size = (lens.width, lens.height)
-    old, new = lens.matrix(), K.copy()
-    old[:2, 2] -= 0.5
-    new[:2, 2] -= 0.5
-    if lens.camera_model == "OPENCV_FISHEYE":
-        maps = cv2.fisheye.initUndistortRectifyMap(old, opencv_distortion(lens), np.eye(3), new, size, cv2.CV_32FC1)
-    else:
-        maps = cv2.initUndistortRectifyMap(old, opencv_distortion(lens), np.eye(3), new, size, cv2.CV_32FC1)
-    return cv2.remap(image, maps[0], maps[1], interpolation).astype(np.uint8)
+from splatkit.optimize.image_cache import GIB, ImageCache, report_size
+from splatkit.optimize.measured_depth import MeasuredDepth
+from splatkit.optimize.rectified_dataset import RectifiedDataset
 
 
 @dataclass
@@ -73,34 +23,60 @@ class GesDatamanagerConfig(FullImageDatamanagerConfig):
     _target: type = field(default_factory=lambda: GesDatamanager)
     cache_images_type: Literal["uint8", "float32"] = "uint8"
     """Bytes take a quarter of the memory."""
+    cache_gib: float = 8.0
+    """Memory that training images (and again held-out ones) may take, GiB; the rest is decoded whenever it is used."""
 
 
 class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
     """The host's manager of whole images, usable without a GPU and resumable."""
 
     config: GesDatamanagerConfig
+    train_cameras: Cameras
 
     def _load_images(
         self, split: Literal["train", "eval"], cache_images_device: Literal["cpu", "gpu"]
-    ) -> list[dict[str, torch.Tensor]]:
+    ) -> list[dict[str, Any]]:
+        dataset = self.train_dataset if split == "train" else self.eval_dataset
         # "cpu" pins memory, which needs an accelerator, and the host chooses it for more than 500 images; "gpu" means
         # the device of the run, whatever that is.
-        device = cache_images_device if torch.cuda.is_available() else "gpu"
-        return super()._load_images(split, cache_images_device=device)
+        on_host = cache_images_device == "cpu" and torch.cuda.is_available()
+        if dataset.lenses is None and _is_distorted(dataset.cameras):
+            images = super()._load_images(split, cache_images_device="cpu" if on_host else "gpu")
+            for cameras in (dataset.cameras, self.train_cameras if split == "train" else dataset.cameras):
+                _make_pinholes(cameras)
+            return cast("list[dict[str, Any]]", images)
+        if split == "train":
+            self.train_cameras = dataset.cameras.to("cpu" if on_host else self.device)
+
+        def load(index: int) -> dict[str, Any]:
+            data = dataset.get_data(index, image_type=self.config.cache_images_type)
+            for name, value in data.items():
+                if isinstance(value, MeasuredDepth):
+                    data[name] = value.to(self.device)
+                elif isinstance(value, torch.Tensor):
+                    data[name] = value.pin_memory() if on_host else value.to(self.device)
+            return cast("dict[str, Any]", data)
+
+        limit = self.config.cache_gib * GIB
+        name = "training" if split == "train" else "held-out"
+        report_size(name, len(dataset), load(0), limit)
+        cache = ImageCache(load, len(dataset), limit, f"Loading {name} images")
+        return cast("list[dict[str, Any]]", cache)
+
+    def next_train(self, step: int) -> tuple[Cameras, dict[str, Any]]:
+        """Camera and image of the step."""
+        camera, data = super().next_train(step)
+        if isinstance(self.cached_train, ImageCache):
+            self.cached_train.prepare(self.train_unseen_cameras[0])
+        return camera, data
 
     @cached_property
-    def fixed_indices_eval_dataloader(self) -> list[tuple[Cameras, dict[str, Any]]]:
+    def fixed_indices_eval_dataloader(self) -> "EvaluationViews":
         """All evaluation cameras and images.
 
         Cached, because the viewer asks every plain property for its value at start.
         """
-        cameras = deepcopy(self.eval_dataset.cameras).to(self.device)
-        out = []
-        for index, data in enumerate(self.cached_eval):
-            camera = cameras[index : index + 1]
-            camera.metadata = {**(camera.metadata or {}), "cam_idx": index}
-            out.append((camera, {**data, "image": data["image"].to(self.device)}))
-        return out
+        return EvaluationViews(deepcopy(self.eval_dataset.cameras).to(self.device), self.cached_eval)
 
     def __getattr__(self, name: str) -> Any:
         if name == "train_pixel_sampler":
@@ -134,3 +110,31 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
         if not hasattr(self, "random_generator"):
             self.random_generator = random.Random(self.config.train_cameras_sampling_seed)
         return self.random_generator
+
+
+class EvaluationViews(Sequence[tuple[Cameras, dict[str, Any]]]):
+    """Cameras and images of an evaluation, each made when it is asked for."""
+
+    def __init__(self, cameras: Cameras, images: Sequence[dict[str, Any]]) -> None:
+        self._cameras, self._images = cameras, images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
+        data = self._images[index]
+        camera = self._cameras[index : index + 1]
+        camera.metadata = {**(camera.metadata or {}), "cam_idx": index}
+        return camera, {**data, "image": data["image"].to(self._cameras.device)}
+
+
+def _is_distorted(cameras: Cameras) -> bool:
+    return cameras.distortion_params is not None and bool(cameras.distortion_params.any())
+
+
+def _make_pinholes(cameras: Cameras) -> None:
+    """After the host removed the distortion of images it leaves their cameras' as it was."""
+    cameras.distortion_params = None
+    cameras.camera_type = torch.full_like(cameras.camera_type, CameraType.PERSPECTIVE.value)

@@ -3,25 +3,24 @@
 nerfstudio's own parser turns, centers and scales every scene into a unit cube, which destroys metric scale, and
 multiplies the seed cloud (but not the poses) by `applied_scale`. Here poses and points stay in the frame of the file,
 where both already agree, and the transform handed to the host is the identity. Lens distortion is removed by the
-dataset class, so cameras are pinholes everywhere.
+dataset class, so cameras are pinholes; but for fisheyes, which are splatted as they are unless told otherwise.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.utils.rich_utils import CONSOLE
-from numpy.typing import NDArray
 
-from splatkit.errors import DatasetError
-from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, read_transforms
-from splatkit.optimize.seed_points import load_seed_points, scene_extent
+from splatkit.io.transforms_json import Frame, Transforms, read_transforms
+from splatkit.optimize.lenses import Lens, lens_of
+from splatkit.optimize.measured_cloud import measured_cloud
+from splatkit.optimize.seed_points import load_seed_points, pixel_footprints, scene_extent
 
 EVAL_INTERVAL = 8  # every 8th image, sorted by name, is held out: the convention of Mip-NeRF 360 and 3DGS
 _NAMED_AT_MOST = 5  # missing files printed by name
@@ -36,6 +35,8 @@ class SplatkitDataParserConfig(DataParserConfig):
     """Folder with a transforms.json, or the file itself."""
     allow_outside: bool = False
     """Accept paths in the file that lead out of the dataset's folder."""
+    fisheye: Literal["native", "rectified"] = "native"
+    """Splat fisheye cameras as they are, to the corners, or cut a pinhole image out of each."""
 
 
 class SplatkitDataParser(DataParser):
@@ -52,21 +53,22 @@ class SplatkitDataParser(DataParser):
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
+        lenses = [lens_of(frame, self.config.fisheye == "native") for frame in frames]
         if split == "train":
-            points, colors = load_seed_points(transforms)
-            metadata |= {"points3D_xyz": points, "points3D_rgb": colors}
-        rectified = [rectified_intrinsics(frame) for frame in frames]
-        if any(frame.intrinsics.distortion != (0.0,) * 6 for frame in frames):
-            metadata["lenses"] = [(frame.intrinsics, matrix) for frame, matrix in zip(frames, rectified, strict=True)]
+            seed = load_seed_points(transforms)
+            metadata |= seed
+            if any(frame.depth_path is not None for frame in frames):
+                metadata["measured_cloud"] = measured_cloud(frames, lenses, transforms.depth_unit)
+            if "points3D_normals" in seed:  # dense enough to be thinned
+                metadata["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
         masks = [frame.mask_path for frame in frames]
-        if None in masks and any(masks):
-            raise DatasetError(f"{self.config.data}: mask_path must be given for all frames or for none")
+        metadata |= {"lenses": lenses, "mask_paths": masks, **_depth_metadata(transforms, frames)}
         half = torch.full((3,), extent)
         return DataparserOutputs(
             image_filenames=[frame.image_path for frame in frames],
-            cameras=_cameras(frames, rectified),
+            cameras=_cameras(frames, lenses),
             scene_box=SceneBox(aabb=torch.stack([-half, half])),
-            mask_filenames=masks if masks and masks[0] is not None else None,
+            mask_filenames=None if None in masks else masks,
             metadata=metadata,
         )
 
@@ -94,41 +96,24 @@ def split_frames(transforms: Transforms) -> dict[str, list[Frame]]:
     }
 
 
-def rectified_intrinsics(frame: Frame) -> NDArray[np.float64]:
-    """K [3, 3] px of a frame's image after its distortion is removed: all its pixels see the original image."""
-    camera = frame.intrinsics
-    matrix = camera.matrix()
-    if camera.camera_model == "EQUIRECTANGULAR":
-        raise DatasetError(
-            f"{frame.image_path}: equirectangular images cannot be splatted; cut them into pinhole views"
-        )
-    if not any(camera.distortion):
-        return matrix
-    size = (camera.width, camera.height)
-    matrix[:2, 2] -= 0.5  # OpenCV's first pixel has its center at 0
-    coefficients = opencv_distortion(camera)
-    if camera.camera_model == "OPENCV_FISHEYE":
-        new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(matrix, coefficients, size, np.eye(3), balance=0)
-    else:
-        new, _ = cv2.getOptimalNewCameraMatrix(matrix, coefficients, size, 0)
-    out: NDArray[np.float64] = np.array(new, dtype=np.float64)
-    out[:2, 2] += 0.5
-    return out
+def _depth_metadata(transforms: Transforms, frames: list[Frame]) -> dict[str, Any]:
+    """Files of depths, by the host's names where it has one, and the rig; nothing where there is no depth."""
+    if all(frame.depth_path is None for frame in frames):
+        return {}
+    return {
+        "depth_filenames": [frame.depth_path for frame in frames],
+        "depth_sigma_filenames": [frame.depth_sigma_path for frame in frames],
+        "depth_unit_scale_factor": transforms.depth_unit,
+        "rig": transforms.rig,
+        "rig_cameras": [frame.rig_camera for frame in frames],
+    }
 
 
-def opencv_distortion(camera: Intrinsics) -> NDArray[np.float64]:
-    """Distortion in OpenCV's order: k1 k2 p1 p2 k3 of a perspective camera, k1 k2 k3 k4 of a fisheye."""
-    k1, k2, k3, k4, p1, p2 = camera.distortion
-    if camera.camera_model == "OPENCV_FISHEYE":
-        return np.array([k1, k2, k3, k4])
-    if k4 != 0:
-        raise DatasetError("camera_model OPENCV has no k4: remove it, or name the model OPENCV_FISHEYE")
-    return np.array([k1, k2, p1, p2, k3])
-
-
-def _cameras(frames: list[Frame], matrices: list[NDArray[np.float64]]) -> Cameras:
+def _cameras(frames: list[Frame], lenses: list[Lens]) -> Cameras:
     poses = np.stack([frame.camera_to_world[:3] for frame in frames])
-    K = torch.from_numpy(np.stack(matrices)).float()
+    K = torch.from_numpy(np.stack([lens.K for lens in lenses])).float()
+    fisheye = [lens.is_fisheye for lens in lenses]
+    distortions = torch.tensor([lens.intrinsics.distortion if lens.is_fisheye else (0.0,) * 6 for lens in lenses])
     return Cameras(
         camera_to_worlds=torch.from_numpy(poses).float(),
         fx=K[:, 0, 0].clone(),
@@ -137,15 +122,20 @@ def _cameras(frames: list[Frame], matrices: list[NDArray[np.float64]]) -> Camera
         cy=K[:, 1, 2].clone(),
         width=torch.tensor([frame.intrinsics.width for frame in frames]),
         height=torch.tensor([frame.intrinsics.height for frame in frames]),
-        camera_type=CameraType.PERSPECTIVE,
+        distortion_params=distortions if any(fisheye) else None,
+        camera_type=torch.tensor([(CameraType.FISHEYE if f else CameraType.PERSPECTIVE).value for f in fisheye]),
         metadata={},  # `ns-export cameras` writes into it
     )
 
 
 def _report_missing(transforms: Transforms) -> None:
-    if not transforms.missing:
-        return
-    names = ", ".join(transforms.missing[:_NAMED_AT_MOST])
-    more = ", ..." if len(transforms.missing) > _NAMED_AT_MOST else ""
-    total = len(transforms.missing) + len(transforms.frames)
-    CONSOLE.print(f"{len(transforms.missing)} of {total} listed images do not exist and are left out: {names}{more}")
+    if transforms.missing:
+        total = len(transforms.missing) + len(transforms.frames)
+        _name(transforms.missing, f"of {total} listed images do not exist and are left out")
+    if transforms.missing_files:
+        _name(transforms.missing_files, "masks and depth maps do not exist, their images do without")
+
+
+def _name(files: tuple[str, ...], what: str) -> None:
+    names = ", ".join(files[:_NAMED_AT_MOST])
+    CONSOLE.print(f"{len(files)} {what}: {names}{', ...' if len(files) > _NAMED_AT_MOST else ''}")

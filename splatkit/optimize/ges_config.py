@@ -11,6 +11,7 @@ from nerfstudio.plugins.types import MethodSpecification
 from splatkit.optimize.datamanager import GesDatamanagerConfig
 from splatkit.optimize.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.ges_model_config import GesModelConfig
+from splatkit.optimize.ges_pipeline import GesPipeline
 from splatkit.optimize.host_guards import apply_host_guards
 from splatkit.optimize.optimizers import ExponentialDecayConfig, FusedAdamConfig
 from splatkit.optimize.trainer import GesTrainer
@@ -61,7 +62,9 @@ ges_method = MethodSpecification(
         mixed_precision=False,
         machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
         pipeline=VanillaPipelineConfig(
-            datamanager=GesDatamanagerConfig(dataparser=SplatkitDataParserConfig()), model=GesModelConfig()
+            _target=GesPipeline,
+            datamanager=GesDatamanagerConfig(dataparser=SplatkitDataParserConfig()),
+            model=GesModelConfig(),
         ),
         optimizers=_optimizers(),
         viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 15),

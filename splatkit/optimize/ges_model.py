@@ -4,6 +4,7 @@ It subclasses `SplatfactoModel` because the host's viewer and exporter ask for t
 that needs CUDA or the internet. Parameters keep the host's names, plus `betas` (see `splatkit.splatting.splats`).
 """
 
+import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
@@ -20,10 +21,11 @@ from torch.nn import Parameter, ParameterDict
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from splatkit.errors import DatasetError
+from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
-from splatkit.geometry.transform import viewmats_from_opengl
-from splatkit.ops import has_kernels
+from splatkit.optimize.depth_supervision import Shown, depth_losses
 from splatkit.optimize.ges_model_config import GesModelConfig, check_model_config
+from splatkit.optimize.ges_rendering import Rasterizer
 from splatkit.optimize.image_corrections import (
     SceneCameraOptimizer,
     apply_bilateral_grid,
@@ -31,18 +33,22 @@ from splatkit.optimize.image_corrections import (
     color_corrected,
     image_index,
 )
+from splatkit.optimize.measured_cloud import depth_error_image
+from splatkit.optimize.measured_depth import MeasuredDepth
+from splatkit.optimize.measured_panel import MeasuredPanel
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.nearest_gaussians import NearestGaussians
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.start_view import StartAtFirstPhotograph
-from splatkit.splatting.appearance import color_arguments, seen_colors
+from splatkit.optimize.view import View, view_of
 from splatkit.splatting.densification import Densification, reset_exponents
 from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification
-from splatkit.splatting.rasterization import Rendering, camera_facing_normals, rasterization
-from splatkit.splatting.regularization import flatness, needle_penalty, normal_disagreement
-from splatkit.splatting.splats import Splats, splats_from_points
+from splatkit.splatting.rasterization import Rendering
+from splatkit.splatting.regularization import flatness, needle_penalty
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.splats import Splats
 
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishing needles, as splatfacto has them
@@ -60,23 +66,20 @@ class GesModel(NearestGaussians, SplatfactoModel):
         Deliberately without the host's version: it downloads weights and calls `.cuda()`.
         """
         check_model_config(self.config)
+        self._metadata: dict[str, Any] = self.kwargs.get("metadata", {})
         if self.seed_points is None:
             raise DatasetError(
                 "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
             )
-        generator = torch.Generator().manual_seed(self.config.seed)
-        points, colors = (value.cpu() for value in self.seed_points)
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
-        if len(points) > max_splats:
-            CONSOLE.print(f"The seed cloud has {len(points)} points, the cap is {max_splats}: it is thinned at random.")
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
-        splats = splats_from_points(points, colors / 255, self.sh_degree, max_splats, generator, self.config.lobes)
+        splats = self._first_splats(max_splats)
         shape = self.config.shape
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
-        self.extent = float(self.kwargs.get("metadata", {}).get("scene_extent", 1.0))
+        self.extent = float(self._metadata.get("scene_extent", 1.0))
         self.densification: Densification | McmcDensification = (
             McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape)
             if sampling
@@ -88,6 +91,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
             self.bil_grids = BilateralGrid(self.num_train_data, *self.config.grid_shape)
         self.start_view = StartAtFirstPhotograph()
+        if "measured_cloud" in self._metadata:
+            self.measured_panel = MeasuredPanel(self._metadata["measured_cloud"])
+            self.show_measured = self.measured_panel.checkbox  # the viewer looks among the attributes of the model
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY), device="cpu")
@@ -96,6 +102,22 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self._total_steps = 0
         self._frequency_masks = FrequencyMasks(self.config.frequency)
         self._last: tuple[Rendering, Tensor] | None = None
+        self._shown: Shown | None = None
+        self.evaluated: list[dict[str, float]] | None = None  # metrics of images, while a pipeline asks for it
+        self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.rasterizer_kernel)
+
+    def _first_splats(self, max_splats: int) -> Splats:
+        points, colors = (value.cpu() for value in self.seed_points)
+        normals = self._metadata.get("points3D_normals")
+        count = max_splats if normals is None else max(1, int(self.config.seed_share * max_splats))
+        if len(points) > count:
+            CONSOLE.print(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return splats_from_points(
+            *(points, colors / 255, self.sh_degree, count, generator, self.config.lobes),
+            normals=normals,
+            footprints=self._metadata.get("points3D_footprints"),
+        )
 
     # Splats and their parameters
 
@@ -171,65 +193,37 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
         Returns:
             rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background ([3] in
-            training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution.
+            training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution. Where
+            the dataset has depths, also median_depth [H, W, 1] and depth_error [H, W, 3], see `depth_error_image`.
         """
-        if camera.shape[0] != 1:
-            raise ValueError(f"camera: expected one, got {camera.shape[0]}")
         splats = self.splats()
         if self.crop_box is not None and not self.training:
             splats = splats.select(self.crop_box.within(splats.means).reshape(-1))
         poses = self.camera_optimizer.apply_to_camera(camera) if self.training else camera.camera_to_worlds
-        viewmats = viewmats_from_opengl(poses)
-        K = camera.get_intrinsics_matrices().to(viewmats)  # the host makes it on the CPU
-        width, height = int(camera.width.item()), int(camera.height.item())
+        view = view_of(camera, poses)
         if self.training:
-            reduction = self._reduction(width, height)
-            K = torch.cat([K[:, :2] / reduction, K[:, 2:]], 1)
-            outputs = self._render_training(splats, viewmats, K, width // reduction, height // reduction)
             index = image_index(camera)
+            outputs = self._render_training(splats, view.reduced(self._reduction(view.width, view.height)), index)
             if self.config.use_bilateral_grid and index is not None:
                 outputs["rgb"] = apply_bilateral_grid(self.bil_grids, outputs["rgb"], index)
             return outputs
-        outputs = render_outputs(
-            splats,
-            viewmats,
-            K,
-            width,
-            height,
-            int(self.active_sh_degree),
-            self.background_color,
-            self.config.rasterize_mode,
-            self.config.shape.rasterizer_kernel,
-        )
+        cloud = self._metadata.get("measured_cloud")
+        degree = int(self.active_sh_degree)
+        outputs = self.rasterizer.render_outputs(splats, view, degree, self.background_color, cloud is not None)
+        if cloud is not None:
+            outputs["depth_error"] = depth_error_image(outputs["depth"], view.to(outputs["depth"].device), cloud)
         return {name: value.to(self.device) for name, value in outputs.items()}
 
-    def _render_training(
-        self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int
-    ) -> dict[str, Tensor]:
-        means = splats.means
-        probe = means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
+    def _render_training(self, splats: Splats, view: View, index: int | None) -> dict[str, Tensor]:
+        probe = splats.means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
         # Drawn on the CPU: a checkpoint holds the state of that generator.
         random = self.config.background_color == "random"
-        background = (torch.rand(3, device="cpu") if random else self.background_color).to(means)
-        colors, sh_degree = color_arguments(splats, viewmats[0], int(self.active_sh_degree))
-        rendering = rasterization(
-            means,
-            splats.quats,
-            splats.scales,
-            splats.opacities,
-            splats.betas,
-            colors,
-            viewmats,
-            K,
-            width,
-            height,
-            sh_degree=sh_degree,
-            backgrounds=background[None],
-            absgrad_probe=probe,
-            rasterize_mode=self.config.rasterize_mode,
-            kernel=self.config.shape.rasterizer_kernel,
-        )
+        background = (torch.rand(3, device="cpu") if random else self.background_color).to(splats.means)
+        with_median = self._has_depth(index) and self.config.depth.weight > 0 < self.config.depth.median_share
+        degree = int(self.active_sh_degree)
+        rendering = self.rasterizer.render_training(splats, view, degree, background, probe, with_median)
         self._last = None if probe is None else (rendering, probe)
+        self._shown = Shown(splats, view, rendering) if self._has_depth(index) else None
         if self.config.shape.gate_pixels > 0:
             large_enough = rendering.extents[0].amax(1) >= self.config.shape.gate_pixels
             splats.betas.register_hook(lambda gradient: gradient * large_enough)
@@ -241,27 +235,13 @@ class GesModel(NearestGaussians, SplatfactoModel):
         }
         settings = self.config.regularization
         if settings.normal_weight > 0 and self.step >= settings.normal_from_share * self._total_steps:
-            outputs["normal_disagreement"] = self._normal_disagreement(splats, viewmats, K, width, height)
+            outputs["normal_disagreement"] = self.rasterizer.normal_disagreement(splats, view)
         return outputs
 
-    def _normal_disagreement(self, splats: Splats, viewmats: Tensor, K: Tensor, width: int, height: int) -> Tensor:
-        rendering = rasterization(
-            splats.means,
-            splats.quats,
-            splats.scales,
-            splats.opacities,
-            splats.betas,
-            camera_facing_normals(splats.means, splats.quats, splats.scales, viewmats)[0],
-            viewmats,
-            K,
-            width,
-            height,
-            rasterize_mode=self.config.rasterize_mode,
-            kernel=self.config.shape.rasterizer_kernel,
-        )
-        return normal_disagreement(
-            rendering.colors[0], rendering.depths[0], rendering.alphas[0], viewmats[0].detach(), K[0]
-        )
+    def _has_depth(self, index: int | None) -> bool:
+        """Whether depths were measured in a training image."""
+        files = self._metadata.get("depth_filenames")
+        return files is not None and index is not None and files[index] is not None
 
     def _reduction(self, width: int, height: int) -> int:
         """By what images are smaller at this step; the window of SSIM must fit."""
@@ -311,7 +291,16 @@ class GesModel(NearestGaussians, SplatfactoModel):
             losses["frequency"] = frequency.weight * frequency_loss(rgb, target, selected, frequency.mode, mask)
         if self.training:
             losses |= self._regularizations(outputs)
+            losses |= self._depth_losses(batch)
         return losses
+
+    def _depth_losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        shown, measured = self._shown, batch.get("measured_depth")
+        self._shown = None  # lets the graph of this step go
+        if shown is None or measured is None:
+            return {}
+        measured = measured.to(self.device).reduced(measured.width // shown.view.width)
+        return depth_losses(shown, measured, self.config.depth, self.step / max(self._total_steps, 1))
 
     def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
@@ -348,6 +337,10 @@ class GesModel(NearestGaussians, SplatfactoModel):
         if self.config.color_corrected_metrics:
             corrected = image_metrics(color_corrected(outputs["rgb"], target), target)
             metrics |= {f"cc_{name}": value for name, value in corrected.items()}
+        if "median_depth" in outputs:
+            metrics |= _depth_metrics(outputs, batch.get("measured_depth"))
+        if self.evaluated is not None:
+            self.evaluated.append(metrics)
         return metrics, images
 
     def _target_image(self, batch: dict[str, Any], background: Tensor) -> Tensor:
@@ -361,65 +354,13 @@ class GesModel(NearestGaussians, SplatfactoModel):
         return self.composite_with_background(image, background)
 
 
-def render_outputs(
-    splats: Splats,
-    viewmats: Tensor,
-    K: Tensor,
-    width: int,
-    height: int,
-    sh_degree: int,
-    background: Tensor,
-    rasterize_mode: str,
-    kernel: str,
-) -> dict[str, Tensor]:
-    """Render one camera with an extra feature channel for the exponent.
-
-    Runs on the device of the splats, or on the CPU where this build has no kernels for that device: the host's tools
-    take a GPU whenever there is one.
-
-    Args:
-        splats: of the scene, may be none at all (a crop box beside it).
-        viewmats: [1, 4, 4] world to camera, OpenCV axes.
-        K: [1, 3, 3] px.
-        width: px.
-        height: px.
-        sh_degree: to evaluate.
-        background: [3].
-        rasterize_mode: as `rasterization` takes it.
-        kernel: as `rasterization` takes it.
-
-    Returns:
-        rgb, depth, accumulation, background and beta, see `GesModel.get_outputs`.
-    """
-    device = splats.means.device if has_kernels(splats.means.device) else torch.device("cpu")
-    viewmats, K, background = viewmats.to(device), K.to(device), background.to(device)
-    splats = Splats(**{name: value.to(device) for name, value in vars(splats).items()})
-    outputs = {"background": background.expand(height, width, 3)}
-    if len(splats) == 0:
-        empty = background.new_zeros(height, width, 1)
-        return {"rgb": outputs["background"].clone(), "depth": empty, "accumulation": empty, **outputs, "beta": empty}
-    rgb = seen_colors(splats, viewmats[0], sh_degree)
-    rendering = rasterization(
-        splats.means,
-        splats.quats,
-        splats.scales,
-        splats.opacities,
-        splats.betas,
-        torch.cat([rgb, splats.betas[:, None]], 1),
-        viewmats,
-        K,
-        width,
-        height,
-        backgrounds=torch.cat([background, background.new_zeros(1)])[None],
-        rasterize_mode=rasterize_mode,
-        kernel=kernel,
-    )
-    alphas, depths = rendering.alphas[0], rendering.depths[0]
-    return {
-        "rgb": rendering.colors[0, ..., :3].clamp(0, 1),
-        # Empty pixels lie behind everything, so that the viewer's own objects show in front of them.
-        "depth": torch.where(alphas > 0, depths, depths.max()),
-        "accumulation": alphas,
-        **outputs,
-        "beta": rendering.colors[0, ..., 3:] / alphas.clamp_min(1e-6),
-    }
+def _depth_metrics(outputs: dict[str, Tensor], measured: MeasuredDepth | None) -> dict[str, float]:
+    """Errors of expected ("depth_...") and median depth on measured pixels; NaN where an image has none."""
+    out: dict[str, float] = {}
+    for name in ("depth", "median_depth"):
+        metrics = dict.fromkeys(DEPTH_METRICS, math.nan)
+        if measured is not None and len(measured):
+            rendered = outputs[name].flatten().cpu()[measured.indices.long().cpu()]
+            metrics = depth_metrics(rendered, measured.depths.cpu())
+        out |= {f"{name}_{metric}": value for metric, value in metrics.items()}
+    return out

@@ -8,6 +8,7 @@ from nerfstudio.models.base_model import ModelConfig
 
 from splatkit.errors import SettingsError
 from splatkit.splatting.densification import DensificationSettings
+from splatkit.splatting.depth_losses import DepthSettings
 from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernel import ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
@@ -45,12 +46,16 @@ class GesModelConfig(ModelConfig):
     """When and where splats are added and dropped by the default strategy."""
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     """When splats move and how many there may be, for the strategy mcmc."""
+    seed_share: float = 0.5
+    """Of the cap on splats that a cloud with normals, as LiDARs give, starts with at most; the rest is for growth."""
     ssim_lambda: float = 0.2
     """Weight of the structural part of the loss."""
     frequency: FrequencySettings = field(default_factory=FrequencySettings)
     """Smooth regions first, edges last, as published; off by default."""
     regularization: RegularizationSettings = field(default_factory=RegularizationSettings)
     """Flat splats and normals that agree with the depth."""
+    depth: DepthSettings = field(default_factory=DepthSettings)
+    """How measured depths are used, where the dataset has them."""
     use_scale_regularization: bool = False
     """Punish needles: splats whose longest axis is more than `max_gauss_ratio` times the shortest."""
     max_gauss_ratio: float = 10.0
@@ -78,6 +83,8 @@ def check_model_config(config: GesModelConfig) -> None:
     cap = config.mcmc.max_splats if sampling else config.densification.max_splats
     if cap < 1:
         raise SettingsError(f"{name}.max_splats: expected at least 1, got {cap}")
+    if not 0 < config.seed_share <= 1:
+        raise SettingsError(f"seed_share: expected more than 0 and at most 1, got {config.seed_share:g}")
     if not 0 <= config.lobes <= MAX_LOBES:
         raise SettingsError(f"lobes: expected 0 to {MAX_LOBES}, got {config.lobes}")
     if config.frequency.mode != "off" and not 0 < config.frequency.weight <= 1 - config.ssim_lambda < 1:
@@ -93,7 +100,8 @@ def check_model_config(config: GesModelConfig) -> None:
         raise SettingsError(
             f"shape.gate_pixels: only the kernel exact has exponents to gate, got {config.shape.kernel}"
         )
-    numbers = {**vars(config.regularization), "max_gauss_ratio": config.max_gauss_ratio}
+    depths = {f"depth.{name}": value for name, value in vars(config.depth).items()}
+    numbers = {**vars(config.regularization), **depths, "max_gauss_ratio": config.max_gauss_ratio}
     for name, value in {**numbers, "shape.gate_pixels": config.shape.gate_pixels}.items():
         if not value >= 0:
             raise SettingsError(f"{name}: expected a number from 0, got {value}")

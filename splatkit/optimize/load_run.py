@@ -23,6 +23,7 @@ from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image_float
 from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.optimize.dataparser import SplatkitDataParserConfig
 from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rasterization import Rendering, rasterization
 from splatkit.splatting.spherical_beta import rotate_lobes
@@ -168,6 +169,8 @@ def _parse_dataset(config: TrainerConfig, split: str) -> DataparserOutputs:
     manager = config.pipeline.datamanager
     if manager.data is not None:
         manager.dataparser.data = Path(manager.data)
+    if isinstance(manager.dataparser, SplatkitDataParserConfig):
+        manager.dataparser.fisheye = "rectified"  # the same splats, and exports want pinholes
     return manager.dataparser.setup().get_dataparser_outputs(split=split)
 
 

@@ -91,7 +91,7 @@ def rasterization(
             turned to the camera.
 
     Returns:
-        Rendering. Gradients flow to all tensors, viewmats and Ks included, but from median_depths.
+        Rendering. Gradients flow to all tensors, viewmats and Ks included; from median_depths only along the ray.
     """
     unknown = [name for name in outputs if name not in EXTRA_OUTPUTS]
     if unknown:

@@ -14,17 +14,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
-from splatkit.geometry.spherical_harmonics import rgb_to_sh0
 from splatkit.splatting.kernel import ShapeSettings, mass_scale, raw_from_beta, raw_gaussian_shape, shape_from_raw
-from splatkit.splatting.spherical_beta import NUMBERS, seed_lobes
+from splatkit.splatting.spherical_beta import NUMBERS
 
 DEFAULT_SHAPE = ShapeSettings()
-SEED_OPACITY = 0.1  # 3DGS: faint enough that splats behind still receive gradients
 
 
 @dataclass(frozen=True)
@@ -113,59 +109,3 @@ def raw_names(shape: ShapeSettings, lobes: int = 0) -> tuple[str, ...]:
     """Names of the raw parameters of splats."""
     names = ("means", "quats", "features_dc", "features_rest", "opacities", "scales")
     return (*names, *(["betas"] if shape.has_betas else []), *(["lobes"] if lobes else []))
-
-
-def splats_from_points(
-    points: Tensor, colors: Tensor, sh_degree: int, max_splats: int, generator: torch.Generator, lobes: int = 0
-) -> Splats:
-    """First splats of a point cloud: round, faint Gaussians as large as the spacing of the points.
-
-    Args:
-        points: [N, 3] world; points that are not finite are left out.
-        colors: [N, 3] in [0, 1].
-        sh_degree: 0 to 3; bands above 0 start at zero.
-        max_splats: a denser cloud is thinned at random to this count.
-        generator: source of the thinning and of the orientations.
-        lobes: of each splat, see `spherical_beta`.
-
-    Returns:
-        Splats, float32, at least one.
-    """
-    if colors.shape != points.shape:
-        raise ValueError(f"colors: expected shape {list(points.shape)} like points, got {list(colors.shape)}")
-    usable = torch.nonzero(torch.isfinite(points).all(1))[:, 0]
-    if len(usable) == 0:
-        raise ValueError("points: expected at least one finite point, got none")
-    if len(usable) > max_splats:
-        usable = usable[torch.randperm(len(usable), generator=generator)[:max_splats].sort().values]
-    means, rgb = points[usable].float(), colors[usable].float()
-    n = len(means)
-    return Splats(
-        means=means,
-        quats=random_quats(n, generator),
-        scales=_spacing(means)[:, None].repeat(1, 3),
-        opacities=torch.full((n,), SEED_OPACITY),
-        sh0=rgb_to_sh0(rgb),
-        shN=torch.zeros(n, (sh_degree + 1) ** 2 - 1, 3),
-        betas=torch.full((n,), 2.0),
-        lobes=seed_lobes(n, lobes, generator),
-    )
-
-
-def random_quats(n: int, generator: torch.Generator) -> Tensor:
-    """Uniformly distributed unit quaternions [n, 4]: normalized Gaussian 4-vectors have no preferred direction."""
-    return torch.nn.functional.normalize(torch.randn(n, 4, generator=generator), dim=-1)
-
-
-def _spacing(points: Tensor) -> Tensor:
-    """Mean distance [N] of each point [N, 3] to its three nearest neighbors (3DGS), without zeros and outliers."""
-    n = len(points)
-    if n < 2:
-        return torch.ones(n)
-    coordinates = points.numpy().astype(np.float64)
-    distances, _ = cKDTree(coordinates).query(coordinates, k=min(4, n))
-    spacing = torch.from_numpy(distances[:, 1:].mean(1))
-    positive = spacing[spacing > 0]
-    typical = float(positive.median()) if len(positive) else 1.0
-    # Coinciding points would become splats of no size; a stray far point would cover the whole image.
-    return spacing.clamp(typical / 100, typical * 20).float()

@@ -12,8 +12,9 @@ from splatkit.io.images import write_image
 from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import RunCameras, TrainedRun, evaluate, mean_scores, render_view
+from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.spherical_beta import seed_lobes
-from splatkit.splatting.splats import Splats, splats_from_points
+from splatkit.splatting.splats import Splats
 
 WIDTH, HEIGHT = 64, 48
 

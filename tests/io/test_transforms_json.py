@@ -143,10 +143,6 @@ def no_path(meta):
     del meta["frames"][1]["file_path"]
 
 
-def no_mask(meta):
-    meta["frames"][1]["mask_path"] = "masks/1.png"
-
-
 def unknown_model(meta):
     meta["frames"][1]["camera_model"] = "LOMO"
 
@@ -173,7 +169,6 @@ def unknown_split_name(meta):
         (outside, r"frame 1 .*leads out of the dataset's folder"),
         (absolute, r"frame 1 .*leads out of the dataset's folder"),
         (no_path, r"frame 1: expected an object with a 'file_path'"),
-        (no_mask, r"frame 1 .*mask_path: no such file"),
         (unknown_model, r"frame 1 .*camera_model 'LOMO' is unknown"),
         (repeated, r"images/0.png is listed by more than one frame"),
         (unknown_split_name, r"train_filenames names images/7.png"),
@@ -195,6 +190,17 @@ def test_a_link_that_leads_out_is_refused_unless_allowed(tmp_path):
     with pytest.raises(DatasetError, match="leads out"):
         read(inside, meta)
     assert len(read_transforms(inside, allow_outside=True).frames) == 3
+
+
+def test_masks_and_depth_maps_that_do_not_exist_are_listed_and_their_frames_stay(tmp_path):
+    meta = dataset(tmp_path)
+    meta["frames"][1]["mask_path"], meta["frames"][2]["depth_file_path"] = "masks/1.png", "depth/2.png"
+    result = read(tmp_path, meta)
+    assert result.missing_files == ("masks/1.png", "depth/2.png")
+    assert [frame.mask_path for frame in result.frames] == [frame.depth_path for frame in result.frames] == [None] * 3
+    meta["frames"][1]["mask_path"] = "../secret.png"
+    with pytest.raises(DatasetError, match="leads out"):
+        read(tmp_path, meta)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"frames": []}', '{"frames": 3}', "\ud800 not utf8"])

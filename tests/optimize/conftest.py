@@ -1,7 +1,9 @@
 """One small dataset for all tests of the host: 10 views, 56x40 px, of 150 known splats."""
 
 import copy
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import torch
 from nerfstudio.engine.trainer import TrainerConfig
 
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
-from splatkit.geometry.transform import opengl_from_viewmats
+from splatkit.geometry.transform import opengl_from_viewmats, viewmats_from_opengl
+from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import write_image
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
+from splatkit.io.transforms_json import RigCamera, read_transforms, write_transforms
 from splatkit.splatting.rasterization import rasterization
-from splatkit.splatting.splats import Splats, splats_from_points
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.splats import Splats
 
 VIEWS, WIDTH, HEIGHT, FOCAL = 10, 56, 40, 60.0
 
@@ -43,8 +48,6 @@ def orbit_viewmats() -> torch.Tensor:
         pose[:3, :3] = np.stack([right, np.cross(backward, right), backward], 1)
         pose[:3, 3] = np.array([10.0, 0.0, 0.0]) + 7 * backward
         poses.append(pose)
-    from splatkit.geometry.transform import viewmats_from_opengl
-
     return viewmats_from_opengl(torch.tensor(np.stack(poses), dtype=torch.float32))
 
 
@@ -70,6 +73,36 @@ def tiny_dataset(tmp_path_factory) -> Path:
     camera = {"camera_model": "PINHOLE", "w": WIDTH, "h": HEIGHT, "fl_x": FOCAL, "fl_y": FOCAL}
     camera |= {"cx": WIDTH / 2, "cy": HEIGHT / 2, "ply_file_path": "points.ply"}
     (folder / "transforms.json").write_text(json.dumps({**camera, "frames": frames}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
+    """The same with depth maps of every second pixel, of all images but 004.png, and normals in the seed cloud."""
+    folder = shutil.copytree(tiny_dataset, tmp_path_factory.mktemp("depths") / "ball")
+    transforms, s, frames = read_transforms(folder), scene_splats(), []
+    for frame in transforms.frames:
+        viewmat = viewmats_from_opengl(torch.from_numpy(frame.camera_to_world).float())
+        K = torch.from_numpy(frame.intrinsics.matrix()).float()
+        rendering = rasterization(
+            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], WIDTH, HEIGHT, sh_degree=0,
+            outputs=["median_depths"],
+        )  # fmt: skip
+        assert rendering.median_depths is not None
+        depths = rendering.median_depths[0, ..., 0].numpy().copy()
+        depths[::2] = 0
+        name = frame.image_path.stem
+        paths = folder / f"{name}_depth.png", folder / f"{name}_sigma.png"
+        if name != "004":
+            write_depth_map(paths[0], depths)
+            write_depth_sigmas(paths[1], 0.02 * (depths > 0))
+            frame = dataclasses.replace(frame, depth_path=paths[0], depth_sigma_path=paths[1], rig_camera="left")
+        frames.append(frame)
+    rig = (RigCamera("left", np.eye(4), np.diag([0.01**2] * 3 + [0.02**2] * 3)),)
+    cloud = read_point_cloud(folder / "points.ply")
+    normals = cloud.points - np.array([10.0, 0, 0])
+    write_point_cloud(folder / "points.ply", PointCloud(cloud.points, cloud.colors, normals.astype(np.float32)))
+    write_transforms(folder / "transforms.json", dataclasses.replace(transforms, frames=tuple(frames), rig=rig))
     return folder
 
 

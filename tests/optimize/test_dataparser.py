@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from nerfstudio.cameras.cameras import CameraType
 
 from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
 from splatkit.optimize.datamanager import GesDatamanagerConfig
@@ -103,7 +105,6 @@ BAD = {
     "the image is 56x40": lambda meta: meta.update(w=112, h=80),
     "no such file": lambda meta: meta.update(ply_file_path="nowhere.ply"),
     "no frames": lambda meta: meta.update(frames=[]),
-    "for all frames or for none": lambda meta: meta["frames"][2].update(mask_path="images/001.png"),
     "equirectangular": lambda meta: meta.update(camera_model="EQUIRECTANGULAR"),
     "k4": lambda meta: meta.update(camera_model="OPENCV", k4=0.1),
 }
@@ -131,9 +132,51 @@ def test_damaged_image_is_named(dataset):
         manager(dataset).cached_train  # noqa: B018 - reading it loads the images
 
 
-def manager(data, **settings):
-    config = GesDatamanagerConfig(dataparser=copy.deepcopy(splatkit_data.config), data=data, **settings)
+def manager(data, parser=None, **settings):
+    config = GesDatamanagerConfig(dataparser=parser or copy.deepcopy(splatkit_data.config), data=data, **settings)
     return config.setup(device="cpu", test_mode="val")
+
+
+def test_missing_masks_and_depth_maps_are_counted_and_named_and_their_images_stay(dataset, capsys):
+    write_image(dataset / "mask.png", np.zeros((40, 56), np.uint8))
+    files = {"mask_path": "mask.png"}
+    edit(dataset, lambda meta: [frame.update(files) for frame in meta["frames"]])
+    lost = {"mask_path": "masks/1.png", "depth_file_path": "depth/1.png"}
+    edit(dataset, lambda meta: meta["frames"][1].update(lost))
+    batches = manager(dataset).cached_train
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 masks and depth maps do not exist" in shown
+    assert "masks/1.png" in shown
+    assert "depth/1.png" in shown
+    assert [("mask" in batch) for batch in batches] == [False] + [True] * 7
+
+
+def test_mask_of_another_size_is_named(dataset):
+    write_image(dataset / "small.png", np.zeros((20, 28), np.uint8))
+    edit(dataset, lambda meta: meta["frames"][1].update(mask_path="small.png"))
+    with pytest.raises(DatasetError, match=r"small\.png: the mask has 28x20 px, its image 56x40"):
+        manager(dataset).cached_train  # noqa: B018 - reading it loads the images
+
+
+def test_damaged_mask_or_depth_map_is_named(dataset):
+    (dataset / "broken.png").write_bytes(b"not a depth map")
+    for key, message in (("depth_file_path", "not a depth map"), ("mask_path", "the mask is damaged")):
+        edit(dataset, lambda meta, key=key: meta["frames"][1].update({key: "broken.png"}))
+        with pytest.raises(DatasetError, match=rf"broken\.png.*{message}"):
+            manager(dataset).cached_train  # noqa: B018 - reading it loads the images
+        edit(dataset, lambda meta, key=key: meta["frames"][1].pop(key))
+
+
+def test_training_sees_the_same_images_whether_they_fit_the_memory_or_not(dataset, capsys):
+    """The order of views and every image must be those of a run that keeps all."""
+    edit(dataset, lambda meta: meta.update(camera_model="OPENCV", k1=-0.1))
+    whole, small = manager(dataset), manager(dataset, cache_gib=2.5 * 40 * 56 * 3 / 2**30)
+    assert (whole.cached_train.kept, small.cached_train.kept) == (8, 2)
+    assert "the others are decoded" in " ".join(capsys.readouterr().out.split())
+    for step in range(17):
+        (camera, expected), (other, found) = whole.next_train(step), small.next_train(step)
+        assert camera.metadata["cam_idx"] == other.metadata["cam_idx"] == expected["image_idx"] == found["image_idx"]
+        assert torch.equal(expected["image"], found["image"])
 
 
 def test_more_than_500_images_are_cached_without_a_gpu(dataset):
@@ -149,7 +192,7 @@ def test_more_than_500_images_are_cached_without_a_gpu(dataset):
 
     edit(dataset, repeat)
     images = manager(dataset).cached_train
-    assert len(images) > 500
+    assert len(images) == images.kept > 500
     assert images[0]["image"].dtype == torch.uint8
 
 
@@ -184,3 +227,65 @@ def test_distortion_is_removed_from_images_and_masks_alike(dataset):
         found = np.array([xs.float().mean() + 0.5, ys.float().mean() + 0.5])
         assert np.abs(found - expected).max() < 1.0
     assert read_image(dataset / "images" / "001.png").shape == tuple(batch["image"].shape)
+
+
+@pytest.mark.parametrize("model", ["OPENCV", "OPENCV_FISHEYE"])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_measured_depths_lie_where_the_rectified_camera_sees_their_points(dataset, model, scale):
+    """Points are imaged by OpenCV's own lens; training must find each, with its depth, where a pinhole has it."""
+    generator = np.random.default_rng(0)
+    points = generator.uniform([-0.44, -0.3, 1.0], [0.44, 0.3, 1.0], (12, 3)) * generator.uniform(2, 9, (12, 1))
+    K, k = np.array([[60.0, 0, 28], [0, 60, 20], [0, 0, 1]]), np.array([-0.1, -0.02, 0.0, 0.0])
+    project = cv2.fisheye.projectPoints if model == "OPENCV_FISHEYE" else cv2.projectPoints
+    zero = np.zeros(3)
+    image = project(points[:, None], zero, zero, K, k)[0][:, 0]
+    depths, sigmas = np.zeros((40, 56)), np.zeros((40, 56))
+    columns, rows = image.astype(int).T
+    depths[rows, columns], sigmas[rows, columns] = points[:, 2], 0.01 * points[:, 2]
+    write_depth_map(dataset / "d.png", depths)
+    write_depth_sigmas(dataset / "s.png", sigmas)
+    mask = np.full((40, 56), 255, np.uint8)
+    mask[rows[0], columns[0]] = 0
+    write_image(dataset / "mask.png", mask)
+    files = {"depth_file_path": "d.png", "depth_sigma_file_path": "s.png", "mask_path": "mask.png"}
+    edit(dataset, lambda meta: meta["frames"][1].update(files))
+    edit(dataset, lambda meta: meta.update(camera_model=model, k1=-0.1, k2=-0.02))
+    data = manager(dataset, SplatkitDataParserConfig(fisheye="rectified"), camera_res_scale_factor=scale)
+    camera, found = data.train_dataset.cameras[0], data.cached_train[0]["measured_depth"]
+    assert "measured_depth" not in data.cached_train[1]
+    assert (found.width, found.height) == (int(camera.width), int(camera.height)) == (56 * scale, 40 * scale)
+    fx, fy, cx, cy = (float(getattr(camera, name)) for name in ("fx", "fy", "cx", "cy"))
+    expected = points[:, :2] / points[:, 2:] * [fx, fy] + [cx, cy]
+    seen = np.stack([found.indices % found.width, found.indices // found.width], -1) + 0.5
+    matched = 0
+    for position, depth, sigma in zip(seen, found.depths, found.sigmas, strict=True):
+        nearest = np.abs(points[:, 2] - float(depth)).argmin()
+        assert abs(points[nearest, 2] - float(depth)) < 6e-4  # of the file's millimeters
+        assert float(sigma) == pytest.approx(0.01 * points[nearest, 2], abs=6e-5)
+        assert np.abs(position - expected[nearest]).max() < 1.3  # half a pixel of each image
+        matched += nearest != 0
+    inside = ((expected > 1) & (expected < [found.width - 1, found.height - 1])).all(1)
+    assert matched == len(found) >= inside[1:].sum() - (scale < 1)  # all but the masked one; half pixels may meet
+
+
+def test_depth_maps_may_be_smaller_than_their_images(dataset):
+    depths = np.zeros((20, 28), np.float32)
+    depths[4, 5] = 3000
+    np.save(dataset / "d.npy", depths)
+    edit(dataset, lambda meta: meta["frames"][1].update(depth_file_path="d.npy"))
+    found = manager(dataset).cached_train[0]["measured_depth"]
+    assert found.indices.tolist() == [9 * 56 + 11]
+    assert found.depths.tolist() == pytest.approx([3.0])
+
+
+def test_fisheye_cameras_stay_as_they_are_and_pixels_beyond_their_view_are_masked(dataset):
+    edit(dataset, lambda meta: meta.update(camera_model="OPENCV_FISHEYE", fl_x=15.0, fl_y=15.0, k1=0.01))
+    data = manager(dataset)
+    camera, batch = data.train_dataset.cameras[0], data.cached_train[0]
+    assert int(camera.camera_type) == CameraType.FISHEYE.value
+    np.testing.assert_allclose(camera.distortion_params[:4], [0.01, 0, 0, 0])
+    assert torch.equal(batch["image"], torch.from_numpy(read_image(dataset / "images" / "001.png")))
+    angle = np.deg2rad(85)
+    radius = 15 * (angle + 0.01 * angle**3)
+    y, x = np.mgrid[:40, :56] + 0.5
+    assert np.array_equal(batch["mask"][..., 0].numpy(), np.hypot(x - 28, y - 20) < radius)

@@ -47,15 +47,18 @@ def test_training_moves_every_parameter_and_densifies(make_config):
 
 @pytest.mark.parametrize(
     ("killed_at", "strategy", "everything"),
-    [(4, "default", False), (8, "default", False), (8, "mcmc", False), (8, "default", True)],
+    [(4, "default", False), (8, "default", False), (8, "mcmc", False), (8, "default", True), (8, "default", "depths")],
 )
 def test_interrupted_and_resumed_run_ends_with_the_same_bits(
-    make_config, monkeypatch, switch_on_everything, killed_at, strategy, everything
+    make_config, monkeypatch, switch_on_everything, depth_dataset, killed_at, strategy, everything
 ):
     def configure(name):
         config = make_config(name, 12)
         config.pipeline.model.strategy = strategy
         config.pipeline.model.mcmc = McmcSettings(warmup_steps=2, refine_every=2, max_splats=200)
+        if everything == "depths":  # and images that do not fit the memory
+            config.data = depth_dataset
+            config.pipeline.datamanager.cache_gib = 3e-5
         return switch_on_everything(config) if everything else config
 
     whole = configure("whole")

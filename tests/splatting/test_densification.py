@@ -9,7 +9,8 @@ from splatkit.splatting.densification import (
     replace_splats,
 )
 from splatkit.splatting.kernel import ShapeSettings
-from splatkit.splatting.splats import Splats, splats_from_points
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.splats import Splats
 
 SETTINGS = DensificationSettings(
     warmup_steps=2, refine_every=2, stop_share=0.5, grad_threshold=1.0, split_size=0.1, max_splats=100, reset_every=10

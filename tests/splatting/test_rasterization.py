@@ -135,3 +135,23 @@ def test_every_camera_renders(model: str):
     rendering = render(scene, torch.ones(200, 3, dtype=torch.float64), camera_model=model, distortions=distortions)
     assert rendering.alphas.max() > 0.5
     torch.testing.assert_close(rendering.colors[..., :1], rendering.alphas)
+
+
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+def test_median_depth_is_one_splats_depth_and_passes_its_gradient_to_that_splat(mode: str):
+    scene = make_splat_scene(40)
+    scene = scene._replace(scales=2 * scene.scales, opacities=scene.opacities.clamp_min(0.9))
+    colors = torch.zeros(40, 1, dtype=torch.float64)
+    means, viewmats = scene.means.clone().requires_grad_(), scene.viewmats.clone().requires_grad_()
+
+    def medians(means: torch.Tensor, viewmats: torch.Tensor) -> torch.Tensor:
+        moved = scene._replace(means=means, viewmats=viewmats)
+        out = render(moved, colors, rasterize_mode=mode, outputs=["median_depths"]).median_depths
+        assert out is not None
+        return out[:, ::4, ::4]
+
+    with torch.no_grad():
+        plain = medians(means, viewmats)
+    assert (plain > 0).float().mean() > 0.2
+    assert torch.equal(plain, medians(means, viewmats))
+    assert torch.autograd.gradcheck(medians, (means, viewmats))

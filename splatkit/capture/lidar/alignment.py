@@ -34,6 +34,10 @@ _CONTRADICTION = 100.0  # chi-square of 7
 _GRAVE_SCALE = 0.02
 
 
+class UndeterminedError(CaptureRefusedError):
+    """Surfaces alone do not tell how both worlds lie; poses may."""
+
+
 @dataclass(frozen=True)
 class Similarity:
     """p_lidar = scale * rotation p_images + translation."""
@@ -130,11 +134,12 @@ def align_surfaces(
         start: first guess.
 
     Raises:
-        CaptureRefusedError: too few points lie on surfaces, or the surfaces leave a direction open.
+        UndeterminedError: there are too few points or surfaces, or they leave a direction open.
+        CaptureRefusedError: most points lie far from all surfaces.
     """
     planes, plane_normals = cloud.points[flat], normals[flat]
     if len(points) < _LEAST_PAIRS or len(planes) < _LEAST_PAIRS:
-        raise CaptureRefusedError(
+        raise UndeterminedError(
             f"alignment: {len(points)} points of photographs and {len(planes)} flat places of the LiDAR's map; "
             f"at least {_LEAST_PAIRS} of each are needed"
         )
@@ -194,7 +199,7 @@ def _solve(rows: Array, residuals: Array, weights: Array, reach: float) -> Array
     scaled = rows * units
     H = (scaled * weights[:, None]).T @ scaled / weights.sum()
     if np.linalg.eigvalsh(H)[0] < _OPEN:
-        raise CaptureRefusedError(
+        raise UndeterminedError(
             "alignment: the surfaces leave a direction, a rotation or the scale open; photograph more of the "
             "scene's sides, or give a trajectory"
         )

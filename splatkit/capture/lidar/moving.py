@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.capture.lidar.alignment import Alignment, agreed, align_surfaces
+from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
 from splatkit.capture.lidar.depth import SparseDepth
@@ -95,11 +95,14 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
     assert trajectory is not None
     cloud, measured = _mapped(inputs, trajectory, progress)
     normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
-    alignment, surfaces = start, None
+    alignment, surfaces, warnings = start, None, list[str]()
     # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
     if start is not None and inputs.trajectory is not None and inputs.points is not None:
-        surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, start.similarity)
-        alignment = agreed(start, surfaces)
+        try:
+            surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, start.similarity)
+            alignment = agreed(start, surfaces)
+        except UndeterminedError as error:
+            warnings.append(f"surfaces were not compared, poses alone tell the scale ({error})")
     reached = (times + offset >= trajectory.times[0]) & (times + offset <= trajectory.times[-1])
     left_out = tuple(photo.name for photo, inside in zip(photographs, reached, strict=True) if not inside)
     if not reached.any():
@@ -137,7 +140,7 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
         offset,
         left_out,
         {"measured": measured, **counts},
-        _warnings(inputs, poses, left_out),
+        (*warnings, *_warnings(inputs, poses, left_out)),
     )
 
 

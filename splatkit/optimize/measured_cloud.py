@@ -1,0 +1,66 @@
+"""What was measured in all images as one cloud: for people to look at beside the splats, from wherever they stand."""
+
+import torch
+from torch import Tensor
+
+from splatkit.geometry.transform import invert_rigid, transform_points
+from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.transforms_json import Frame
+from splatkit.optimize.lenses import Lens, view_of_frame
+from splatkit.optimize.measured_depth import measured_depth
+from splatkit.optimize.view import View
+
+MOST_POINTS, _MOST_FRAMES = 100_000, 64
+_BLOCK = 8  # px: points clearly behind others of their block of pixels count as hidden
+_HIDDEN_SHARE = 0.1  # of the depth of the nearest one
+_FULL_COLOR = 0.1  # relative error that is shown in full color
+
+
+def measured_cloud(frames: list[Frame], lenses: list[Lens], unit: float) -> Tensor:
+    """Points [N, 3] float32 of the world under measured pixels, evenly chosen from evenly chosen frames."""
+    chosen = [(frame, lens) for frame, lens in zip(frames, lenses, strict=True) if frame.depth_path is not None]
+    chosen = chosen[:: max(1, -(-len(chosen) // _MOST_FRAMES))]
+    clouds = []
+    for frame, lens in chosen:
+        assert frame.depth_path is not None
+        camera = frame.intrinsics
+        measured = measured_depth(read_depth_map(frame.depth_path, unit=unit), lens, (camera.width, camera.height))
+        stride = max(1, -(-len(measured) * len(chosen) // MOST_POINTS))
+        indices, depths = measured.indices[::stride], measured.depths[::stride]
+        pixels = torch.stack([indices % camera.width, indices // camera.width], 1) + 0.5
+        view = view_of_frame(frame, lens)
+        clouds.append(transform_points(invert_rigid(view.viewmats[0]), view.unproject(pixels, depths)))
+    return torch.cat(clouds) if clouds else torch.zeros(0, 3)
+
+
+def depth_error_image(rendered: Tensor, view: View, cloud: Tensor) -> Tensor:
+    """Where a rendered depth disagrees with a cloud: red where it is too near, blue where too far, white where right.
+
+    Args:
+        rendered: [H, W, 1] z-depth, 0 where nothing was hit.
+        view: that was rendered.
+        cloud: [N, 3] world.
+
+    Returns:
+        [H, W, 3] in [0, 1]; black where nothing was measured. Full colors are errors of 10 % and more.
+    """
+    height, width = rendered.shape[:2]
+    pixels, depths = view.project(cloud.to(rendered))
+    columns, rows = torch.nan_to_num(pixels, nan=-1.0).clamp(-1, 1 << 20).floor().long().unbind(1)
+    seen = (depths > 0) & (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    columns, rows, depths = columns[seen], rows[seen], depths[seen]
+    across = -(-width // _BLOCK)
+    block = rows // _BLOCK * across + columns // _BLOCK
+    nearest = depths.new_full((across * -(-height // _BLOCK),), torch.inf).scatter_reduce(0, block, depths, "amin")
+    open_ = depths <= (1 + _HIDDEN_SHARE) * nearest[block]
+    return paint_errors(rendered, (rows * width + columns)[open_], depths[open_])
+
+
+def paint_errors(rendered: Tensor, indices: Tensor, depths: Tensor) -> Tensor:
+    """Like `depth_error_image`, of measured pixels by number (row * width + column) [M] and their depths [M]."""
+    out = rendered.new_zeros(rendered.shape[0] * rendered.shape[1], 3)
+    indices = indices.long()
+    error = ((rendered.flatten()[indices] - depths) / depths / _FULL_COLOR).clamp(-1, 1)
+    near, far = (-error).clamp_min(0), error.clamp_min(0)
+    out[indices] = torch.stack([1 - far, 1 - near - far, 1 - near], 1)
+    return out.reshape(*rendered.shape[:2], 3)

@@ -1,0 +1,205 @@
+"""Training with measured depths: they move what is wrong, cost nothing when off, are scored, and survive a resume."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from nerfstudio.scripts.eval import ComputePSNR
+from nerfstudio.scripts.train import main
+
+from splatkit.errors import SettingsError
+from splatkit.evaluation.depth import depth_metrics
+from splatkit.io.transforms_json import read_transforms, write_transforms
+from splatkit.optimize.depth_supervision import Shown, depth_losses
+from splatkit.optimize.lenses import lens_of
+from splatkit.optimize.measured_cloud import depth_error_image, measured_cloud
+from splatkit.optimize.measured_depth import MeasuredDepth
+from splatkit.optimize.view import View
+from splatkit.splatting.depth_losses import DepthSettings
+from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.splats import Splats
+
+OFF = DepthSettings(weight=0, carving_weight=0)
+
+
+@pytest.fixture
+def make_depth_config(make_config, depth_dataset):
+    def make(name, steps, **settings):
+        config = make_config(name, steps)
+        config.data = config.pipeline.datamanager.data = depth_dataset
+        config.pipeline.model.depth = DepthSettings(**settings)
+        return config
+
+    return make
+
+
+def pipeline_of(config):
+    return config.pipeline.setup(device="cpu", test_mode="val")
+
+
+def losses_of(pipeline, views=8):
+    torch.manual_seed(0)
+    pipeline.train()
+    return [pipeline.get_train_loss_dict(step)[1] for step in range(views)]
+
+
+def test_images_with_depths_add_a_depth_loss_and_the_others_none(make_depth_config):
+    pipeline = pipeline_of(make_depth_config("terms", 4))
+    order = list(pipeline.datamanager.train_unseen_cameras)
+    names = [pipeline.datamanager.train_dataset.image_filenames[index].name for index in order]
+    losses = losses_of(pipeline)
+    assert [("depth" in each) for each in losses] == [name != "004.png" for name in names]
+    assert all(float(each["depth"].detach()) > 0 for each in losses if "depth" in each)
+
+
+def test_switched_off_depths_change_no_gradient(make_depth_config):
+    found = []
+    for measured in (True, False):
+        pipeline = pipeline_of(make_depth_config("off", 4, weight=0, carving_weight=0))
+        if not measured:
+            for batch in pipeline.datamanager.cached_train:
+                batch.pop("measured_depth", None)
+        losses = losses_of(pipeline, views=1)[0]
+        assert set(losses) == {"main_loss"}
+        losses["main_loss"].backward()
+        found.append(pipeline.model.gauss_params["means"].grad)
+    assert torch.equal(*found)
+
+
+def one_view():
+    K = torch.tensor([[[40.0, 0, 20], [0, 40, 15], [0, 0, 1]]])
+    return View(torch.eye(4)[None], K, 40, 30)
+
+
+def wall_and_floater(floater_depth=1.5):
+    """A wall at z = 4 and one splat before it, opaque; camera at the origin."""
+    y, x = torch.meshgrid(torch.linspace(-1.6, 1.6, 17), torch.linspace(-2.2, 2.2, 23), indexing="ij")
+    z = 4 + 1e-3 * torch.rand(x.numel(), generator=torch.Generator().manual_seed(0))  # equal ones share no median
+    wall = torch.stack([x.flatten(), y.flatten(), z], 1)
+    points = torch.cat([wall, torch.tensor([[0.0, 0.0, floater_depth]])])
+    splats = splats_from_points(points, torch.zeros_like(points), 0, 1000, torch.Generator().manual_seed(0))
+    scales = torch.full((len(points), 3), 0.12)
+    scales[-1] = 0.1
+    values = {**vars(splats), "scales": scales, "opacities": torch.full((len(points),), 0.9)}
+    return Splats(**{name: value.clone().requires_grad_() for name, value in values.items()})
+
+
+def shown(splats, view):
+    rendering = rasterization(
+        *(splats.means, splats.quats, splats.scales, splats.opacities, splats.betas, torch.zeros(len(splats), 1)),
+        *(view.viewmats, view.K, view.width, view.height),
+        outputs=["median_depths"],
+    )
+    return Shown(splats, view, rendering)
+
+
+def measurements(depth, width=40, height=30):
+    indices = torch.arange(0, width * height, 3, dtype=torch.int32)
+    values = torch.full((len(indices),), depth)
+    return MeasuredDepth(indices, values, torch.zeros_like(values), width, height)
+
+
+@pytest.mark.parametrize("median_share", [0.0, 1.0])
+def test_a_step_along_the_gradient_brings_the_surface_to_its_measured_depth(median_share):
+    splats, view = wall_and_floater(floater_depth=4.0), one_view()
+    settings = DepthSettings(median_share=median_share, carving_weight=0)
+    losses = depth_losses(shown(splats, view), measurements(3.6), settings, 0.0)
+    losses["depth"].backward()
+    gradient = splats.means.grad[:, 2]
+    assert (gradient > 0).sum() > 20  # nearer is better
+    assert not (gradient < 0).any()
+
+
+def test_carving_fades_the_floater_alone():
+    splats, view = wall_and_floater(), one_view()
+    losses = depth_losses(shown(splats, view), measurements(4.0), DepthSettings(weight=0), 0.0)
+    losses["carving"].backward()
+    gradient = splats.opacities.grad
+    assert gradient[-1] > 0
+    assert (gradient[:-1] == 0).all()
+
+
+def test_nothing_measured_is_no_loss_and_weights_fall_as_stated():
+    splats, view = wall_and_floater(), one_view()
+    nothing = MeasuredDepth(torch.zeros(0, dtype=torch.int32), torch.zeros(0), torch.zeros(0), 40, 30)
+    assert depth_losses(shown(splats, view), nothing, DepthSettings(), 0.0) == {}
+    first, last = (
+        depth_losses(shown(splats, view), measurements(4.5), DepthSettings(final_share=0.2), progress)
+        for progress in (0.0, 1.0)
+    )
+    for name, value in first.items():
+        assert float(last[name].detach() / value.detach()) == pytest.approx(0.2, rel=1e-5)
+
+
+def test_reduced_images_keep_their_measurements():
+    reduced = MeasuredDepth(torch.tensor([0, 41, 40 * 29 + 39]), torch.ones(3), torch.zeros(3), 40, 30).reduced(4)
+    assert (reduced.width, reduced.height, len(reduced)) == (10, 7, 2)
+    assert reduced.indices.tolist() == [0, 0]  # the last row does not fill a reduced one
+
+
+def test_depth_is_scored_on_held_out_views_that_have_it(make_depth_config, depth_dataset, tmp_path):
+    """Of the two held-out views one has a depth map: the mean is that one's."""
+    config = make_depth_config("scored", 4)
+    transforms = read_transforms(depth_dataset)
+    held_out = ("images/000.png", "images/004.png")
+    path = depth_dataset / "other.json"
+    write_transforms(path, replace(transforms, splits={"test": held_out, "val": held_out}))
+    config.data = config.pipeline.datamanager.data = path
+    main(config)
+    run = config.get_base_dir() / "config.yml"
+    ComputePSNR(run, tmp_path / "eval.json").main()
+    results = json.loads((tmp_path / "eval.json").read_text(), parse_constant=pytest.fail)["results"]
+    assert 0 < results["depth_median_error"] < 5
+    assert 0 < results["median_depth_median_error"] < 10  # after four steps most pixels have no median yet
+    assert results["depth_mean_error"] >= 0
+    assert 0 <= results["depth_share_within_5_percent"] <= 1
+    assert "depth_median_error_std" not in results
+    assert "psnr_std" in results
+    path.unlink()
+
+
+def test_depth_metrics_in_closed_form():
+    found = depth_metrics(torch.tensor([2.0, 4.1, 0.0]), torch.tensor([2.0, 4.0, 10.0]))
+    assert found["median_error"] == pytest.approx(0.1)
+    assert found["mean_error"] == pytest.approx(10.1 / 3)
+    assert found["share_within_5_percent"] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="at least one"):
+        depth_metrics(torch.zeros(0), torch.zeros(0))
+
+
+def test_depth_error_shows_red_before_and_blue_behind_what_was_measured():
+    view = one_view()
+    rendered = torch.full((30, 40, 1), 4.0)
+    cloud = torch.tensor([[0.0, 0, 4.0], [1.0, 0, 5.0], [-1.0, 0, 3.0], [0.0, 1.0, -4.0]])
+    picture = depth_error_image(rendered, view, cloud)
+    pixels = view.project(cloud[:3])[0].long()
+    assert picture[pixels[:, 1], pixels[:, 0]].tolist() == [[1, 1, 1], [1, 0, 0], [0, 0, 1]]
+    assert (picture.sum(-1) > 0).sum() == 3
+
+
+def test_measured_cloud_lies_on_the_scene(depth_dataset):
+    transforms = read_transforms(depth_dataset)
+    frames = list(transforms.frames)
+    cloud = measured_cloud(frames, [lens_of(frame, True) for frame in frames], transforms.depth_unit)
+    radii = (cloud - torch.tensor([10.0, 0, 0])).norm(dim=1)
+    assert len(cloud) > 1000
+    assert 1.5 < float(radii.median()) < 2.6  # a ball of radius 2, of splats as large as their spacing
+
+
+def test_outputs_for_people_show_the_depth_error(make_depth_config):
+    pipeline = pipeline_of(make_depth_config("outputs", 4)).eval()
+    camera, _ = pipeline.datamanager.fixed_indices_eval_dataloader[0]
+    outputs = pipeline.model.get_outputs_for_camera(camera)
+    assert outputs["depth_error"].shape == (40, 56, 3)
+    assert outputs["median_depth"].shape == (40, 56, 1)
+    assert outputs["depth_error"].max() > 0
+    assert np.isfinite(outputs["depth_error"].numpy()).all()
+
+
+def test_settings_that_make_no_sense_are_refused(make_depth_config):
+    for settings in ({"weight": -1.0}, {"median_share": float("nan")}):
+        with pytest.raises(SettingsError, match=f"depth.{next(iter(settings))}"):
+            pipeline_of(make_depth_config("refused", 4, **settings))
