@@ -71,7 +71,7 @@ def reconstruct(
         progress: shows a bar.
 
     Returns:
-        The largest reconstruction, and how many images are in each of the others, which could not be joined to it.
+        The largest reconstruction, and how many images without a place in it each of the others has.
 
     Raises:
         CaptureRefusedError: fewer than three images found their place together.
@@ -102,7 +102,13 @@ def reconstruct(
             f"only {best} of {count} photographs found their place: they share too few features. Take more of them, "
             "from places apart, that overlap by two thirds, of something with texture, sharp and evenly lit"
         )
-    return ordered[0], [model.num_reg_images() for model in ordered[1:]]
+    placed = _names(ordered[0])
+    others = [len(_names(model) - placed) for model in ordered[1:]]
+    return ordered[0], [count for count in others if count > 1]
+
+
+def _names(model: pycolmap.Reconstruction) -> set[str]:
+    return {model.images[image_id].name for image_id in model.reg_image_ids()}
 
 
 def _first_guess(shot: ImageFile, model: CameraModel, camera_id: int) -> pycolmap.Camera:

@@ -24,7 +24,8 @@ def centers(transforms) -> np.ndarray:
 def test_fountain_is_found_from_photographs_alone(data_dir, tmp_path):
     """11 of 11 registered, centers within a thousandth of the cameras' extent of those that were surveyed."""
     source, out = data_dir / "fountain_p11", tmp_path / "fountain"
-    assert main(["capture", "images", "--images", str(source / "images"), "--out", str(out), "--workers", "1"]) == 0
+    settings = ["--workers", "1", "--features", "3000"]
+    assert main(["capture", "images", "--images", str(source / "images"), "--out", str(out), *settings]) == 0
     surveyed, found = read_transforms(source), read_transforms(out)
     assert len(found.frames) == 11
     truth = centers(surveyed)
@@ -32,7 +33,7 @@ def test_fountain_is_found_from_photographs_alone(data_dir, tmp_path):
     assert similarity_errors(centers(found), truth).max() < 1e-3 * extent
     figures = json.loads((out / "capture.json").read_text())["figures"]
     assert figures["mean_reprojection_px"] < 0.4
-    assert figures["points"] > 3000
+    assert figures["points"] > 2000
     lens = found.frames[0].intrinsics
     assert lens.fl_x == pytest.approx(surveyed.frames[0].intrinsics.fl_x, rel=0.005)
 
