@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from splatkit.errors import SettingsError
 
 if TYPE_CHECKING:  # the command's other parts should start without these
-    from splatkit.capture.image_inputs import GatheredImages
-    from splatkit.capture.image_scene import Solution
-    from splatkit.capture.work_folder import WorkFolder
+    from splatkit.capture.images.inputs import GatheredImages
+    from splatkit.capture.images.scene import Solution
+    from splatkit.capture.images.work_folder import WorkFolder
 
 
 @contextmanager
@@ -78,10 +78,10 @@ class Images:
 
     def run(self) -> None:
         """Gather, solve, write into a temporary folder, then rename it."""
-        from splatkit.capture.image_dataset import turn_upright, write_image_dataset
-        from splatkit.capture.image_inputs import ImageInputs, gather_images
+        from splatkit.capture.images.dataset import turn_upright, write_image_dataset
+        from splatkit.capture.images.inputs import ImageInputs, gather_images
+        from splatkit.capture.images.work_folder import WorkFolder
         from splatkit.capture.provenance import CaptureRecord, write_record
-        from splatkit.capture.work_folder import WorkFolder
         from splatkit.commands.capture_images_report import figures, image_report, verdict, warnings
         from splatkit.io.atomic import atomic_directory
 
@@ -128,8 +128,8 @@ class Images:
             raise SettingsError("--points: without --poses points are always triangulated")
 
     def _solve(self, gathered: GatheredImages, work: WorkFolder) -> Solution:
-        from splatkit.capture.feature_matching import FeatureSettings
-        from splatkit.capture.image_scene import SceneSettings, solve_given, solve_unknown, take_given
+        from splatkit.capture.images.feature_matching import FeatureSettings
+        from splatkit.capture.images.scene import SceneSettings, solve_given, solve_unknown, take_given
 
         features = FeatureSettings(self.longest_side, self.features, self.seed, self.workers)
         given = gathered.given

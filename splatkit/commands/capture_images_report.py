@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 
 from splatkit.capture.dataset import WrittenDataset
-from splatkit.capture.image_dataset import UprightScene
-from splatkit.capture.image_files import ImageFile, blurred_among
-from splatkit.capture.image_inputs import GatheredImages
-from splatkit.capture.image_scene import Solution
-from splatkit.capture.solved_scene import SolvedScene, SolvedView
+from splatkit.capture.images.dataset import UprightScene
+from splatkit.capture.images.files import ImageFile, blurred_among
+from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.scene import Solution
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points

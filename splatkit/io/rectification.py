@@ -3,7 +3,6 @@
 OpenCV counts pixels from the center of the first one, splatkit from its corner: hence the halves.
 """
 
-import dataclasses
 from typing import TypeVar
 
 import cv2
@@ -16,36 +15,40 @@ from splatkit.io.transforms_json import Intrinsics
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 
-def rectified_camera(camera: Intrinsics) -> Intrinsics:
-    """The pinhole camera whose whole image can be resampled from an image of `camera`.
+def rectified_matrix(camera: Intrinsics) -> NDArray[np.float64]:
+    """K [3, 3] px of the pinhole camera whose whole image, of the same size, an image of `camera` shows.
 
     Raises:
         DatasetError: there is none.
     """
     if camera.camera_model == "EQUIRECTANGULAR":
         raise DatasetError("equirectangular images cannot be rectified; cut them into pinhole views")
-    if camera.camera_model != "OPENCV_FISHEYE" and not any(camera.distortion):
-        return dataclasses.replace(camera, camera_model="PINHOLE")
     matrix, size, coefficients = camera.matrix(), (camera.width, camera.height), opencv_distortion(camera)
     matrix[:2, 2] -= 0.5
     if camera.camera_model == "OPENCV_FISHEYE":
         new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(matrix, coefficients, size, np.eye(3), balance=0)
     else:
         new, _ = cv2.getOptimalNewCameraMatrix(matrix, coefficients, size, 0)
-    fx, fy, cx, cy = (float(new[row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    return Intrinsics("PINHOLE", camera.width, camera.height, fx, fy, cx + 0.5, cy + 0.5)
+    out: NDArray[np.float64] = np.array(new, dtype=np.float64)
+    out[:2, 2] += 0.5
+    return out
 
 
-def rectify(image: NDArray[Pixel], camera: Intrinsics, new: Intrinsics, interpolation: int) -> NDArray[Pixel]:
-    """Resample an image [H, W, ...] of `camera` as the pinhole `new` sees it, by one of OpenCV's interpolations."""
-    size = (new.width, new.height)
-    old_matrix, new_matrix = camera.matrix(), new.matrix()
-    old_matrix[:2, 2] -= 0.5
-    new_matrix[:2, 2] -= 0.5
-    settings = (old_matrix, opencv_distortion(camera), np.eye(3), new_matrix, size, cv2.CV_32FC1)
+def rectify(image: NDArray[Pixel], camera: Intrinsics, K: NDArray[np.float64], interpolation: int) -> NDArray[Pixel]:
+    """Resample an image [H, W, ...] of `camera` as the pinhole camera K sees it, by one of OpenCV's interpolations."""
+    size = (camera.width, camera.height)
+    old, new = camera.matrix(), K.copy()
+    old[:2, 2] -= 0.5
+    new[:2, 2] -= 0.5
+    settings = (old, opencv_distortion(camera), np.eye(3), new, size, cv2.CV_32FC1)
     is_fisheye = camera.camera_model == "OPENCV_FISHEYE"
     maps = cv2.fisheye.initUndistortRectifyMap(*settings) if is_fisheye else cv2.initUndistortRectifyMap(*settings)
     return np.asarray(cv2.remap(image, maps[0], maps[1], interpolation), dtype=image.dtype)
+
+
+def is_distorted(camera: Intrinsics) -> bool:
+    """Whether an image is not a pinhole's already; a fisheye never is one, also with all coefficients zero."""
+    return camera.camera_model == "OPENCV_FISHEYE" or any(camera.distortion)
 
 
 def opencv_distortion(camera: Intrinsics) -> NDArray[np.float64]:

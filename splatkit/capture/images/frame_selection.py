@@ -1,8 +1,7 @@
 """Which frames of a video, or which of very many photographs, to keep: the sharpest of each window, none twice.
 
-A window is a stretch of time (or of the sequence of photographs). Of each the least blurred image is kept
-(splatkit.capture.sharpness), unless it shows what the last kept one shows: a camera that stands still adds nothing but
-work.
+A window is a stretch of time (or of the sequence of photographs). Of each the least blurred image is kept (see
+sharpness.py), unless it shows what the last kept one shows: a camera that stands still adds nothing but work.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.image_files import ImageFile
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.sharpness import blur_width, difference, reduced_gray, thumbnail
 from splatkit.capture.progress import Progress, no_progress
-from splatkit.capture.sharpness import blur_width, difference, reduced_gray, thumbnail
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import write_image
 

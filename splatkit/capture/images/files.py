@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.capture.progress import Progress
-from splatkit.capture.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.errors import DatasetError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
@@ -30,7 +30,7 @@ class ImageFile:
     path: Path
     width: int  # px
     height: int  # px
-    blur_px: float  # see splatkit.capture.sharpness, of the image at most 1280 px long
+    blur_px: float  # see splatkit.capture.images.sharpness, of the image at most 1280 px long
     thumbnail: NDArray[np.float32]
     up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
     time: float | None = None  # s, of frames of a video

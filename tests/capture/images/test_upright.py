@@ -1,7 +1,7 @@
 import numpy as np
 
-from splatkit.capture.upright import rotation_to_z, up_direction
-from tests.capture.room import look_at
+from splatkit.capture.images.upright import rotation_to_z, up_direction
+from tests.room import look_at
 
 
 def test_up_is_found_from_a_quarter_turn_of_cameras_that_look_down():

@@ -13,14 +13,16 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.colmap_cameras import colmap_camera, intrinsics_from_colmap
-from splatkit.capture.poses.given import GivenCameras
-from splatkit.capture.poses.reading import read_poses
+from splatkit.capture.images.colmap_cameras import colmap_camera, intrinsics_from_colmap
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.reading import read_poses
+from splatkit.cli import main
 from splatkit.errors import SplatkitError
+from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import write_image
 from splatkit.io.trajectories import Trajectory, write_trajectory
-from splatkit.io.transforms_json import Intrinsics
-from tests.capture.room import look_at
+from splatkit.io.transforms_json import Intrinsics, read_transforms
+from tests.room import look_at
 
 WIDTH, HEIGHT = 24, 18
 COUNT = 4
@@ -200,6 +202,28 @@ def test_polycams_depths_stand_where_they_were_measured(tmp_path):
     assert depths[1, 4] == 0  # low confidence
     assert depths[16, 22] == 0  # beyond 5 m
     assert camera.time == 1.0
+
+
+def test_polycam_becomes_a_metric_dataset_with_depth_and_z_up(tmp_path):
+    """Through the command: poses, times and depths arrive, and the world stands upright."""
+    write_polycam(tmp_path / "export")
+    write_image(tmp_path / "export/keyframes/corrected_images/1000000.jpg", textured())
+    write_image(tmp_path / "export/keyframes/corrected_images/1250000.jpg", textured())
+    assert main(["capture", "images", "--poses", str(tmp_path / "export"), "--out", str(tmp_path / "out")]) == 0
+    transforms = read_transforms(tmp_path / "out")
+    poses = np.stack([frame.camera_to_world for frame in transforms.frames])
+    assert np.abs(poses - true_poses() @ FLIP).max() < 1e-12
+    assert [frame.time for frame in transforms.frames] == [1.0, 1.25, 1.5, 1.75]
+    assert transforms.frames[0].depth_path is not None
+    assert read_depth_map(transforms.frames[0].depth_path).depths[1, 1] == pytest.approx(2.0)
+    assert transforms.applied_transform is not None
+    assert np.abs(transforms.applied_transform[:3, :3] @ [0, 1, 0] - [0, 0, 1]).max() < 1e-12
+    record = json.loads((tmp_path / "out/capture.json").read_text())
+    assert record["scale"] == "metric"
+
+
+def textured() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
 
 def test_record3d_may_give_intrinsics_of_each_frame(tmp_path):

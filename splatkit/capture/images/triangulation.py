@@ -7,7 +7,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from splatkit.capture.feature_matching import colmap_errors
+from splatkit.capture.images.feature_matching import colmap_errors
 from splatkit.capture.progress import Progress
 from splatkit.io.transforms_json import Intrinsics
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from splatkit.capture.poses.colmap import find_colmap_model, read_colmap
-from splatkit.capture.poses.given import GivenCameras
-from splatkit.capture.poses.nerfstudio import read_transforms_poses
-from splatkit.capture.poses.polycam import is_polycam, read_polycam
-from splatkit.capture.poses.record3d import metadata_file, read_record3d
-from splatkit.capture.poses.tum import read_tum
+from splatkit.capture.images.poses.colmap import find_colmap_model, read_colmap
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
+from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
+from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
+from splatkit.capture.images.poses.tum import read_tum
 from splatkit.errors import DatasetError
 
 PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"]

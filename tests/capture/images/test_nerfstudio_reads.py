@@ -12,7 +12,7 @@ from splatkit.capture.lidar.photographs import opengl
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.transforms_json import Intrinsics
-from tests.capture.room import Room, photograph_room
+from tests.room import Room, photograph_room
 
 
 @pytest.fixture(scope="module")

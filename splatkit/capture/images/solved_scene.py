@@ -7,7 +7,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from splatkit.capture.colmap_cameras import intrinsics_from_colmap
+from splatkit.capture.images.colmap_cameras import intrinsics_from_colmap
 from splatkit.errors import DatasetError
 from splatkit.io.transforms_json import Intrinsics
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pycolmap
 
-from splatkit.capture.feature_matching import colmap_errors
-from splatkit.capture.poses.given import GivenCamera, GivenCameras, check_rigid
-from splatkit.capture.solved_scene import SolvedScene, scene_of
+from splatkit.capture.images.feature_matching import colmap_errors
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid
+from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.errors import DatasetError, SplatkitError
 from splatkit.io.images import image_size
 from splatkit.io.point_clouds import PointCloud

@@ -1,25 +1,26 @@
 """Photographs with cameras and points as a dataset on disk: turned upright, with their own lenses or undistorted."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
-from splatkit.capture.image_files import ImageFile
-from splatkit.capture.image_inputs import GatheredImages
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.poses.given import GivenCamera
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
+from splatkit.capture.images.upright import rotation_to_z, up_direction
 from splatkit.capture.lidar.photographs import opengl
-from splatkit.capture.poses.given import GivenCamera
 from splatkit.capture.progress import Progress
-from splatkit.capture.solved_scene import SolvedScene, SolvedView
-from splatkit.capture.upright import rotation_to_z, up_direction
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.rectification import rectified_camera, rectify
+from splatkit.io.rectification import is_distorted, rectified_matrix, rectify
+from splatkit.io.transforms_json import Intrinsics
 
 _Y_UP = np.array([0.0, 1.0, 0.0])
 _WRITABLE = (".jpg", ".jpeg", ".png")
@@ -70,31 +71,34 @@ def write_image_dataset(
     Raises:
         DatasetError, ValueError, OSError: see `write_dataset`.
     """
+    scene = upright.scene
     files = {file.name: file for file in gathered.files}
     given = {} if gathered.given is None else {camera.name: camera for camera in gathered.given.cameras}
-    has_depth = any(given[view.name].read_depth is not None for view in upright.scene.views if view.name in given)
+    has_depth = any(given[view.name].read_depth is not None for view in scene.views if view.name in given)
 
     def frames() -> Iterator[CapturedFrame]:
-        with progress("writing photographs", len(upright.scene.views)) as advance:
-            for view in upright.scene.views:
+        with progress("writing photographs", len(scene.views)) as advance:
+            for view in scene.views:
                 depth = _depth(given[view.name]) if has_depth else None
-                frame = _native(view, files[view.name], gathered.masks, depth)
+                time = given[view.name].time if given else files[view.name].time
+                frame = _native(view, files[view.name], gathered.masks, depth, time)
                 yield _undistorted(frame) if undistort else frame
                 advance(1)
 
-    kept = {view.name for view in upright.scene.views}
+    kept = {view.name: _written_name(view.name, undistort and is_distorted(view.intrinsics)) for view in scene.views}
     splits = {} if gathered.given is None else gathered.given.splits
-    scene = upright.scene
     captured = CapturedScene(
         points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
         applied_transform=upright.applied_transform,
-        splits={split: tuple(name for name in names if name in kept) for split, names in splits.items()},
+        splits={split: tuple(kept[name] for name in names if name in kept) for split, names in splits.items()},
         comments=(f"frame: {upright.frame}",),
     )
     return write_dataset(folder, frames(), captured, link=gathered.is_video)
 
 
-def _native(view: SolvedView, file: ImageFile, masks: dict[str, Path], depth: DepthMap | None) -> CapturedFrame:
+def _native(
+    view: SolvedView, file: ImageFile, masks: dict[str, Path], depth: DepthMap | None, time: float | None
+) -> CapturedFrame:
     mask: Path | NDArray[np.bool_] | None = None
     if masks:
         mask = masks.get(view.name, np.ones((file.height, file.width), dtype=bool))
@@ -105,8 +109,14 @@ def _native(view: SolvedView, file: ImageFile, masks: dict[str, Path], depth: De
         intrinsics=view.intrinsics,
         mask=mask,
         depth=depth,
-        time=file.time,
+        time=time,
     )
+
+
+def _written_name(name: str, resampled: bool) -> str:
+    """What an image is called: as before, unless it is written anew and is of a kind that is not written."""
+    path = PurePosixPath(name)
+    return name if not resampled or path.suffix.lower() in _WRITABLE else path.with_suffix(".png").as_posix()
 
 
 def _depth(camera: GivenCamera) -> DepthMap:
@@ -120,22 +130,21 @@ def _depth(camera: GivenCamera) -> DepthMap:
 def _undistorted(frame: CapturedFrame) -> CapturedFrame:
     """The same frame by a pinhole camera; depths take the nearest pixel, for between two surfaces there is none."""
     camera = frame.intrinsics
-    new = rectified_camera(camera)
-    if camera.camera_model != "OPENCV_FISHEYE" and not any(camera.distortion):
-        return CapturedFrame(**{**vars(frame), "intrinsics": new})
+    if not is_distorted(camera):
+        return replace(frame, intrinsics=replace(camera, camera_model="PINHOLE"))
+    new = rectified_matrix(camera)
     assert isinstance(frame.image, Path)
-    path = Path(frame.name)
-    name = frame.name if path.suffix.lower() in _WRITABLE else path.with_suffix(".png").as_posix()
+    fx, fy, cx, cy = (float(new[row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2)))
     depth = frame.depth
     if depth is not None:
         depths, sigmas = (rectify(values, camera, new, cv2.INTER_NEAREST) for values in (depth.depths, depth.sigmas))
         depth = DepthMap(depths.astype(np.float32), sigmas.astype(np.float32))
     mask = read_mask(frame.mask) if isinstance(frame.mask, Path) else frame.mask
     return CapturedFrame(
-        name=name,
+        name=_written_name(frame.name, True),
         image=rectify(read_image(frame.image), camera, new, cv2.INTER_LINEAR).astype(np.uint8),
         camera_to_world=frame.camera_to_world,
-        intrinsics=new,
+        intrinsics=Intrinsics("PINHOLE", camera.width, camera.height, fx, fy, cx, cy),
         mask=None if mask is None else rectify(mask.astype(np.uint8), camera, new, cv2.INTER_NEAREST) > 0,
         depth=depth,
         time=frame.time,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from splatkit.capture.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
-from splatkit.capture.image_files import ImageFile, list_images, read_image_files
-from splatkit.capture.poses.given import GivenCameras
-from splatkit.capture.poses.reading import PoseFormat, read_poses
+from splatkit.capture.images.files import ImageFile, list_images, read_image_files
+from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.reading import PoseFormat, read_poses
+from splatkit.capture.images.work_folder import WorkFolder
 from splatkit.capture.progress import Progress
 from splatkit.capture.provenance import Source, hash_files
-from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import image_size

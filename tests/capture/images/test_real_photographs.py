@@ -7,11 +7,11 @@ import numpy as np
 import pycolmap
 import pytest
 
-from splatkit.capture.colmap_cameras import colmap_camera
+from splatkit.capture.images.colmap_cameras import colmap_camera
 from splatkit.cli import main
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
-from tests.capture.room import similarity_errors
+from tests.room import similarity_errors
 
 pytestmark = pytest.mark.slow
 

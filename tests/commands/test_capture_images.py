@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
@@ -17,11 +19,17 @@ from splatkit.commands import capture_images
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Intrinsics, read_transforms
-from tests.capture.room import Room, on_surface, similarity_errors
+from tests.room import Room, on_surface, photograph_room, similarity_errors
 
 
 def capture(room: Room, out: Path, *more: str) -> int:
     return main(["capture", "images", "--images", str(room.folder), "--out", str(out), "--workers", "1", *more])
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory) -> Room:
+    """Eight photographs, 320x240."""
+    return photograph_room(tmp_path_factory.mktemp("room") / "images")
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +177,32 @@ def test_undistorted_images_are_pinhole_images_of_the_same_scene(room, tmp_path)
     expected = (1 - b) * ((1 - a) * old[row, column] + a * old[row, column + 1])
     expected += b * ((1 - a) * old[row + 1, column] + a * old[row + 1, column + 1])
     assert np.abs(read_image(after.image_path)[200, 40] - expected).max() < 3
+
+
+@pytest.mark.slow
+def test_a_video_becomes_a_dataset_with_times(tmp_path, capsys):
+    """Of 24 frames, a third of which are blurred, the sharpest of each third of a second."""
+    room = photograph_room(tmp_path / "frames", count=24)
+    images = [read_image(room.folder / name) for name in room.names]
+    blurred = {index for index in range(24) if index % 3 != 1}
+    writer = imageio_ffmpeg.write_frames(str(tmp_path / "walk.mp4"), room.size, fps=9, quality=9, macro_block_size=1)
+    writer.send(None)
+    for index, image in enumerate(images):
+        frame = cv2.GaussianBlur(image, (0, 0), 2.0) if index in blurred else image
+        writer.send(np.ascontiguousarray(frame).tobytes())
+    writer.close()
+    out = tmp_path / "out"
+    arguments = ["--images", str(tmp_path / "walk.mp4"), "--frames", "8", "--workers", "1"]
+    assert main(["capture", "images", *arguments, "--out", str(out)]) == 0
+    assert "8 of 24 frames of walk.mp4 were chosen" in capsys.readouterr().out
+    transforms = read_transforms(out)
+    taken = [round((frame.time or 0) * 9) for frame in transforms.frames]
+    assert taken == [1, 4, 7, 10, 13, 16, 19, 22]
+    centers = np.stack([frame.camera_to_world[:3, 3] for frame in transforms.frames])
+    truth = room.poses[taken, :3, 3]
+    assert similarity_errors(centers, truth).max() < 0.02 * np.linalg.norm(np.ptp(truth, axis=0))
+    record = json.loads((out / "capture.json").read_text())
+    assert [Path(source["path"]).name for source in record["sources"]] == ["walk.mp4"]
 
 
 STEPS = [

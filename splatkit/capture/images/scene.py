@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import pycolmap
 
-from splatkit.capture.colmap_cameras import colmap_camera
-from splatkit.capture.feature_matching import (
+from splatkit.capture.images.colmap_cameras import colmap_camera
+from splatkit.capture.images.feature_matching import (
     FeatureSettings,
     colmap_errors,
     create_database,
@@ -18,12 +18,12 @@ from splatkit.capture.feature_matching import (
     match_features,
     most_matches,
 )
-from splatkit.capture.image_files import ImageFile
-from splatkit.capture.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
+from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.capture.progress import Progress
-from splatkit.capture.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
-from splatkit.capture.solved_scene import SolvedScene, SolvedView, scene_of
-from splatkit.capture.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_mask, write_image
 

@@ -5,10 +5,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from splatkit.capture.frame_selection import extract_frames, select_photographs
-from splatkit.capture.image_files import blurred_among, list_images, read_image_files
+from splatkit.capture.images.files import blurred_among, list_images, read_image_files
+from splatkit.capture.images.frame_selection import extract_frames, select_photographs
+from splatkit.capture.images.sharpness import blur_width
 from splatkit.capture.progress import no_progress
-from splatkit.capture.sharpness import blur_width
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import read_image, write_image
 
