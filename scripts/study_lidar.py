@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie bes
 
 from splatkit.cli import main as splatkit
 from splatkit.ops import native_threads_only
-from studies.lidar import LidarCase, Truth, measure_case, write_lidar_summary
+from studies.lidar import LidarCase, Truth, measure_case, write_comparison, write_lidar_summary
 from studies.store import Store
 
 
@@ -61,8 +61,10 @@ def main(out: Path, size: Literal["small", "full"] = "small", quick: bool = Fals
     store = Store(out / "results")
     with native_threads_only():
         cases = list(lidar_cases(plan, list(datasets)))
-        store.compute(cases, lambda case: measure_case(case, datasets[case.subject], truth))
+        store.compute(cases, lambda case: measure_case(case, datasets[case.subject], truth, out / "pictures"))
     write_lidar_summary(out, store.read(cases))
+    last = len(datasets)
+    write_comparison(out, out / "walk", [case.name for case in (cases[0], cases[last - 1])])
     print(f"{out / 'summary.md'}")
 
 
