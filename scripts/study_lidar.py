@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie bes
 
 from splatkit.cli import main as splatkit
 from splatkit.ops import native_threads_only
-from studies.lidar import LidarCase, Truth, measure_case, write_lidar_summary
+from studies.lidar import LidarCase, Truth, measure_case, write_comparison, write_lidar_summary
 from studies.store import Store
 
 
@@ -40,7 +40,7 @@ class Plan:
 
 PLANS = {
     "quick": Plan(64, 48, 12, 4, 6, 20, 500, 1),
-    "small": Plan(320, 240, 48, 40, 14, 1500, 20_000, 2),
+    "small": Plan(320, 240, 48, 40, 14, 1500, 60_000, 2),
     "full": Plan(480, 360, 96, 80, 20, 7000, 100_000, 3),
 }
 _BOARD = ["--board", "7x5:0.095", "--board-size", "0.85x0.61"]
@@ -61,8 +61,10 @@ def main(out: Path, size: Literal["small", "full"] = "small", quick: bool = Fals
     store = Store(out / "results")
     with native_threads_only():
         cases = list(lidar_cases(plan, list(datasets)))
-        store.compute(cases, lambda case: measure_case(case, datasets[case.subject], truth))
+        store.compute(cases, lambda case: measure_case(case, datasets[case.subject], truth, out / "pictures"))
     write_lidar_summary(out, store.read(cases))
+    last = len(datasets)
+    write_comparison(out, out / "walk", [case.name for case in (cases[0], cases[last - 1])])
     print(f"{out / 'summary.md'}")
 
 

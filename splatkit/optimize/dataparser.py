@@ -55,12 +55,7 @@ class SplatkitDataParser(DataParser):
         metadata: dict[str, Any] = {"scene_extent": extent}
         lenses = [lens_of(frame, self.config.fisheye == "native") for frame in frames]
         if split == "train":
-            seed = load_seed_points(transforms)
-            metadata |= seed
-            if any(frame.depth_path is not None for frame in frames):
-                metadata["measured_cloud"] = measured_cloud(frames, lenses, transforms.depth_unit)
-            if "points3D_normals" in seed:  # dense enough to be thinned
-                metadata["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
+            metadata |= _clouds(transforms, frames, lenses)
         masks = [frame.mask_path for frame in frames]
         metadata |= {"lenses": lenses, "mask_paths": masks, **_depth_metadata(transforms, frames)}
         half = torch.full((3,), extent)
@@ -94,6 +89,19 @@ def split_frames(transforms: Transforms) -> dict[str, list[Frame]]:
         split: [by_name[name] for name in sorted(chosen)]
         for split, chosen in (("train", train), ("val", val), ("test", test))
     }
+
+
+def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> dict[str, Any]:
+    """The seed cloud, and what was measured; measured depths are the seed where the dataset names none."""
+    measured = measured_cloud(frames, lenses, transforms.depth_unit, with_colors=transforms.ply_path is None)
+    out = {"measured_cloud": measured.points} if len(measured.points) else {}
+    if out and transforms.ply_path is None:
+        CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
+        return out | {"points3D_xyz": measured.points, "points3D_rgb": measured.colors}
+    seed = load_seed_points(transforms)
+    if "points3D_normals" in seed:  # dense enough to be thinned
+        out["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
+    return out | seed
 
 
 def _depth_metadata(transforms: Transforms, frames: list[Frame]) -> dict[str, Any]:

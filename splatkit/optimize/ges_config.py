@@ -43,6 +43,8 @@ def _optimizers() -> dict[str, dict[str, object]]:
         "optimizer": FusedAdamConfig(lr=1e-4),
         "scheduler": ExponentialDecayConfig(final_share=0.005),
     }
+    # Ours: a hundred steps are a degree, or as many centimeters as two.
+    groups["rig"] = {"optimizer": FusedAdamConfig(lr=2e-4), "scheduler": ExponentialDecayConfig(final_share=0.1)}
     groups["bilateral_grid"] = {
         "optimizer": FusedAdamConfig(lr=2e-3),
         "scheduler": ExponentialDecayConfig(final_share=0.05),

@@ -39,6 +39,7 @@ from splatkit.optimize.measured_panel import MeasuredPanel
 from splatkit.optimize.metrics import image_metrics
 from splatkit.optimize.nearest_gaussians import NearestGaussians
 from splatkit.optimize.pinhole_bundle import camera_from_bundle
+from splatkit.optimize.rig_refinement import RigRefinement
 from splatkit.optimize.start_view import StartAtFirstPhotograph
 from splatkit.optimize.view import View, view_of
 from splatkit.splatting.densification import Densification, reset_exponents
@@ -86,6 +87,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
             else Densification(self.config.densification, self.extent, self.config.seed, shape)
         )
         self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
+        self.rig = self._rig_refinement()
         if self.config.use_bilateral_grid:
             from nerfstudio.model_components.lib_bilagrid import BilateralGrid  # takes a second
 
@@ -119,6 +121,14 @@ class GesModel(NearestGaussians, SplatfactoModel):
             footprints=self._metadata.get("points3D_footprints"),
         )
 
+    def _rig_refinement(self) -> RigRefinement | None:
+        if not self.config.refine_rig:
+            return None
+        rig = self._metadata.get("rig", ())
+        if not rig:
+            raise DatasetError("refine_rig: the dataset has no rig of cameras with a LiDAR beside them")
+        return RigRefinement(rig, self._metadata["rig_cameras"])
+
     # Splats and their parameters
 
     def splats(self) -> Splats:
@@ -130,6 +140,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         groups = {name: [p] for name, p in self.gauss_params.items() if p.numel() > 0}
         if self.config.use_bilateral_grid:
             groups["bilateral_grid"] = list(self.bil_grids.parameters())
+        if self.rig is not None:
+            groups["rig"] = list(self.rig.parameters())
         self.camera_optimizer.get_param_groups(param_groups=groups)
         return groups
 
@@ -156,10 +168,15 @@ class GesModel(NearestGaussians, SplatfactoModel):
         """Schedules before a step, densification after it."""
         total = attributes.trainer.config.max_num_iterations
         before, after = TrainingCallbackLocation.BEFORE_TRAIN_ITERATION, TrainingCallbackLocation.AFTER_TRAIN_ITERATION
-        return [
+        callbacks = [
             TrainingCallback([before], self._begin_step, args=[total]),
             TrainingCallback([after], self._densify, args=[attributes.optimizers, total]),
         ]
+        if self.rig is not None:
+            path = attributes.trainer.base_dir / "rig_refined.json"
+            end = [TrainingCallbackLocation.AFTER_TRAIN]
+            callbacks.append(TrainingCallback(end, lambda rig, step: rig.report(path), args=[self.rig]))
+        return callbacks
 
     def _begin_step(self, total: int, step: int) -> None:
         self.step, self._total_steps = step, total
@@ -300,7 +317,13 @@ class GesModel(NearestGaussians, SplatfactoModel):
         if shown is None or measured is None:
             return {}
         measured = measured.to(self.device).reduced(measured.width // shown.view.width)
-        return depth_losses(shown, measured, self.config.depth, self.step / max(self._total_steps, 1))
+        settings, losses, image = self.config.depth, dict[str, Tensor](), int(batch["image_idx"])
+        refined = None if self.rig is None else self.rig.refined(measured, shown.view, image)
+        if self.rig is not None and refined is not None:
+            measured, points = refined
+            rendered = shown.rendering.depths[0]
+            losses["rig"] = self.rig.loss(points, measured.sigmas, rendered, shown.view, settings.floor_share)
+        return losses | depth_losses(shown, measured, settings, self.step / max(self._total_steps, 1))
 
     def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
@@ -315,6 +338,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
             losses["scale_reg"] = NEEDLE_WEIGHT * needle_penalty(self.splats().scales, config.max_gauss_ratio)
         if config.use_bilateral_grid:
             losses["tv_loss"] = bilateral_grid_variation(self.bil_grids)
+        if self.rig is not None:
+            losses["rig_prior"] = self.rig.prior()
         self.camera_optimizer.get_loss_dict(losses)
         return losses
 

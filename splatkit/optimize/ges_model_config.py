@@ -56,6 +56,8 @@ class GesModelConfig(ModelConfig):
     """Flat splats and normals that agree with the depth."""
     depth: DepthSettings = field(default_factory=DepthSettings)
     """How measured depths are used, where the dataset has them."""
+    refine_rig: bool = False
+    """Correct where the LiDAR was taken to be: one rigid pose for each camera of the dataset's rig."""
     use_scale_regularization: bool = False
     """Punish needles: splats whose longest axis is more than `max_gauss_ratio` times the shortest."""
     max_gauss_ratio: float = 10.0

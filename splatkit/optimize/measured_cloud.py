@@ -1,12 +1,17 @@
 """What was measured in all images as one cloud: for people to look at beside the splats, from wherever they stand."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
 import torch
 from torch import Tensor
 
 from splatkit.geometry.transform import invert_rigid, transform_points
 from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.images import read_image
 from splatkit.io.transforms_json import Frame
-from splatkit.optimize.lenses import Lens, view_of_frame
+from splatkit.optimize.lenses import Lens, rectify, view_of_frame
 from splatkit.optimize.measured_depth import measured_depth
 from splatkit.optimize.view import View
 
@@ -16,21 +21,41 @@ _HIDDEN_SHARE = 0.1  # of the depth of the nearest one
 _FULL_COLOR = 0.1  # relative error that is shown in full color
 
 
-def measured_cloud(frames: list[Frame], lenses: list[Lens], unit: float) -> Tensor:
-    """Points [N, 3] float32 of the world under measured pixels, evenly chosen from evenly chosen frames."""
+@dataclass(frozen=True)
+class MeasuredCloud:
+    """What was measured in images."""
+
+    points: Tensor  # [N, 3] float32, world
+    colors: Tensor | None = None  # [N, 3] uint8, of the photographs
+
+
+def measured_cloud(
+    frames: Sequence[Frame], lenses: Sequence[Lens], unit: float, with_colors: bool = False
+) -> MeasuredCloud:
+    """Points of the world under measured pixels, evenly chosen from evenly chosen frames.
+
+    Args:
+        frames: of which some have depth maps.
+        lenses: of all frames.
+        unit: of the depth maps.
+        with_colors: also read the photographs.
+    """
     chosen = [(frame, lens) for frame, lens in zip(frames, lenses, strict=True) if frame.depth_path is not None]
     chosen = chosen[:: max(1, -(-len(chosen) // _MOST_FRAMES))]
-    clouds = []
+    clouds, colors = [torch.zeros(0, 3)], [torch.zeros(0, 3, dtype=torch.uint8)]
     for frame, lens in chosen:
         assert frame.depth_path is not None
         camera = frame.intrinsics
         measured = measured_depth(read_depth_map(frame.depth_path, unit=unit), lens, (camera.width, camera.height))
         stride = max(1, -(-len(measured) * len(chosen) // MOST_POINTS))
-        indices, depths = measured.indices[::stride], measured.depths[::stride]
+        indices, depths = measured.indices[::stride].long(), measured.depths[::stride]
         pixels = torch.stack([indices % camera.width, indices // camera.width], 1) + 0.5
         view = view_of_frame(frame, lens)
         clouds.append(transform_points(invert_rigid(view.viewmats[0]), view.unproject(pixels, depths)))
-    return torch.cat(clouds) if clouds else torch.zeros(0, 3)
+        if with_colors:
+            image = rectify(read_image(frame.image_path)[..., :3], lens, cv2.INTER_LINEAR)
+            colors.append(torch.from_numpy(image.reshape(-1, 3))[indices])
+    return MeasuredCloud(torch.cat(clouds), torch.cat(colors) if with_colors else None)
 
 
 def depth_error_image(rendered: Tensor, view: View, cloud: Tensor) -> Tensor:

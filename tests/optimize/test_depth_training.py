@@ -183,10 +183,27 @@ def test_depth_error_shows_red_before_and_blue_behind_what_was_measured():
 def test_measured_cloud_lies_on_the_scene(depth_dataset):
     transforms = read_transforms(depth_dataset)
     frames = list(transforms.frames)
-    cloud = measured_cloud(frames, [lens_of(frame, True) for frame in frames], transforms.depth_unit)
+    lenses = [lens_of(frame, True) for frame in frames]
+    found = measured_cloud(frames, lenses, transforms.depth_unit, with_colors=True)
+    cloud, colors = found.points, found.colors
+    assert colors is not None
+    assert (colors.shape, colors.dtype) == (cloud.shape, torch.uint8)
+    assert colors.float().std(0).min() > 20  # the ball is colorful
     radii = (cloud - torch.tensor([10.0, 0, 0])).norm(dim=1)
     assert len(cloud) > 1000
     assert 1.5 < float(radii.median()) < 2.6  # a ball of radius 2, of splats as large as their spacing
+
+
+def test_without_a_seed_cloud_splats_start_at_measured_depths(make_depth_config, depth_dataset, capsys):
+    path = depth_dataset / "seedless.json"
+    write_transforms(path, replace(read_transforms(depth_dataset), ply_path=None))
+    config = make_depth_config("seedless", 1)
+    config.data = config.pipeline.datamanager.data = path
+    model = pipeline_of(config).model
+    path.unlink()
+    assert "start at measured depths" in " ".join(capsys.readouterr().out.split())
+    radii = (model.means - torch.tensor([10.0, 0, 0])).norm(dim=1)
+    assert 1.5 < float(radii.median()) < 2.6
 
 
 def test_outputs_for_people_show_the_depth_error(make_depth_config):

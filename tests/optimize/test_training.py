@@ -59,6 +59,7 @@ def test_interrupted_and_resumed_run_ends_with_the_same_bits(
         if everything == "depths":  # and images that do not fit the memory
             config.data = depth_dataset
             config.pipeline.datamanager.cache_gib = 3e-5
+            config.pipeline.model.refine_rig = True
         return switch_on_everything(config) if everything else config
 
     whole = configure("whole")

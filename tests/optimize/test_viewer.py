@@ -121,6 +121,21 @@ def test_delivered_picture_equals_the_rendering_of_the_model(trained):
 
 
 @pytest.mark.slow
+def test_viewer_of_a_run_with_depths_delivers_and_shows_the_measured_points(make_config, depth_dataset):
+    config = make_config("depths", 4)
+    config.data = depth_dataset
+    main(config)
+    picture, rendered, pipeline = deliver(config.get_base_dir() / "config.yml", 3)
+    assert np.abs(picture.astype(int) - rendered.astype(int)).max() <= 2
+    switch = pipeline.model.show_measured
+    assert switch.value is False
+    switch.value = True
+    panel = pipeline.model.measured_panel
+    panel._switch(switch)
+    assert panel._handle.visible
+
+
+@pytest.mark.slow
 def test_delivered_picture_shows_the_trained_scene(make_config):
     config = make_config("long", 300)
     config.steps_per_save = 1000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
+from splatkit.report.plots import colorize_depth, colorize_error, plot_curves, plot_histogram
 
 
 def test_a_plot_has_its_size_and_its_curve():
@@ -35,3 +35,13 @@ def test_wrong_arguments_are_refused():
         colorize_depth(np.ones((2, 2)), near=2.0, far=1.0)
     with pytest.raises(ValueError, match="equal shapes"):
         colorize_error(np.ones((2, 2, 3)), np.ones((2, 3, 3)), limit=1.0)
+
+
+def test_a_histogram_is_high_where_values_are_many():
+    values = np.concatenate([np.full(90, 0.5), np.full(10, 2.5)])
+    image = plot_histogram(values, np.array([0.0, 1.0, 2.0, 3.0]), "error, px", "observations", size=(360, 240))
+    assert image.shape == (240, 360, 3)
+    blue = (image[..., 2] > 180) & (image[..., 0] < 100)
+    columns = blue.sum(0)
+    third = len(columns) // 3
+    assert columns[:third].max() == pytest.approx(9 * columns[-third:].max(), rel=0.15)

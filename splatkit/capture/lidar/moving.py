@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from splatkit.calibration.se3 import invert
 from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
@@ -16,12 +17,14 @@ from splatkit.capture.lidar.inputs import LidarInputs, Progress
 from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
+from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
 
+_NAMED = 5  # files in a warning
 _ADDED_BEYOND = 4.0  # voxels from any LiDAR point: where triangulated points are added to the seed
 
 
@@ -69,79 +72,102 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
         CaptureRefusedError: photographs and scans do not fit together.
         DatasetError: times are missing, or a file is damaged.
     """
-    photographs = sorted(inputs.photographs, key=lambda photo: (photo.time is not None, photo.time or 0.0, photo.name))
+    inputs = replace(inputs, photographs=_in_order_of_time(inputs.photographs))
+    fit = _first_fit(inputs, progress)
+    cloud, measured = _mapped(inputs, fit.trajectory, progress)
+    normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
+    alignment, surfaces, warnings = fit.start, None, _warnings(inputs, fit)
+    # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
+    if fit.start is not None and inputs.trajectory is not None and inputs.points is not None:
+        try:
+            surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, fit.start.similarity)
+            alignment = agreed(fit.start, surfaces)
+        except UndeterminedError as error:
+            warnings.append(f"surfaces were not compared, poses alone tell the scale ({error})")
+    kept, left_out = _within_trajectory(inputs.photographs, fit)
+    if left_out:
+        warnings.append(
+            f"{len(left_out)} images lie beyond the trajectory and are left out: {', '.join(left_out[:_NAMED])}"
+        )
+    times = np.array([photo.time for photo in kept], dtype=np.float64) + fit.offset_s
+    T_world_lidar = fit.trajectory.at(times)
+    T_world_camera, triangulated = _camera_poses(kept, T_world_lidar, inputs.rig), None
+    if alignment is not None:
+        T_world_camera = alignment.similarity.apply_to_poses(posed_cameras(kept))
+        if inputs.points is not None:
+            triangulated = alignment.similarity.apply(inputs.points[0]), inputs.points[1]
+    seed, counts = seed_cloud(cloud, normals, kept, T_world_camera, triangulated, progress)
+    return LidarScene(
+        photographs=kept,
+        T_world_camera=T_world_camera,
+        T_world_lidar=T_world_lidar,
+        times=times,
+        trajectory=fit.trajectory,
+        seed=seed,
+        map=cloud,
+        alignment=alignment,
+        poses=fit.poses,
+        surfaces=surfaces,
+        offset_s=fit.offset_s,
+        left_out=left_out,
+        counts={"measured": measured, **counts},
+        warnings=tuple(warnings),
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What poses and times tell, before surfaces are compared."""
+
+    trajectory: Trajectory
+    start: Alignment | None  # None: images have no world of their own
+    poses: PoseAlignment | None
+    offset_s: float
+
+
+def _in_order_of_time(photographs: list[Photograph]) -> list[Photograph]:
     if untimed := [photo for photo in photographs if photo.time is None]:
         raise DatasetError(
             f"{untimed[0].path}: no time of this image is known ({len(untimed)} such images); "
             "give --image-times, a CSV with the columns file,time_s"
         )
-    posed = photographs[0].T_images_camera is not None
-    if not posed and inputs.trajectory is None:
-        raise DatasetError("images without poses need --trajectory: the LiDAR's own path, in the TUM format")
-    times = np.array([photo.time for photo in photographs], dtype=np.float64)
-    which = np.array([photo.camera for photo in photographs])
-    poses: PoseAlignment | None = None
-    start: Alignment | None = None
+    return sorted(photographs, key=lambda photo: (photo.time or 0.0, photo.name))
+
+
+def _first_fit(inputs: LidarInputs, progress: Progress) -> _Fit:
+    times = np.array([photo.time for photo in inputs.photographs], dtype=np.float64)
+    which = np.array([photo.camera for photo in inputs.photographs])
     offset = inputs.time_offset_s or 0.0
-    images = posed_cameras(photographs) if posed else None
-    trajectory = inputs.trajectory
-    if images is not None and trajectory is not None:
-        poses = align_poses(images, times, which, inputs.rig.cameras, trajectory, inputs.time_offset_s)
-        start, offset = poses.alignment, poses.offset_s
-    elif images is not None:
-        start = scale_from_scans(replace(inputs, photographs=photographs), progress)
-        scaled = start.similarity.apply_to_poses(images)
-        trajectory = lidar_path_of_cameras(scaled, times + offset, which, inputs.rig)
-    assert trajectory is not None
-    cloud, measured = _mapped(inputs, trajectory, progress)
-    normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
-    alignment, surfaces, warnings = start, None, list[str]()
-    # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
-    if start is not None and inputs.trajectory is not None and inputs.points is not None:
-        try:
-            surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, start.similarity)
-            alignment = agreed(start, surfaces)
-        except UndeterminedError as error:
-            warnings.append(f"surfaces were not compared, poses alone tell the scale ({error})")
-    reached = (times + offset >= trajectory.times[0]) & (times + offset <= trajectory.times[-1])
-    left_out = tuple(photo.name for photo, inside in zip(photographs, reached, strict=True) if not inside)
-    if not reached.any():
+    if inputs.photographs[0].T_images_camera is None:
+        if inputs.trajectory is None:
+            raise DatasetError("images without poses need --trajectory: the LiDAR's own path, in the TUM format")
+        return _Fit(inputs.trajectory, None, None, offset)
+    images = posed_cameras(inputs.photographs)
+    if inputs.trajectory is not None:
+        poses = align_poses(images, times, which, inputs.rig.cameras, inputs.trajectory, inputs.time_offset_s)
+        return _Fit(inputs.trajectory, poses.alignment, poses, poses.offset_s)
+    start = scale_from_scans(inputs, progress)
+    path = lidar_path_of_cameras(start.similarity.apply_to_poses(images), times + offset, which, inputs.rig)
+    return _Fit(path, start, None, offset)
+
+
+def _within_trajectory(photographs: list[Photograph], fit: _Fit) -> tuple[list[Photograph], tuple[str, ...]]:
+    """Photographs at whose moment the LiDAR's place is known, and the names of the others."""
+    first, last = fit.trajectory.times[0] - fit.offset_s, fit.trajectory.times[-1] - fit.offset_s
+    kept = [photo for photo in photographs if photo.time is not None and first <= photo.time <= last]
+    if not kept:
         raise CaptureRefusedError(
-            f"no image was taken within the trajectory ({trajectory.times[0]:.3f} to {trajectory.times[-1]:.3f} s), "
-            f"the first at {times[0]:.3f} s: do both clocks agree?"
+            f"no image was taken within the trajectory ({first:.3f} to {last:.3f} s by the cameras' clock), the first "
+            f"at {photographs[0].time:.3f} s: do both clocks agree?"
         )
-    kept = [photo for photo, inside in zip(photographs, reached, strict=True) if inside]
-    T_world_lidar = trajectory.at(times[reached] + offset)
-    if images is not None and alignment is not None:
-        T_world_camera = alignment.similarity.apply_to_poses(images[reached])
-    else:
-        extrinsics = np.stack([camera.T_camera_lidar for camera in inputs.rig.cameras])
-        T_world_camera = T_world_lidar @ np.linalg.inv(extrinsics[which[reached]])
-    triangulated = (
-        None
-        if inputs.points is None or alignment is None
-        else (
-            alignment.similarity.apply(inputs.points[0]),
-            inputs.points[1],
-        )
-    )
-    seed, counts = seed_cloud(cloud, normals, kept, T_world_camera, triangulated, progress)
-    return LidarScene(
-        kept,
-        T_world_camera,
-        T_world_lidar,
-        times[reached] + offset,
-        trajectory,
-        seed,
-        cloud,
-        alignment,
-        poses,
-        surfaces,
-        offset,
-        left_out,
-        {"measured": measured, **counts},
-        (*warnings, *_warnings(inputs, poses, left_out)),
-    )
+    taken = {photo.name for photo in kept}
+    return kept, tuple(photo.name for photo in photographs if photo.name not in taken)
+
+
+def _camera_poses(photographs: list[Photograph], T_world_lidar: NDArray[np.float64], rig: Rig) -> NDArray[np.float64]:
+    """T_world_camera [N, 4, 4] by the extrinsics."""
+    T_camera_lidar = np.stack([rig.cameras[photo.camera].T_camera_lidar for photo in photographs])
+    return T_world_lidar @ invert(T_camera_lidar)
 
 
 def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> Iterator[tuple[int, SparseDepth]]:
@@ -217,19 +243,17 @@ def _mask_loader(photo: Photograph) -> Callable[[], NDArray[np.bool_]] | None:
     return None if path is None else lambda: read_image(path)[..., 0] > 127
 
 
-def _warnings(inputs: LidarInputs, poses: PoseAlignment | None, left_out: tuple[str, ...]) -> tuple[str, ...]:
-    out = []
-    if left_out:
-        out.append(f"{len(left_out)} images lie beyond the trajectory and are left out: {', '.join(left_out[:5])}")
-    if poses is None:
-        return tuple(out)
-    for camera, twist in zip(inputs.rig.cameras, poses.twists, strict=True):
-        if camera.name in poses.strange:
+def _warnings(inputs: LidarInputs, fit: _Fit) -> list[str]:
+    out: list[str] = []
+    if fit.poses is None:
+        return out
+    for camera, twist in zip(inputs.rig.cameras, fit.poses.twists, strict=True):
+        if camera.name in fit.poses.strange:
             degrees, millimeters = np.degrees(np.linalg.norm(twist[:3])), 1e3 * np.linalg.norm(twist[3:])
             out.append(
                 f"T_camera_lidar of {camera.name} does not fit the motion: it seems to be off by {degrees:.1f} degrees "
                 f"and {millimeters:.0f} mm; calibrate anew"
             )
-    if inputs.time_offset_s is None and poses.offset_sd_s is None:
+    if inputs.time_offset_s is None and fit.poses.offset_sd_s is None:
         out.append("the motion does not tell the offset between the clocks of cameras and LiDAR; 0 is taken")
-    return tuple(out)
+    return out

@@ -28,6 +28,7 @@ _OFFSET_PRIOR_S = 0.5
 _OBSERVED_S = 0.03  # standard deviation of an offset that counts as measured
 _HUBER = 2.0
 _WORST_DEG, _WORST_SHARE = 5.0, 0.1  # typical residuals beyond which worlds do not fit: angle, share of the path's size
+_HARMLESS = np.array([np.deg2rad(0.1)] * 3 + [0.005] * 3)
 _STRANGE = 45.0  # chi-square of 6: once in ten million
 
 
@@ -99,8 +100,9 @@ def align_poses(
     strange = []
     for index, camera in enumerate(cameras):
         block = solved.covariance[8 + 6 * index : 14 + 6 * index, 8 + 6 * index : 14 + 6 * index]
-        moved = camera.covariance - block  # how far the estimate may lie from the stated one, if that is right
-        chi_square = float(twists[index] @ np.linalg.pinv(moved, rcond=1e-3, hermitian=True) @ twists[index])
+        # How far the estimate may lie from the stated one, if that is right; less than the floor harms nobody.
+        moved = camera.covariance - block + np.diag(_HARMLESS**2)
+        chi_square = float(twists[index] @ np.linalg.solve(moved, twists[index]))
         if chi_square > _STRANGE:
             strange.append(camera.name)
     measured = offset_s is None and offset_sd < _OBSERVED_S
