@@ -15,7 +15,7 @@ from splatkit.calibration.views import BoardView
 
 _FOCAL_SD, _CENTER_SD, _DISTORTION_SD = 30.0, 30.0, 0.2  # px, px, 1: what supplied intrinsics may be off
 _RING_SD, _INTENSITY_SD = 0.015, 0.02  # m
-_GAUGE_SD = 1e-4  # m; an offset of all ranges would move the LiDAR and cannot be told from it by planes
+_OFFSET_SD = 5e-3  # m, of the mean over all returns of the errors of rings, and of those by intensity
 _KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 
 
@@ -154,21 +154,11 @@ class Prior:
     deviations: Array
 
 
-def make_prior(
-    supplied: tuple[Camera, ...],
-    basis: RangeBasis,
-    layout: Layout,
-    current: Parameters,
-    offset_sds: tuple[float, float] = (_GAUGE_SD, _GAUGE_SD),
-) -> Prior:
-    """What is known of the step from the current guess: intrinsics near those supplied, biases near zero.
+def make_prior(supplied: tuple[Camera, ...], basis: RangeBasis, layout: Layout, current: Parameters) -> Prior:
+    """What is known of the step from the current guess: intrinsics near those supplied, range errors near zero.
 
-    Args:
-        supplied: cameras as they were given.
-        basis: of the range errors.
-        layout: of the unknowns.
-        current: guess.
-        offset_sds: m, of the mean error of all rings and of the curve over the intensity, see `offset_deviations`.
+    An offset of all ranges moves the LiDAR, and planes cannot tell one from the other; rims can, for a plate that is
+    farther away subtends less. Where rims say nothing the prior does, and the covariance is as wide as it.
     """
     deviations = np.full(layout.size, np.inf)
     wanted = np.zeros(layout.size)
@@ -186,24 +176,10 @@ def make_prior(
     rows = [np.eye(layout.size)[known] / deviations[known, None]]
     targets = [wanted[known] / deviations[known]]
     start = layout.biases.start
-    for offset, gauge, sd in ((0, basis.shares[:rings], offset_sds[0]), (rings, basis.shares[rings:], offset_sds[1])):
-        if len(gauge):
+    for offset, shares in ((0, basis.shares[:rings]), (rings, basis.shares[rings:])):
+        if len(shares):
             row = np.zeros(layout.size)
-            row[start + offset : start + offset + len(gauge)] = gauge / sd
+            row[start + offset : start + offset + len(shares)] = shares / _OFFSET_SD
             rows.append(row[None])
             targets.append([-(row[layout.biases] @ current.range_bias)])
     return Prior(np.concatenate(rows), np.concatenate(targets), deviations)
-
-
-def offset_deviations(basis: RangeBasis, range_bias: Array) -> tuple[float, float]:
-    """How far all ranges together may be off, m: by the errors of lasers, and by those of intensities.
-
-    While solving, the means of both over all returns are held at zero, since an offset of all ranges moves the LiDAR
-    and planes cannot tell one from the other. The means are not zero: that of independent errors of lasers is as large
-    as their spread says, and which intensity is measured right nobody knows.
-    """
-    rings = len(basis.rings)
-    shares, bias = basis.shares, range_bias
-    lasers = np.sqrt((shares[:rings] @ bias[:rings] ** 2) * (shares[:rings] ** 2).sum()) if rings else 0.0
-    brightness = np.sqrt(shares[rings:] @ bias[rings:] ** 2) if len(bias) > rings else 0.0
-    return max(float(lasers), _GAUGE_SD), max(float(brightness), _GAUGE_SD)

@@ -16,7 +16,6 @@ from splatkit.calibration.parameters import (
     Parameters,
     RangeBasis,
     make_prior,
-    offset_deviations,
     range_basis,
 )
 from splatkit.calibration.problem import Problem, fitted_shares, inflations, information, normal_equations, robust_cost
@@ -179,8 +178,7 @@ def _first_guess(problem: Problem) -> Parameters:
 
 def _uncertainty(problem: Problem, guess: Parameters, blocks: list[list[Block]]) -> tuple[Array, Array]:
     """Covariance [S, S] with the noise that the residuals show (M-estimate), and its deviations over the prior's."""
-    offsets = offset_deviations(problem.basis, guess.range_bias)
-    prior = make_prior(problem.cameras, problem.basis, problem.layout, guess, offsets)
+    prior = make_prior(problem.cameras, problem.basis, problem.layout, guess)
     weights = {kind: 1 / inflation for kind, inflation in inflations(blocks).items()}
     covariance = checked_inverse(information(blocks, problem.layout.size, prior, weights))
     # Residuals are smaller than noise by what the unknowns fit of it.

@@ -242,13 +242,16 @@ def _huber(residuals: Array) -> Array:
 def agreed(poses: Alignment, surfaces: Alignment) -> Alignment:
     """Both measurements weighted by what is known of them.
 
+    Where they differ by more than their deviations say, as when structure from motion is bent, the covariance grows by
+    as much (Birge's ratio).
+
     Raises:
         CaptureRefusedError: they contradict each other.
     """
     center = surfaces.center
     difference = _between(surfaces.similarity, poses.similarity, center)
-    both = poses.about(center) + surfaces.covariance + np.diag(_FLOOR**2)
-    distance = float(difference @ np.linalg.solve(both, difference))
+    both = poses.about(center) + surfaces.covariance
+    distance = float(difference @ np.linalg.solve(both + np.diag(_FLOOR**2), difference))
     if distance > _CONTRADICTION and np.abs(difference[6]) > _GRAVE_SCALE:
         raise CaptureRefusedError(
             f"alignment: by poses the scale is {poses.similarity.scale:.5g}, by surfaces "
@@ -257,7 +260,8 @@ def agreed(poses: Alignment, surfaces: Alignment) -> Alignment:
     P, S = np.linalg.inv(poses.about(center)), np.linalg.inv(surfaces.covariance)
     change = np.linalg.solve(P + S, P @ difference)
     similarity = changed(surfaces.similarity, change, center)
-    covariance = np.linalg.inv(P + S)
+    birge = max(1.0, float(difference @ np.linalg.solve(both, difference)) / len(difference))
+    covariance = birge * np.linalg.inv(P + S)
     return Alignment(similarity, covariance, center, surfaces.rms, surfaces.share, "surfaces and poses")
 
 

@@ -105,12 +105,19 @@ def alignment(similarity, deviation, center=(0.0, 0, 0)):
 
 
 def test_two_measurements_meet_where_each_is_known_better():
-    other = changed(TRUTH, np.array([0, 0, 0, 0, 0, 0, 0.004]), np.zeros(3))
-    both = agreed(alignment(other, 1e-3), alignment(TRUTH, 1e-3))
-    assert np.log(both.similarity.scale / TRUTH.scale) == pytest.approx(0.002, rel=1e-6)
+    near, other = (changed(TRUTH, np.array([0, 0, 0, 0, 0, 0, size]), np.zeros(3)) for size in (0.002, 0.004))
+    both = agreed(alignment(near, 1e-3), alignment(TRUTH, 1e-3))
+    assert np.log(both.similarity.scale / TRUTH.scale) == pytest.approx(0.001, rel=1e-6)
     assert both.scale_sd == pytest.approx(1e-3 / np.sqrt(2))
     surely = agreed(alignment(other, 1e-2), alignment(TRUTH, 1e-5))
     assert np.log(surely.similarity.scale / TRUTH.scale) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_differs_by_more_than_stated_is_less_sure():
+    """Scales 4 deviations apart, all else alike: chi-square is 16 of 7."""
+    other = changed(TRUTH, np.array([0, 0, 0, 0, 0, 0, 4e-3 * np.sqrt(2)]), np.zeros(3))
+    both = agreed(alignment(other, 1e-3), alignment(TRUTH, 1e-3))
+    assert both.scale_sd == pytest.approx(1e-3 / np.sqrt(2) * np.sqrt(16 / 7), rel=1e-3)
 
 
 def test_contradicting_scales_are_refused():
