@@ -12,8 +12,9 @@ import tyro
 
 import splatkit
 from splatkit.commands.calibrate import Calibrate
+from splatkit.commands.capture import Capture
 from splatkit.commands.scene import Scene
-from splatkit.errors import CalibrationRefusedError, SplatkitError
+from splatkit.errors import RefusedError, SplatkitError
 
 EXIT_BAD_INPUT = 2
 EXIT_REFUSED = 3
@@ -125,6 +126,7 @@ Command = (
     Annotated[Doctor, tyro.conf.subcommand("doctor", prefix_name=False)]
     | Annotated[Scene, tyro.conf.subcommand("scene", prefix_name=False)]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
+    | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
 )
 
@@ -135,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    command: Doctor | Scene | Calibrate | Export = tyro.cli(
+    command: Doctor | Scene | Calibrate | Capture | Export = tyro.cli(
         Command,
         prog="splatkit",
         description=splatkit.__doc__,
@@ -144,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         command.run()
-    except CalibrationRefusedError as error:
+    except RefusedError as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_REFUSED
     except (SplatkitError, OSError, ValueError, MemoryError) as error:

@@ -17,5 +17,13 @@ class SettingsError(SplatkitError, ValueError):
     """Settings contradict each other or lie outside their range; the message names the setting."""
 
 
-class CalibrationRefusedError(SplatkitError):
-    """No calibration that one could trust follows from the data; the message says why and what to add."""
+class RefusedError(SplatkitError):
+    """No result that one could trust follows from the data; the message says why and what to add."""
+
+
+class CalibrationRefusedError(RefusedError):
+    """There is no such calibration."""
+
+
+class CaptureRefusedError(RefusedError):
+    """Photographs do not give a reconstruction, or photographs and scans do not fit together."""

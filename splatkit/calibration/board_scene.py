@@ -26,6 +26,7 @@ from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
 # Rays of a pixel, x and y from its center: in four columns and four rows, so that upright edges have five shades.
 _SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8
+_ROWS = 64  # rendered at a time
 _BLUR_PX, _IMAGE_NOISE = 0.5, 0.008
 _DIVERGENCE = 0.0015  # half the width of a beam, rad
 _MIXED_M = 0.5  # surfaces of one beam nearer together than this come back as one
@@ -140,20 +141,37 @@ def photograph(
     planes: list[_Plane], camera: Camera, T_camera_lidar: Array, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """An image [H, W, 3] with blur and noise."""
-    rows = []
-    R, origin = T_camera_lidar[:3, :3], invert(T_camera_lidar)[:3, 3]
-    for start in range(0, camera.height, 64):
-        stop = min(start + 64, camera.height)
-        centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(start, stop)), -1)
-        flat = camera.normalized((centers[:, :, None] + _SAMPLES).reshape(-1, 2))
-        directions = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ R
-        _, number, place = _cast(planes, origin, directions)
-        normals = np.stack([plane.pose[:3, 2] for plane in planes])[number]
-        facing = 0.55 + 0.45 * np.abs(normals @ _LIGHT)
-        colors = _look(planes, number, place) * facing[:, None]
-        rows.append(colors.reshape(stop - start, camera.width, len(_SAMPLES), 3).mean(2))
+    rows = [
+        _shade_rows(planes, camera, T_camera_lidar, start, min(start + _ROWS, camera.height))
+        for start in range(0, camera.height, _ROWS)
+    ]
     image = cv2.GaussianBlur(np.concatenate(rows), (0, 0), _BLUR_PX) ** (1 / 2.2)
     return (255 * np.clip(image + rng.normal(0, _IMAGE_NOISE, image.shape), 0, 1) + 0.5).astype(np.uint8)
+
+
+def _shade_rows(planes: list[_Plane], camera: Camera, T_camera_lidar: Array, start: int, stop: int) -> Array:
+    """Light [stop - start, W, 3] of some rows: several rays a pixel where its neighbors differ, else one.
+
+    Surfaces are of one color between edges, so one ray is exact there.
+    """
+    above, below = max(start - 1, 0), min(stop + 1, camera.height)
+    centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(above, below)), -1)
+    colors = _shade(planes, camera, T_camera_lidar, centers.reshape(-1, 2)).reshape(*centers.shape[:2], 3)
+    window = np.ones((3, 3), np.uint8)
+    edge = (cv2.dilate(colors, window) - cv2.erode(colors, window)).max(2) > 0
+    around = (centers[edge][:, None] + _SAMPLES).reshape(-1, 2)
+    colors[edge] = _shade(planes, camera, T_camera_lidar, around).reshape(-1, len(_SAMPLES), 3).mean(1)
+    return colors[start - above : stop - above]
+
+
+def _shade(planes: list[_Plane], camera: Camera, T_camera_lidar: Array, pixels: Array) -> Array:
+    """Light [N, 3] along the rays of pixels [N, 2]."""
+    flat = camera.normalized(pixels.astype(np.float64))
+    directions = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ T_camera_lidar[:3, :3]
+    _, number, place = _cast(planes, invert(T_camera_lidar)[:3, 3], directions)
+    normals = np.stack([plane.pose[:3, 2] for plane in planes])[number]
+    facing = 0.55 + 0.45 * np.abs(normals @ _LIGHT)
+    return _look(planes, number, place) * facing[:, None]
 
 
 def scan(planes: list[_Plane], rig: Rig, faults: Faults, ring_bias: Array, rng: np.random.Generator) -> LidarScan:

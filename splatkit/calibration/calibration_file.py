@@ -111,6 +111,11 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
+def is_calibration(record: dict[str, Any]) -> bool:
+    """Whether a JSON object is one that `splatkit calibrate` wrote."""
+    return record.get("format") == _FORMAT
+
+
 def read_calibration(path: Path) -> StoredCalibration:
     """Read a calibration.json.
 

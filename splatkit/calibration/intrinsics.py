@@ -62,7 +62,7 @@ def read_intrinsics(path: Path, model: CameraModel | None = None) -> Camera:
         width = int(_value(values, "width", "image_width"))
         height = int(_value(values, "height", "image_height"))
         return Camera(K, _trimmed(D, kind), width, height, kind)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: {error}; expected K (9 numbers), D, width and height") from None
 
 

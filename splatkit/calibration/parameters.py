@@ -154,8 +154,22 @@ class Prior:
     deviations: Array
 
 
-def make_prior(supplied: tuple[Camera, ...], basis: RangeBasis, layout: Layout, current: Parameters) -> Prior:
-    """What is known of the step from the current guess: intrinsics near those supplied, biases near zero."""
+def make_prior(
+    supplied: tuple[Camera, ...],
+    basis: RangeBasis,
+    layout: Layout,
+    current: Parameters,
+    offset_sds: tuple[float, float] = (_GAUGE_SD, _GAUGE_SD),
+) -> Prior:
+    """What is known of the step from the current guess: intrinsics near those supplied, biases near zero.
+
+    Args:
+        supplied: cameras as they were given.
+        basis: of the range errors.
+        layout: of the unknowns.
+        current: guess.
+        offset_sds: m, of the mean error of all rings and of the curve over the intensity, see `offset_deviations`.
+    """
     deviations = np.full(layout.size, np.inf)
     wanted = np.zeros(layout.size)
     if layout.freedom.intrinsics:
@@ -172,10 +186,24 @@ def make_prior(supplied: tuple[Camera, ...], basis: RangeBasis, layout: Layout, 
     rows = [np.eye(layout.size)[known] / deviations[known, None]]
     targets = [wanted[known] / deviations[known]]
     start = layout.biases.start
-    for offset, gauge in ((0, basis.shares[:rings]), (rings, basis.shares[rings:])):
+    for offset, gauge, sd in ((0, basis.shares[:rings], offset_sds[0]), (rings, basis.shares[rings:], offset_sds[1])):
         if len(gauge):
             row = np.zeros(layout.size)
-            row[start + offset : start + offset + len(gauge)] = gauge / _GAUGE_SD
+            row[start + offset : start + offset + len(gauge)] = gauge / sd
             rows.append(row[None])
             targets.append([-(row[layout.biases] @ current.range_bias)])
     return Prior(np.concatenate(rows), np.concatenate(targets), deviations)
+
+
+def offset_deviations(basis: RangeBasis, range_bias: Array) -> tuple[float, float]:
+    """How far all ranges together may be off, m: by the errors of lasers, and by those of intensities.
+
+    While solving, the means of both over all returns are held at zero, since an offset of all ranges moves the LiDAR
+    and planes cannot tell one from the other. The means are not zero: that of independent errors of lasers is as large
+    as their spread says, and which intensity is measured right nobody knows.
+    """
+    rings = len(basis.rings)
+    shares, bias = basis.shares, range_bias
+    lasers = np.sqrt((shares[:rings] @ bias[:rings] ** 2) * (shares[:rings] ** 2).sum()) if rings else 0.0
+    brightness = np.sqrt(shares[rings:] @ bias[rings:] ** 2) if len(bias) > rings else 0.0
+    return max(float(lasers), _GAUGE_SD), max(float(brightness), _GAUGE_SD)

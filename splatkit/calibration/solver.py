@@ -10,7 +10,15 @@ import numpy as np
 
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.closed_form import DegenerateViewsError, board_poses, extrinsic_from_planes
-from splatkit.calibration.parameters import Freedom, Layout, Parameters, RangeBasis, make_prior, range_basis
+from splatkit.calibration.parameters import (
+    Freedom,
+    Layout,
+    Parameters,
+    RangeBasis,
+    make_prior,
+    offset_deviations,
+    range_basis,
+)
 from splatkit.calibration.problem import Problem, fitted_shares, inflations, information, normal_equations, robust_cost
 from splatkit.calibration.residuals import Block, Kind
 from splatkit.calibration.se3 import Array, invert
@@ -171,7 +179,8 @@ def _first_guess(problem: Problem) -> Parameters:
 
 def _uncertainty(problem: Problem, guess: Parameters, blocks: list[list[Block]]) -> tuple[Array, Array]:
     """Covariance [S, S] with the noise that the residuals show (M-estimate), and its deviations over the prior's."""
-    prior = make_prior(problem.cameras, problem.basis, problem.layout, guess)
+    offsets = offset_deviations(problem.basis, guess.range_bias)
+    prior = make_prior(problem.cameras, problem.basis, problem.layout, guess, offsets)
     weights = {kind: 1 / inflation for kind, inflation in inflations(blocks).items()}
     covariance = checked_inverse(information(blocks, problem.layout.size, prior, weights))
     # Residuals are smaller than noise by what the unknowns fit of it.

@@ -61,6 +61,8 @@ class Run:
 
     def run(self) -> None:
         """Read, calibrate, write into a temporary folder, then rename it."""
+        from threadpoolctl import threadpool_limits
+
         from splatkit.calibration.advice import advise
         from splatkit.calibration.calibrate import calibrate
         from splatkit.calibration.calibration_file import calibration_record, write_json
@@ -86,7 +88,8 @@ class Run:
             frames = examine_files(files, target, self.workers, _bar("looking for the board"))
             _check_sizes(frames, cameras)
             kinds = ALL_KINDS if self.mode == "full" else PLANE_ONLY
-            done = calibrate(frames, target, cameras, self.camera_model, kinds, tell=lambda text: print(f"{text} ..."))
+            with threadpool_limits(limits=1):  # its matrices are small: threads would wait for each other
+                done = calibrate(frames, target, cameras, self.camera_model, kinds, tell=_tell)
             record = calibration_record(done, names, file_hashes(files))
             write_json(folder / "calibration.json", record)
             solution = done.solution
@@ -101,6 +104,10 @@ class Run:
         if start is not None:
             print(_compared(start, solution.T_camera_lidar))
         print(f"{self.out}: {verdict(done)}")
+
+
+def _tell(text: str) -> None:
+    print(f"{text} ...")
 
 
 def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> None:

@@ -35,6 +35,15 @@ def read_image_float(path: Path) -> NDArray[np.float32]:
     return read_image(path).astype(np.float32) / 255
 
 
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask as [H, W]: True where an image of any kind is not black."""
+    with _open(path) as image:
+        try:
+            return np.asarray(image.convert("L")) > 0
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DatasetError(f"{path}: the mask is damaged or cut short ({error})") from error
+
+
 def write_image(path: Path, image: NDArray[np.generic]) -> None:
     """Write a PNG or JPEG, by the suffix of `path`.
 

@@ -1,6 +1,7 @@
 """Trajectories in the format of the TUM RGB-D benchmark: lines of `time x y z qx qy qz qw`, seconds and meters."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,13 @@ class Trajectory:
         if len(self.times) == 1:
             return np.repeat(self.poses, len(times), axis=0)
         out = np.tile(np.eye(4), (len(times), 1, 1))
-        out[:, :3, :3] = Slerp(self.times, Rotation.from_matrix(self.poses[:, :3, :3]))(times).as_matrix()
+        out[:, :3, :3] = self._rotations(times).as_matrix()
         out[:, :3, 3] = np.stack([np.interp(times, self.times, self.poses[:, axis, 3]) for axis in range(3)], axis=-1)
         return out
+
+    @cached_property
+    def _rotations(self) -> Slerp:
+        return Slerp(self.times, Rotation.from_matrix(self.poses[:, :3, :3]))
 
 
 def read_trajectory(path: Path) -> Trajectory:

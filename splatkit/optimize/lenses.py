@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.io import rectification
 from splatkit.io.transforms_json import Frame, Intrinsics
 from splatkit.optimize.view import View
 
@@ -48,7 +49,7 @@ def lens_of(frame: Frame, native_fisheye: bool) -> Lens:
     is_fisheye = camera.camera_model == "OPENCV_FISHEYE"
     if (is_fisheye and native_fisheye) or (not is_fisheye and not any(camera.distortion)):
         return Lens(camera, camera.matrix(), is_native=True)
-    return Lens(camera, _rectified_matrix(camera), is_native=False)
+    return Lens(camera, rectification.rectified_matrix(camera), is_native=False)
 
 
 def view_of_frame(frame: Frame, lens: Lens) -> View:
@@ -61,16 +62,7 @@ def view_of_frame(frame: Frame, lens: Lens) -> View:
 
 def rectify(image: NDArray[np.uint8], lens: Lens, interpolation: int) -> NDArray[np.uint8]:
     """An image [H, W, ...] of the lens as the camera of training sees it."""
-    if lens.is_native:
-        return image
-    size = (lens.intrinsics.width, lens.intrinsics.height)
-    old, new = lens.intrinsics.matrix(), lens.K.copy()
-    old[:2, 2] -= 0.5
-    new[:2, 2] -= 0.5
-    settings = (old, _opencv_distortion(lens.intrinsics), np.eye(3), new, size, cv2.CV_32FC1)
-    is_fisheye = lens.intrinsics.camera_model == "OPENCV_FISHEYE"
-    maps = cv2.fisheye.initUndistortRectifyMap(*settings) if is_fisheye else cv2.initUndistortRectifyMap(*settings)
-    return cv2.remap(image, maps[0], maps[1], interpolation).astype(np.uint8)
+    return image if lens.is_native else rectification.rectify(image, lens.intrinsics, lens.K, interpolation)
 
 
 def rectify_positions(positions: NDArray[np.float64], lens: Lens) -> NDArray[np.float64]:
@@ -81,7 +73,7 @@ def rectify_positions(positions: NDArray[np.float64], lens: Lens) -> NDArray[np.
     if lens.is_native or len(positions) == 0:
         return positions
     camera, points = lens.intrinsics, positions[:, None]
-    coefficients = _opencv_distortion(camera)
+    coefficients = rectification.opencv_distortion(camera)
     if camera.camera_model == "OPENCV_FISHEYE":
         out = cv2.fisheye.undistortPoints(points, camera.matrix(), coefficients, None, np.eye(3), lens.K, _CRITERIA)
     else:
@@ -103,26 +95,3 @@ def usable_pixels(lens: Lens) -> NDArray[np.bool_] | None:
     y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fl_y
     usable = x[None] ** 2 + y[:, None] ** 2 < limit**2
     return None if usable.all() else usable
-
-
-def _rectified_matrix(camera: Intrinsics) -> NDArray[np.float64]:
-    """K [3, 3] px of an image after its distortion is removed: all its pixels see the original image."""
-    matrix, size, coefficients = camera.matrix(), (camera.width, camera.height), _opencv_distortion(camera)
-    matrix[:2, 2] -= 0.5
-    if camera.camera_model == "OPENCV_FISHEYE":
-        new = cv2.fisheye.estimateNewCameraMatrixForUndistortRectify(matrix, coefficients, size, np.eye(3), balance=0)
-    else:
-        new, _ = cv2.getOptimalNewCameraMatrix(matrix, coefficients, size, 0)
-    out: NDArray[np.float64] = np.array(new, dtype=np.float64)
-    out[:2, 2] += 0.5
-    return out
-
-
-def _opencv_distortion(camera: Intrinsics) -> NDArray[np.float64]:
-    """Distortion in OpenCV's order: k1 k2 p1 p2 k3 of a perspective camera, k1 k2 k3 k4 of a fisheye."""
-    k1, k2, k3, k4, p1, p2 = camera.distortion
-    if camera.camera_model == "OPENCV_FISHEYE":
-        return np.array([k1, k2, k3, k4])
-    if k4 != 0:
-        raise DatasetError("camera_model OPENCV has no k4: remove it, or name the model OPENCV_FISHEYE")
-    return np.array([k1, k2, p1, p2, k3])

@@ -65,6 +65,24 @@ def plot_points(
     return _finish(figure, axes, x_label, y_label, len(groups) > 1)
 
 
+def plot_histogram(
+    values: NDArray[np.floating] | NDArray[np.integer],
+    edges: NDArray[np.floating],
+    x_label: str,
+    y_label: str,
+    size: tuple[int, int] = (720, 420),
+) -> NDArray[np.uint8]:
+    """How many values [N] lie between the edges [B + 1], ascending.
+
+    Returns:
+        [height, width, 3] uint8.
+    """
+    counts, _ = np.histogram(values, edges)
+    figure, axes = _canvas(size)
+    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=_COLORS[0], linewidth=0)
+    return _finish(figure, axes, x_label, y_label, False)
+
+
 def _canvas(size: tuple[int, int]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, layout="constrained")
     return figure, figure.add_subplot()

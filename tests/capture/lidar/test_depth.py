@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar_depth import depth_deviations, project_depth
+from splatkit.capture.lidar.depth import depth_deviations, project_depth
+from splatkit.io.transforms_json import Intrinsics
 from splatkit.synthetic.defects import LidarFaults
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.lidar import scan_turn
 from splatkit.synthetic.tracer import Tracer
 from splatkit.synthetic.walk import RigMotion, WalkingCamera
 
-K = np.array([[50.0, 0, 32], [0, 50, 24], [0, 0, 1]])
-SIZE = (64, 48)
+CAMERA = Intrinsics("OPENCV", 64, 48, 50.0, 50.0, 32.0, 24.0)
+K, SIZE = CAMERA.matrix(), (64, 48)
 
 
 def test_depths_lie_in_the_pixels_of_their_points():
     points = np.array([[0.01, 0.01, 2], [1, 0.01, 4], [0, 0, -3], [9, 0, 1], [0.011, 0.01, 1.98]])
-    found = project_depth(points, K, SIZE, 0.02)
+    found = project_depth(points, CAMERA, 0.02)
     rows, columns = np.nonzero(found.depths)
     assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(24, 32), (24, 44)]
     assert found.depths[24, 32] == pytest.approx(1.98)  # the nearer of two in one pixel
@@ -42,7 +43,7 @@ def test_a_wall_hides_what_is_behind_and_flat_ground_hides_nothing():
     wall = np.stack([x, y, np.full_like(x, 3.0)], axis=-1).reshape(-1, 3)
     rng = np.random.default_rng(0)
     behind = np.column_stack([rng.uniform(-1.5, 1.5, 60), rng.uniform(-1.2, 1.2, 60), np.full(60, 6.0)])
-    found = project_depth(np.concatenate([wall, behind]), K, SIZE, 0.02)
+    found = project_depth(np.concatenate([wall, behind]), CAMERA, 0.02)
     assert (found.depths == 6).sum() == 0
     assert (found.depths == 3).sum() > 150
     x, z = np.meshgrid(np.linspace(-6, 6, 40), np.geomspace(3, 25, 24))
@@ -50,7 +51,7 @@ def test_a_wall_hides_what_is_behind_and_flat_ground_hides_nothing():
     pixels = ground @ K.T
     pixels = pixels[:, :2] / pixels[:, 2:]
     cells = np.unique(pixels[((pixels >= 0) & (pixels < SIZE)).all(1)].astype(int), axis=0)
-    assert (project_depth(ground, K, SIZE, 0.02).depths > 0).sum() > 0.97 * len(cells)
+    assert (project_depth(ground, CAMERA, 0.02).depths > 0).sum() > 0.97 * len(cells)
 
 
 def test_depths_of_a_walk_are_true_and_most_hidden_points_are_left_out():
@@ -69,7 +70,7 @@ def test_depths_of_a_walk_are_true_and_most_hidden_points_are_left_out():
     for rig_camera in walk.cameras:
         camera = WalkingCamera(rig_camera, (320, 240), motion, 4.02, 0.0)
         local = (world - camera.center) @ camera.camera_to_world[:3, :3]
-        found = project_depth(local, camera.K, (320, 240), 0.02)
+        found = project_depth(local, Intrinsics("OPENCV", 320, 240, *camera.K[[0, 1, 0, 1], [0, 1, 2, 2]]), 0.02)
         pixels, z = camera.project(world)
         inside = np.flatnonzero((z > 0.05) & ((pixels >= 0) & (pixels < (320, 240))).all(1))
         columns, rows = pixels[inside].astype(int).T
@@ -90,9 +91,9 @@ def test_depths_of_a_walk_are_true_and_most_hidden_points_are_left_out():
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match=r"points: expected finite numbers of shape \[N, 3\]"):
-        project_depth(np.zeros((4, 2)), K, SIZE, 0.02)
+        project_depth(np.zeros((4, 2)), CAMERA, 0.02)
     with pytest.raises(ValueError, match="points"):
-        project_depth(np.full((4, 3), np.nan), K, SIZE, 0.02)
+        project_depth(np.full((4, 3), np.nan), CAMERA, 0.02)
     with pytest.raises(ValueError, match="covariance"):
-        project_depth(np.zeros((4, 3)), K, SIZE, 0.02, np.eye(3))
-    assert (project_depth(np.zeros((0, 3)), K, SIZE, 0.02).depths == 0).all()
+        project_depth(np.zeros((4, 3)), CAMERA, 0.02, np.eye(3))
+    assert (project_depth(np.zeros((0, 3)), CAMERA, 0.02).depths == 0).all()

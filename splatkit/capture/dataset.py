@@ -1,0 +1,203 @@
+"""A captured dataset on disk: the one writer, whatever cameras and points came from.
+
+transforms.json     cameras, with an explicit `applied_transform`
+images/NAME         photographs, byte for byte as they were unless they had to be resampled
+masks/NAME.png      white where the photograph counts
+depth/NAME.png      z-depth, and NAME.sigma.png its standard deviation (splatkit.io.depth_maps)
+points.ply          seed cloud in the frame of the poses
+
+NAME is a photograph's name with its suffix, as COLMAP names masks: 1.jpg and 1.png may lie in one folder.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
+from splatkit.io.images import image_size, write_image
+from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.transforms_json import Frame, Intrinsics, RigCamera, Transforms, write_transforms
+
+
+@dataclass(frozen=True)
+class CapturedFrame:
+    """One photograph and what is known of it."""
+
+    name: str  # below images/, with its suffix; may hold folders, as "left/0001.jpg"
+    image: Path | NDArray[np.uint8]  # file to take, or [H, W, 3 or 4] to write in the format of the name
+    camera_to_world: NDArray[np.float64]  # [4, 4] OpenGL axes, in the frame that is written
+    intrinsics: Intrinsics
+    mask: Path | NDArray[np.bool_] | None = None  # a PNG, or [H, W], True where the image counts
+    depth: DepthMap | None = None
+    rig_camera: str | None = None  # name of a camera of the rig
+    time: float | None = None  # s, by the cameras' clock
+
+
+@dataclass(frozen=True)
+class CapturedScene:
+    """What belongs to all frames together."""
+
+    points: PointCloud | None = None  # seed cloud, colored, in the frame of the poses
+    applied_transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))  # [4, 4] T_written_original
+    rig: tuple[RigCamera, ...] = ()
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names of frames
+    depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
+    comments: tuple[str, ...] = ()  # of points.ply, as "units: m, z up"
+
+
+@dataclass(frozen=True)
+class WrittenDataset:
+    """What came of it."""
+
+    transforms: Transforms
+    depths_left_out: int  # because a depth map of this unit does not reach that far
+
+
+def write_dataset(
+    folder: Path,
+    frames: Iterable[CapturedFrame],
+    scene: CapturedScene,
+    link: bool = False,
+) -> WrittenDataset:
+    """Fill a folder with a dataset that nerfstudio reads.
+
+    Args:
+        folder: exists and is empty; `io.atomic.atomic_directory` makes one that is renamed when all is complete.
+        frames: taken one at a time, so that an iterator needs not hold the depth maps of all.
+        scene: cloud, rig and frame of reference.
+        link: photographs become hard links where the disk allows; for files that nobody will change.
+
+    Raises:
+        DatasetError: an image has another size than its intrinsics say, or is no image; names it.
+        ValueError: a name comes twice or leads out of the folder, only some frames have a mask or a depth map, a rig
+            camera or a name of the splits is unknown, or there is no frame.
+        OSError: something cannot be read or written.
+    """
+    folder = Path(folder).resolve()
+    rig_names = {camera.name for camera in scene.rig}
+    written: list[Frame] = []
+    names: set[str] = set()
+    left_out = 0
+    for frame in frames:
+        _check_name(frame.name, names)
+        names.add(frame.name)
+        if frame.rig_camera is not None and frame.rig_camera not in rig_names:
+            raise ValueError(f"frame {frame.name}: its rig_camera {frame.rig_camera!r} is not in the rig")
+        files, beyond = _write_files(folder, frame, scene.depth_unit, link)
+        written.append(files)
+        left_out += beyond
+    _check_completeness(written)
+    ply_path = folder / "points.ply" if scene.points is not None else None
+    if ply_path is not None and scene.points is not None:
+        write_point_cloud(ply_path, scene.points, comments=scene.comments)
+    transforms = Transforms(
+        root=folder,
+        frames=tuple(written),
+        ply_path=ply_path,
+        splits=_image_splits(scene.splits, names),
+        applied_transform=scene.applied_transform,
+        depth_unit=scene.depth_unit,
+        rig=scene.rig,
+    )
+    write_transforms(folder / "transforms.json", transforms)
+    return WrittenDataset(transforms, left_out)
+
+
+def _check_name(name: str, taken: set[str]) -> None:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.suffix or str(path) != name:
+        raise ValueError(f"frame {name!r}: expected a file name with a suffix, relative and without ..")
+    if name in taken:
+        raise ValueError(f"frame {name}: this name comes twice")
+
+
+def _write_files(folder: Path, frame: CapturedFrame, depth_unit: float, link: bool) -> tuple[Frame, int]:
+    """Photograph, mask and depth map; returns their paths, and how many depths were left out."""
+    image_path = folder / "images" / frame.name
+    mask_path = folder / "masks" / f"{frame.name}.png"
+    depth_path = folder / "depth" / f"{frame.name}.png"
+    sigma_path = depth_path.with_suffix(".sigma.png")
+    _write_photograph(image_path, frame, link)
+    if frame.mask is not None:
+        _write_mask(mask_path, frame, frame.mask)
+    left_out = 0
+    has_sigmas = frame.depth is not None and bool(frame.depth.sigmas.any())
+    if frame.depth is not None:
+        _check_size(f"depth map of {frame.name}", frame.depth.depths.shape[::-1], frame.intrinsics)
+        left_out = write_depth_map(depth_path, frame.depth.depths, depth_unit)
+        if has_sigmas:
+            write_depth_sigmas(sigma_path, frame.depth.sigmas, depth_unit)
+    described = Frame(
+        file_path=f"images/{frame.name}",
+        image_path=image_path,
+        camera_to_world=frame.camera_to_world,
+        intrinsics=frame.intrinsics,
+        mask_path=mask_path if frame.mask is not None else None,
+        depth_path=depth_path if frame.depth is not None else None,
+        depth_sigma_path=sigma_path if has_sigmas else None,
+        rig_camera=frame.rig_camera,
+        time=frame.time,
+    )
+    return described, left_out
+
+
+def _write_photograph(path: Path, frame: CapturedFrame, link: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(frame.image, Path):
+        _check_size(str(frame.image), image_size(frame.image), frame.intrinsics)
+        _take_file(frame.image, path, link)
+    else:
+        _check_size(f"image of {frame.name}", frame.image.shape[1::-1], frame.intrinsics)
+        write_image(path, frame.image)
+
+
+def _write_mask(path: Path, frame: CapturedFrame, mask: Path | NDArray[np.bool_]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(mask, Path):
+        _check_size(str(mask), image_size(mask), frame.intrinsics)
+        _take_file(mask, path, link=False)
+    else:
+        _check_size(f"mask of {frame.name}", mask.shape[::-1], frame.intrinsics)
+        write_image(path, np.where(mask, 255, 0).astype(np.uint8))
+
+
+def _check_size(what: str, size: tuple[int, ...], intrinsics: Intrinsics) -> None:
+    stated = (intrinsics.width, intrinsics.height)
+    if tuple(size) != stated:
+        raise DatasetError(f"{what}: has {size[0]}x{size[1]} px, the intrinsics are of {stated[0]}x{stated[1]} px")
+
+
+def _take_file(source: Path, target: Path, link: bool) -> None:
+    if link:
+        try:
+            os.link(source, target)
+            return
+        except OSError:  # another disk, or one without links
+            pass
+    shutil.copyfile(source, target)
+
+
+def _check_completeness(frames: list[Frame]) -> None:
+    """nerfstudio takes masks and depth maps for all frames or for none."""
+    if not frames:
+        raise ValueError("frames: expected at least one")
+    for what, have in (
+        ("a mask", [frame.mask_path is not None for frame in frames]),
+        ("a depth map", [frame.depth_path is not None for frame in frames]),
+    ):
+        if any(have) and not all(have):
+            lacking = frames[have.index(False)].file_path
+            raise ValueError(f"frames: {sum(have)} of {len(have)} have {what}, {lacking} has none; give all or none")
+
+
+def _image_splits(splits: Mapping[str, tuple[str, ...]], names: set[str]) -> dict[str, tuple[str, ...]]:
+    for split, listed in splits.items():
+        if unknown := sorted(set(listed) - names):
+            raise ValueError(f"splits: {split} names {unknown[0]}, which is no frame")
+    return {split: tuple(f"images/{name}" for name in listed) for split, listed in splits.items()}

@@ -1,0 +1,1 @@
+"""From photographs alone: choosing frames, structure from motion, given poses, and datasets of what was found."""

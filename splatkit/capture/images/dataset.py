@@ -1,0 +1,151 @@
+"""Photographs with cameras and points as a dataset on disk: turned upright, with their own lenses or undistorted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.poses.given import GivenCamera
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
+from splatkit.capture.images.upright import rotation_to_z, up_direction
+from splatkit.capture.lidar.photographs import opengl
+from splatkit.capture.progress import Progress
+from splatkit.io.depth_maps import DepthMap
+from splatkit.io.images import read_image, read_mask
+from splatkit.io.point_clouds import PointCloud
+from splatkit.io.rectification import is_distorted, rectified_matrix, rectify
+from splatkit.io.transforms_json import Intrinsics
+
+_Y_UP = np.array([0.0, 1.0, 0.0])
+_WRITABLE = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class UprightScene:
+    """A scene in the frame that is written."""
+
+    scene: SolvedScene
+    applied_transform: NDArray[np.float64]  # [4, 4] T_written_original
+    frame: str  # in words
+
+
+def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> UprightScene:
+    """Turn the world so that z is up, where it is not known to be already.
+
+    Args:
+        scene: with photographs of `gathered`.
+        gathered: tells where poses are from and which way photographs were held.
+        keep_world: turn nothing.
+    """
+    given = gathered.given
+    original = np.eye(4) if given is None or given.applied_transform is None else given.applied_transform
+    place = "of structure from motion, origin and scale arbitrary" if given is None else given.frame
+    up = "unknown" if given is None else given.up
+    if up == "z" or keep_world:
+        return UprightScene(scene, original, f"{place}; not turned")
+    ups = {file.name: file.up for file in gathered.files}
+    direction = _Y_UP
+    if up == "unknown":
+        poses = np.stack([view.T_world_camera for view in scene.views])
+        found = up_direction(poses, [ups[view.name] for view in scene.views])
+        if found is None:
+            return UprightScene(scene, original, f"{place}; not turned: cameras were held in all ways")
+        direction = found
+    rotation = np.eye(4)
+    rotation[:3, :3] = rotation_to_z(direction)
+    how = "z up as cameras were held" if up == "unknown" else "turned from y up to z up"
+    return UprightScene(scene.turned(rotation[:3, :3]), rotation @ original, f"{place}; {how}")
+
+
+def write_image_dataset(
+    folder: Path, upright: UprightScene, gathered: GatheredImages, undistort: bool, progress: Progress
+) -> WrittenDataset:
+    """Write the photographs that have a place, with masks and depth maps where there are any, and the points.
+
+    Raises:
+        DatasetError, ValueError, OSError: see `write_dataset`.
+    """
+    scene = upright.scene
+    files = {file.name: file for file in gathered.files}
+    given = {} if gathered.given is None else {camera.name: camera for camera in gathered.given.cameras}
+    has_depth = any(given[view.name].read_depth is not None for view in scene.views if view.name in given)
+
+    def frames() -> Iterator[CapturedFrame]:
+        with progress("writing photographs", len(scene.views)) as advance:
+            for view in scene.views:
+                depth = _depth(given[view.name]) if has_depth else None
+                time = given[view.name].time if given else files[view.name].time
+                frame = _native(view, files[view.name], gathered.masks, depth, time)
+                yield _undistorted(frame) if undistort else frame
+                advance(1)
+
+    kept = {view.name: _written_name(view.name, undistort and is_distorted(view.intrinsics)) for view in scene.views}
+    splits = {} if gathered.given is None else gathered.given.splits
+    captured = CapturedScene(
+        points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
+        applied_transform=upright.applied_transform,
+        splits={split: tuple(kept[name] for name in names if name in kept) for split, names in splits.items()},
+        comments=(f"frame: {upright.frame}",),
+    )
+    return write_dataset(folder, frames(), captured, link=gathered.is_video)
+
+
+def _native(
+    view: SolvedView, file: ImageFile, masks: dict[str, Path], depth: DepthMap | None, time: float | None
+) -> CapturedFrame:
+    mask: Path | NDArray[np.bool_] | None = None
+    if masks:
+        mask = masks.get(view.name, np.ones((file.height, file.width), dtype=bool))
+    return CapturedFrame(
+        name=view.name,
+        image=file.path,
+        camera_to_world=opengl(view.T_world_camera),
+        intrinsics=view.intrinsics,
+        mask=mask,
+        depth=depth,
+        time=time,
+    )
+
+
+def _written_name(name: str, resampled: bool) -> str:
+    """What an image is called: as before, unless it is written anew and is of a kind that is not written."""
+    path = PurePosixPath(name)
+    return name if not resampled or path.suffix.lower() in _WRITABLE else path.with_suffix(".png").as_posix()
+
+
+def _depth(camera: GivenCamera) -> DepthMap:
+    """The depth map of an image; an empty one where it has none, for others do."""
+    if camera.read_depth is not None:
+        return camera.read_depth()
+    empty = np.zeros((camera.intrinsics.height, camera.intrinsics.width), dtype=np.float32)
+    return DepthMap(empty, empty)
+
+
+def _undistorted(frame: CapturedFrame) -> CapturedFrame:
+    """The same frame by a pinhole camera; depths take the nearest pixel, for between two surfaces there is none."""
+    camera = frame.intrinsics
+    if not is_distorted(camera):
+        return replace(frame, intrinsics=replace(camera, camera_model="PINHOLE"))
+    new = rectified_matrix(camera)
+    assert isinstance(frame.image, Path)
+    fx, fy, cx, cy = (float(new[row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    depth = frame.depth
+    if depth is not None:
+        depths, sigmas = (rectify(values, camera, new, cv2.INTER_NEAREST) for values in (depth.depths, depth.sigmas))
+        depth = DepthMap(depths.astype(np.float32), sigmas.astype(np.float32))
+    mask = read_mask(frame.mask) if isinstance(frame.mask, Path) else frame.mask
+    return CapturedFrame(
+        name=_written_name(frame.name, True),
+        image=rectify(read_image(frame.image), camera, new, cv2.INTER_LINEAR).astype(np.uint8),
+        camera_to_world=frame.camera_to_world,
+        intrinsics=Intrinsics("PINHOLE", camera.width, camera.height, fx, fy, cx, cy),
+        mask=None if mask is None else rectify(mask.astype(np.uint8), camera, new, cv2.INTER_NEAREST) > 0,
+        depth=depth,
+        time=frame.time,
+    )

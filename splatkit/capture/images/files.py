@@ -1,0 +1,105 @@
+"""The photographs of a folder: which there are, whether they can be read, how sharp they are, and which way is up."""
+
+import math
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
+from splatkit.capture.progress import Progress
+from splatkit.errors import DatasetError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+_UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
+_EXIF_ORIENTATION = 0x0112
+# Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
+_UP = {1: (0, -1), 2: (0, -1), 3: (0, 1), 4: (0, 1), 5: (-1, 0), 6: (-1, 0), 7: (1, 0), 8: (1, 0)}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a capture, its pixels as they are stored."""
+
+    name: str  # path below its folder, with /
+    path: Path
+    width: int  # px
+    height: int  # px
+    blur_px: float  # see splatkit.capture.images.sharpness, of the image at most 1280 px long
+    thumbnail: NDArray[np.float32]
+    up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
+    time: float | None = None  # s, of frames of a video
+
+
+def list_images(folder: Path) -> list[tuple[str, Path]]:
+    """Names and paths of images in a folder and those below it, as people count: 2.jpg before 10.jpg.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of photographs")
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not found:
+        other = next((path for path in files if path.suffix.lower() in _UNREADABLE_SUFFIXES), None)
+        advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
+        raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(SUFFIXES)}{advice}")
+    named = [(path.relative_to(folder).as_posix(), path) for path in found]
+    return sorted(named, key=lambda image: _counting_key(image[0]))
+
+
+def read_image_files(images: Sequence[tuple[str, Path]], workers: int, progress: Progress) -> tuple[ImageFile, ...]:
+    """Look at all images once: every pixel is decoded, so that a damaged file is found now and not after hours.
+
+    Args:
+        images: name and path of each.
+        workers: threads.
+        progress: shows a bar.
+
+    Raises:
+        DatasetError: an image cannot be read; names it.
+    """
+    pool = ThreadPoolExecutor(max(workers, 1))
+    try:
+        found = []
+        with progress("reading photographs", len(images)) as advance:
+            for image in pool.map(lambda image: _look_at(*image), images):
+                found.append(image)
+                advance(1)
+        return tuple(found)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def blurred_among(blurs: dict[str, float]) -> list[str]:
+    """Names of those much more blurred than the others are: over twice the median, and over 1.5 px."""
+    if not blurs:
+        return []
+    limit = max(2 * float(np.median(list(blurs.values()))), 1.5)
+    return [name for name, blur in blurs.items() if blur > limit]
+
+
+def _look_at(name: str, path: Path) -> ImageFile:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            up = _UP.get(image.getexif().get(_EXIF_ORIENTATION, 1), (0, -1))
+            # JPEGs are decoded at a fraction of their size where that is still large enough.
+            image.draft("RGB", (LONGEST_SIDE, math.ceil(LONGEST_SIDE * min(width, height) / max(width, height))))
+            gray = reduced_gray(np.asarray(image.convert("L"), dtype=np.uint8))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DatasetError(f"{path}: not a readable image, or cut short ({error})") from error
+    if min(gray.shape) < 8:
+        raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
+    return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), up)
+
+
+def _counting_key(name: str) -> list[tuple[str, int]]:
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]

@@ -1,0 +1,150 @@
+"""What a capture is made from: photographs, the frames of a video, given poses, masks; all of it looked at once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from splatkit.capture.images.files import ImageFile, list_images, read_image_files
+from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.reading import PoseFormat, read_poses
+from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.progress import Progress
+from splatkit.capture.provenance import Source, hash_files
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.io.atomic import atomic_directory
+from splatkit.io.images import image_size
+
+_FEWEST = 2  # one photograph has no depth
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """What the user gives."""
+
+    images: Path | None = None  # folder, or a video
+    poses: Path | None = None  # file or folder of a program that found them
+    pose_format: PoseFormat = "auto"
+    image_times: Path | None = None  # CSV, for trajectories
+    intrinsics: Path | None = None  # YAML or JSON, for trajectories
+    masks: Path | None = None  # folder
+    frames: int | None = None  # to choose from a video, or from photographs
+    interval_s: float | None = None  # between the frames of a video
+
+
+@dataclass(frozen=True)
+class GatheredImages:
+    """All that was found."""
+
+    files: tuple[ImageFile, ...]  # that are used, in order
+    sources: tuple[Source, ...]
+    given: GivenCameras | None = None
+    masks: dict[str, Path] = field(default_factory=dict)  # by name of the image
+    is_video: bool = False
+    notes: tuple[str, ...] = ()  # what the user should know
+
+    def content(self) -> list[str]:
+        """Hashes of all sources, that results depend on."""
+        return [source.sha256 for source in self.sources]
+
+
+def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:
+    """Find, decode and hash everything.
+
+    Raises:
+        FileNotFoundError, DatasetError: something is missing or damaged; names it.
+        SettingsError: inputs contradict each other.
+    """
+    if inputs.images is None and inputs.poses is None:
+        raise SettingsError("give --images (a folder or a video), or --poses")
+    if inputs.poses is not None:
+        gathered = _posed(inputs, inputs.poses, workers, progress)
+    elif inputs.images is not None and inputs.images.suffix.lower() in VIDEO_SUFFIXES and not inputs.images.is_dir():
+        gathered = _video(inputs, inputs.images, work, workers, progress)
+    else:
+        assert inputs.images is not None
+        gathered = _folder(inputs, inputs.images, workers, progress)
+    if len(gathered.files) < _FEWEST:
+        raise DatasetError(
+            f"{inputs.images or inputs.poses}: only {len(gathered.files)} photograph; depth needs at least {_FEWEST}, "
+            "from places apart"
+        )
+    if inputs.masks is None:
+        return gathered
+    masks = _find_masks(inputs.masks, gathered.files)
+    lacking = len(gathered.files) - len(masks)
+    notes = (f"{lacking} of {len(gathered.files)} photographs have no mask: all of them counts",) if lacking else ()
+    sources = (*gathered.sources, *hash_files(masks.values()))
+    return replace(gathered, masks={**gathered.masks, **masks}, sources=sources, notes=(*gathered.notes, *notes))
+
+
+def _posed(inputs: ImageInputs, poses: Path, workers: int, progress: Progress) -> GatheredImages:
+    if inputs.frames is not None or inputs.interval_s is not None:
+        raise SettingsError("--frames and --interval choose images before their poses are known; leave out --poses")
+    given = read_poses(poses, inputs.pose_format, inputs.images, inputs.image_times, inputs.intrinsics)
+    files = read_image_files([(camera.name, camera.image) for camera in given.cameras], workers, progress)
+    masks = {camera.name: camera.mask for camera in given.cameras if camera.mask is not None}
+    sources = hash_files([*given.files, *(file.path for file in files), *masks.values()])
+    return GatheredImages(files, sources, given, masks, notes=given.left_out)
+
+
+def _folder(inputs: ImageInputs, folder: Path, workers: int, progress: Progress) -> GatheredImages:
+    if inputs.interval_s is not None:
+        raise SettingsError("--interval is for videos; photographs are chosen by --frames")
+    if folder.is_file():
+        raise DatasetError(f"{folder}: neither a folder nor a video; expected {', '.join(VIDEO_SUFFIXES)}")
+    files = read_image_files(list_images(folder), workers, progress)
+    notes: tuple[str, ...] = ()
+    if inputs.frames is not None:
+        chosen = select_photographs(files, inputs.frames)
+        notes = (f"{len(chosen.kept)} of {len(files)} photographs were chosen, the sharpest of each stretch",)
+        files = chosen.kept
+    return GatheredImages(files, hash_files(file.path for file in files), notes=notes)
+
+
+def _video(inputs: ImageInputs, video: Path, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:
+    if not video.is_file():
+        raise FileNotFoundError(f"{video}: no such video")
+    sources = hash_files([video])
+    stage = work.stage("frames", [sources[0].sha256, inputs.frames, inputs.interval_s])
+    folder, record = stage / "frames", stage / "frames" / "selection.json"
+    if not record.is_file():
+        with atomic_directory(folder, overwrite=True) as partial:
+            chosen = extract_frames(video, partial, inputs.frames, inputs.interval_s, progress)
+            content = {
+                "times": {shot.name: shot.time for shot in chosen.kept},
+                "notes": _video_notes(video, len(chosen.kept), chosen.examined, chosen.stated, chosen.repeated),
+            }
+            (partial / record.name).write_text(json.dumps(content), encoding="utf-8")
+    known = json.loads(record.read_text(encoding="utf-8"))
+    files = read_image_files(list_images(folder), workers, progress)
+    timed = tuple(replace(file, time=known["times"][file.name]) for file in files)
+    return GatheredImages(timed, sources, is_video=True, notes=tuple(known["notes"]))
+
+
+def _video_notes(video: Path, kept: int, examined: int, stated: int, repeated: int) -> list[str]:
+    notes = [f"{kept} of {examined} frames of {video.name} were chosen, the sharpest of each stretch"]
+    if repeated:
+        notes.append(f"the camera stood still: {repeated} stretches show what the one before shows and were left out")
+    if examined < 0.95 * stated:
+        notes.append(f"{video.name} should have {stated} frames, only {examined} could be decoded: is it cut short?")
+    return notes
+
+
+def _find_masks(folder: Path, files: Sequence[ImageFile]) -> dict[str, Path]:
+    """Masks by name of the image: NAME.png, as COLMAP has it, or the same name, or the same with .png."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of masks")
+    found = {}
+    for file in files:
+        places = (folder / f"{file.name}.png", folder / file.name, (folder / file.name).with_suffix(".png"))
+        mask = next((place for place in places if place.is_file()), None)
+        if mask is None:
+            continue
+        if (size := image_size(mask)) != (file.width, file.height):
+            raise DatasetError(f"{mask}: has {size[0]}x{size[1]} px, its photograph {file.width}x{file.height} px")
+        found[file.name] = mask
+    if not found:
+        raise DatasetError(f"{folder}: no mask of any photograph, e.g. {files[0].name}.png")
+    return found

@@ -1,0 +1,97 @@
+"""What every reader of poses gives, whatever its format."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import DepthMap
+from splatkit.io.point_clouds import PointCloud
+from splatkit.io.transforms_json import Intrinsics
+
+_RIGID_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class GivenCamera:
+    """One image whose camera is known."""
+
+    name: str  # of the image in the new dataset, with its suffix
+    image: Path
+    T_world_camera: NDArray[np.float64]  # [4, 4] OpenCV axes (x right, y down, z forward)
+    intrinsics: Intrinsics
+    mask: Path | None = None
+    read_depth: Callable[[], DepthMap] | None = None  # of the image's size
+    time: float | None = None  # s
+
+
+@dataclass(frozen=True)
+class GivenCameras:
+    """A whole capture."""
+
+    cameras: tuple[GivenCamera, ...]
+    files: tuple[Path, ...]  # that the poses were read from
+    frame: str  # of the world, in words
+    scale: Literal["metric", "arbitrary"]
+    up: Literal["z", "y", "unknown"]  # axis of the world
+    points: PointCloud | None = None
+    left_out: tuple[str, ...] = ()  # what was left out, and why
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
+    applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: no JSON, or another thing than an object; names the file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path}: expected a JSON object, got a {type(content).__name__}")
+    return content
+
+
+def number(values: dict[str, Any], name: str, where: Path | str) -> float:
+    """A finite number of a JSON object; integers may stand for floats, texts and truth values not."""
+    value = values.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(float(value)):
+        raise DatasetError(f"{where}: {name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def numbers(value: object, shape: tuple[int, ...], where: Path | str, name: str) -> NDArray[np.float64]:
+    """Finite numbers of a shape, in which -1 stands for any length from 1 on."""
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        array = np.zeros(0)
+    fits = array.ndim == len(shape) and all(n in (-1, m) and m > 0 for n, m in zip(shape, array.shape, strict=True))
+    if not fits or not np.isfinite(array).all():
+        expected = " x ".join("N" if n == -1 else str(n) for n in shape)
+        raise DatasetError(f"{where}: {name}: expected {expected} finite numbers")
+    return array
+
+
+def check_rigid(pose: NDArray[np.float64], where: Path | str) -> NDArray[np.float64]:
+    """The pose [4, 4], if its rotation is one.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    rotation = pose[:3, :3]
+    error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
+    if not error <= _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+        raise DatasetError(f"{where}: the pose is not rigid (R^T R differs from 1 by {error:.2g})")
+    return pose

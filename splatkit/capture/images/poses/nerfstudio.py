@@ -1,0 +1,55 @@
+"""Poses from a transforms.json, as nerfstudio and instant-ngp write them.
+
+Camera-to-world in OpenGL axes; https://docs.nerf.studio/quickstart/data_conventions.html. The world's frame is kept as
+it is, with the file's `applied_transform` where it has one; whether its lengths are meters the file cannot say.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.lidar.photographs import name_below_images, opengl
+from splatkit.io.depth_maps import DepthMap, read_depth_map
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.transforms_json import Frame, read_transforms
+
+
+def read_transforms_poses(path: Path) -> GivenCameras:
+    """Cameras, points, masks and depth maps of a transforms.json or the folder with one.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: it cannot be used; names file and frame.
+    """
+    transforms = read_transforms(path)
+    cameras = tuple(
+        GivenCamera(
+            name=name_below_images(frame.file_path),
+            image=frame.image_path,
+            T_world_camera=opengl(frame.camera_to_world),
+            intrinsics=frame.intrinsics,
+            mask=frame.mask_path,
+            read_depth=_depth_reader(frame, transforms.depth_unit),
+            time=frame.time,
+        )
+        for frame in transforms.frames
+    )
+    file = path / "transforms.json" if path.is_dir() else path
+    return GivenCameras(
+        cameras=cameras,
+        files=(file,) if transforms.ply_path is None else (file, transforms.ply_path),
+        frame="as in the transforms.json that was given",
+        scale="arbitrary",
+        up="z",
+        points=None if transforms.ply_path is None else read_point_cloud(transforms.ply_path),
+        left_out=tuple(f"{name}: no such image" for name in transforms.missing),
+        splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},
+        applied_transform=transforms.applied_transform,
+    )
+
+
+def _depth_reader(frame: Frame, unit: float) -> Callable[[], DepthMap] | None:
+    if frame.depth_path is None:
+        return None
+    path, sigma_path = frame.depth_path, frame.depth_sigma_path
+    return lambda: read_depth_map(path, sigma_path, unit)

@@ -1,0 +1,111 @@
+"""Poses from Polycam's raw data export (https://github.com/PolyCam/polyform).
+
+keyframes/images/NAME.jpg with keyframes/cameras/NAME.json, or corrected_images with corrected_cameras, which Polycam's
+own bundle adjustment improved; keyframes/depth/NAME.png, 16 bits, millimeters, and keyframes/confidence/NAME.png, 8
+bits. A camera's JSON has rows t_00 to t_23 of its camera-to-world pose: ARKit's axes, meters, camera x right, y up, z
+backward (OpenGL), world y up; and fx, fy, cx, cy, width, height in px.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number, read_json
+from splatkit.capture.lidar.photographs import opengl
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import DepthMap, read_depth_map
+from splatkit.io.images import image_size, read_image
+from splatkit.io.transforms_json import Intrinsics
+
+_SECONDS = 1e-6  # Polycam's timestamps are microseconds
+_LEAST_CONFIDENCE = 1  # of 255; 0 is what ARKit calls low
+_FARTHEST_M = 5.0  # beyond the LiDAR's reach depths are guessed
+
+
+def is_polycam(folder: Path) -> bool:
+    """Whether a folder looks like such an export."""
+    return any((folder / "keyframes" / name).is_dir() for name in ("cameras", "corrected_cameras"))
+
+
+def read_polycam(folder: Path) -> GivenCameras:
+    """Cameras and depth maps of an export; the corrected ones where there are any.
+
+    Raises:
+        FileNotFoundError: no such folder, or parts of it are missing.
+        DatasetError: a file is damaged; names it.
+    """
+    keyframes = folder / "keyframes"
+    prefix = "corrected_" if any((keyframes / "corrected_cameras").glob("*.json")) else ""
+    files = sorted((keyframes / f"{prefix}cameras").glob("*.json"))
+    if not files:
+        raise FileNotFoundError(f"{keyframes}: no cameras/*.json; expected the folder of Polycam's raw data export")
+    images = {path.stem: path for path in (keyframes / f"{prefix}images").glob("*.jpg")}
+    known = [path for path in files if path.stem in images]
+    if not known:
+        raise FileNotFoundError(f"{keyframes / f'{prefix}images'}: no image of the {len(files)} cameras is there")
+    return GivenCameras(
+        cameras=tuple(_read_camera(path, images[path.stem], keyframes) for path in known),
+        files=tuple(known),
+        frame="ARKit's world of Polycam",
+        scale="metric",
+        up="y",
+        left_out=tuple(f"{path.name}: its image is missing" for path in files if path.stem not in images),
+    )
+
+
+def _read_camera(path: Path, image: Path, keyframes: Path) -> GivenCamera:
+    values = read_json(path)
+    pose = np.eye(4)
+    for row in range(3):
+        pose[row] = [number(values, f"t_{row}{column}", path) for column in range(4)]
+    fx, fy, cx, cy = (number(values, name, path) for name in ("fx", "fy", "cx", "cy"))
+    size = (number(values, "width", path), number(values, "height", path))
+    actual = image_size(image)
+    if size != actual:
+        raise DatasetError(f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]:g}x{size[1]:g} px")
+    if min(fx, fy) <= 0:
+        raise DatasetError(f"{path}: the focal length must be positive, got {min(fx, fy)}")
+    intrinsics = Intrinsics("PINHOLE", *actual, fx, fy, cx, cy)
+    depth, confidence = (keyframes / kind / f"{path.stem}.png" for kind in ("depth", "confidence"))
+    return GivenCamera(
+        name=image.name,
+        image=image,
+        T_world_camera=opengl(check_rigid(pose, path)),
+        intrinsics=intrinsics,
+        read_depth=_depth_reader(depth, confidence, actual) if depth.is_file() else None,
+        time=number(values, "timestamp", path) * _SECONDS if "timestamp" in values else None,
+    )
+
+
+def _depth_reader(path: Path, confidence: Path, size: tuple[int, int]) -> Callable[[], DepthMap]:
+    """Reads depths that the LiDAR measured at a lower resolution: each stands at the pixel under its center."""
+
+    def read() -> DepthMap:
+        depths = read_depth_map(path).depths
+        if confidence.is_file():
+            trust = read_image(confidence)[..., 0]
+            if trust.shape != depths.shape:
+                raise DatasetError(f"{confidence}: has {trust.shape[::-1]} px, {path.name} {depths.shape[::-1]} px")
+            depths = np.where(trust >= _LEAST_CONFIDENCE, depths, 0)
+        depths = np.where(depths <= _FARTHEST_M, depths, 0)
+        return spread_depths(depths.astype(np.float32), size)
+
+    return read
+
+
+def spread_depths(depths: NDArray[np.float32], size: tuple[int, int]) -> DepthMap:
+    """A depth map of `size` (width, height) px with the depths [h, w] of a smaller one, none of them interpolated."""
+    height, width = depths.shape
+    if (width, height) == size:
+        return DepthMap(depths, np.zeros_like(depths))
+    if width > size[0] or height > size[1]:
+        small = cv2.resize(depths, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
+        return DepthMap(small, np.zeros_like(small))
+    out = np.zeros(size[::-1], dtype=np.float32)
+    rows = ((np.arange(height) + 0.5) * size[1] / height).astype(np.int64)
+    columns = ((np.arange(width) + 0.5) * size[0] / width).astype(np.int64)
+    out[rows[:, None], columns[None]] = depths
+    return DepthMap(out, np.zeros_like(out))

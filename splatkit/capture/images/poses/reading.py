@@ -1,0 +1,61 @@
+"""One door to all formats of poses."""
+
+from pathlib import Path
+from typing import Literal
+
+from splatkit.capture.images.poses.colmap import find_colmap_model, read_colmap
+from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
+from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
+from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
+from splatkit.capture.images.poses.tum import read_tum
+from splatkit.errors import DatasetError
+
+PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"]
+
+
+def read_poses(
+    path: Path, form: PoseFormat, images: Path | None, times: Path | None, intrinsics: Path | None
+) -> GivenCameras:
+    """Poses of images in any of the formats.
+
+    Args:
+        path: file or folder.
+        form: which format; auto tells by the files that are there.
+        images: folder of images, for COLMAP where they are elsewhere, and for trajectories.
+        times: CSV of image times, for trajectories.
+        intrinsics: of the camera, for trajectories.
+
+    Raises:
+        FileNotFoundError, DatasetError, SettingsError: as the readers say.
+    """
+    path = Path(path)
+    form = _recognize(path) if form == "auto" else form
+    if form == "colmap":
+        return read_colmap(path, images)
+    if form == "transforms":
+        return read_transforms_poses(path)
+    if form == "polycam":
+        return read_polycam(path)
+    if form == "record3d":
+        return read_record3d(path)
+    return read_tum(path, images, times, intrinsics)
+
+
+def _recognize(path: Path) -> PoseFormat:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder of poses")
+    if path.is_file():
+        return "transforms" if path.suffix == ".json" else "tum"
+    if (path / "transforms.json").is_file():
+        return "transforms"
+    if is_polycam(path):
+        return "polycam"
+    if metadata_file(path) is not None:
+        return "record3d"
+    if find_colmap_model(path) is not None:
+        return "colmap"
+    raise DatasetError(
+        f"{path}: no poses in this folder; expected a transforms.json, a COLMAP model (cameras, images, points3D), "
+        "Polycam's keyframes/cameras or Record3D's metadata"
+    )

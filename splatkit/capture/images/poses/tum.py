@@ -1,0 +1,85 @@
+"""Poses from a trajectory of the camera in the format of the TUM RGB-D benchmark, for images with times.
+
+Lines of `time x y z qx qy qz qw`: seconds, T_world_camera in meters, camera x right, y down, z forward (the optical
+frame); https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats. Between two poses positions lie on a line and
+rotations turn at a constant rate. A trajectory of a LiDAR instead is for `splatkit capture lidar`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from splatkit.calibration.intrinsics import read_intrinsics
+from splatkit.capture.images.files import list_images
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.lidar.scans import read_times
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.io.images import image_size
+from splatkit.io.trajectories import read_trajectory
+
+_FARTHEST_S = 0.5  # between two poses: across a longer gap nobody knows the way
+_NANOSECONDS_FROM = 1e16  # of numbers in names: seconds since 1970 are 1.7e9
+
+
+def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsics: Path | None) -> GivenCameras:
+    """Cameras of images, by their times.
+
+    Args:
+        trajectory: of the camera.
+        images: their folder.
+        times: CSV with the columns file,time_s; by default names are times, in seconds or nanoseconds.
+        intrinsics: YAML or JSON of the camera, pixel centers at integers, as ROS and OpenCV have it.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        DatasetError: damaged, or an image has no time; names it.
+        SettingsError: images or intrinsics are not given.
+    """
+    if images is None or intrinsics is None:
+        raise SettingsError("poses from a trajectory need --images and --intrinsics")
+    lens = intrinsics_of(read_intrinsics(intrinsics))
+    path = read_trajectory(trajectory)
+    stamps = None if times is None else read_times(times)
+    cameras, left_out = [], []
+    for name, image in list_images(images):
+        time = _time_of(image, name, stamps, times)
+        after = int(np.searchsorted(path.times, time))
+        around = path.times[max(after - 1, 0) : after + 1]
+        if not path.times[0] <= time <= path.times[-1]:
+            left_out.append(f"{name}: its time {time:.6f} s is not within the trajectory")
+            continue
+        if np.ptp(around) > _FARTHEST_S:
+            left_out.append(f"{name}: the poses around its time are {np.ptp(around):.2f} s apart")
+            continue
+        size = image_size(image)
+        if size != (lens.width, lens.height):
+            raise DatasetError(f"{image}: has {size[0]}x{size[1]} px, {intrinsics} says {lens.width}x{lens.height} px")
+        cameras.append(GivenCamera(name, image, path.at(np.array([time]))[0], lens, time=time))
+    if not cameras:
+        raise DatasetError(
+            f"{trajectory}: covers {path.times[0]:.3f} to {path.times[-1]:.3f} s, and none of the {len(left_out)} "
+            "images was taken then; are both by one clock?"
+        )
+    return GivenCameras(
+        cameras=tuple(cameras),
+        files=tuple(file for file in (trajectory, times, intrinsics) if file is not None),
+        frame="of the trajectory that was given",
+        scale="metric",
+        up="z",
+        left_out=tuple(left_out),
+    )
+
+
+def _time_of(image: Path, name: str, stamps: dict[str, float] | None, times: Path | None) -> float:
+    if stamps is not None:
+        if image.name not in stamps:
+            raise DatasetError(f"{times}: has no line for {name}")
+        return stamps[image.name]
+    try:
+        value = float(image.stem)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        raise DatasetError(f"{image}: its name is no time; give --image-times, a CSV with the columns file,time_s")
+    return value * 1e-9 if value > _NANOSECONDS_FROM else value

@@ -1,0 +1,115 @@
+"""Structure from motion by COLMAP: where each photograph was taken, its lens, and points of the scene.
+
+Incremental mapping (Schoenberger and Frahm, "Structure-from-Motion Revisited", CVPR 2016) as pycolmap runs it, on the
+CPU. Scale, place and orientation of what it finds are arbitrary.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pycolmap
+
+from splatkit.capture.images.feature_matching import colmap_errors
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.progress import Progress
+from splatkit.errors import CaptureRefusedError
+
+CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]
+Sharing = Literal["size", "folder", "image"]
+
+FEWEST_REGISTERED = 3
+EXHAUSTIVE_UP_TO = 80  # images; beyond it pairs of all with all take too long on a CPU
+_SEQUENCE_OVERLAP = 10  # neighbors that each image of a sequence is matched with
+_SEQUENCE_FARTHEST = 8  # and those 2^k images ahead, for k up to this
+_FOCAL_OF_LONGEST_SIDE = 1.2  # COLMAP's guess where EXIF gives no focal length
+
+
+def sfm_cameras(
+    photographs: Sequence[ImageFile], model: CameraModel, sharing: Sharing
+) -> tuple[list[pycolmap.Camera], list[tuple[str, int]]]:
+    """First guesses of the cameras, and name and camera_id of each image.
+
+    Args:
+        photographs: of the capture.
+        model: of the lenses.
+        sharing: images of one size were taken by one camera; or of one size and folder; or each by its own.
+    """
+    cameras: dict[object, pycolmap.Camera] = {}
+    images = []
+    for shot in photographs:
+        size = (shot.width, shot.height)
+        folder = shot.name.rpartition("/")[0]
+        key: object = {"size": size, "folder": (size, folder), "image": shot.name}[sharing]
+        if key not in cameras:
+            cameras[key] = _first_guess(shot, model, len(cameras) + 1)
+        images.append((shot.name, cameras[key].camera_id))
+    return list(cameras.values()), images
+
+
+def sfm_pairs(names: Sequence[str], matching: Literal["auto", "exhaustive", "sequential"]) -> list[tuple[str, str]]:
+    """Pairs of images to match: all, or neighbors in a sequence and, sparser and sparser, those farther ahead."""
+    count = len(names)
+    if matching == "exhaustive" or (matching == "auto" and count <= EXHAUSTIVE_UP_TO):
+        steps = list(range(1, count))
+    else:
+        ahead = {2**k for k in range(_SEQUENCE_FARTHEST + 1)} | set(range(1, _SEQUENCE_OVERLAP + 1))
+        steps = sorted(step for step in ahead if step < count)
+    return [(names[i], names[i + step]) for step in steps for i in range(count - step)]
+
+
+def reconstruct(
+    database: Path, images: Path, workers: int, seed: int, progress: Progress
+) -> tuple[pycolmap.Reconstruction, list[int]]:
+    """Find cameras and points from matched features.
+
+    Args:
+        database: with features and matches.
+        images: folder that names are relative to, for the colors of points.
+        workers: threads; results are the same bits with 1, and differ in the last digits with more.
+        seed: of random samples.
+        progress: shows a bar.
+
+    Returns:
+        The largest reconstruction, and how many images are in each of the others, which could not be joined to it.
+
+    Raises:
+        CaptureRefusedError: fewer than three images found their place together.
+    """
+    options = pycolmap.IncrementalPipelineOptions()
+    options.num_threads = workers
+    options.random_seed = seed
+    options.min_model_size = FEWEST_REGISTERED
+    options.extract_colors = True
+    with pycolmap.Database.open(database) as opened:
+        count = opened.num_images()
+    with progress("placing photographs", count) as advance, colmap_errors("structure from motion"):
+        pycolmap.set_random_seed(seed)
+        out = database.with_name("mapping")
+        out.mkdir(exist_ok=True)
+        models = pycolmap.incremental_mapping(
+            database,
+            images,
+            out,
+            options,
+            initial_image_pair_callback=lambda: advance(2),
+            next_image_callback=lambda: advance(1),
+        )
+    ordered = sorted(models.values(), key=lambda model: -model.num_reg_images())
+    if not ordered or ordered[0].num_reg_images() < FEWEST_REGISTERED:
+        best = ordered[0].num_reg_images() if ordered else 0
+        raise CaptureRefusedError(
+            f"only {best} of {count} photographs found their place: they share too few features. Take more of them, "
+            "from places apart, that overlap by two thirds, of something with texture, sharp and evenly lit"
+        )
+    return ordered[0], [model.num_reg_images() for model in ordered[1:]]
+
+
+def _first_guess(shot: ImageFile, model: CameraModel, camera_id: int) -> pycolmap.Camera:
+    with colmap_errors(str(shot.path)):
+        known = pycolmap.infer_camera_from_image(shot.path)
+    focal = known.mean_focal_length() if known.has_prior_focal_length else None
+    guess = focal or _FOCAL_OF_LONGEST_SIDE * max(shot.width, shot.height)
+    camera = pycolmap.Camera.create_from_model_name(camera_id, model, guess, shot.width, shot.height)
+    camera.has_prior_focal_length = focal is not None
+    return camera

@@ -1,0 +1,162 @@
+"""Cameras and points of gathered photographs, step by step in a folder where an interrupted run goes on."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pycolmap
+
+from splatkit.capture.images.colmap_cameras import colmap_camera
+from splatkit.capture.images.feature_matching import (
+    FeatureSettings,
+    colmap_errors,
+    create_database,
+    extract_features,
+    match_features,
+    most_matches,
+)
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
+from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
+from splatkit.capture.progress import Progress
+from splatkit.io.atomic import atomic_directory
+from splatkit.io.images import read_mask, write_image
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """How cameras and points are found."""
+
+    camera_model: CameraModel = "OPENCV"
+    sharing: Sharing = "size"
+    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What came of it."""
+
+    scene: SolvedScene
+    lost: dict[str, int]  # photographs without a place -> the most matches that one has with another photograph
+    other_models: tuple[int, ...]  # photographs of each group that could not be joined
+
+
+def solve_unknown(
+    folder: Path, files: Sequence[ImageFile], masks: dict[str, Path], settings: SceneSettings, progress: Progress
+) -> Solution:
+    """Cameras and points from photographs alone.
+
+    Args:
+        folder: of this stage; what is there is of the same inputs and settings.
+        files: photographs.
+        masks: of some of them, by name.
+        settings: see there.
+        progress: shows bars.
+
+    Raises:
+        CaptureRefusedError: too few photographs found a place.
+    """
+    links = _link_images(folder, files, masks)
+    cameras, images = sfm_cameras(files, settings.camera_model, settings.sharing)
+    numbered = [(links[name], camera_id) for name, camera_id in images]
+    database = folder / "database.db"
+    if not (folder / "model").is_dir():
+        create_database(database, cameras, numbered)
+        extract_features(database, folder / "images", _mask_folder(folder, masks), settings.features, progress)
+        match_features(
+            database, sfm_pairs([link for link, _ in numbered], settings.matching), settings.features, progress
+        )
+        workers, seed = settings.features.workers, settings.features.seed
+        model, others = reconstruct(database, folder / "images", workers, seed, progress)
+        _store(folder, model, others)
+    return _load(folder, {link: name for name, link in links.items()})
+
+
+def solve_given(
+    folder: Path, given: Sequence[GivenCamera], masks: dict[str, Path], settings: FeatureSettings, progress: Progress
+) -> Solution:
+    """Points from photographs whose cameras are known; see `solve_unknown`."""
+    links = _link_images(folder, given, masks)
+    names = [links[camera.name] for camera in given]
+    poses = np.stack([camera.T_world_camera for camera in given])
+    if not (folder / "model").is_dir():
+        lenses, numbers = shared_cameras([camera.intrinsics for camera in given])
+        cameras = [colmap_camera(lens, index + 1) for index, lens in enumerate(lenses)]
+        database = folder / "database.db"
+        create_database(database, cameras, list(zip(names, numbers, strict=True)))
+        extract_features(database, folder / "images", _mask_folder(folder, masks), settings, progress)
+        match_features(database, nearest_pairs(names, poses), settings, progress)
+        known = dict(zip(names, poses, strict=True))
+        model = triangulate(database, folder / "images", known, settings.workers, settings.seed, progress)
+        _store(folder, model, [])
+    solution = _load(folder, {link: name for name, link in links.items()})
+    exact = {camera.name: camera for camera in given}
+    views = tuple(  # as they were given: COLMAP's quaternions round
+        replace(view, T_world_camera=exact[view.name].T_world_camera, intrinsics=exact[view.name].intrinsics)
+        for view in solution.scene.views
+    )
+    return replace(solution, scene=replace(solution.scene, views=views))
+
+
+def _link_images(folder: Path, images: Sequence[ImageFile | GivenCamera], masks: dict[str, Path]) -> dict[str, str]:
+    """Put all images and masks into one folder under plain numbers; returns those by name.
+
+    COLMAP's lists part names at spaces, and photographs may come from anywhere.
+    """
+    links = {}
+    (folder / "images").mkdir(exist_ok=True)
+    for index, image in enumerate(images):
+        path = image.path if isinstance(image, ImageFile) else image.image
+        link = links[image.name] = f"{index:06d}{path.suffix.lower()}"
+        if not (folder / "images" / link).is_symlink():
+            (folder / "images" / link).symlink_to(path.resolve())
+        if image.name in masks:
+            _write_mask(folder / "masks" / f"{link}.png", masks[image.name])
+    return links
+
+
+def _write_mask(path: Path, mask: Path) -> None:
+    """As COLMAP reads it: one channel, black where nothing is to be found."""
+    if path.is_file():
+        return
+    path.parent.mkdir(exist_ok=True)
+    write_image(path, np.where(read_mask(mask), 255, 0).astype(np.uint8))
+
+
+def _mask_folder(folder: Path, masks: dict[str, Path]) -> Path | None:
+    return folder / "masks" if masks else None
+
+
+def _store(folder: Path, model: pycolmap.Reconstruction, others: list[int]) -> None:
+    lost = most_matches(folder / "database.db", {image.name for image in model.images.values() if image.has_pose})
+    with atomic_directory(folder / "model") as partial, colmap_errors(str(folder)):
+        model.write_binary(partial)
+        (partial / "others.json").write_text(json.dumps({"others": others, "lost": lost}), encoding="utf-8")
+
+
+def _load(folder: Path, name_of: dict[str, str]) -> Solution:
+    """The stored model, with the photographs' names instead of numbers; a first run and a second see the same."""
+    with colmap_errors(str(folder)):
+        model = pycolmap.Reconstruction(folder / "model")
+    others = json.loads((folder / "model" / "others.json").read_text(encoding="utf-8"))
+    scene = scene_of(model, folder)
+    views = tuple(replace(view, name=name_of[view.name]) for view in scene.views)
+    lost = {name_of[link]: count for link, count in others["lost"].items()}
+    return Solution(replace(scene, views=views), lost, tuple(others["others"]))
+
+
+def take_given(given: GivenCameras) -> Solution:
+    """Cameras and points as they came; which camera sees which point is not known."""
+    nothing = np.zeros((0, 2)), np.zeros(0, dtype=np.int64), np.zeros(0)
+    views = tuple(SolvedView(c.name, c.T_world_camera, c.intrinsics, *nothing) for c in given.cameras)
+    cloud = given.points
+    if cloud is None:
+        raise ValueError("given: expected cameras with points")
+    colors = np.full(cloud.points.shape, 128, np.uint8) if cloud.colors is None else cloud.colors
+    return Solution(SolvedScene(views, cloud.points.astype(np.float64), colors), {}, ())

@@ -1,0 +1,90 @@
+"""Where each point of a moving LiDAR was measured: motion compensation by the points' own times."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.lidar.scans import Scan, select_points
+from splatkit.errors import DatasetError
+from splatkit.io.point_clouds import PointCloud
+from splatkit.io.trajectories import Trajectory
+
+_TIME_STEP_S = 1e-4  # poses are interpolated this finely: at 10 m/s a millimeter
+
+
+@dataclass(frozen=True)
+class PlacedScan:
+    """Points in the trajectory's world."""
+
+    name: str
+    cloud: PointCloud  # points in world, m
+    times: NDArray[np.float64]  # [N] s, by the LiDAR's clock
+    origins: NDArray[np.float64]  # [N, 3] where the LiDAR was at that moment, m
+    untimed: int  # points left out because the trajectory does not reach them
+
+
+def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
+    """A scan in the trajectory's world; None where the trajectory covers none of it.
+
+    Raises:
+        DatasetError: the scan has no times.
+    """
+    if scan.times is None:
+        raise DatasetError(
+            f"{scan.name}: neither its points nor its name tell when it was taken; "
+            "give --scan-times, a CSV with the columns file,time_s"
+        )
+    covered = (scan.times >= trajectory.times[0]) & (scan.times <= trajectory.times[-1])
+    if not covered.any():
+        return None
+    cloud = scan.cloud if covered.all() else select_points(scan.cloud, covered)
+    times = scan.times[covered]
+    ticks, which = np.unique(np.round(times / _TIME_STEP_S).astype(np.int64), return_inverse=True)
+    poses = trajectory.at(np.clip(ticks * _TIME_STEP_S, trajectory.times[0], trajectory.times[-1]))[which]
+    points = np.einsum("nij,nj->ni", poses[:, :3, :3], cloud.points) + poses[:, :3, 3]
+    return PlacedScan(scan.name, replace(cloud, points=points), times, poses[:, :3, 3], int((~covered).sum()))
+
+
+def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[PlacedScan]:
+    """All scans that the trajectory covers, one after the other.
+
+    Raises:
+        DatasetError: it covers none: trajectory and scans go by different clocks, or belong to different recordings.
+    """
+    first: Scan | None = None
+    found = False
+    for scan in scans:
+        first = first or scan
+        placed = place_scan(scan, trajectory)
+        if placed is not None:
+            found = True
+            yield placed
+    if not found and first is not None and first.times is not None:
+        raise DatasetError(
+            f"{first.name} was taken at {first.times.min():.3f} s, the trajectory covers {trajectory.times[0]:.3f} to "
+            f"{trajectory.times[-1]:.3f} s: they go by different clocks, or belong to different recordings"
+        )
+
+
+def near_moments(scan: Scan, moments: NDArray[np.float64], margin_s: float) -> Scan | None:
+    """The points of a scan measured near one of sorted moments [M], s; None where there are none."""
+    if scan.times is None:
+        return scan
+    after = np.clip(np.searchsorted(moments, scan.times), 1, len(moments) - 1)
+    distance = np.minimum(np.abs(scan.times - moments[after - 1]), np.abs(scan.times - moments[after]))
+    near = distance <= margin_s
+    if not near.any():
+        return None
+    return replace(scan, cloud=select_points(scan.cloud, near), times=scan.times[near])
+
+
+def without_ring_bias(scan: Scan, ring_bias: dict[int, float]) -> Scan:
+    """Ranges corrected by what single lasers are known to be off."""
+    if not ring_bias or scan.cloud.ring is None:
+        return scan
+    bias = np.array([ring_bias.get(int(ring), 0.0) for ring in np.arange(scan.cloud.ring.max() + 1)])
+    ranges = np.linalg.norm(scan.cloud.points, axis=1)
+    scale = 1 - bias[np.maximum(scan.cloud.ring, 0)] / np.maximum(ranges, 1e-6)
+    return replace(scan, cloud=replace(scan.cloud, points=scan.cloud.points * scale[:, None]))

@@ -1,0 +1,123 @@
+"""Photographs that a LiDAR was beside: cameras, times and poses as far as they are known before any alignment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.lidar.rig import Rig
+from splatkit.errors import DatasetError
+from splatkit.io.images import image_size
+from splatkit.io.transforms_json import Intrinsics, Transforms
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # turns y and z; its own inverse
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One image of the rig."""
+
+    name: str  # below the folder of images, with its suffix
+    path: Path
+    intrinsics: Intrinsics
+    camera: int  # in the rig
+    time: float | None = None  # s, by the cameras' clock
+    T_images_camera: NDArray[np.float64] | None = None  # [4, 4] (x right, y down, z forward) in the images' world
+    mask: Path | None = None
+
+
+def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+    """Images of a dataset with poses; times of `times` by file name, else those of the dataset.
+
+    Raises:
+        DatasetError: an image belongs to no camera of the rig, or its time is missing from `times`.
+    """
+    out = []
+    for frame in transforms.frames:
+        name = Path(frame.file_path).name
+        if times is not None and name not in times:
+            raise DatasetError(f"{frame.image_path}: the table of image times has no line for {name}")
+        out.append(
+            Photograph(
+                name=name_below_images(frame.file_path),
+                path=frame.image_path,
+                intrinsics=frame.intrinsics,
+                camera=_camera_number(rig, frame.rig_camera, frame.file_path),
+                time=times[name] if times is not None else frame.time,
+                T_images_camera=frame.camera_to_world @ _OPENGL,
+                mask=frame.mask_path,
+            )
+        )
+    return out
+
+
+def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+    """Images without poses, by the intrinsics of the rig's file. One folder a camera, or one whose names tell it.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+        DatasetError: an image belongs to no camera, has another size than its camera, or has no time.
+    """
+    out = []
+    for folder in folders:
+        paths = _images_in(Path(folder))
+        for path in paths:
+            number = _camera_number(rig, None, f"{path.parent.name}/{path.name}")
+            camera = rig.cameras[number].camera
+            if camera is None:
+                raise DatasetError(
+                    f"{path}: the file of the rig gives no intrinsics of {rig.cameras[number].name}; "
+                    "add K, width, height, or give a dataset with poses instead of a folder"
+                )
+            if image_size(path) != (camera.width, camera.height):
+                width, height = image_size(path)
+                raise DatasetError(
+                    f"{path}: has {width}x{height} px, the calibration is of {camera.width}x{camera.height} px"
+                )
+            if times is not None and path.name not in times:
+                raise DatasetError(f"{path}: the table of image times has no line for {path.name}")
+            name = path.name if len(folders) == 1 else f"{path.parent.name}/{path.name}"
+            time = None if times is None else times[path.name]
+            out.append(Photograph(name, path, intrinsics_of(camera), number, time))
+    return out
+
+
+def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:
+    """T_images_camera [N, 4, 4] of photographs that all have one."""
+    return np.stack([photo.T_images_camera for photo in photographs if photo.T_images_camera is not None])
+
+
+def opengl(T_world_camera: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Camera-to-world in OpenGL axes of poses [..., 4, 4] with x right, y down, z forward."""
+    return T_world_camera @ _OPENGL
+
+
+def _images_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder of images")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(_SUFFIXES)} files")
+    return paths
+
+
+def _camera_number(rig: Rig, stated: str | None, file_path: str) -> int:
+    names = [camera.name for camera in rig.cameras]
+    if stated in names:
+        return names.index(stated)
+    found = rig.camera_of(file_path)
+    if found is None:
+        raise DatasetError(
+            f"{file_path}: belongs to no camera of the rig; the name of one ({', '.join(names)}) must be a word "
+            "of its folder or its name"
+        )
+    return names.index(found.name)
+
+
+def name_below_images(file_path: str) -> str:
+    """What a captured dataset calls an image: its path without the folder `images`."""
+    return file_path.removeprefix("images/").lstrip("./")

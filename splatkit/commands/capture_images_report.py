@@ -1,0 +1,221 @@
+"""The report of a capture from photographs: what found its place, how well, and what to photograph again."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from splatkit.capture.dataset import WrittenDataset
+from splatkit.capture.images.dataset import UprightScene
+from splatkit.capture.images.files import ImageFile, blurred_among
+from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.scene import Solution
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
+from splatkit.io.images import read_image
+from splatkit.report.html import HtmlReport, Picture
+from splatkit.report.overlays import draw_points
+from splatkit.report.plots import plot_histogram, plot_points
+from splatkit.report.top_view import draw_top_view
+
+_OVERLAYS, _ROW = 6, 2
+_OVERLAY_WIDTH = 960  # px
+_MOST_DOTS = 4000
+_NAMED = 5  # images that a warning names
+_LARGE_ERROR_PX = 1.0
+_FEW_REGISTERED = 0.8
+_HISTOGRAM_PX = 3.0  # errors beyond it are drawn there
+_MANY_VIEWS = 12  # of the histogram of views
+
+
+def verdict(gathered: GatheredImages, solution: Solution) -> str:
+    """One sentence."""
+    scene = solution.scene
+    text = f"{len(scene.views)} of {len(gathered.files)} photographs have their place, {len(scene.points)} points"
+    if len(scene.errors):
+        text += f", mean reprojection error {scene.errors.mean():.2f} px"
+    scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
+    return f"{text}; scale {scale}"
+
+
+def warnings(gathered: GatheredImages, solution: Solution, written: WrittenDataset) -> tuple[str, ...]:
+    """What the user should know, most of it with a cure."""
+    scene, total = solution.scene, len(gathered.files)
+    out = list(gathered.notes)
+    if solution.lost:
+        share = len(scene.views) / total
+        cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
+        out.append(f"{len(solution.lost)} of {total} photographs did not find a place ({_some(solution.lost)}){cure}")
+    if solution.other_models:
+        groups = " and ".join(str(count) for count in solution.other_models)
+        out.append(
+            f"groups of {groups} photographs fit together, but not to the others: link them by photographs between"
+        )
+    if len(scene.errors) and scene.errors.mean() > _LARGE_ERROR_PX:
+        error = f"the mean reprojection error is {scene.errors.mean():.2f} px"
+        out.append(f"{error}: another --camera-model may fit the lens better")
+    if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
+        out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if len(scene.points) == 0:
+        out.append("there are no points: splats start at random places")
+    if written.depths_left_out:
+        out.append(f"{written.depths_left_out} depths beyond 65.5 m do not fit into depth maps and are left out")
+    return tuple(out)
+
+
+def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
+    """What capture.json says of the result."""
+    scene = solution.scene
+    record: dict[str, Any] = {
+        "photographs": len(gathered.files),
+        "registered": len(scene.views),
+        "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
+        "other_models": list(solution.other_models),
+        "points": len(scene.points),
+        "blur_px": {file.name: _finite(file.blur_px) for file in gathered.files},
+    }
+    if len(scene.errors):
+        record |= {
+            "observations": len(scene.errors),
+            "mean_reprojection_px": float(scene.errors.mean()),
+            "mean_track_length": float(scene.view_counts.mean()),
+            "reprojection_px": {view.name: float(view.errors.mean()) for view in scene.views if len(view.errors)},
+        }
+    return record
+
+
+def image_report(
+    upright: UprightScene, gathered: GatheredImages, solution: Solution, notes: tuple[str, ...]
+) -> HtmlReport:
+    """Put the report together; photographs are read again for the overlays."""
+    report = HtmlReport("Capture from photographs", verdict(gathered, solution))
+    scene = upright.scene
+    report.section("Is it good?")
+    report.numbers(_numbers(scene, len(gathered.files)))
+    for note in notes:
+        report.text(f"Mind: {note}.")
+    report.text(f"Frame: {upright.frame}.")
+    if len(scene.errors):
+        _errors(report, scene)
+    _coverage(report, scene, gathered.is_video)
+    _overlays(report, scene, {file.name: file for file in gathered.files})
+    _sharpness(report, gathered, {view.name for view in scene.views})
+    if solution.lost:
+        report.section("Left out")
+        report.text(
+            "These share too few features with the others: about 30 verified matches with a photograph that has its "
+            "place are needed. Photographs between them and their neighbors help most."
+        )
+        report.table(("photograph", "most matches"), [(name, str(count)) for name, count in solution.lost.items()])
+    _lenses(report, scene)
+    return report
+
+
+def _numbers(scene: SolvedScene, total: int) -> list[tuple[str, str]]:
+    numbers = [(f"{len(scene.views)} of {total}", "photographs have their place"), (f"{len(scene.points)}", "points")]
+    if len(scene.errors):
+        numbers += [
+            (f"{scene.errors.mean():.2f} px", "mean reprojection error"),
+            (f"{scene.view_counts.mean():.1f}", "photographs see a point, on average"),
+        ]
+    return numbers
+
+
+def _errors(report: HtmlReport, scene: SolvedScene) -> None:
+    report.section("Reprojection")
+    report.text("How far points lie from where they are seen. Photographs that stand out are blurred or misplaced.")
+    means = [float(view.errors.mean()) if len(view.errors) else 0.0 for view in scene.views]
+    edges = np.linspace(0, _HISTOGRAM_PX, 61)
+    report.figures(
+        [
+            Picture(
+                plot_histogram(np.minimum(scene.errors, _HISTOGRAM_PX), edges, "error, px", "observations"),
+                f"all {len(scene.errors)} observations",
+            ),
+            Picture(
+                plot_points({"": (list(range(len(means))), means)}, "photograph", "mean error, px"),
+                "each photograph, in the order of names",
+            ),
+        ]
+    )
+
+
+def _coverage(report: HtmlReport, scene: SolvedScene, in_order: bool) -> None:
+    report.section("Coverage")
+    poses = np.stack([view.T_world_camera for view in scene.views])
+    places = scene.points if len(scene.points) else poses[:, :3, 3]
+    colors = scene.colors if len(scene.points) else np.full((len(places), 3), 200, np.uint8)
+    path = poses[:, :3, 3] if in_order else np.zeros((0, 3))
+    pictures = [Picture(draw_top_view(places, colors, poses, path), "points and photographs from above")]
+    if len(scene.errors):
+        counts = np.minimum(scene.view_counts, _MANY_VIEWS)
+        edges = np.arange(1.5, _MANY_VIEWS + 1)
+        caption = f"in how many photographs a point is seen ({_MANY_VIEWS}: or more)"
+        pictures.append(Picture(plot_histogram(counts, edges, "photographs", "points"), caption))
+    report.figures(pictures)
+
+
+def _overlays(report: HtmlReport, scene: SolvedScene, files: dict[str, ImageFile]) -> None:
+    seen = [view for view in scene.views if len(view.points)]
+    if not seen:
+        return
+    report.section("Points on photographs")
+    report.text("Red is near, blue far. Points must sit on what they belong to, and near ones before far ones.")
+    chosen = [seen[int(index)] for index in np.unique(np.linspace(0, len(seen) - 1, _OVERLAYS).round())]
+    pictures = [_overlay(view, scene, files[view.name]) for view in chosen]
+    for start in range(0, len(pictures), _ROW):
+        report.figures(pictures[start : start + _ROW])
+
+
+def _overlay(view: SolvedView, scene: SolvedScene, file: ImageFile) -> Picture:
+    image = read_image(file.path)[..., :3]
+    scale = min(_OVERLAY_WIDTH / image.shape[1], 1.0)
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    T_camera_world = np.linalg.inv(view.T_world_camera)
+    step = max(len(view.points) // _MOST_DOTS, 1)
+    depths = scene.points[view.points[::step]] @ T_camera_world[2, :3] + T_camera_world[2, 3]
+    drawn = draw_points(image, view.pixels[::step] * scale - 0.5, depths)
+    return Picture(drawn, f"{view.name}: {len(view.points)} points, {view.errors.mean():.2f} px")
+
+
+def _sharpness(report: HtmlReport, gathered: GatheredImages, placed: set[str]) -> None:
+    report.section("Sharpness")
+    report.text(
+        "Standard deviation of the blur of edges, in pixels of the photograph reduced to 1280 px. Those far above the "
+        "others teach splats to be soft: take them out, or photograph again."
+    )
+    groups: dict[str, tuple[list[float], list[float]]] = {"in place": ([], []), "left out": ([], [])}
+    for index, file in enumerate(gathered.files):
+        group = groups["in place" if file.name in placed else "left out"]
+        group[0].append(index)
+        group[1].append(_finite(file.blur_px))
+    shown = {name: group for name, group in groups.items() if group[0]}
+    report.figures([Picture(plot_points(shown, "photograph", "blur, px"), "each photograph, in order")])
+
+
+def _lenses(report: HtmlReport, scene: SolvedScene) -> None:
+    report.section("Lenses")
+    lenses = list(dict.fromkeys(view.intrinsics for view in scene.views))
+    counts = [sum(view.intrinsics == lens for view in scene.views) for lens in lenses]
+    rows = [
+        (
+            str(count),
+            f"{lens.width}x{lens.height}",
+            lens.camera_model,
+            f"{lens.fl_x:.1f}, {lens.fl_y:.1f}",
+            f"{lens.cx:.1f}, {lens.cy:.1f}",
+            ", ".join(f"{value:.3g}" for value in lens.distortion),
+        )
+        for lens, count in zip(lenses[:20], counts[:20], strict=True)
+    ]
+    report.table(("photographs", "px", "model", "focal lengths, px", "center, px", "k1 to k4, p1, p2"), rows)
+
+
+def _some(names: Any) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + (", ..." if len(listed) > _NAMED else "")
+
+
+def _finite(value: float) -> float:
+    """Blur of an image that shows nothing is infinite, which JSON and plots do not know."""
+    return value if np.isfinite(value) else 99.0

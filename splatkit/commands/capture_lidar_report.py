@@ -1,0 +1,218 @@
+"""The report of a capture with LiDAR: how both worlds fit, and what photographs see of the scans."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.lidar.alignment import Alignment
+from splatkit.capture.lidar.dataset import WrittenDepths
+from splatkit.capture.lidar.moving import LidarScene
+from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.lidar.static import StaticScene
+from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.images import read_image
+from splatkit.io.point_clouds import PointCloud
+from splatkit.report.html import HtmlReport, Picture
+from splatkit.report.overlays import draw_points
+from splatkit.report.top_view import draw_top_view
+
+_OVERLAYS, _ROW = 8, 2
+_OVERLAY_WIDTH = 960  # px
+_MOST_DOTS = 6000
+
+
+def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:
+    """One sentence."""
+    photographs = f"{len(scene.photographs)} photographs, {_points(scene.seed)}"
+    if scene.alignment is None:
+        return f"{photographs}; poses are the LiDAR's, by the extrinsics"
+    fit = f"scale known to {100 * scene.alignment.scale_sd:.2g} %"
+    return f"{photographs}; {fit}, {100 * _covered(written):.0f} % of photographs with LiDAR depth"
+
+
+def static_verdict(scene: StaticScene, written: WrittenDepths) -> str:
+    """One sentence."""
+    covered = f"{100 * _covered(written):.0f} % of photographs with LiDAR depth"
+    return f"{len(scene.photographs)} photographs, {_points(scene.seed)}; {covered}"
+
+
+def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
+    """What capture.json says of the result."""
+    record = _depth_figures(written) | {"points": scene.counts, "left_out": list(scene.left_out)}
+    record["time_offset_s"] = scene.offset_s
+    if scene.poses is not None:
+        record["time_offset_sd_s"] = scene.poses.offset_sd_s
+        record["pose_rms_deg_m"] = [scene.poses.rotation_rms_deg, scene.poses.alignment.rms]
+    if scene.alignment is not None:
+        record["alignment"] = _alignment_figures(scene.alignment)
+    return record
+
+
+def static_figures(scene: StaticScene, written: WrittenDepths) -> dict[str, Any]:
+    """What capture.json says of the result."""
+    record = _depth_figures(written) | {"points": scene.counts}
+    if scene.alignment is not None:
+        record["alignment"] = _alignment_figures(scene.alignment)
+    return record
+
+
+def lidar_report(folder: Path, scene: LidarScene, written: WrittenDepths, rig: Rig) -> HtmlReport:
+    """Put the report of a moving LiDAR together from the dataset in `folder`."""
+    report = HtmlReport("Capture with LiDAR", lidar_verdict(scene, written))
+    report.section("Do photographs and scans fit?")
+    if scene.alignment is None:
+        report.text(
+            "The photographs came without poses; they have those of the LiDAR's trajectory, moved by the extrinsics. "
+            "Whether these are right shows in the overlays below."
+        )
+    else:
+        _alignment_table(report, [item for item in (scene.alignment, *_parts(scene)) if item is not None])
+    offset = f"{1e3 * scene.offset_s:+.1f} ms"
+    if scene.poses is not None and scene.poses.offset_sd_s is not None:
+        offset += f" (standard deviation {1e3 * scene.poses.offset_sd_s:.1f} ms, from the motion)"
+    report.text(f"The LiDAR's clock is ahead of the cameras' by {offset}.")
+    for warning in scene.warnings:
+        report.text(f"Mind: {warning}.")
+    _cloud(report, scene.seed, scene.counts, scene.T_world_camera, scene.trajectory.poses[:, :3, 3])
+    _depths(report, folder, scene.photographs, written)
+    _rig_table(report, rig)
+    return report
+
+
+def static_report(folder: Path, scene: StaticScene, written: WrittenDepths, rig: Rig) -> HtmlReport:
+    """Put the report of one scan together from the dataset in `folder`."""
+    report = HtmlReport("Capture around one scan", static_verdict(scene, written))
+    if scene.alignment is not None:
+        report.section("Do photographs and scan fit?")
+        _alignment_table(report, [scene.alignment])
+    _cloud(report, scene.seed, scene.counts, scene.T_world_camera, np.zeros((1, 3)))
+    _depths(report, folder, scene.photographs, written)
+    _rig_table(report, rig)
+    return report
+
+
+def _points(seed: PointCloud) -> str:
+    return f"{len(seed.points)} points"
+
+
+def _parts(scene: LidarScene) -> list[Alignment | None]:
+    return [scene.poses.alignment if scene.poses is not None else None, scene.surfaces]
+
+
+def _covered(written: WrittenDepths) -> float:
+    return float(np.mean([item.measured > 0 for item in written.summaries]))
+
+
+def _depth_figures(written: WrittenDepths) -> dict[str, Any]:
+    return {
+        "depth_maps": {item.name: [item.measured, item.median_m, item.median_sigma_m] for item in written.summaries},
+        "depth_maps_are": "measured pixels, median depth (m), median standard deviation (m)",
+        "depths_beyond_the_format": written.left_out,
+    }
+
+
+def _alignment_figures(alignment: Alignment) -> dict[str, Any]:
+    return {
+        "method": alignment.method,
+        "scale": alignment.similarity.scale,
+        "scale_sd_share": alignment.scale_sd,
+        "T_world_images": alignment.similarity.matrix().tolist(),
+        "covariance": alignment.covariance.tolist(),
+        "covariance_is": "rotation (rad), translation (m), log of scale, about `center`",
+        "center": alignment.center.tolist(),
+        "rms_m": alignment.rms,
+        "share_that_fits": alignment.share,
+    }
+
+
+def _alignment_table(report: HtmlReport, alignments: list[Alignment]) -> None:
+    rows = []
+    for item in alignments:
+        deviations = np.sqrt(np.diag(item.covariance))
+        rows.append(
+            (
+                item.method,
+                f"{item.similarity.scale:.6g}",
+                f"{100 * deviations[6]:.3g} %",
+                f"{np.degrees(np.linalg.norm(deviations[:3])):.3g}",
+                f"{1e3 * np.linalg.norm(deviations[3:6]):.3g}",
+                f"{1e3 * item.rms:.3g}",
+                f"{100 * item.share:.0f} %",
+            )
+        )
+    header = ("from", "meters per unit", "its deviation", "rotation sd, deg", "position sd, mm", "residual, mm", "fits")
+    report.table(header, rows)
+
+
+def _cloud(
+    report: HtmlReport,
+    seed: PointCloud,
+    counts: dict[str, int],
+    T_world_camera: NDArray[np.float64],
+    path: NDArray[np.float64],
+) -> None:
+    report.section("What was scanned")
+    report.numbers(
+        [
+            (f"{counts['measured']:,}", "measured points"),
+            (f"{counts['map']:,}", "points after thinning"),
+            (f"{100 * counts['seen'] / counts['map']:.0f} %", "of them seen by a photograph"),
+            (f"{counts['triangulated']:,}", "triangulated points added where the LiDAR saw nothing"),
+        ]
+    )
+    assert seed.colors is not None
+    view = draw_top_view(seed.points.astype(np.float64), seed.colors, T_world_camera, path)
+    report.figures([Picture(view, "from above: the colored cloud, the LiDAR's path and where photographs were taken")])
+
+
+def _depths(report: HtmlReport, folder: Path, photographs: list[Photograph], written: WrittenDepths) -> None:
+    report.section("LiDAR points on photographs")
+    report.text("Edges of what is near must lie on edges in the photograph; red is near, blue is far.")
+    by_name = {photo.name: photo for photo in photographs}
+    measured = [item for item in written.summaries if item.measured > 0]
+    numbers = np.unique(np.linspace(0, len(measured) - 1, _OVERLAYS).astype(int)) if measured else []
+    chosen = [measured[index] for index in numbers]
+    for start in range(0, len(chosen), _ROW):
+        report.figures([_overlay(folder, by_name[item.name]) for item in chosen[start : start + _ROW]])
+    report.table(
+        ("photograph", "measured pixels", "median depth, m", "median deviation, mm"),
+        [
+            (item.name, str(item.measured), f"{item.median_m:.2f}", f"{1e3 * item.median_sigma_m:.0f}")
+            for item in written.summaries
+        ],
+    )
+
+
+def _overlay(folder: Path, photo: Photograph) -> Picture:
+    image = read_image(photo.path)[..., :3]
+    depths = read_depth_map(folder / "depth" / f"{photo.name}.png").depths
+    rows, columns = np.nonzero(depths)
+    if len(rows) > _MOST_DOTS:
+        rows, columns = (part[:: len(part) // _MOST_DOTS] for part in (rows, columns))
+    scale = min(1.0, _OVERLAY_WIDTH / image.shape[1])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    pixels = (np.column_stack([columns, rows]) + 0.5) * scale - 0.5
+    return Picture(draw_points(small, pixels, depths[rows, columns], radius=1), photo.name)
+
+
+def _rig_table(report: HtmlReport, rig: Rig) -> None:
+    report.section("The rig")
+    rows = []
+    for camera in rig.cameras:
+        deviations = np.sqrt(np.diag(camera.covariance))
+        rows.append(
+            (
+                camera.name,
+                " ".join(f"{value:.3f}" for value in camera.T_camera_lidar[:3, 3]),
+                f"{np.degrees(np.linalg.norm(deviations[:3])):.3g}",
+                f"{1e3 * np.linalg.norm(deviations[3:]):.3g}",
+                "measured" if camera.stated_covariance else "assumed, for its file says nothing",
+            )
+        )
+    header = ("camera", "translation of T_camera_lidar, m", "rotation sd, deg", "translation sd, mm", "deviations are")
+    report.table(header, rows)
+    report.text(f"Ranges of the LiDAR have a standard deviation of {1e3 * rig.range_noise_m:.0f} mm.")

@@ -1,0 +1,129 @@
+"""Scans come with the times of their points, whatever file or name tells them; recordings are held a scan at a time."""
+
+import resource
+import sys
+
+import numpy as np
+import pytest
+
+from splatkit.capture.lidar.scans import ScanSource, read_times
+from splatkit.errors import DatasetError
+from splatkit.io.point_clouds import PointCloud, write_point_cloud
+
+POINTS = np.array([[1.0, 2, 3], [4, 5, 6], [0.1, 0, 0]])
+
+
+def times_of(scan):
+    assert scan.times is not None
+    return scan.times
+
+
+def write(path, time=None):
+    write_point_cloud(path, PointCloud(POINTS, time=None if time is None else np.array(time)))
+
+
+def test_times_of_points_count_from_the_scans_own_moment_where_they_are_small(tmp_path):
+    write(tmp_path / "1532402927.25.ply", [0.0, 0.01, 0.02])
+    write(tmp_path / "1532402928250000.ply")
+    write(tmp_path / "scan_0007.ply", [7.0, 7.01, 7.02])
+    scans = {scan.name: times_of(scan) for scan in ScanSource(tmp_path).read()}
+    np.testing.assert_allclose(scans["1532402927.25.ply"] - 1532402927.25, [0, 0.01, 0.02], atol=1e-6)
+    np.testing.assert_allclose(scans["1532402928250000.ply"], 1532402928.25)
+    np.testing.assert_allclose(scans["scan_0007.ply"], [7.0, 7.01, 7.02])
+
+
+def test_a_table_gives_times_where_names_do_not(tmp_path):
+    write(tmp_path / "a.ply")
+    table = tmp_path / "scans.csv"
+    table.write_text("file,time_s\nlidar/a.ply,12.5\n")
+    (scan,) = ScanSource(tmp_path, times=read_times(table)).read()
+    np.testing.assert_array_equal(times_of(scan), [12.5] * 3)
+    (plain,) = ScanSource(tmp_path).read()
+    assert plain.times is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "no line"), ("a.ply", "line 1: expected"), ("a,1\na,2", "line 2: a comes twice"), ("a,nan", "no finite")],
+)
+def test_damaged_tables_are_named(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        read_times(tmp_path / "t.csv")
+
+
+def test_points_out_of_range_are_left_out(tmp_path):
+    write(tmp_path / "a.ply", [0.0, 0.1, 0.2])
+    (scan,) = ScanSource(tmp_path, ranges_m=(0.5, 5.0)).read()
+    np.testing.assert_array_equal(scan.cloud.points, POINTS[:1])
+    np.testing.assert_array_equal(times_of(scan), [0.0])
+    assert scan.cloud.dropped == 2
+
+
+def test_an_hour_in_one_file_is_no_scan(tmp_path):
+    write(tmp_path / "a.ply", [0.0, 10.0, 3600.0])
+    with pytest.raises(DatasetError, match=r"a\.ply: its points span"):
+        list(ScanSource(tmp_path).read())
+
+
+def _record(path, scans, count):
+    """A ROS 2 recording of `scans` turns at 10 Hz, `count` points each."""
+    pytest.importorskip("rosbags", reason="rosbags is not installed: pip install 'splatkit[bags]'")
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    types, name = store.types, "sensor_msgs/msg/PointCloud2"
+    kinds = {"x": ("<f4", 7), "y": ("<f4", 7), "z": ("<f4", 7), "t": ("<u4", 6)}
+    points = np.zeros(count, [(field, kind) for field, (kind, _) in kinds.items()])
+    points["t"] = np.arange(count) * (10**8 // count)
+    fields = [
+        types["sensor_msgs/msg/PointField"](name=field, offset=4 * number, datatype=code, count=1)
+        for number, (field, (_, code)) in enumerate(kinds.items())
+    ]
+    rng = np.random.default_rng(0)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/points", name, typestore=store)
+        for number in range(scans):
+            for axis in "xyz":
+                points[axis] = rng.uniform(-5, 5, count)
+            stamp = types["builtin_interfaces/msg/Time"](sec=1_700_000_000, nanosec=number * 10**8)
+            message = types[name](
+                header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="lidar"),
+                height=1, width=count, fields=fields, is_bigendian=False, point_step=16, row_step=16 * count,
+                data=points.view(np.uint8).reshape(-1), is_dense=True,
+            )  # fmt: skip
+            writer.write(topic, number * 10**8, store.serialize_cdr(message, name))
+
+
+def test_recordings_give_scans_with_absolute_times(tmp_path):
+    _record(tmp_path / "bag", 3, 50)
+    source = ScanSource(tmp_path / "bag")
+    assert source.count() == 3
+    scans = list(source.read())
+    assert [float(times_of(scan).min()) for scan in scans] == pytest.approx([1.7e9, 1.7e9 + 0.1, 1.7e9 + 0.2])
+    assert np.ptp(times_of(scans[0])) == pytest.approx(0.098, abs=1e-3)
+    assert source.files()
+
+
+@pytest.mark.slow
+def test_a_million_points_a_second_stream_in_bounded_memory(tmp_path):
+    """Four seconds, 64 MB, through motion compensation into a map: what is held at most does not grow with them."""
+    from splatkit.capture.lidar.motion import place_scans
+    from splatkit.capture.lidar.voxel_map import VoxelMap
+    from splatkit.io.trajectories import Trajectory
+
+    _record(tmp_path / "bag", 40, 100_000)
+    path = Trajectory(1.7e9 + np.array([-1.0, 10.0]), np.tile(np.eye(4), (2, 1, 1)))
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)  # MB
+
+    voxels = VoxelMap(0.1, 50_000)
+    after = []
+    for scan in place_scans(ScanSource(tmp_path / "bag").read(), path):
+        voxels.add(scan.cloud.points, scan.origins)
+        after.append(peak())
+    assert len(after) == 40
+    assert len(voxels.cloud().points) <= 50_000
+    assert after[-1] - after[24] < 60  # the buffer of two million points was full once by then

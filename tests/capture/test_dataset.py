@@ -1,0 +1,142 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import DepthMap, read_depth_map
+from splatkit.io.images import read_image, write_image
+from splatkit.io.point_clouds import PointCloud, read_point_cloud
+from splatkit.io.transforms_json import Intrinsics, RigCamera, read_transforms
+
+WIDTH, HEIGHT = 12, 8
+INTRINSICS = Intrinsics("OPENCV", WIDTH, HEIGHT, 10.0, 11.0, 6.5, 4.25, (0.1, -0.02, 0.0, 0.0, 1e-3, 2e-3))
+
+
+def pose(x: float) -> np.ndarray:
+    out = np.eye(4)
+    out[0, 3] = x
+    return out
+
+
+def frame(name: str, x: float = 0.0, **more) -> CapturedFrame:
+    rng = np.random.default_rng(len(name))
+    image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    return CapturedFrame(name, image, pose(x), INTRINSICS, **more)
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    path = tmp_path / "photograph.jpg"
+    write_image(path, np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    return path
+
+
+def test_everything_that_is_written_is_read_again(tmp_path, photograph):
+    rng = np.random.default_rng(0)
+    depths = np.round(rng.uniform(0.5, 9, (HEIGHT, WIDTH)), 3).astype(np.float32)
+    depth = DepthMap(depths, np.full((HEIGHT, WIDTH), 0.0123, np.float32))
+    mask = rng.random((HEIGHT, WIDTH)) < 0.5
+    T_camera_lidar, points = pose(0.25), rng.normal(size=(5, 3))
+    turned = np.eye(4)[[0, 2, 1, 3]] * [1, -1, 1, 1]
+    scene = CapturedScene(
+        points=PointCloud(points, rng.integers(0, 256, (5, 3), dtype=np.uint8)),
+        applied_transform=turned,
+        rig=(RigCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
+        splits={"train": ("left/1.jpg",), "val": ("left/2.jpg",), "test": ("left/2.jpg",)},
+    )
+    frames = [
+        CapturedFrame("left/1.jpg", photograph, pose(1.0), INTRINSICS, mask, depth, "left", 3.5),
+        dataclasses.replace(frame("left/2.jpg", 2.0), mask=~mask, depth=depth, rig_camera="left", time=4.5),
+    ]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    written = write_dataset(folder, iter(frames), scene)
+    read = read_transforms(folder)
+    assert written.depths_left_out == 0
+    assert [f.file_path for f in read.frames] == ["images/left/1.jpg", "images/left/2.jpg"]
+    assert read.frames[0].image_path.read_bytes() == photograph.read_bytes()
+    assert read.applied_transform is not None
+    assert np.array_equal(read.applied_transform, turned)
+    assert read.splits["val"] == ("images/left/2.jpg",)
+    assert np.array_equal(read.rig[0].T_camera_lidar, T_camera_lidar)
+    assert read.ply_path is not None
+    assert np.array_equal(read_point_cloud(read.ply_path).points, points)
+    for given, found in zip(frames, read.frames, strict=True):
+        assert np.array_equal(found.camera_to_world, given.camera_to_world)
+        assert (found.intrinsics, found.time, found.rig_camera) == (INTRINSICS, given.time, "left")
+        assert found.mask_path is not None
+        assert found.depth_path is not None
+        assert np.array_equal(read_image(found.mask_path)[..., 0] > 0, np.asarray(given.mask))
+        known = read_depth_map(found.depth_path, found.depth_sigma_path)
+        assert np.abs(known.depths - depths).max() < 1e-6
+        assert np.abs(known.sigmas - 0.0123).max() < 1e-6
+
+
+def test_the_applied_transform_is_there_even_where_nothing_was_turned(tmp_path):
+    write_dataset(tmp_path, [frame("a.png")], CapturedScene())
+    meta = json.loads((tmp_path / "transforms.json").read_text())
+    assert meta["applied_transform"] == np.eye(4)[:3].tolist()
+
+
+def test_names_that_differ_in_their_suffix_alone_do_not_meet(tmp_path):
+    ones = np.ones((HEIGHT, WIDTH), bool)
+    frames = [frame("a.png", mask=ones), frame("a.jpg", mask=~ones)]
+    write_dataset(tmp_path, frames, CapturedScene())
+    masks = [read_image(tmp_path / f"masks/{name}.png").max() for name in ("a.png", "a.jpg")]
+    assert masks == [255, 0]
+
+
+def test_depths_too_far_for_their_unit_are_counted(tmp_path):
+    depths = np.array([[1.0] * WIDTH] * HEIGHT, np.float32)
+    depths[0, :3] = 70.0
+    written = write_dataset(tmp_path, [frame("a.png", depth=DepthMap(depths, 0 * depths))], CapturedScene())
+    assert written.depths_left_out == 3
+    assert written.transforms.frames[0].depth_sigma_path is None
+
+
+def test_linked_photographs_share_their_bytes(tmp_path, photograph):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    linked = dataclasses.replace(frame("a.jpg"), image=photograph)
+    written = write_dataset(folder, [linked], CapturedScene(), link=True)
+    assert written.transforms.frames[0].image_path.samefile(photograph)
+
+
+@pytest.mark.parametrize("name", ["/a.png", "../a.png", "a", "", "b/../a.png", "a\\b.png", "./a.png"])
+def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="expected a file name"):
+        write_dataset(tmp_path, [frame(name)], CapturedScene())
+
+
+@pytest.mark.parametrize(
+    ("frames", "scene", "message"),
+    [
+        ([], CapturedScene(), "at least one"),
+        ([frame("a.png"), frame("a.png")], CapturedScene(), "comes twice"),
+        ([frame("a.png", rig_camera="left")], CapturedScene(), "not in the rig"),
+        ([frame("a.png")], CapturedScene(splits={"val": ("b.png",)}), "val names b.png"),
+        (
+            [frame("a.png", mask=np.ones((HEIGHT, WIDTH), bool)), frame("b.png")],
+            CapturedScene(),
+            "1 of 2 have a mask, images/b.png has none",
+        ),
+    ],
+)
+def test_what_makes_no_dataset_is_refused(tmp_path, frames, scene, message):
+    with pytest.raises(ValueError, match=message):
+        write_dataset(tmp_path, frames, scene)
+
+
+def test_images_masks_and_depths_of_another_size_are_named(tmp_path, photograph):
+    small = np.ones((HEIGHT, WIDTH - 1), np.float32)
+    wide = dataclasses.replace(INTRINSICS, width=WIDTH + 1)
+    for bad, named in (
+        (CapturedFrame("a.jpg", photograph, pose(0), wide), "photograph.jpg"),
+        (frame("a.png", mask=small > 0), "mask of a.png"),
+        (frame("a.png", depth=DepthMap(small, small)), "depth map of a.png"),
+    ):
+        with pytest.raises(DatasetError, match=named):
+            write_dataset(tmp_path, [bad], CapturedScene())
