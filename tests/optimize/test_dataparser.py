@@ -289,3 +289,16 @@ def test_fisheye_cameras_stay_as_they_are_and_pixels_beyond_their_view_are_maske
     radius = 15 * (angle + 0.01 * angle**3)
     y, x = np.mgrid[:40, :56] + 0.5
     assert np.array_equal(batch["mask"][..., 0].numpy(), np.hypot(x - 28, y - 20) < radius)
+
+
+def test_a_pixel_sees_as_much_at_a_point_as_the_closest_view_of_it_says(dataset):
+    cloud = read_point_cloud(dataset / "points.ply")
+    normals = np.ones_like(cloud.points)
+    write_point_cloud(dataset / "points.ply", PointCloud(cloud.points, cloud.colors, normals.astype(np.float32)))
+    outputs = parse(dataset)
+    poses = outputs.cameras.camera_to_worlds.double().numpy()
+    points, found = outputs.metadata["points3D_xyz"].double().numpy(), outputs.metadata["points3D_footprints"]
+    depths = -np.einsum("cni,ci->cn", points[None] - poses[:, None, :, 3], poses[:, :, 2])
+    # The ball of radius 2 is whole in all views, from 7 away.
+    np.testing.assert_allclose(found, depths.min(0) / 60, rtol=1e-4)
+    assert "points3D_footprints" not in parse(dataset, "test").metadata

@@ -4,6 +4,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from splatkit.capture.images.files import blurred_among, list_images, read_image_files
 from splatkit.capture.images.frame_selection import extract_frames, select_photographs
@@ -115,6 +116,21 @@ def test_folders_without_photographs_say_what_to_do(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
     with pytest.raises(FileNotFoundError, match=r"IMG_1\.HEIC and its like must be turned into \.jpg"):
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize(("orientation", "up"), [(1, (0, -1)), (3, (0, 1)), (6, (-1, 0)), (8, (1, 0))])
+def test_exif_tells_which_way_is_up_in_the_stored_pixels(tmp_path, orientation, up):
+    """Against Pillow, which turns an image by the same tag: the brighter half must come to lie above."""
+    stored = np.full((64, 64), 40, np.uint8)
+    rows, columns = np.mgrid[:64, :64] - 31.5
+    stored[columns * up[0] + rows * up[1] > 0] = 200
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / "a.jpg", exif=exif)
+    turned = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
+    assert turned[:28].mean() > 180 > 60 > turned[36:].mean()
+    (found,) = read_image_files(list_images(tmp_path), 1, no_progress)
+    assert found.up == up
 
 
 def test_a_damaged_photograph_is_named(tmp_path):
