@@ -77,7 +77,8 @@ class Lidar:
         from splatkit.capture.lidar.inputs import LidarInputs
         from splatkit.capture.lidar.moving import locate, scene_depths
         from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
-        from splatkit.capture.lidar.scans import ScanSource, read_times
+        from splatkit.capture.lidar.scans import ScanSource
+        from splatkit.capture.times import read_times
         from splatkit.commands.capture_lidar_report import lidar_figures, lidar_report, lidar_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.trajectories import read_trajectory
@@ -257,7 +258,7 @@ def _triangulated(transforms: Transforms | None) -> tuple[NDArray[Any], NDArray[
 
 
 def _splits(transforms: Transforms | None) -> dict[str, tuple[str, ...]]:
-    from splatkit.capture.lidar.photographs import name_below_images
+    from splatkit.capture.conventions import name_below_images
 
     splits = {} if transforms is None else transforms.splits
     return {split: tuple(name_below_images(path) for path in paths) for split, paths in splits.items()}

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
-from splatkit.capture.lidar.photographs import opengl
 from splatkit.capture.progress import Progress
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask

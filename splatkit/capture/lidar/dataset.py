@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.capture.lidar.depth import SparseDepth
-from splatkit.capture.lidar.photographs import Photograph, opengl
+from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_clouds import PointCloud

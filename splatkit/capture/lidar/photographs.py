@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.lidar.projection import intrinsics_of
+from splatkit.capture.conventions import intrinsics_of, name_below_images, opengl
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import Intrinsics, Transforms
 
 _SUFFIXES = (".png", ".jpg", ".jpeg")
-_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # turns y and z; its own inverse
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
                 intrinsics=frame.intrinsics,
                 camera=_camera_number(rig, frame.rig_camera, frame.file_path),
                 time=times[name] if times is not None else frame.time,
-                T_images_camera=frame.camera_to_world @ _OPENGL,
+                T_images_camera=opengl(frame.camera_to_world),
                 mask=frame.mask_path,
             )
         )
@@ -91,11 +90,6 @@ def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:
     return np.stack([photo.T_images_camera for photo in photographs if photo.T_images_camera is not None])
 
 
-def opengl(T_world_camera: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Camera-to-world in OpenGL axes of poses [..., 4, 4] with x right, y down, z forward."""
-    return T_world_camera @ _OPENGL
-
-
 def _images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
@@ -116,8 +110,3 @@ def _camera_number(rig: Rig, stated: str | None, file_path: str) -> int:
             "of its folder or its name"
         )
     return names.index(found.name)
-
-
-def name_below_images(file_path: str) -> str:
-    """What a captured dataset calls an image: its path without the folder `images`."""
-    return file_path.removeprefix("images/").lstrip("./")

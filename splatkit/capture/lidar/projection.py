@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.camera import Camera
-from splatkit.errors import DatasetError
+from splatkit.capture.conventions import opencv_camera
 from splatkit.io.transforms_json import Intrinsics
 
 _NEAREST_M = 0.05  # in front of the camera
@@ -30,38 +29,6 @@ def project(points: NDArray[np.floating], camera: Intrinsics) -> tuple[NDArray[n
     pixels[ahead] = opencv_camera(camera).project(points[ahead])[0] + 0.5
     inside = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(-1)
     return pixels, inside
-
-
-def opencv_camera(camera: Intrinsics) -> Camera:
-    """The same camera with pixel centers at integers.
-
-    Raises:
-        DatasetError: the model is none of OpenCV's.
-    """
-    k1, k2, k3, k4, p1, p2 = camera.distortion
-    K = camera.matrix()
-    K[:2, 2] -= 0.5
-    if camera.camera_model == "OPENCV_FISHEYE":
-        return Camera(K, np.array([k1, k2, k3, k4]), camera.width, camera.height, "fisheye")
-    if camera.camera_model == "EQUIRECTANGULAR" or k4 != 0:
-        raise DatasetError(
-            f"camera_model {camera.camera_model}: LiDAR points can be projected with OpenCV's lenses only"
-        )
-    return Camera(K, np.array([k1, k2, p1, p2, k3]), camera.width, camera.height)
-
-
-def intrinsics_of(camera: Camera) -> Intrinsics:
-    """A calibrated camera as datasets have it: the first pixel's center is at 0.5."""
-    fx, fy, cx, cy, *rest = camera.parameters.tolist()
-    lens = [*rest, *[0.0] * (8 - len(rest))]
-    if camera.model == "fisheye":
-        distortion, model = (*lens[:4], 0.0, 0.0), "OPENCV_FISHEYE"
-    else:
-        k1, k2, p1, p2, k3 = lens[:5]
-        if any(lens[5:]):
-            raise DatasetError("camera: rational distortion (8 coefficients) has no name in transforms.json")
-        distortion, model = (k1, k2, k3, 0.0, p1, p2), "OPENCV"
-    return Intrinsics(model, camera.width, camera.height, fx, fy, cx + 0.5, cy + 0.5, distortion)
 
 
 def _largest_radius(camera: Intrinsics) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
-from splatkit.capture.lidar.photographs import opengl
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.transforms_json import Intrinsics

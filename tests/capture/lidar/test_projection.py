@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.camera import Camera
-from splatkit.capture.lidar.projection import intrinsics_of, opencv_camera, project
+from splatkit.capture.conventions import intrinsics_of, opencv_camera
+from splatkit.capture.lidar.projection import project
 from splatkit.errors import DatasetError
 from splatkit.io.transforms_json import Intrinsics
 from splatkit.reference.camera_models import fisheye_image

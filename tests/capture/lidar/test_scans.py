@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from splatkit.capture.lidar.scans import ScanSource, read_times
+from splatkit.capture.lidar.scans import ScanSource
+from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 

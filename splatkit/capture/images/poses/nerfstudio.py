@@ -7,8 +7,8 @@ it is, with the file's `applied_transform` where it has one; whether its lengths
 from collections.abc import Callable
 from pathlib import Path
 
+from splatkit.capture.conventions import name_below_images, opengl
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
-from splatkit.capture.lidar.photographs import name_below_images, opengl
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Frame, read_transforms

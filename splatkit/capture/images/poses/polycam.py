@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.conventions import opengl
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number, read_json
-from splatkit.capture.lidar.photographs import opengl
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import image_size, read_image

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from splatkit.capture.conventions import opengl
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers, read_json
-from splatkit.capture.lidar.photographs import opengl
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import Intrinsics
