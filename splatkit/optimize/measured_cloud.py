@@ -78,14 +78,16 @@ def depth_error_image(rendered: Tensor, view: View, cloud: Tensor) -> Tensor:
     block = rows // _BLOCK * across + columns // _BLOCK
     nearest = depths.new_full((across * -(-height // _BLOCK),), torch.inf).scatter_reduce(0, block, depths, "amin")
     open_ = depths <= (1 + _HIDDEN_SHARE) * nearest[block]
-    return paint_errors(rendered, (rows * width + columns)[open_], depths[open_])
+    # Of several points in a pixel the nearest is shown, whatever their order.
+    shown = depths.new_full((height * width,), torch.inf)
+    shown = shown.scatter_reduce(0, (rows * width + columns)[open_], depths[open_], "amin")
+    return _painted(rendered[..., 0], shown.reshape(height, width))
 
 
-def paint_errors(rendered: Tensor, indices: Tensor, depths: Tensor) -> Tensor:
-    """Like `depth_error_image`, of measured pixels by number (row * width + column) [M] and their depths [M]."""
-    out = rendered.new_zeros(rendered.shape[0] * rendered.shape[1], 3)
-    indices = indices.long()
-    error = ((rendered.flatten()[indices] - depths) / depths / _FULL_COLOR).clamp(-1, 1)
+def _painted(rendered: Tensor, measured: Tensor) -> Tensor:
+    """Colors [H, W, 3] of the errors of depths [H, W]; measured ones are infinite where there are none."""
+    known = measured.isfinite()
+    error = ((rendered - measured) / measured / _FULL_COLOR).clamp(-1, 1)
     near, far = (-error).clamp_min(0), error.clamp_min(0)
-    out[indices] = torch.stack([1 - far, 1 - near - far, 1 - near], 1)
-    return out.reshape(*rendered.shape[:2], 3)
+    colors = torch.stack([1 - far, 1 - near - far, 1 - near], -1)
+    return torch.where(known[..., None], colors, 0.0)

@@ -49,11 +49,11 @@ class View:
         else:
             radius = across.norm(dim=1, keepdim=True).clamp_min(1e-12)
             plane = across / radius * self._distort(torch.atan2(radius, along))[0]
-        return plane * self.K[0, [0, 1], [0, 1]] + self.K[0, :2, 2]
+        return plane * self.K[0, :2, :2].diagonal() + self.K[0, :2, 2]
 
     def unproject(self, pixels: Tensor, depths: Tensor) -> Tensor:
         """Points [N, 3] in the camera's frame at pixels [N, 2] and z-depths [N]."""
-        plane = (pixels - self.K[0, :2, 2]) / self.K[0, [0, 1], [0, 1]]
+        plane = (pixels - self.K[0, :2, 2]) / self.K[0, :2, :2].diagonal()
         if self.distortions is not None:
             radius = plane.norm(dim=1, keepdim=True).clamp_min(1e-12)
             theta = radius

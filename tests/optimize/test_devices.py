@@ -8,7 +8,6 @@ import torch
 from nerfstudio.engine.callbacks import TrainingCallbackAttributes, TrainingCallbackLocation
 from torch.nn import Parameter
 
-import splatkit.optimize.ges_model as ges_model
 from splatkit.splatting.mcmc import McmcSettings
 from tests.other_device import OTHER, OtherTensor, other_device
 
@@ -30,12 +29,12 @@ def train_on(device, config):
     pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
     model, data = pipeline.model, pipeline.datamanager
     model.device_indicator_param = Parameter(model.device_indicator_param.detach().to(device))
-    for module in (model.gauss_params, model.camera_optimizer, getattr(model, "bil_grids", None)):
+    for module in (model.gauss_params, model.camera_optimizer, getattr(model, "bil_grids", None), model.rig):
         move(module, device)
     groups = model.get_param_groups()
     optimizers = {name: torch.optim.Adam(group, lr=1e-2) for name, group in groups.items()}
 
-    host = SimpleNamespace(parameters=groups, optimizers=optimizers, config=config)
+    host = SimpleNamespace(parameters=groups, optimizers=optimizers, config=config, base_dir=config.output_dir)
     callbacks = model.get_training_callbacks(TrainingCallbackAttributes(host, None, pipeline, host))
     for step in range(STEPS):
         for callback in callbacks:
@@ -57,19 +56,22 @@ def train_on(device, config):
     return {name: p.detach() for name, p in model.gauss_params.items()}, outputs, metrics
 
 
-@pytest.mark.parametrize(("strategy", "everything"), [("default", False), ("mcmc", False), ("default", True)])
+@pytest.mark.parametrize(
+    ("strategy", "everything"), [("default", False), ("mcmc", False), ("default", True), ("default", "depths")]
+)
 def test_training_stays_on_its_device_and_gives_the_same_bits(
-    make_config, monkeypatch, switch_on_everything, strategy, everything
+    make_config, monkeypatch, switch_on_everything, depth_dataset, strategy, everything
 ):
-    monkeypatch.setattr(ges_model, "has_kernels", lambda device: True)
+    monkeypatch.setattr("splatkit.optimize.ges_rendering.has_kernels", lambda device: True)
     monkeypatch.setattr("splatkit.optimize.metrics.has_kernels", lambda device: True)
 
     def configure():
         config = make_config("devices", STEPS)
-        config.pipeline.datamanager.data = config.data
+        config.pipeline.datamanager.data = depth_dataset if everything == "depths" else config.data
+        config.pipeline.model.refine_rig = everything == "depths"
         config.pipeline.model.strategy = strategy
         config.pipeline.model.mcmc = McmcSettings(warmup_steps=2, refine_every=2, max_splats=200)
-        return switch_on_everything(config) if everything else config
+        return switch_on_everything(config) if everything is True else config
 
     expected, expected_outputs, expected_metrics = train_on(torch.device("cpu"), configure())
     assert len(expected["means"]) > 150  # it densified
