@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 from splatkit.calibration.closed_form import DegenerateViewsError
 from splatkit.calibration.observability import pixel_uncertainty, weakest_motion
-from splatkit.calibration.parameters import Parameters, Prior
+from splatkit.calibration.parameters import Freedom, Parameters, Prior
 from splatkit.calibration.problem import fitted_shares, information
 from splatkit.calibration.se3 import apply, compose, exp_se3, invert, twist_between
 from splatkit.calibration.simulation import draw_views, example_rig, measure
@@ -49,6 +49,26 @@ def test_information_is_the_schur_complement_of_the_whole_problem(target):
     J = np.concatenate(rows)
     covariance = np.linalg.inv(J.T @ J)[:6, :6]
     np.testing.assert_allclose(information(blocks, 6) @ covariance, np.eye(6), atol=1e-6)
+
+
+def test_rims_tell_by_how_much_all_ranges_are_off(target):
+    """Planes alone take an offset for a LiDAR that sits elsewhere; what a plate subtends says how far away it is."""
+    rig = example_rig("32", SensorNoise(corner_px=0.1, range_m=0.005, outline_m=0.001))
+    views, _ = draw_views(rig, target, 15, np.random.default_rng(0))
+
+    def farther(points):
+        return points * (1 + 0.008 / np.linalg.norm(points, axis=1, keepdims=True))
+
+    off = [
+        replace(view, points=farther(view.points), rim=farther(view.rim), ring=np.zeros(len(view.points), np.int64))
+        for view in views
+    ]
+    freed, held = (solve(off, target, rig.camera, rig.noise, freedom=Freedom(rings=rings)) for rings in (True, False))
+    error = twist_between(freed.T_camera_lidar, rig.T_camera_lidar)
+    assert abs(error[5]) < 0.0025
+    assert error @ np.linalg.solve(freed.covariance, error) < chi2.ppf(0.999, 6)
+    assert freed.guess.range_bias[0] == pytest.approx(0.008, abs=0.0025)
+    assert abs(twist_between(held.T_camera_lidar, rig.T_camera_lidar)[5]) > 0.005
 
 
 def test_outliers_hardly_move_the_result(target):

@@ -43,6 +43,7 @@ def make_dataset(folder, size=SIZE, focal=FOCAL, views=VIEWS):
     """Views of the studio by a fisheye close to it, with depth maps; returns its tracer."""
     (folder / "images").mkdir(parents=True)
     description = read_scene(find_scene("studio"))
+    assert description.cameras is not None
     rings = tuple(dataclasses.replace(ring, radius=0.6 * ring.radius) for ring in description.cameras.rings)
     rig = dataclasses.replace(description.cameras, rings=rings)
     K = np.array([[focal, 0, size / 2], [0, focal, size / 2], [0, 0, 1]])
@@ -65,7 +66,8 @@ def make_dataset(folder, size=SIZE, focal=FOCAL, views=VIEWS):
 
 def scores(run, tracer, dataset):
     """PSNR of held-out views against the truth: of the pinholes that rectification makes, and of the whole fisheyes."""
-    pinholes, whole = [], []
+    pinholes: list[float] = []
+    whole: list[float] = []
     for frame in [frame for index, frame in enumerate(read_transforms(dataset).frames) if index % 8 == 0]:
         for native, out in ((False, pinholes), (True, whole)):
             lens = lens_of(frame, native)
@@ -113,7 +115,9 @@ def test_views_project_and_unproject_like_their_camera(fisheye, tmp_path):
     intrinsics = Intrinsics(
         "OPENCV_FISHEYE" if fisheye else "PINHOLE", SIZE, SIZE, FOCAL, FOCAL, 36.5, 35.0, distortion
     )
-    pose = orbit_cameras(read_scene(find_scene("studio")).cameras, SIZE, SIZE, 3, 0.4)[1].camera_to_world
+    rig = read_scene(find_scene("studio")).cameras
+    assert rig is not None
+    pose = orbit_cameras(rig, SIZE, SIZE, 3, 0.4)[1].camera_to_world
     opengl = opengl_from_viewmats(invert_rigid(torch.from_numpy(pose)[None]))[0].numpy()
     frame = Frame("a.png", tmp_path / "a.png", opengl, intrinsics)
     view = view_of_frame(frame, lens_of(frame, True))

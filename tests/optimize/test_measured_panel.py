@@ -26,6 +26,7 @@ def test_switch_adds_the_cloud_once_and_then_shows_and_hides_it():
     for value in (True, False, True):
         switch.value = value
         panel._switch(switch)
+        assert panel._handle is not None
         assert panel._handle.visible == value
     assert len(added) == 1
     np.testing.assert_allclose(added[0][1], np.array([[1.0, 2.0, 3.0]]) * VISER_NERFSTUDIO_SCALE_RATIO)
