@@ -13,7 +13,7 @@ from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.se3 import Array
 from splatkit.calibration.target import BoardTarget
-from splatkit.errors import DatasetError, SettingsError
+from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
 
 _FORMAT = "splatkit calibration 1"
@@ -144,9 +144,9 @@ def read_calibration(path: Path) -> StoredCalibration:
             T_camera_lidar=np.array([item["T_camera_lidar"] for item in record["cameras"]], float),
             joint_covariances=tuple(np.array(item["covariance_with_intrinsics"], float) for item in record["cameras"]),
             target=BoardTarget(**record["board"]),
-            noise={name: float(value) for name, value in record["noise"].items()},
+            noise={name: float(record["noise"][name]) for name in ("corner_px", "range_m", "outline_m")},
             ring_bias={int(ring): float(value) for ring, value in record["lidar"]["ring_bias_m"].items()},
             intensity_bias=(list(bias["knots"]), list(bias["values_m"])),
         )
-    except (KeyError, TypeError, ValueError, SettingsError) as error:  # JSONDecodeError is a ValueError
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: is no calibration of splatkit, or damaged ({error!r})") from None

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import read_depth_map, write_depth_map, write_depth_sigmas
@@ -69,3 +71,24 @@ def test_negative_depths_of_arrays_are_refused(tmp_path):
     np.save(tmp_path / "d.npy", np.array([[1000.0, -1.0]], np.float32))
     with pytest.raises(DatasetError, match="negative"):
         read_depth_map(tmp_path / "d.npy")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_damaged_files_are_refused_or_read_but_never_crash(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("fuzz")
+    write_depth_map(folder / "d.png", _maps()[0])
+    content = bytearray((folder / "d.png").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (folder / "d.png").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    assert "d.png" in (refusal(folder / "d.png") or "d.png")
+
+
+def refusal(path):
+    """What reading a file says against it; empty if it is read."""
+    try:
+        read_depth_map(path)
+    except DatasetError as error:
+        return str(error)
+    return ""

@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from splatkit.capture.lidar.rig import DEFAULT_RANGE_NOISE_M, read_rig
 from splatkit.errors import DatasetError, SettingsError
@@ -99,3 +101,38 @@ def test_what_cannot_be_used_is_named(tmp_path):
     shutil.copytree(tmp_path / "a", tmp_path / "b" / "a")
     with pytest.raises(SettingsError, match="two cameras are called a"):
         read_rig([tmp_path / "a/calibration.json", tmp_path / "b/a/calibration.json"])
+
+
+_NAMES = st.sampled_from(["name", "K", "width"])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+_FIELDS = st.sampled_from(["name", "T_camera_lidar", "covariance", "K", "distortion", "width", "model"])
+
+
+def refusal(path):
+    """What reading a file says against it; empty if it is read."""
+    try:
+        read_rig([path])
+    except (DatasetError, SettingsError) as error:
+        return str(error)
+    return ""
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(field=_FIELDS, value=_JSON)
+def test_whatever_stands_in_a_file_is_used_or_named(tmp_path_factory, field, value):
+    path = tmp_path_factory.mktemp("fuzz") / "rig.json"
+    intrinsics = {"K": np.eye(3).tolist(), "width": 4, "height": 4}
+    assert "rig.json" in (refusal(plain(path, **(intrinsics | {field: value}))) or "rig.json")
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(where=st.sampled_from(["lidar", "board", "noise", "cameras"]), value=_JSON)
+def test_damaged_calibrations_are_named(tmp_path_factory, where, value):
+    path = calibration(tmp_path_factory.mktemp("fuzz") / "a" / "calibration.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {where: value}))
+    assert "calibration.json" in refusal(path)
