@@ -15,7 +15,7 @@ from splatkit.calibration.views import BoardView
 
 _FOCAL_SD, _CENTER_SD, _DISTORTION_SD = 30.0, 30.0, 0.2  # px, px, 1: what supplied intrinsics may be off
 _RING_SD, _INTENSITY_SD = 0.015, 0.02  # m
-_OFFSET_SD = 5e-3  # m, of the mean over all returns of the errors of rings, and of those by intensity
+_OFFSET_SD = 3e-3  # m, of the mean over all returns of the errors of rings, and of those by intensity
 _KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 
 

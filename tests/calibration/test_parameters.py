@@ -78,10 +78,10 @@ def test_scans_without_rings_or_intensities_free_nothing(views):
     assert len(basis.shares) == 0
 
 
-def test_an_offset_of_all_ranges_is_known_to_half_a_centimeter(hall, problem):
+def test_an_offset_of_all_ranges_is_known_to_three_millimeters(hall, problem):
     prior = make_prior(problem.cameras, problem.basis, problem.layout, guess_of(hall, problem))
     shift = np.zeros(problem.layout.size)
-    shift[problem.layout.biases.start : problem.layout.biases.start + len(problem.basis.rings)] = 0.005
+    shift[problem.layout.biases.start : problem.layout.biases.start + len(problem.basis.rings)] = 0.003
     assert np.abs(prior.rows @ shift).max() == pytest.approx(1.0)
 
 
