@@ -37,11 +37,12 @@ class Lidar:
     scans: Path
     """Folder of scans (.ply, .pcd, .las, .laz, .bin), or a recording (ROS 1 or 2 bag, MCAP)."""
     calibration: tuple[Path, ...]
-    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each."""
+    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
+    covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
     dataset: Path | None = None
     """Photographs with poses: a folder with a transforms.json."""
     images: tuple[Path, ...] = ()
-    """Photographs without poses: folders."""
+    """Photographs without poses: folders. The name of a camera is a word of the path of its images."""
     trajectory: Path | None = None
     """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM). Without it the LiDAR goes where the cameras go."""
     out: Path = Path("dataset")
@@ -139,9 +140,10 @@ class Static:
     scan: Path
     """File with the scan (.ply, .pcd, .las, .laz, .bin, .pcd.bin)."""
     calibration: tuple[Path, ...]
-    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each."""
+    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
+    covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
     images: tuple[Path, ...] = ()
-    """Photographs by the rig: folders. A camera's name is its folder, or begins the name of its images."""
+    """Photographs by the rig: folders. The name of a camera is a word of the path of its images."""
     dataset: Path | None = None
     """Photographs with poses: a folder with a transforms.json."""
     anchor: tuple[str, ...] = ()
