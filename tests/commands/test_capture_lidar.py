@@ -97,9 +97,6 @@ def test_photographs_of_another_world_become_a_metric_dataset(walk, images, tmp_
     seed = read_point_cloud(out / "points.ply")
     assert seed.colors is not None
     assert seed.normals is not None
-    lengths = np.linalg.norm(seed.normals, axis=1)
-    assert 0.5 < np.mean(lengths > 0) < 1.0  # walls and ground have normals, leaves have none
-    np.testing.assert_allclose(lengths[lengths > 0], 1, atol=1e-5)
     assert len(seed.points) > 50_000
     page = (out / "report.html").read_text()
     assert "LiDAR points on photographs" in page

@@ -13,7 +13,7 @@ from splatkit.capture.lidar.depth import SparseDepth
 from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
 from splatkit.capture.lidar.inputs import Progress
 from splatkit.capture.lidar.motion import PlacedScan
-from splatkit.capture.lidar.moving import known_normals, seed_cloud
+from splatkit.capture.lidar.moving import seed_cloud
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
@@ -82,7 +82,7 @@ def locate_static(inputs: StaticInputs, progress: Progress) -> StaticScene:
         alignment = align_surfaces(inputs.points[0], cloud, normals, flat, start)
         poses = alignment.similarity.apply_to_poses(posed_cameras(inputs.photographs))
         triangulated = (alignment.similarity.apply(inputs.points[0]), inputs.points[1])
-    seed, counts = seed_cloud(cloud, known_normals(normals, flat), inputs.photographs, poses, triangulated, progress)
+    seed, counts = seed_cloud(cloud, normals, inputs.photographs, poses, triangulated, progress)
     return StaticScene(
         inputs.photographs, poses, seed, cloud, alignment, {"measured": len(inputs.scan.points), **counts}
     )
