@@ -1,7 +1,6 @@
 """Images of a dataset as the cameras of training see them, with masks and measured depths."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,11 +9,10 @@ import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from numpy.typing import NDArray
-from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import read_depth_map
-from splatkit.io.images import image_size, read_image
+from splatkit.io.images import image_size, read_image, read_mask
 from splatkit.optimize.lenses import Lens, rectify, usable_pixels
 from splatkit.optimize.measured_depth import MeasuredDepth, measured_depth
 
@@ -59,7 +57,7 @@ class RectifiedDataset(InputDataset):
         usable = usable_pixels(lens)
         if path is None:
             return usable
-        mask = _read_mask(path)
+        mask = read_mask(path)
         size = (lens.intrinsics.height, lens.intrinsics.width)
         if mask.shape != size:
             raise DatasetError(
@@ -88,11 +86,3 @@ class RectifiedDataset(InputDataset):
         height, width = image.shape[:2]
         size = (int(width * self.scale_factor), int(height * self.scale_factor))
         return cv2.resize(image, size, interpolation=interpolation).astype(np.uint8)
-
-
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("L")) > 0
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DatasetError(f"{path}: the mask is damaged ({error})") from error

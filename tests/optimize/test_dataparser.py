@@ -160,7 +160,7 @@ def test_mask_of_another_size_is_named(dataset):
 
 def test_damaged_mask_or_depth_map_is_named(dataset):
     (dataset / "broken.png").write_bytes(b"not a depth map")
-    for key, message in (("depth_file_path", "not a depth map"), ("mask_path", "the mask is damaged")):
+    for key, message in (("depth_file_path", "not a depth map"), ("mask_path", "not a readable image")):
         edit(dataset, lambda meta, key=key: meta["frames"][1].update({key: "broken.png"}))
         with pytest.raises(DatasetError, match=rf"broken\.png.*{message}"):
             manager(dataset).cached_train  # noqa: B018 - reading it loads the images

@@ -97,27 +97,6 @@ class Alignment:
         return J @ self.covariance @ J.T
 
 
-def fit_similarity(source: Array, target: Array, weights: Array | None = None) -> Similarity:
-    """The least-squares similarity of points [N, 3] (Umeyama, PAMI 1991).
-
-    Raises:
-        ValueError: fewer than three points, or all on one line.
-    """
-    weights = np.ones(len(source)) if weights is None else weights
-    if len(source) < 3:
-        raise ValueError(f"source: expected at least 3 points, got {len(source)}")
-    weights = weights / weights.sum()
-    center_source, center_target = weights @ source, weights @ target
-    a, b = source - center_source, target - center_target
-    u, d, vt = np.linalg.svd(np.einsum("n,ni,nj->ij", weights, b, a))
-    if d[1] < 1e-9 * max(d[0], 1e-300):
-        raise ValueError("source: all points lie on one line")
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ np.diag(sign) @ vt
-    scale = float((d * sign).sum() / (weights @ (a**2).sum(1)))
-    return Similarity(scale, rotation, center_target - scale * rotation @ center_source)
-
-
 def align_surfaces(
     points: Array, cloud: VoxelCloud, normals: Array, flat: NDArray[np.bool_], start: Similarity
 ) -> Alignment:

@@ -20,7 +20,7 @@ from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
-from splatkit.io.images import read_image
+from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
 
@@ -243,7 +243,7 @@ def _loader(photo: Photograph) -> Callable[[], NDArray[np.uint8]]:
 
 def _mask_loader(photo: Photograph) -> Callable[[], NDArray[np.bool_]] | None:
     path = photo.mask
-    return None if path is None else lambda: read_image(path)[..., 0] > 127
+    return None if path is None else lambda: read_mask(path)
 
 
 def _warnings(inputs: LidarInputs, fit: _Fit) -> list[str]:

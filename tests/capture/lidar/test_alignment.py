@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar.alignment import Alignment, Similarity, agreed, align_surfaces, changed, fit_similarity
+from splatkit.capture.lidar.alignment import Alignment, Similarity, agreed, align_surfaces, changed
 from splatkit.capture.lidar.voxel_map import VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError
 
@@ -35,17 +35,6 @@ def photographed(rng, count=400, noise=0.02, **options):
     points += rng.normal(scale=noise, size=points.shape)
     points[::10] += rng.normal(scale=0.5, size=points[::10].shape)
     return (points - TRUTH.translation) @ TRUTH.rotation / TRUTH.scale
-
-
-def test_the_closed_form_is_exact():
-    points = np.random.default_rng(0).normal(size=(20, 3))
-    found = fit_similarity(points, TRUTH.apply(points))
-    assert found.scale == pytest.approx(TRUTH.scale)
-    np.testing.assert_allclose(found.matrix(), TRUTH.matrix(), atol=1e-12)
-    with pytest.raises(ValueError, match="on one line"):
-        fit_similarity(np.outer(np.arange(5.0), (1, 2, 3)), np.outer(np.arange(5.0), (1, 2, 3)))
-    with pytest.raises(ValueError, match="at least 3"):
-        fit_similarity(points[:2], points[:2])
 
 
 def test_poses_are_moved_like_points():
