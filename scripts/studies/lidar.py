@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from splatkit.errors import EmptyMeshError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.evaluation.geometry import compare_surfaces, visible_sample
-from splatkit.export.fusion import FusionSettings
-from splatkit.export.run_export import mesh_of_run
+from splatkit.export.surface import SurfaceSettings, make_surface
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import read_image, write_image
 from splatkit.io.meshes import Mesh, read_mesh
@@ -127,7 +126,7 @@ def _mesh_scores(run: TrainedRun, truth: Truth) -> dict[str, float]:
     """The exported mesh against what the training cameras see of the truth, in meters."""
     cameras = run.train_cameras
     try:
-        mesh = mesh_of_run(run, FusionSettings())
+        mesh = make_surface(run, SurfaceSettings()).mesh
     except EmptyMeshError:
         return {"f_score": 0.0, "accuracy_median": float("inf")}
     width, height = cameras.sizes[0].tolist()

@@ -1,23 +1,18 @@
 """From a trained run to a folder with its mesh and splats, in the frame and scale of the dataset."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import torch
-
-from splatkit.export.fusion import FusionSettings, fuse_depths
 from splatkit.export.mesh_export import write_mesh_export
 from splatkit.export.splat_export import check_exportable, splat_values
+from splatkit.export.surface import Progress, SurfaceSettings, make_surface
 from splatkit.io.meshes import Mesh
-from splatkit.optimize.load_run import TrainedRun, load_run
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
+from splatkit.optimize.load_run import load_run
 
 
 def export_run(
     config_path: Path,
     out: Path,
-    settings: FusionSettings,
+    settings: SurfaceSettings,
     *,
     overwrite: bool = False,
     progress: Progress = lambda steps, _: steps,
@@ -27,7 +22,7 @@ def export_run(
     Args:
         config_path: the run's config.yml.
         out: folder to make; complete or not there at all.
-        settings: of the fusion.
+        settings: of the surface.
         overwrite: replace an existing folder.
         progress: wraps the loop over cameras, to show how far it is.
 
@@ -43,41 +38,21 @@ def export_run(
         raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
     run = load_run(config_path)
     check_exportable(run)
-    mesh = mesh_of_run(run, settings, progress)
+    surface = make_surface(run, settings, progress)
     record = {
         "run": str(config_path),
         "checkpoint": str(run.checkpoint),
         "steps": run.step + 1,
         "dataset": str(run.dataset),
-        "views": len(run.train_cameras),
-        "fusion": vars(settings),
+        "surface": surface.record,
     }
     write_mesh_export(
         out,
-        mesh,
+        surface.mesh,
         frame="that of the dataset's camera poses",
         units="those of the dataset's camera poses",
         record=record,
         splats=splat_values(run.splats),
         overwrite=overwrite,
     )
-    return mesh
-
-
-def mesh_of_run(run: TrainedRun, settings: FusionSettings, progress: Progress = lambda steps, _: steps) -> Mesh:
-    """The surface that a run's training cameras see. Images of different sizes are rendered at the first one's."""
-    cameras = run.train_cameras
-    width, height = cameras.sizes[0].tolist()
-    scales = cameras.sizes.new_tensor([[width, height]]) / cameras.sizes
-    Ks = cameras.Ks.clone()
-    Ks[:, :2] *= scales.to(Ks)[:, :, None]
-    colors, depths, alphas = [], [], []
-    for index in progress(range(len(cameras)), "rendering depth"):
-        # Median depths do not float between a near and a far surface at the edge of the near one.
-        rendering = run.render(cameras.viewmats[index], Ks[index], width, height, ("median_depths",))
-        alpha = rendering.alphas[0, ..., 0]
-        colors.append((rendering.colors[0] / alpha.clamp_min(1e-6)[..., None]).clamp(0, 1))
-        assert rendering.median_depths is not None  # asked for
-        depths.append(rendering.median_depths[0, ..., 0])
-        alphas.append(alpha)
-    return fuse_depths(torch.stack(depths), torch.stack(colors), torch.stack(alphas), cameras.viewmats, Ks, settings)
+    return surface.mesh

@@ -22,6 +22,15 @@ MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
 
 @dataclass(frozen=True)
+class Texture:
+    """A picture of a mesh's surface, and where the corners of each face lie in it."""
+
+    image: NDArray[np.uint8]  # [H, W, 3] sRGB
+    uvs: NDArray[np.floating]  # [T, 2] in [0, 1]; v counts from the picture's lower edge
+    faces: NDArray[np.integer]  # [F, 3] indices into uvs
+
+
+@dataclass(frozen=True)
 class Mesh:
     """V vertices and F triangles, counter-clockwise seen from outside."""
 
@@ -29,6 +38,7 @@ class Mesh:
     faces: NDArray[np.integer]  # [F, 3] vertex indices
     vertex_colors: NDArray[np.uint8] | None = None  # [V, 3] sRGB
     vertex_normals: NDArray[np.floating] | None = None  # [V, 3] unit
+    texture: Texture | None = None
 
     def face_areas(self) -> NDArray[np.float64]:
         """[F] areas in squared units of the vertices."""
