@@ -1,0 +1,52 @@
+"""`splatkit run`: the whole way from raw capture to mesh, from one file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:  # the command's other parts should start without these
+    from splatkit.pipeline.config import Pipeline
+
+
+@dataclass(frozen=True)
+class RunPipeline:
+    """Do all steps that a TOML file asks for: capture, optimize, export. What is up to date is not done again.
+
+    Each table of the file is a command and its keys are the command's options; README shows one. Interrupt it, switch
+    the machine off: the same command goes on. A step is done again when its options, its input files or a step before
+    it have changed.
+    """
+
+    config: tyro.conf.Positional[Path]
+    """The TOML file."""
+    out: Path | None = None
+    """Folder of all products; by default `out` of the file."""
+    dry_run: bool = False
+    """Do nothing; say what would be done, how long it takes and how much memory, as far as one can tell."""
+
+    def run(self) -> None:
+        """Check all of the file, then do the steps, then write the report."""
+        from splatkit.pipeline.config import read_pipeline
+        from splatkit.pipeline.runner import run_steps
+
+        pipeline = read_pipeline(self.config, self.out)
+        if self.dry_run:
+            _tell_plan(pipeline)
+            return
+        if sys.stdout.isatty():
+            print(f"{pipeline.out}: interrupt at any time; the same command goes on")
+        run_steps(pipeline, lambda line: print(line, flush=True))
+
+
+def _tell_plan(pipeline: Pipeline) -> None:
+    from splatkit.pipeline.runner import command_line, plan
+
+    for planned in plan(pipeline):
+        print(f"{planned.step.name}: {planned.status}")
+        if planned.status != "done":
+            print(f"    {command_line(planned.step)}")
