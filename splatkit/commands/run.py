@@ -11,6 +11,7 @@ import tyro
 
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.pipeline.config import Pipeline
+    from splatkit.pipeline.state import State
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,22 @@ class RunPipeline:
             return
         if sys.stdout.isatty():
             print(f"{pipeline.out}: interrupt at any time; the same command goes on")
-        run_steps(pipeline, lambda line: print(line, flush=True))
+        state = run_steps(pipeline, lambda line: print(line, flush=True))
+        print(f"Report: {_report(pipeline, state)}")
+
+
+def _report(pipeline: Pipeline, state: State) -> Path:
+    """The page about all steps; written anew only where a step was."""
+    from splatkit.pipeline.state import Cost, StepRecord
+
+    path, made_from = pipeline.out / "report.html", state.summary()
+    known = state.read("report")
+    if known is None or known.made_from != made_from or not path.is_file():
+        from splatkit.pipeline.report import write_pipeline_report
+
+        write_pipeline_report(pipeline, state)
+        state.write("report", StepRecord(made_from, True, Cost()))
+    return path
 
 
 def _tell_plan(pipeline: Pipeline) -> None:

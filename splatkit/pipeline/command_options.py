@@ -48,6 +48,7 @@ class CommandOptions:
     def __init__(self, words: Sequence[str], command: type) -> None:
         self.words, self.command = tuple(words), command
         self._options = {option.name: option for option in _options(command)}
+        self.required = [option.name for option in self._options.values() if option.default is dataclasses.MISSING]
         self._positional = next(iter(self._options)) if command is Scene else None
 
     @staticmethod
@@ -121,7 +122,8 @@ def _options(command: type) -> list[Option]:
         if nested:
             found += [option for part in nested for option in _options(typing.cast(type, part))]
         else:
-            found.append(Option(field.name, Path in parts, bool in parts, field.default))
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory
+            found.append(Option(field.name, Path in parts, bool in parts, default))
     return found
 
 

@@ -127,6 +127,9 @@ class _Builder:
         if forbidden:
             raise SettingsError(f"{self._where(name)}: {forbidden.pop()} is not for you to set; use `out` of the file")
         table = self._with_defaults(name, command, table)
+        given = {key.replace("-", "_") for key in table}
+        if missing := [option for option in command.required if option not in given | _MADE_BY_US]:
+            raise SettingsError(f"{self._where(name)}: {missing[0].replace('_', '-')} must be set")
         out = self._out.joinpath(*name.split("."))
         if name == "export.splats":
             out = out.with_suffix(f".{table.get('format', 'ply')}")

@@ -76,6 +76,11 @@ class State:
             return False
         return record.made_from == self.made_from(step)
 
+    def summary(self) -> str:
+        """Fingerprint of all steps as they are known."""
+        records = [self.read(step.name) for step in self._pipeline.steps]
+        return fingerprint([None if record is None else [record.made_from, record.done] for record in records])
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
