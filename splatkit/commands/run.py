@@ -60,9 +60,27 @@ def _report(pipeline: Pipeline, state: State) -> Path:
 
 
 def _tell_plan(pipeline: Pipeline) -> None:
+    from splatkit.pipeline.estimates import estimate_steps
     from splatkit.pipeline.runner import command_line, plan
 
+    estimates, left = estimate_steps(pipeline), []
     for planned in plan(pipeline):
-        print(f"{planned.step.name}: {planned.status}")
-        if planned.status != "done":
-            print(f"    {command_line(planned.step)}")
+        estimate = estimates[planned.step.name]
+        if planned.status == "done":
+            print(f"{planned.step.name}: done, took {_duration(estimate.cpu_s)} of CPU time")
+            continue
+        left.append(estimate)
+        needed = f"about {_duration(estimate.cpu_s)} of CPU time, {estimate.peak_mb / 1000:.1f} GB of memory"
+        print(f"{planned.step.name}: {planned.status}, {needed}")
+        print(f"    {command_line(planned.step)}")
+    if left:
+        seconds, peak = sum(item.cpu_s for item in left), max(item.peak_mb for item in left)
+        print(f"left: {_duration(seconds)} of CPU time, at most {peak / 1000:.1f} GB of memory at a time")
+    else:
+        print("left: nothing")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -63,6 +63,7 @@ def test_tables_are_commands_and_their_keys_options(write, tmp_path):
 
 def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_path):
     step = read_pipeline(write(WHOLE)).find("optimize")
+    assert step is not None
     words = " ".join(step.words)
     assert words.startswith(f"ges --data {tmp_path}/products/capture/lidar --output-dir")
     assert "--max-num-iterations 20 --machine.seed 3" in words

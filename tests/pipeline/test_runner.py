@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def statuses(config):
 
 
 def test_what_is_up_to_date_is_not_done_again(config, tmp_path):
-    told = []
+    told: list[str] = []
     assert statuses(config) == ["to do", "to do"]
     run_steps(read_pipeline(config), told.append)
     assert statuses(config) == ["done", "done"]
@@ -145,7 +146,7 @@ def start(config):
 
 def products(folder):
     """Contents of what must be the same: numbers of checkpoints, bytes of the rest."""
-    found = {}
+    found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or name.startswith(("steps/", ".lock", "report.html")) or "events.out" in name:
