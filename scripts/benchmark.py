@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie bes
 from benchmarks.calibration import measure_calibration
 from benchmarks.encodings import measure_encodings
 from benchmarks.isosurface import measure_isosurface
+from benchmarks.pipeline import measure_pipeline
 from benchmarks.record import Record
 from benchmarks.splatting import measure_splatting
 from benchmarks.tables import Records, fill_tables, tables_of
@@ -33,6 +34,7 @@ FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
     "calibration": measure_calibration,
     "encodings": measure_encodings,
     "isosurface": measure_isosurface,
+    "pipeline": measure_pipeline,
     "splatting": measure_splatting,
     "training": measure_training,
 }
@@ -65,7 +67,9 @@ def write_tables(readme: Path, family: str, content: dict[str, Any]) -> None:
 
 
 def main(
-    family: Annotated[Literal["calibration", "encodings", "isosurface", "splatting", "training"], tyro.conf.Positional],
+    family: Annotated[
+        Literal["calibration", "encodings", "isosurface", "pipeline", "splatting", "training"], tyro.conf.Positional
+    ],
     json_path: Annotated[Path, tyro.conf.arg(name="json")],
     quick: bool = False,
     readme: Path | None = None,

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from benchmarks.tables import Figure, Records, Table, fill_tables, render_table, tables_of
 
 ROOT = Path(__file__).resolve().parent.parent
-FAMILIES = ("calibration", "encodings", "isosurface", "splatting", "training")
+FAMILIES = ("calibration", "encodings", "isosurface", "pipeline", "splatting", "training")
 
 
 def made_up(*records):

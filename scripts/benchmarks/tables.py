@@ -88,6 +88,7 @@ def tables_of(family: str) -> Mapping[str, Table]:
         "calibration": _calibration,
         "encodings": _encodings,
         "isosurface": _isosurface,
+        "pipeline": _pipeline,
         "splatting": _splatting,
         "training": _training,
     }
@@ -159,6 +160,21 @@ def _isosurface() -> dict[str, Table]:
     header = ["surface, cells", "forward, ms", "backward, ms", "marching cubes, no gradients, ms", "forward over it"]
     header += ["memory", "weights kept, of dense"]
     return {"steps": Table(header, [row(*case) for case in cases])}
+
+
+def _pipeline() -> dict[str, Table]:
+    steps = ["scene", "calibrate.left", "calibrate.right", "capture.images", "capture.lidar", "optimize"]
+    steps += ["export.mesh", "export.splats"]
+
+    def row(step: str) -> tuple[str, list[Cell]]:
+        times: list[Cell] = [
+            [Figure("step/time", {"step": step, "clock": clock}, "{:.0f}")] for clock in ("wall", "cpu")
+        ]
+        return step, [*times, [Figure("step/peak_memory_mb", {"step": step}, "{:,.0f}")]]
+
+    total: Cell = [Figure("step/time", {"step": "all", "clock": "wall"}, "{:.0f}")]
+    header = ["step of `make demo`", "wall, s", "CPU, s", "memory at most, MB"]
+    return {"steps": Table(header, [*(row(step) for step in steps), ("all", [total, [], []])])}
 
 
 def _splatting() -> dict[str, Table]:
