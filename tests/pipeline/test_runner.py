@@ -208,6 +208,11 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(tmp_path):
     assert different == []
     assert (whole / "log.txt").read_text().count("done already") == 0
     assert (killed / "log.txt").read_text().count("done already") > 0
+    page = (killed / "products/report.html").read_text()
+    for word in ("PSNR of held-out views", "Training", "mesh to truth", "memory at most", "export.splats"):
+        assert word in page
+    assert "http://" not in page
+    assert "https://" not in page
 
 
 def same(one, other):
