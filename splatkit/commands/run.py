@@ -43,6 +43,11 @@ class RunPipeline:
             print(f"{pipeline.out}: interrupt at any time; the same command goes on")
         state = run_steps(pipeline, lambda line: print(line, flush=True))
         print(f"Report: {_report(pipeline, state)}")
+        for step in pipeline.steps:
+            if step.name.startswith("export"):
+                print(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
+            elif step.is_training:
+                print(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
 
 
 def _report(pipeline: Pipeline, state: State) -> Path:

@@ -107,9 +107,13 @@ def parse_words(options: CommandOptions, words: Sequence[str], where: str) -> An
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit:
-        text = re.sub(r"\x1b\[[0-9;]*m|[─-╿]", " ", said.getvalue())
-        text = " ".join(text.split()).removeprefix("Parsing error").split("For full helptext")[0]
-        raise SettingsError(f"{where}: {text.strip()}") from None
+        raise SettingsError(f"{where}: {plain_text(said.getvalue())}") from None
+
+
+def plain_text(said: str) -> str:
+    """What tyro says of wrong options, on one line, without colors and frames."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[─-╿]|-{8,}", " ", said).split())
+    return text.removeprefix("Parsing error").split("For full helptext")[0].strip()
 
 
 def _options(command: type) -> list[Option]:

@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from splatkit.errors import RefusedError, SplatkitError
+from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.io.atomic import remove_leftovers
-from splatkit.pipeline.config import Pipeline, Step
+from splatkit.pipeline.command_options import plain_text
+from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
 
 _REFUSED = 3  # exit code of a command that found no result to trust
 _INTERRUPTED = 130
-_PATIENCE_S = 20.0  # for a step that was told to end
+_PATIENCE_S = 10.0  # for a step that was told to end
 _PR_SET_PDEATHSIG = 1  # of Linux: which signal a process gets when its parent ends
 
 Status = Literal["done", "goes on", "to do"]
@@ -70,6 +71,7 @@ def run_steps(pipeline: Pipeline, tell: Callable[[str], None]) -> State:
     """
     state = State(pipeline)
     with _alone(pipeline.out):
+        _check_training(pipeline, state, tell)
         count = len(pipeline.steps)
         for number, step in enumerate(pipeline.steps, 1):
             label = f"[{number}/{count}] {step.name}"
@@ -85,6 +87,21 @@ def command_line(step: Step) -> str:
     """What a person would type."""
     words = ("ns-train" if step.is_training else "splatkit", *step.words)
     return " ".join(word if word and not set(word) & set(" '\"$*?&|<>()") else f"'{word}'" for word in words)
+
+
+def _check_training(pipeline: Pipeline, state: State, tell: Callable[[str], None]) -> None:
+    """Let nerfstudio judge its options before the steps that come first, which may take hours."""
+    trained = pipeline.find(TRAINING)
+    if trained is None or not trained.needs or state.is_done(trained):
+        return
+    if all(state.is_done(step) for step in pipeline.steps if step.name in trained.needs):
+        return  # it will say so itself, at once
+    tell(f"checking the options of [{TRAINING}]")
+    command = [sys.executable, "-W", "ignore", "-m", "splatkit.pipeline.check_training", *trained.words]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if checked.returncode != 0:
+        said = plain_text(checked.stderr + checked.stdout)
+        raise SettingsError(f"{pipeline.source}: [{TRAINING}]: {said.split('Available subcommands')[0].strip()}")
 
 
 def _may_go_on(state: State, step: Step) -> bool:
@@ -138,10 +155,10 @@ def _call(module: str, words: tuple[str, ...]) -> tuple[int, Cost]:
 
 def _stop(pid: int) -> None:
     """Wait for a process that should end; a terminal has told it already, others have not."""
-    for told in (None, signal.SIGINT, signal.SIGKILL):
+    for told, patience in ((None, 3.0), (signal.SIGINT, _PATIENCE_S), (signal.SIGKILL, _PATIENCE_S)):
         if told is not None:
             os.kill(pid, told)
-        ends = time.monotonic() + _PATIENCE_S
+        ends = time.monotonic() + patience
         while time.monotonic() < ends:
             if os.waitpid(pid, os.WNOHANG)[0]:
                 return

@@ -33,7 +33,9 @@ def training_words(table: Mapping[str, Any], folder: Path, where: str) -> tuple[
     if steps is not None:
         words += ["--max-num-iterations", str(steps)]
     if "seed" in rest:
-        words += ["--machine.seed", str(rest["seed"]), "--pipeline.model.seed", str(rest.pop("seed"))]
+        if method == "ges":
+            words += ["--pipeline.model.seed", str(rest["seed"])]
+        words += ["--machine.seed", str(rest.pop("seed"))]
     parser = rest.pop(_DATAPARSER, {})
     words += _flags(rest)
     if parser:

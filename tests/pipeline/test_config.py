@@ -66,7 +66,7 @@ def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_p
     assert step is not None
     words = " ".join(step.words)
     assert words.startswith(f"ges --data {tmp_path}/products/capture/lidar --output-dir")
-    assert "--max-num-iterations 20 --machine.seed 3" in words
+    assert "--max-num-iterations 20 --pipeline.model.seed 3 --machine.seed 3" in words
     assert "--pipeline.model.densification.max-splats 500 --pipeline.model.use-bilateral-grid True" in words
     assert words.endswith("splatkit-data --allow-outside True")
     assert step.needs == ("capture.lidar",)

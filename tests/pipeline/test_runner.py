@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from splatkit.cli import main
-from splatkit.errors import RefusedError
+from splatkit.errors import RefusedError, SettingsError
 from splatkit.pipeline.config import read_pipeline
 from splatkit.pipeline.runner import StepFailedError, plan, run_steps
 
@@ -111,6 +111,28 @@ def test_a_dry_run_does_nothing(config, tmp_path, capsys):
     assert not (tmp_path / "products").exists()
 
 
+@pytest.mark.slow
+def test_options_of_training_are_checked_before_the_first_step(config, tmp_path):
+    config.write_text(SCENES + "[optimize]\nsteps = 3\npipeline.model.sed = 3\n")
+    with pytest.raises(SettingsError, match=r"\[optimize\]: Unrecognized options .*--pipeline\.model\.sed") as caught:
+        run_steps(read_pipeline(config), lambda _: None)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "products/scene").exists()
+
+
+@pytest.mark.parametrize("whom", [os.kill, os.killpg])
+def test_an_interrupt_ends_the_step_too_and_the_next_start_goes_on(config, tmp_path, whom):
+    config.write_text(SCENES.replace("views = 3", "views = 300"))
+    process = start(config)
+    while not list(tmp_path.glob("products/.scene-*")):
+        time.sleep(0.1)
+    whom(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert "interrupted" in (tmp_path / "log.txt").read_text()
+    assert not list(tmp_path.glob("products/*scene*"))
+    assert statuses(config) == ["to do", "to do"]
+
+
 WHOLE_WAY = """
 out = "products"
 [scene]
@@ -186,6 +208,11 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(tmp_path):
     assert different == []
     assert (whole / "log.txt").read_text().count("done already") == 0
     assert (killed / "log.txt").read_text().count("done already") > 0
+    page = (killed / "products/report.html").read_text()
+    for word in ("PSNR of held-out views", "Training", "mesh to truth", "memory at most", "export.splats"):
+        assert word in page
+    assert "http://" not in page
+    assert "https://" not in page
 
 
 def same(one, other):
