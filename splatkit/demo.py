@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from splatkit.evaluation.geometry import SurfaceDistances, compare_surfaces, visible_sample
-from splatkit.export.fusion import FusionSettings
 from splatkit.export.run_export import export_run
 from splatkit.export.surface import SurfaceSettings
 from splatkit.io.atomic import atomic_directory, atomic_file
@@ -104,7 +103,7 @@ def run_demo(out: Path, settings: DemoSettings) -> Path:
         paths,
         "export",
         paths.export.exists(),
-        lambda: export_run(paths.config, paths.export, SurfaceSettings(FusionSettings(voxel_size=voxel_size))),
+        lambda: export_run(paths.config, paths.export, SurfaceSettings(voxel_size=voxel_size)),
     )
     started = time.perf_counter(), time.process_time()
     run = load_run(paths.config)

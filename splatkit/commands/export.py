@@ -27,7 +27,6 @@ class ExportMesh:
         """Render, fuse, write into a temporary folder, then rename it."""
         from rich.progress import track
 
-        from splatkit.export.fusion import FusionSettings
         from splatkit.export.run_export import export_run
         from splatkit.export.surface import SurfaceSettings
 
@@ -36,7 +35,7 @@ class ExportMesh:
         mesh = export_run(
             self.load_config,
             self.out,
-            SurfaceSettings(FusionSettings(voxel_size=self.voxel_size)),
+            SurfaceSettings(voxel_size=self.voxel_size),
             overwrite=self.overwrite,
             progress=lambda steps, label: track(steps, label),
         )
