@@ -17,6 +17,7 @@ from splatkit.export.coloring import color_vertices
 from splatkit.export.decimation import decimate
 from splatkit.export.field_grid import extract_mesh
 from splatkit.export.fusion import fuse
+from splatkit.export.refinement import RefinementSettings, refine
 from splatkit.export.rendered_views import Progress, SurfaceSource, render_views
 from splatkit.export.sightings import count_sightings
 from splatkit.export.view_planes import PlaneViews
@@ -48,6 +49,8 @@ class SurfaceSettings:
     """Of the fused field; an automatic voxel size grows until it fits."""
     max_cells: int = 400_000
     """About how many voxels the surface may pass, two faces each; an automatic voxel size grows until that holds."""
+    refinement_rounds: int = 5
+    """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
     min_component_share: float = 0.002
     """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
     close_holes: float = 0.0
@@ -65,7 +68,13 @@ class SurfaceSettings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"{name}: expected a positive number, got {value}")
-        for name, least in (("max_view_pixels", 64), ("min_views", 1), ("max_cells", 100), ("max_faces", 4)):
+        for name, least in (
+            ("max_view_pixels", 64),
+            ("min_views", 1),
+            ("max_cells", 100),
+            ("max_faces", 4),
+            ("refinement_rounds", 0),
+        ):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name}: expected at least {least}, got {value}")
@@ -149,6 +158,13 @@ def make_surface(run: SurfaceSource, settings: SurfaceSettings, progress: Progre
             "check that depths and poses belong together, or lower min_views"
         )
     reach = fusion.truncation
+    if settings.refinement_rounds > 0:
+        with steps.step("refine") as found:
+            refinement = RefinementSettings(rounds=settings.refinement_rounds)
+            mesh = refine(fusion.grid, planes, reach, refinement, progress)
+            found |= {"settings": asdict(refinement)} | _counts(mesh)
+        if len(mesh.faces) == 0:
+            raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
     mesh = _finish(mesh, settings, planes, reach, steps)
     with steps.step("color"):
         mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))

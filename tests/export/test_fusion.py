@@ -25,7 +25,7 @@ from splatkit.synthetic.tracer import Tracer
 RADIUS = 0.5
 SIZE = 80
 COLOR = (0.2, 0.5, 1.0)
-FUSED = SurfaceSettings()
+FUSED = SurfaceSettings(refinement_rounds=0)
 
 
 def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
@@ -102,7 +102,9 @@ def test_a_sphere_comes_back_with_its_radius_place_and_color():
 
 
 def test_voxels_grow_until_the_field_fits():
-    fine, coarse = (make_surface(SphereRun(), SurfaceSettings(memory_limit_gb=limit)) for limit in (1.0, 0.001))
+    fine, coarse = (
+        make_surface(SphereRun(), SurfaceSettings(memory_limit_gb=limit, refinement_rounds=0)) for limit in (1.0, 0.001)
+    )
     assert coarse.record["steps"][2]["memory_gb"] <= 0.001
     assert len(coarse.mesh.faces) < len(fine.mesh.faces) / 2
     with pytest.raises(ValueError, match=r"more than the limit of 0\.001 GB"):
