@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml $(NATIVE)
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/python scripts/demo.py --out demo
+	$(BIN)/splatkit run scripts/demo.toml --out demo
 
 test: $(VENV)/.installed lint
 	$(BIN)/python -m pytest

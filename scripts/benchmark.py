@@ -1,7 +1,8 @@
 """Measure splatkit: `scripts/benchmark.py FAMILY --json FILE [--quick]`.
 
 Writes {machine, commit, records: [{name, params, unit, median, min, max, repeats, peers}]}. Times are CPU-seconds or
-wall, named apart. Run it with nothing else running. Real scenes are found at $SPLATKIT_DATA.
+wall, named apart. Run it with nothing else running. Real scenes are found at $SPLATKIT_DATA. With `--readme README.md`
+the tables of the family in it are filled with what was measured.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -21,8 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie bes
 from benchmarks.calibration import measure_calibration
 from benchmarks.encodings import measure_encodings
 from benchmarks.isosurface import measure_isosurface
+from benchmarks.pipeline import measure_pipeline
 from benchmarks.record import Record
 from benchmarks.splatting import measure_splatting
+from benchmarks.tables import Records, fill_tables, tables_of
 from benchmarks.training import measure_training
 from splatkit.io.atomic import atomic_file
 from splatkit.ops import build_info
@@ -31,6 +34,7 @@ FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
     "calibration": measure_calibration,
     "encodings": measure_encodings,
     "isosurface": measure_isosurface,
+    "pipeline": measure_pipeline,
     "splatting": measure_splatting,
     "training": measure_training,
 }
@@ -55,10 +59,20 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def write_tables(readme: Path, family: str, content: dict[str, Any]) -> None:
+    """Fill a family's tables in a Markdown file."""
+    text = fill_tables(readme.read_text(encoding="utf-8"), family, tables_of(family), Records(content))
+    with atomic_file(readme) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def main(
-    family: Annotated[Literal["calibration", "encodings", "isosurface", "splatting", "training"], tyro.conf.Positional],
+    family: Annotated[
+        Literal["calibration", "encodings", "isosurface", "pipeline", "splatting", "training"], tyro.conf.Positional
+    ],
     json_path: Annotated[Path, tyro.conf.arg(name="json")],
     quick: bool = False,
+    readme: Path | None = None,
 ) -> None:
     """Measure one family.
 
@@ -66,7 +80,10 @@ def main(
         family: what to measure.
         json_path: file to write.
         quick: a small case that only shows that the benchmark works.
+        readme: Markdown file whose tables of this family are filled anew.
     """
+    if quick and readme is not None:
+        sys.exit("benchmark: --quick measures too little for --readme")
     data = os.environ.get("SPLATKIT_DATA")
     if family == "training" and (not data or not Path(data).is_dir()):
         sys.exit("benchmark: set SPLATKIT_DATA to the folder of the real scenes (it holds fox and fox_tiny)")
@@ -75,6 +92,8 @@ def main(
     with atomic_file(json_path) as temporary:
         content = {"machine": machine(), "commit": commit(), "records": [asdict(record) for record in records]}
         temporary.write_text(json.dumps(content, indent=1) + "\n")
+    if readme is not None:
+        write_tables(readme, family, content)
     for record in records:
         print(f"{record.name:20} {record.median:10.3f} {record.unit:6} {record.params}")
 

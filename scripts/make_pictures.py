@@ -22,7 +22,7 @@ def main(demo: Path, out: Path) -> None:
         demo: folder of a finished demo.
         out: folder of the pictures.
     """
-    run = load_run(demo / "runs/studio/ges/run/config.yml")
+    run = load_run(demo / "optimize/field/ges/run/config.yml")
     cameras = run.eval_cameras
     width, height = cameras.sizes[_VIEW].tolist()
     rendering = run.render(cameras.viewmats[_VIEW], cameras.Ks[_VIEW], width, height)
@@ -30,7 +30,7 @@ def main(demo: Path, out: Path) -> None:
     near, far = np.quantile(depths[depths > 0], [0.01, 0.99])
     photograph = to_uint8(read_target(cameras.image_paths[_VIEW]).numpy())
     views = [photograph, to_uint8(render_view(run, cameras, _VIEW).numpy()), colorize_depth(depths, near, far)]
-    mesh = read_mesh(demo / "export/mesh.ply")
+    mesh = read_mesh(demo / "export/mesh/mesh.ply")
     sides = render_mesh_views(mesh, mesh.vertex_colors, views=3, size=(width, height))
     out.mkdir(parents=True, exist_ok=True)
     write_image(out / "overview.jpg", np.concatenate([np.concatenate(views, 1), np.concatenate(sides, 1)], 0))

@@ -13,6 +13,7 @@ import splatkit
 from splatkit.commands.calibrate import Calibrate
 from splatkit.commands.capture import Capture
 from splatkit.commands.export import Export
+from splatkit.commands.run import RunPipeline
 from splatkit.commands.scene import Scene
 from splatkit.errors import RefusedError, SplatkitError
 
@@ -39,6 +40,7 @@ Command = (
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
     | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+    | Annotated[RunPipeline, tyro.conf.subcommand("run", prefix_name=False)]
 )
 
 
@@ -48,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    command: Doctor | Scene | Calibrate | Capture | Export = tyro.cli(
+    command: Doctor | Scene | Calibrate | Capture | Export | RunPipeline = tyro.cli(
         Command,
         prog="splatkit",
         description=splatkit.__doc__,

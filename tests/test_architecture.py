@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optimize": {"splatting", "encodings", "geometry", "io", "evaluation", "ops"},
     "export": {"optimize.load_run", "splatting", "isosurface", "ops", "geometry", "io", "evaluation"},
 }
-COMPOSERS = {"pipeline", "cli", "commands", "doctor", "demo", "__init__"}  # may import everything
+COMPOSERS = {"pipeline", "cli", "commands", "doctor", "__init__"}  # may import everything
 ONLY_IN_OPTIMIZE = {"nerfstudio", "viser", "gsplat"}
 
 # op family -> siblings it promises; the table only ever grows

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,6 +74,19 @@ def atomic_directory(path: Path, overwrite: bool = False) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what runs that were killed left beside `path` under their temporary names."""
+    path = Path(path)
+    name, stem, suffix = (re.escape(part) for part in (path.name, path.stem, path.suffix))
+    temporary = re.compile(rf"\.({name}-\w{{8}}\.(partial|old)|{stem}-\w{{8}}\.partial{suffix})")
+    for other in path.parent.iterdir() if path.parent.is_dir() else ():
+        if temporary.fullmatch(other.name):
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+            else:
+                other.unlink(missing_ok=True)
 
 
 def _swap_in(temporary: Path, path: Path) -> None:

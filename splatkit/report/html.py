@@ -5,6 +5,7 @@ import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ section {
 }
 h2 { font-size: 19px; margin: 0 0 12px; }
 p { margin: 8px 0; max-width: 75ch; }
+a { color: var(--accent); }
 table { border-collapse: collapse; margin: 10px 0; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--soft); font-weight: 600; font-size: 13px; }
 th, td { padding: 6px 22px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -87,6 +89,11 @@ class HtmlReport:
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         self._add(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+    def links(self, items: Sequence[tuple[str, str]]) -> None:
+        """Add a line of links: (path from where the page lies, text)."""
+        anchors = (f'<a href="{html.escape(quote(path))}">{html.escape(text)}</a>' for path, text in items)
+        self._add(f"<p>{' · '.join(anchors)}</p>")
 
     def figures(self, figures: Sequence[Picture]) -> None:
         """Add pictures side by side, equally wide; call again for the next row."""

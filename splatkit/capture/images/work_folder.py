@@ -6,9 +6,10 @@ results depend on; a stage of another name is of other inputs or settings and is
 
 import hashlib
 import json
-import re
 import shutil
 from pathlib import Path
+
+from splatkit.io.atomic import remove_leftovers
 
 _KEY_DIGITS = 16
 
@@ -17,9 +18,8 @@ class WorkFolder:
     """The work folder of one output."""
 
     def __init__(self, out: Path) -> None:
-        out = Path(out).resolve()
-        self.path = out.parent / f".{out.name}.work"
-        self._partial = re.compile(rf"\.{re.escape(out.name)}-\w{{8}}\.partial")  # as io.atomic calls them
+        self._out = Path(out).resolve()
+        self.path = self._out.parent / f".{self._out.name}.work"
 
     def stage(self, name: str, depends_on: object) -> Path:
         """Folder of a stage; what an earlier start with the same inputs and settings left is in it.
@@ -39,6 +39,4 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete all of it, and what runs that were killed left of the output: it is complete now."""
         shutil.rmtree(self.path, ignore_errors=True)
-        for other in self.path.parent.iterdir():
-            if self._partial.fullmatch(other.name):
-                shutil.rmtree(other, ignore_errors=True)
+        remove_leftovers(self._out)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
-from splatkit.capture.lidar.depth import SparseDepth
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
@@ -49,7 +48,7 @@ class WrittenDepths:
 
 
 def write_lidar_dataset(
-    folder: Path, placed: PlacedPhotographs, depths: Iterable[tuple[int, SparseDepth]], rig: Rig
+    folder: Path, placed: PlacedPhotographs, depths: Iterable[tuple[int, DepthMap]], rig: Rig
 ) -> WrittenDepths:
     """Write photographs, depth maps, cloud and rig into a folder that exists; depth maps are taken one at a time.
 
@@ -86,7 +85,7 @@ def write_lidar_dataset(
     return WrittenDepths(tuple(sorted(summaries, key=lambda item: item.name)), written.depths_left_out)
 
 
-def _summary(name: str, depth: SparseDepth) -> DepthSummary:
+def _summary(name: str, depth: DepthMap) -> DepthSummary:
     there = depth.depths > 0
     if not there.any():
         return DepthSummary(name, 0, 0.0, 0.0)

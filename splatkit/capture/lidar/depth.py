@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.capture.lidar.projection import project
+from splatkit.io.depth_maps import DepthMap
 from splatkit.io.transforms_json import Intrinsics
 
 _NEIGHBORS = 16  # points around one that may hide it
@@ -19,20 +20,12 @@ _SLOPE_RIDGE = 0.1  # px^2: points on one scan line say nothing of the slope acr
 _WITHIN_PIXEL = 6**-0.5  # px, of a place anywhere in a pixel from its center: x and y together
 
 
-@dataclass(frozen=True)
-class SparseDepth:
-    """What a LiDAR tells of one image."""
-
-    depths: NDArray[np.float32]  # [H, W] z-depth, m; 0 where there is none
-    sigmas: NDArray[np.float32]  # [H, W] standard deviation, m; 0 where there is none
-
-
 def project_depth(
     points: NDArray[np.floating],
     camera: Intrinsics,
     range_noise_m: float,
     covariance: NDArray[np.floating] | None = None,
-) -> SparseDepth:
+) -> DepthMap:
     """The depth map of a camera; of several points in a pixel the nearest, and none that others hide.
 
     Deviations count the range noise, the extrinsic, and that a point lies anywhere in its pixel: where depth changes
@@ -64,7 +57,7 @@ def project_depth(
     columns, rows = pixels[order].astype(np.int64).T
     depths[rows, columns] = local[order, 2]
     deviations[rows, columns] = sigmas[order]
-    return SparseDepth(depths, deviations)
+    return DepthMap(depths, deviations)
 
 
 def depth_deviations(

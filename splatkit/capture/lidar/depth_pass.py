@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.lidar.depth import SparseDepth, project_depth
+from splatkit.capture.lidar.depth import project_depth
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
+from splatkit.io.depth_maps import DepthMap
 
 _LATE_S = 1.0  # by which scans may come out of order
 
@@ -26,7 +27,7 @@ class DepthTarget:
 
 def depth_maps(
     targets: list[DepthTarget], scans: Iterable[PlacedScan], rig: Rig, window_s: float
-) -> Iterator[tuple[int, SparseDepth]]:
+) -> Iterator[tuple[int, DepthMap]]:
     """Depth maps, each as soon as all its scans were seen; photographs without any come out empty.
 
     Points of a scan are kept only in the photographs that may see them, so that what lies in memory is what was
@@ -64,7 +65,7 @@ def _in_view(scan: PlacedScan, target: DepthTarget, half: float) -> NDArray[np.f
     return local[local[:, 2] > 0].astype(np.float32)
 
 
-def _finished(target: DepthTarget, parts: list[NDArray[np.float32]], rig: Rig) -> SparseDepth:
+def _finished(target: DepthTarget, parts: list[NDArray[np.float32]], rig: Rig) -> DepthMap:
     points = np.concatenate(parts) if parts else np.zeros((0, 3), np.float32)
     camera = rig.cameras[target.photograph.camera]
     return project_depth(points, target.photograph.intrinsics, rig.range_noise_m, camera.covariance)

@@ -11,7 +11,6 @@ from splatkit.calibration.se3 import invert
 from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
-from splatkit.capture.lidar.depth import SparseDepth
 from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
 from splatkit.capture.lidar.inputs import LidarInputs, Progress
 from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
@@ -20,6 +19,7 @@ from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
@@ -170,7 +170,7 @@ def _camera_poses(photographs: list[Photograph], T_world_lidar: NDArray[np.float
     return T_world_lidar @ invert(T_camera_lidar)
 
 
-def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> Iterator[tuple[int, SparseDepth]]:
+def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> Iterator[tuple[int, DepthMap]]:
     """Depth maps of the scene's photographs, see `depth_maps`."""
     targets = rig_targets(scene.photographs, scene.T_world_lidar, scene.times, inputs.rig)
     placed = _placed(inputs, scene.trajectory, progress, "making depth maps")

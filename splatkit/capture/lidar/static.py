@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from splatkit.calibration.se3 import apply, invert
 from splatkit.capture.lidar.alignment import Alignment, Similarity, align_surfaces
 from splatkit.capture.lidar.camera_path import depth_ratios, scale_from_ratios
-from splatkit.capture.lidar.depth import SparseDepth
 from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
 from splatkit.capture.lidar.inputs import Progress
 from splatkit.capture.lidar.motion import PlacedScan
@@ -18,6 +17,7 @@ from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
 
 Array = NDArray[np.float64]
@@ -88,7 +88,7 @@ def locate_static(inputs: StaticInputs, progress: Progress) -> StaticScene:
     )
 
 
-def static_depths(scene: StaticScene, inputs: StaticInputs) -> Iterator[tuple[int, SparseDepth]]:
+def static_depths(scene: StaticScene, inputs: StaticInputs) -> Iterator[tuple[int, DepthMap]]:
     """Depth maps of the scene's photographs, see `depth_maps`."""
     count = len(inputs.scan.points)
     placed = PlacedScan("scan", inputs.scan, np.zeros(count), np.zeros((count, 3)), 0)

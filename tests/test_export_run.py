@@ -1,4 +1,4 @@
-"""The demo and the exports of its run, at a size for tests: everything a newcomer's first command does."""
+"""A generated scene, trained and exported as a user does it, at a size for tests."""
 
 import contextlib
 import json
@@ -9,55 +9,42 @@ import pytest
 import torch
 
 from splatkit.cli import main
-from splatkit.demo import DemoSettings, run_demo
 from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train_run import make_config, train
 from splatkit.splatting.rasterization import rasterization
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")]
-SETTINGS = DemoSettings(width=96, height=72, views=16, steps=150)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """Folder of a finished demo."""
-    out = tmp_path_factory.mktemp("demo") / "out"
-    run_demo(out, SETTINGS)
+def made(tmp_path_factory):
+    """Folder of a scene, a run and the export of its mesh."""
+    out = tmp_path_factory.mktemp("made")
+    generate_scene(read_scene(find_scene("studio")), out / "scene", 96, 72, 16, 0)
+    config_path, _ = train(make_config(out / "scene", out / "runs", "studio", 150))
+    assert main(["export", "mesh", "--load-config", str(config_path), "--out", str(out / "export")]) == 0
     return out
 
 
 @pytest.fixture
-def config_path(demo):
-    return demo / "runs/studio/ges/run/config.yml"
+def config_path(made):
+    """Of the run."""
+    return made / "runs/studio/ges/run/config.yml"
 
 
-def test_report_stands_alone_and_names_the_results(demo):
-    page = (demo / "report.html").read_text()
-    for word in ("PSNR", "SSIM", "Held-out views", "Mesh", "Costs", "generate scene", "train", "export"):
-        assert word in page
-    assert "http://" not in page
-    assert "https://" not in page
-
-
-def test_mesh_lies_on_the_scene_in_its_own_frame(demo):
-    export = json.loads((demo / "export/export.json").read_text())
-    truth = json.loads((demo / "scene/truth/scene.json").read_text())
+def test_mesh_lies_on_the_scene_in_its_own_frame(made):
+    export = json.loads((made / "export/export.json").read_text())
+    truth = json.loads((made / "scene/truth/scene.json").read_text())
     low, high = np.array(export["mesh"]["bounds"])
     slack = 0.1 * truth["diagonal"]  # after 150 steps splats still stick out
     assert (low > np.array(truth["bounds"][0]) - slack).all()
     assert (high < np.array(truth["bounds"][1]) + slack).all()
-    assert {path.name for path in (demo / "export").iterdir()} == {
+    assert {path.name for path in (made / "export").iterdir()} == {
         "mesh.ply", "mesh.obj", "mesh.glb", "splats.ply", "export.json"
     }  # fmt: skip
-
-
-def test_a_second_demo_keeps_what_is_done_and_other_settings_are_refused(demo, capsys):
-    before = (demo / "export/mesh.ply").stat().st_mtime_ns
-    run_demo(demo, SETTINGS)
-    assert capsys.readouterr().out.count("already done") == 3
-    assert (demo / "export/mesh.ply").stat().st_mtime_ns == before
-    with pytest.raises(FileExistsError, match="other settings"):
-        run_demo(demo, DemoSettings(steps=151))
 
 
 def test_exported_splats_render_like_the_run(config_path, tmp_path):

@@ -1,0 +1,91 @@
+"""`splatkit run`: the whole way from raw capture to mesh, from one file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+if TYPE_CHECKING:  # the command's other parts should start without these
+    from splatkit.pipeline.config import Pipeline
+    from splatkit.pipeline.state import State
+
+
+@dataclass(frozen=True)
+class RunPipeline:
+    """Do all steps that a TOML file asks for: capture, optimize, export. What is up to date is not done again.
+
+    Each table of the file is a command and its keys are the command's options; README shows one. Interrupt it, switch
+    the machine off: the same command goes on. A step is done again when its options, its input files or a step before
+    it have changed.
+    """
+
+    config: tyro.conf.Positional[Path]
+    """The TOML file."""
+    out: Path | None = None
+    """Folder of all products; by default `out` of the file."""
+    dry_run: bool = False
+    """Do nothing; say what would be done, how long it takes and how much memory, as far as one can tell."""
+
+    def run(self) -> None:
+        """Check all of the file, then do the steps, then write the report."""
+        from splatkit.pipeline.config import read_pipeline
+        from splatkit.pipeline.runner import run_steps
+
+        pipeline = read_pipeline(self.config, self.out)
+        if self.dry_run:
+            _tell_plan(pipeline)
+            return
+        if sys.stdout.isatty():
+            print(f"{pipeline.out}: interrupt at any time; the same command goes on")
+        state = run_steps(pipeline, lambda line: print(line, flush=True))
+        print(f"Report: {_report(pipeline, state)}")
+        for step in pipeline.steps:
+            if step.name.startswith("export"):
+                print(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
+            elif step.is_training:
+                print(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
+
+
+def _report(pipeline: Pipeline, state: State) -> Path:
+    """The page about all steps; written anew only where a step was."""
+    from splatkit.pipeline.state import Cost, StepRecord
+
+    path, made_from = pipeline.out / "report.html", state.summary()
+    known = state.read("report")
+    if known is None or known.made_from != made_from or not path.is_file():
+        from splatkit.pipeline.report import write_pipeline_report
+
+        write_pipeline_report(pipeline, state)
+        state.write("report", StepRecord(made_from, True, Cost()))
+    return path
+
+
+def _tell_plan(pipeline: Pipeline) -> None:
+    from splatkit.pipeline.estimates import estimate_steps
+    from splatkit.pipeline.runner import command_line, plan
+
+    estimates, left = estimate_steps(pipeline), []
+    for planned in plan(pipeline):
+        estimate = estimates[planned.step.name]
+        if planned.status == "done":
+            print(f"{planned.step.name}: done, took {_duration(estimate.cpu_s)} of CPU time")
+            continue
+        left.append(estimate)
+        needed = f"about {_duration(estimate.cpu_s)} of CPU time, {estimate.peak_mb / 1000:.1f} GB of memory"
+        print(f"{planned.step.name}: {planned.status}, {needed}")
+        print(f"    {command_line(planned.step)}")
+    if left:
+        seconds, peak = sum(item.cpu_s for item in left), max(item.peak_mb for item in left)
+        print(f"left: {_duration(seconds)} of CPU time, at most {peak / 1000:.1f} GB of memory at a time")
+    else:
+        print("left: nothing")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""The three stages from one file: what to do, what of it is done already, and doing the rest."""

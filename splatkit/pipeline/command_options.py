@@ -1,0 +1,141 @@
+"""The options of splatkit's commands, read from their dataclasses: a pipeline's tables take the same."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from splatkit.commands.calibrate import Run
+from splatkit.commands.capture_images import Images
+from splatkit.commands.capture_lidar import Lidar, Static
+from splatkit.commands.export import Export
+from splatkit.commands.scene import Scene
+from splatkit.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command."""
+
+    name: str  # as the dataclass has it
+    is_path: bool
+    is_flag: bool
+    default: Any
+
+    def texts(self, value: Any, where: str) -> list[str]:
+        """Values as words of a command line."""
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(part, Mapping | list) for part in values):
+            raise SettingsError(f"{where} {self.name}: expected a value or a list of values")
+        if self.is_flag and not isinstance(value, bool):
+            raise SettingsError(f"{where} {self.name}: expected true or false, got {value!r}")
+        return [str(part) for part in values]
+
+
+class CommandOptions:
+    """A command and what it takes."""
+
+    def __init__(self, words: Sequence[str], command: type) -> None:
+        self.words, self.command = tuple(words), command
+        self._options = {option.name: option for option in _options(command)}
+        self.required = [option.name for option in self._options.values() if option.default is dataclasses.MISSING]
+        self._positional = next(iter(self._options)) if command is Scene else None
+
+    @staticmethod
+    def all() -> dict[str, CommandOptions]:
+        """Commands by the names of their tables."""
+        exports = typing.get_args(typing.get_type_hints(Export)["what"])
+        known = {
+            "scene": CommandOptions(["scene"], Scene),
+            "calibrate": CommandOptions(["calibrate", "run"], Run),
+            "capture.images": CommandOptions(["capture", "images"], Images),
+            "capture.lidar": CommandOptions(["capture", "lidar"], Lidar),
+            "capture.static": CommandOptions(["capture", "static"], Static),
+        }
+        for export in exports:
+            word = export.__name__.removeprefix("Export").lower()
+            known[f"export.{word}"] = CommandOptions(["export", word], export)
+        return known
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an option."""
+        return name in self._options
+
+    def find(self, key: str, where: str) -> Option:
+        """The option of a key, with - or _ between words."""
+        option = self._options.get(key.replace("-", "_"))
+        if option is None:
+            near = difflib.get_close_matches(key.replace("-", "_"), self._options, 1)
+            hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
+            raise SettingsError(f"{where}: `splatkit {' '.join(self.words)}` has no option {key}{hint}")
+        return option
+
+    def arguments(self, values: Mapping[Option, list[str]]) -> list[str]:
+        """Words of a command line."""
+        words: list[str] = []
+        for option, texts in values.items():
+            flag = f"--{option.name.replace('_', '-')}"
+            if option.name == self._positional:
+                words = [*texts, *words]
+            elif option.is_flag:
+                wanted = texts == ["True"]
+                if wanted != bool(option.default):
+                    words.append(flag if wanted else f"--no-{flag[2:]}")
+            else:
+                words += [flag, *texts]
+        return words
+
+
+def parse_words(options: CommandOptions, words: Sequence[str], where: str) -> Any:
+    """The command that words say; SettingsError in one line where they say none."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return tyro.cli(
+                options.command,
+                args=list(words[len(options.words) :]),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit:
+        raise SettingsError(f"{where}: {plain_text(said.getvalue())}") from None
+
+
+def plain_text(said: str) -> str:
+    """What tyro says of wrong options, on one line, without colors and frames."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[─-╿]|-{8,}", " ", said).split())
+    return text.removeprefix("Parsing error").split("For full helptext")[0].strip()
+
+
+def _options(command: type) -> list[Option]:
+    """Of a dataclass, those of dataclasses in it among them."""
+    found = []
+    hints = typing.get_type_hints(command)
+    for field in dataclasses.fields(command):
+        parts = _parts(hints[field.name])
+        nested = [part for part in parts if dataclasses.is_dataclass(part)]
+        if nested:
+            found += [option for part in nested for option in _options(typing.cast(type, part))]
+        else:
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory
+            found.append(Option(field.name, Path in parts, bool in parts, default))
+    return found
+
+
+def _parts(hint: Any) -> set[Any]:
+    """The plain types in a type hint."""
+    if typing.get_origin(hint) is typing.Literal:
+        return set()
+    arguments = typing.get_args(hint)
+    if not arguments:
+        return {hint}
+    return set().union(*(_parts(part) for part in arguments))

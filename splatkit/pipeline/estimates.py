@@ -1,0 +1,136 @@
+"""How long steps take and how much memory, before they are done.
+
+Linear models of what a step has to do, fitted to runs on two cores of an x86 machine with AVX-512: right within a
+factor of two there. A step that was done before in this folder is taken as it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from splatkit.pipeline.config import Pipeline, Step
+from splatkit.pipeline.state import Cost, State
+
+_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
+_SCANS = {".ply", ".pcd", ".las", ".laz", ".bin"}
+_BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
+_SPLATS, _STEPS = 100_000, 7000  # where the file says nothing
+_SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """How much there is to do."""
+
+    photographs: int = 0
+    megapixels: float = 0.0  # of one photograph
+    scans: int = 0
+    boards: int = 0  # photographs of boards
+
+    @property
+    def all_megapixels(self) -> float:
+        """Of all photographs."""
+        return self.photographs * self.megapixels
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step will take."""
+
+    cpu_s: float
+    peak_mb: float
+
+
+def estimate_steps(pipeline: Pipeline) -> dict[str, Estimate]:
+    """An estimate for each step by its name, whether it is done or not."""
+    state, made, estimates = State(pipeline), dict[str, Workload](), dict[str, Estimate]()
+    for step in pipeline.steps:
+        work = _workload(step, made)
+        made[step.name] = work
+        record = state.read(step.name)
+        known = record.cost if record is not None and record.done else None
+        estimates[step.name] = _estimate(step, work) if known is None else _as_before(known)
+    return estimates
+
+
+def _as_before(cost: Cost) -> Estimate:
+    return Estimate(cost.cpu_s, cost.peak_mb)
+
+
+def _workload(step: Step, made: Mapping[str, Workload]) -> Workload:
+    """What is in a step's inputs; of products that are not there yet, what will be."""
+    if step.name == "scene":
+        sizes = {key: step.table.get(key, step.table.get(key.replace("-", "_"), value)) for key, value in
+                 _SCENE_DEFAULTS.items()}  # fmt: skip
+        megapixels = sizes["width"] * sizes["height"] / 1e6
+        return Workload(sizes["views"], megapixels, sizes["scans"], 2 * sizes["board-poses"])
+    works = [made[name] for name in step.needs if not name.startswith("calibrate")] + [
+        _in_files(path) for path in step.inputs if path.exists() and not _made_here(path, step)
+    ]
+    if step.name.startswith("calibrate"):
+        boards = max((work.boards // 2 if work.boards else work.photographs for work in works), default=0)
+        megapixels = max((work.megapixels for work in works if not work.boards), default=_BOARD_MEGAPIXELS)
+        return Workload(boards, megapixels, boards)
+    return Workload(
+        max((work.photographs for work in works), default=0),
+        max((work.megapixels for work in works), default=0.0),
+        max((work.scans for work in works), default=0),
+    )
+
+
+def _made_here(path: Path, step: Step) -> bool:
+    """Whether an input is the product of an earlier step, whose workload is known."""
+    out = step.out.parent.parent
+    return bool(step.needs) and out in path.parents
+
+
+def _in_files(path: Path) -> Workload:
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    images = [file for file in files if file.suffix.lower() in _IMAGES and "depth" not in file.parts]
+    scans = sum(file.suffix.lower() in _SCANS for file in files)
+    return Workload(len(images), _megapixels(images[0]) if images else 0.0, scans)
+
+
+def _megapixels(path: Path) -> float:
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height / 1e6
+    except (OSError, UnidentifiedImageError):
+        return 0.0  # the step itself will name the damaged file
+
+
+def _estimate(step: Step, work: Workload) -> Estimate:
+    if step.is_training:
+        return _training(step, work)
+    everything = work.all_megapixels
+    if step.name == "scene":
+        seconds = 3 + 7.9 * everything + 0.13 * work.scans + 2.3 * work.boards
+        return Estimate(seconds, 900 + 2 * everything)
+    if step.name.startswith("calibrate"):
+        return Estimate(2 + work.photographs * (0.3 + 0.6 * work.megapixels), 250 + 30 * work.megapixels)
+    known = {
+        "capture.images": Estimate(2 + 0.3 * work.photographs + 4.5 * everything, 280 + 60 * work.megapixels),
+        "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + 2 * work.scans),
+        "capture.static": Estimate(5 + 0.2 * work.photographs, 500),
+        "export.mesh": Estimate(10 + 20 * everything, 1500 + 100 * everything),
+    }
+    return known.get(step.name, Estimate(8 + 0.5 * everything, 1000))
+
+
+def _training(step: Step, work: Workload) -> Estimate:
+    """Steps cost what pixels and splats cost; other methods draw rays, whose number does not depend on the images."""
+    steps = int(step.table.get("steps", _STEPS))
+    images_mb = 3 * work.all_megapixels
+    if step.table.get("method", "ges") != "ges":
+        return Estimate(15 + 0.15 * steps, 1300 + images_mb)
+    splats = _max_splats(step)
+    return Estimate(15 + steps * (0.02 + 0.25 * work.megapixels + 0.6e-6 * splats), 1000 + images_mb + 0.003 * splats)
+
+
+def _max_splats(step: Step) -> int:
+    found = step.table
+    for name in ("pipeline", "model", "densification", "max-splats"):
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return int(found) if isinstance(found, int) else _SPLATS

@@ -1,0 +1,191 @@
+"""Doing what is not done: each step is the command that a person could type, in a process of its own."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from splatkit.errors import RefusedError, SettingsError, SplatkitError
+from splatkit.io.atomic import remove_leftovers
+from splatkit.pipeline.command_options import plain_text
+from splatkit.pipeline.config import TRAINING, Pipeline, Step
+from splatkit.pipeline.state import Cost, State, StepRecord
+from splatkit.pipeline.training import goes_on
+
+_REFUSED = 3  # exit code of a command that found no result to trust
+_INTERRUPTED = 130
+_PATIENCE_S = 10.0  # for a step that was told to end
+_PR_SET_PDEATHSIG = 1  # of Linux: which signal a process gets when its parent ends
+
+Status = Literal["done", "goes on", "to do"]
+
+
+class StepFailedError(SplatkitError):
+    """A step ended without its product; the message names it and says how to go on."""
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step, and what is left of it."""
+
+    step: Step
+    status: Status
+
+
+def plan(pipeline: Pipeline) -> list[PlannedStep]:
+    """What a start would do now. A step behind one that is not done is not done either."""
+    state, planned, fresh = State(pipeline), list[PlannedStep](), set[str]()
+    for step in pipeline.steps:
+        status: Status = "to do"
+        if not fresh & set(step.needs):
+            if state.is_done(step):
+                status = "done"
+            elif step.is_training and _may_go_on(state, step):
+                status = "goes on"
+        if status != "done":
+            fresh.add(step.name)
+        planned.append(PlannedStep(step, status))
+    return planned
+
+
+def run_steps(pipeline: Pipeline, tell: Callable[[str], None]) -> State:
+    """Do what is not done, in order; returns what is known of all steps then.
+
+    Args:
+        pipeline: what to do.
+        tell: says one line to the person who waits.
+
+    Raises:
+        StepFailedError: a step failed; what was done before it stays, and the same call goes on.
+        RefusedError: a step found no result that one could trust.
+        KeyboardInterrupt: the person, or a step on their behalf, stopped it.
+    """
+    state = State(pipeline)
+    with _alone(pipeline.out):
+        _check_training(pipeline, state, tell)
+        count = len(pipeline.steps)
+        for number, step in enumerate(pipeline.steps, 1):
+            label = f"[{number}/{count}] {step.name}"
+            if state.is_done(step):
+                tell(f"{label}: done already")
+                continue
+            tell(f"{label}: {command_line(step)}")
+            _do(state, step)
+    return state
+
+
+def command_line(step: Step) -> str:
+    """What a person would type."""
+    words = ("ns-train" if step.is_training else "splatkit", *step.words)
+    return " ".join(word if word and not set(word) & set(" '\"$*?&|<>()") else f"'{word}'" for word in words)
+
+
+def _check_training(pipeline: Pipeline, state: State, tell: Callable[[str], None]) -> None:
+    """Let nerfstudio judge its options before the steps that come first, which may take hours."""
+    trained = pipeline.find(TRAINING)
+    if trained is None or not trained.needs or state.is_done(trained):
+        return
+    if all(state.is_done(step) for step in pipeline.steps if step.name in trained.needs):
+        return  # it will say so itself, at once
+    tell(f"checking the options of [{TRAINING}]")
+    command = [sys.executable, "-W", "ignore", "-m", "splatkit.pipeline.check_training", *trained.words]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if checked.returncode != 0:
+        said = plain_text(checked.stderr + checked.stdout)
+        raise SettingsError(f"{pipeline.source}: [{TRAINING}]: {said.split('Available subcommands')[0].strip()}")
+
+
+def _may_go_on(state: State, step: Step) -> bool:
+    record = state.read(step.name)
+    known = record is not None and not record.done and all(path.exists() for path in step.inputs)
+    return known and record is not None and record.made_from == state.made_from(step)
+
+
+def _do(state: State, step: Step) -> None:
+    made_from, spent = state.made_from(step), Cost()
+    if step.is_training and _may_go_on(state, step):
+        record = state.read(step.name)
+        spent = Cost() if record is None else record.cost
+    else:
+        _remove(step.out)
+    remove_leftovers(step.out)
+    state.write(step.name, StepRecord(made_from, False, spent, step.words))
+    words = goes_on(step.words, step.out) if step.is_training else step.words
+    code, cost = _call("nerfstudio.scripts.train" if step.is_training else "splatkit.cli", words)
+    done = code == 0 and step.product.exists()
+    state.write(step.name, StepRecord(made_from, done, spent.plus(cost), step.words))
+    if not done:
+        _explain(step, code)
+
+
+def _explain(step: Step, code: int) -> None:
+    again = "mend it, then the same command goes on from there"
+    if code in (_INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    if code == _REFUSED:
+        raise RefusedError(f"{step.name}: found no result to trust, for the reason above; {again}")
+    if code == -signal.SIGKILL:
+        raise StepFailedError(f"{step.name}: was killed by the system, which is how it ends when memory is short")
+    raise StepFailedError(f"{step.name}: failed (exit code {code}), for the reason above; {again}")
+
+
+def _call(module: str, words: tuple[str, ...]) -> tuple[int, Cost]:
+    """Run a module of Python; returns its exit code and cost."""
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", module, *words], preexec_fn=_die_with_parent)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except KeyboardInterrupt:
+        _stop(process.pid)
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    to_mb = 1 / 1024 if sys.platform == "linux" else 1 / 1024**2
+    cost = Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * to_mb)
+    return process.returncode, cost
+
+
+def _stop(pid: int) -> None:
+    """Wait for a process that should end; a terminal has told it already, others have not."""
+    for told, patience in ((None, 3.0), (signal.SIGINT, _PATIENCE_S), (signal.SIGKILL, _PATIENCE_S)):
+        if told is not None:
+            os.kill(pid, told)
+        ends = time.monotonic() + patience
+        while time.monotonic() < ends:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.05)
+    os.waitpid(pid, 0)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end a step whose `splatkit run` was killed: nobody would keep what it makes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second start away from the same folder; the system frees the lock when a process ends, however it ends."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StepFailedError(f"{out}: another `splatkit run` is at work there; wait for it or stop it") from None
+        yield

@@ -1,0 +1,124 @@
+"""The TOML file of a pipeline: what it means, and what is said about mistakes in it."""
+
+import pytest
+
+from splatkit.errors import SettingsError
+from splatkit.pipeline.config import read_pipeline
+from splatkit.pipeline.training import goes_on
+
+WHOLE = """
+out = "products"
+[scene]
+name = "courtyard"
+board-poses = 3
+[calibrate.left]
+images = "{scene}/boards/left/images"
+clouds = "{scene}/boards/left/clouds"
+board = "7x5:0.095"
+[capture.images]
+images = "photographs"
+undistort = true
+[capture.lidar]
+scans = "{scene}/lidar"
+dataset = "{capture.images}"
+calibration = ["{calibrate.left}/calibration.json"]
+[optimize]
+steps = 20
+seed = 3
+pipeline.model.densification.max-splats = 500
+pipeline.model.use-bilateral-grid = true
+[optimize.splatkit-data]
+allow-outside = true
+[export.mesh]
+[export.splats]
+format = "sog"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a pipeline's file and returns its path."""
+    (tmp_path / "photographs").mkdir()
+
+    def write(text):
+        path = tmp_path / "capture.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_tables_are_commands_and_their_keys_options(write, tmp_path):
+    pipeline = read_pipeline(write(WHOLE))
+    products = tmp_path / "products"
+    words = {step.name: " ".join(step.words) for step in pipeline.steps}
+    assert words["scene"] == f"scene courtyard --board-poses 3 --out {products}/scene"
+    assert words["calibrate.left"].startswith(f"calibrate run --images {products}/scene/boards/left/images --clouds")
+    assert words["calibrate.left"].endswith(f"--out {products}/calibrate/left")
+    assert f"--images {tmp_path}/photographs --undistort --out" in words["capture.images"]
+    assert f"--calibration {products}/calibrate/left/calibration.json" in words["capture.lidar"]
+    assert f"--load-config {products}/optimize/field/ges/run/config.yml" in words["export.mesh"]
+    assert words["export.splats"].endswith(f"--out {products}/export/splats.sog")
+
+
+def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_path):
+    step = read_pipeline(write(WHOLE)).find("optimize")
+    assert step is not None
+    words = " ".join(step.words)
+    assert words.startswith(f"ges --data {tmp_path}/products/capture/lidar --output-dir")
+    assert "--max-num-iterations 20 --pipeline.model.seed 3 --machine.seed 3" in words
+    assert "--pipeline.model.densification.max-splats 500 --pipeline.model.use-bilateral-grid True" in words
+    assert words.endswith("splatkit-data --allow-outside True")
+    assert step.needs == ("capture.lidar",)
+    (step.out / "nerfstudio_models").mkdir(parents=True)
+    assert goes_on(step.words, step.out) == step.words
+    (step.out / "nerfstudio_models/step-000000010.ckpt").touch()
+    resumed = " ".join(goes_on(step.words, step.out))
+    assert f"--load-dir {step.out}/nerfstudio_models splatkit-data" in resumed
+
+
+def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(write):
+    backwards = "\n[".join(["out = 'x'", *reversed(WHOLE.split("\n[")[1:])])
+    with pytest.raises(SettingsError, match=r"no step 'capture\.images' before this one"):
+        read_pipeline(write(backwards))  # within a stage the order is that of the file
+    names = [step.name for step in read_pipeline(write(WHOLE)).steps]
+    assert names == [
+        "scene", "calibrate.left", "capture.images", "capture.lidar", "optimize", "export.mesh", "export.splats"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "say where to write"),
+        ("out = 'x'", "no step is asked for"),
+        ("out = 'x'\n[scene", "not TOML"),
+        ("out = 'x'\n[train]\n", "unknown table or key 'train'"),
+        ("out = 'x'\nscene = 3\n", "expected a table"),
+        ("out = 'x'\n[scene]\nname = 'studio'\nview = 3\n", "no option view; did you mean views?"),
+        ("out = 'x'\n[scene]\nname = 'studio'\nviews = 'many'\n", r"\[scene\]: .*many"),
+        ("out = 'x'\n[scene]\nname = 'studio'\nout = 'y'\n", "out is not for you to set"),
+        ("out = 'x'\n[scene]\nname = 'studio'\nviews = {a = 1}\n", "expected a value or a list"),
+        ("out = 'x'\n[scene]\n", r"\[scene\]: name must be set"),
+        ("out = 'x'\n[capture.images]\nimages = 'nowhere'\n", "nowhere: no such file or folder"),
+        ("out = 'x'\n[capture.images]\nimages = 'photographs'\nundistort = 1\n", "expected true or false"),
+        ("out = 'x'\n[capture.video]\nimages = 'photographs'\n", "no such step"),
+        ("out = 'x'\n[capture.images]\nimages = '{scene}'\n", "no step 'scene' before this one"),
+        ("out = 'x'\n[optimize]\nsteps = 3\n", "no dataset"),
+        ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'gas'\n", "expected one of ges"),
+        ("out = 'x'\n[optimize]\ndata = 'photographs'\nsteps = 0\n", "whole number from 1"),
+        ("out = 'x'\n[export.mesh]\n", "no run: set load-config"),
+    ],
+)
+def test_mistakes_are_one_line_that_names_the_place(write, text, message):
+    with pytest.raises((SettingsError, FileNotFoundError), match=message) as caught:
+        read_pipeline(write(text))
+    assert "\n" not in str(caught.value)
+    assert "capture.toml" in str(caught.value)
+
+
+def test_a_missing_file_and_another_output_folder(write, tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected the TOML file"):
+        read_pipeline(tmp_path / "none.toml")
+    pipeline = read_pipeline(write("[scene]\nname = 'studio'\n"), tmp_path / "elsewhere")
+    assert pipeline.steps[0].out == tmp_path / "elsewhere/scene"

@@ -1,0 +1,77 @@
+"""Estimates count what there is to do, and what will be there when its turn comes."""
+
+import pytest
+
+from splatkit.pipeline.config import read_pipeline
+from splatkit.pipeline.estimates import estimate_steps
+from splatkit.pipeline.state import Cost, State, StepRecord
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
+
+GENERATED = """
+out = "products"
+[scene]
+name = "courtyard"
+views = {views}
+width = {width}
+height = {width}
+board-poses = 10
+[calibrate.left]
+images = "{{scene}}/boards/left/images"
+clouds = "{{scene}}/boards/left/clouds"
+board = "7x5:0.095"
+[capture.lidar]
+scans = "{{scene}}/lidar"
+dataset = "{{scene}}"
+calibration = "{{calibrate.left}}/calibration.json"
+[optimize]
+steps = {steps}
+pipeline.model.densification.max-splats = {splats}
+[export.mesh]
+"""
+
+
+@pytest.fixture
+def estimate(tmp_path):
+    """A function that estimates a pipeline, and returns what each step will take."""
+
+    def estimate(views=48, width=320, steps=1000, splats=50_000):
+        path = tmp_path / "way.toml"
+        path.write_text(GENERATED.format(views=views, width=width, steps=steps, splats=splats))
+        return estimate_steps(read_pipeline(path))
+
+    return estimate
+
+
+def test_more_work_takes_longer(estimate):
+    small = estimate()
+    assert all(0 < step.cpu_s < 600 and 100 < step.peak_mb < 8000 for step in small.values())
+    for name in ("scene", "capture.lidar", "export.mesh"):
+        assert estimate(views=96)[name].cpu_s > small[name].cpu_s
+    assert estimate(views=96)["calibrate.left"] == small["calibrate.left"]  # boards are photographed apart
+    large = estimate(width=640)
+    assert large["optimize"].cpu_s > small["optimize"].cpu_s
+    assert estimate(steps=2000)["optimize"].cpu_s > 1.5 * small["optimize"].cpu_s
+    assert estimate(splats=500_000)["optimize"].peak_mb > small["optimize"].peak_mb
+
+
+def test_files_are_counted_where_they_lie(tmp_path):
+    description = read_scene(find_scene("studio"))
+    for views in (3, 6):
+        generate_scene(description, tmp_path / f"scene{views}", 40, 30, views, 0)
+    found = []
+    for views in (3, 6):
+        path = tmp_path / "way.toml"
+        path.write_text(f"out = 'products'\n[capture.images]\nimages = 'scene{views}/images'\n[optimize]\nsteps = 9\n")
+        found.append(estimate_steps(read_pipeline(path)))
+    assert found[1]["capture.images"].cpu_s > found[0]["capture.images"].cpu_s
+    assert found[0]["optimize"].cpu_s < 30
+
+
+def test_what_was_done_is_known(estimate, tmp_path):
+    first = estimate()
+    state = State(read_pipeline(tmp_path / "way.toml"))
+    state.write("scene", StepRecord("", False, Cost(1, 2, 3)))
+    assert estimate()["scene"] == first["scene"]  # half of a step says nothing about the whole
+    state.write("scene", StepRecord("", True, Cost(1, 2, 3)))
+    assert (estimate()["scene"].cpu_s, estimate()["scene"].peak_mb) == (2, 3)
