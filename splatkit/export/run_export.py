@@ -10,8 +10,10 @@ from splatkit.export.frames import ExportFrame, FrameName, export_frame, read_ge
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.mesh_export import FORMATS, MeshFormat, write_mesh_export
 from splatkit.export.photographs import views_of
+from splatkit.export.rendered_views import Progress
 from splatkit.export.splat_export import check_exportable, splat_values, splats_in_frame
-from splatkit.export.surface import Progress, SurfaceSettings, make_surface
+from splatkit.export.surface import make_surface
+from splatkit.export.surface_settings import SurfaceSettings
 from splatkit.export.texture_settings import TextureSettings
 from splatkit.export.texturing import color_mesh
 from splatkit.io.meshes import Mesh

@@ -1,23 +1,31 @@
-"""The surface of a trained run: what its training cameras see, fused."""
+"""The surface of a trained run: what its training cameras see, fused, refined, cleaned and made small enough."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 
-from splatkit.export.fusion import FusionSettings, fuse_depths
+from splatkit.errors import EmptyMeshError
+from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
+from splatkit.export.cleaning import close_holes, drop_components, make_manifold
+from splatkit.export.coloring import color_vertices
+from splatkit.export.decimation import decimate
+from splatkit.export.field_grid import extract_mesh
+from splatkit.export.fusion import fuse
+from splatkit.export.refinement import RefinementSettings, refine
+from splatkit.export.rendered_views import Progress, SurfaceSource, render_views
+from splatkit.export.sightings import count_sightings
+from splatkit.export.surface_settings import SurfaceSettings
+from splatkit.export.view_planes import PlaneViews
 from splatkit.io.meshes import Mesh
-from splatkit.optimize.load_run import TrainedRun
 
-Progress = Callable[[Iterable[int], str], Iterable[int]]
-
-
-@dataclass(frozen=True)
-class SurfaceSettings:
-    """How a mesh is made of a run."""
-
-    fusion: FusionSettings = field(default_factory=FusionSettings)
+_MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
+_MIN_SEEN_SHARE = 0.05  # of the faces of a piece that stays
 
 
 @dataclass(frozen=True)
@@ -28,26 +36,110 @@ class Surface:
     record: dict[str, Any]  # for export.json: settings, what each step found, changed and cost
 
 
-def make_surface(run: TrainedRun, settings: SurfaceSettings, progress: Progress = lambda steps, _: steps) -> Surface:
-    """The surface that a run's training cameras see. Images of different sizes are rendered at the first one's.
+@dataclass
+class _Steps:
+    """What each step found and cost."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time what is done inside; what is put into the dictionary is kept."""
+        found: dict[str, Any] = {}
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield found
+        unit = 1 if sys.platform == "darwin" else 1024
+        self.entries.append(
+            {
+                "step": name,
+                **found,
+                "wall_s": round(time.perf_counter() - wall, 3),
+                "cpu_s": round(time.process_time() - cpu, 3),
+                "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3),
+            }
+        )
+
+
+def make_surface(run: SurfaceSource, settings: SurfaceSettings, progress: Progress = lambda steps, _: steps) -> Surface:
+    """The surface that a run's training cameras see.
 
     Raises:
         EmptyMeshError: no surface came out; the message says which step lost it.
+        ValueError: a given voxel size needs more memory than the limit.
     """
-    cameras = run.train_cameras
-    width, height = cameras.sizes[0].tolist()
-    scales = cameras.sizes.new_tensor([[width, height]]) / cameras.sizes
-    Ks = cameras.Ks.clone()
-    Ks[:, :2] *= scales.to(Ks)[:, :, None]
-    colors, depths, alphas = [], [], []
-    for index in progress(range(len(cameras)), "rendering depth"):
-        # Median depths do not float between a near and a far surface at the edge of the near one.
-        rendering = run.render(cameras.viewmats[index], Ks[index], width, height, ("median_depths",))
-        alpha = rendering.alphas[0, ..., 0]
-        colors.append((rendering.colors[0] / alpha.clamp_min(1e-6)[..., None]).clamp(0, 1))
-        assert rendering.median_depths is not None  # asked for
-        depths.append(rendering.median_depths[0, ..., 0])
-        alphas.append(alpha)
-    images = torch.stack(depths), torch.stack(colors), torch.stack(alphas)
-    mesh = fuse_depths(*images, cameras.viewmats, Ks, settings.fusion)
-    return Surface(mesh, {"views": len(cameras), "fusion": vars(settings.fusion)})
+    steps = _Steps()
+    with steps.step("render") as found:
+        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
+        views = render_views(run, limit, progress)
+        found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
+    with steps.step("planes") as found:
+        planes = PlaneViews(
+            views,
+            min_alpha=settings.min_alpha,
+            max_incidence_deg=settings.max_incidence_deg,
+            max_depth=settings.max_depth,
+        )
+        found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
+    with steps.step("fuse") as found:
+        fusion = fuse(
+            planes,
+            voxel_size=settings.voxel_size,
+            truncation_voxels=settings.truncation_voxels,
+            min_views=settings.min_views,
+            memory_limit_gb=settings.memory_limit_gb,
+            max_cells=settings.max_cells,
+            progress=progress,
+        )
+        found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
+    with steps.step("extract") as found:
+        mesh = extract_mesh(fusion.grid)
+        found |= _counts(mesh)
+    if len(mesh.faces) == 0:
+        agreeing = min(settings.min_views, len(views))
+        raise EmptyMeshError(
+            f"fusion found no surface that {agreeing} views agree on (voxel size {fusion.grid.spacing:g}); "
+            "check that depths and poses belong together, or lower min_views"
+        )
+    reach = fusion.truncation
+    if settings.refinement_rounds > 0:
+        with steps.step("refine") as found:
+            refinement = RefinementSettings(rounds=settings.refinement_rounds)
+            mesh = refine(fusion.grid, planes, reach, refinement, progress)
+            found |= {"settings": asdict(refinement)} | _counts(mesh)
+        if len(mesh.faces) == 0:
+            raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
+    mesh = _finish(mesh, settings, planes, reach, steps)
+    with steps.step("color"):
+        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
+    return Surface(mesh, {"settings": asdict(settings), "steps": steps.entries})
+
+
+def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, steps: _Steps) -> Mesh:
+    """Clean, close, decimate and make watertight, as far as that is asked for."""
+    with steps.step("clean") as found:
+        seen = count_sightings(torch.from_numpy(mesh.vertices).float(), planes, reach) > 0
+        mesh, dropped = drop_components(mesh, seen.numpy(), settings.min_component_share, _MIN_SEEN_SHARE)
+        found |= {"dropped": asdict(dropped)} | _counts(mesh)
+    if len(mesh.faces) == 0:
+        raise EmptyMeshError("no camera sees any piece of the surface; check that depths and poses belong together")
+    if settings.close_holes > 0 and not settings.watertight:
+        with steps.step("close holes") as found:
+            mesh, untangled = make_manifold(mesh)
+            mesh, closed = close_holes(mesh, settings.close_holes)
+            found |= {"untangled": asdict(untangled), "closed": asdict(closed)} | _counts(mesh)
+    with steps.step("decimate") as found:
+        mesh, deviation = decimate(mesh, settings.max_faces, settings.max_deviation)
+        found |= {"deviation": None if deviation is None else asdict(deviation)} | _counts(mesh)
+    if settings.watertight:
+        with steps.step("make watertight") as found:
+            found["self_intersecting_faces_before"] = int(self_intersecting_faces(mesh).sum())
+            mesh, untangled = make_manifold(mesh)
+            mesh, closed = close_holes(mesh, float("inf"))
+            found |= {"untangled": asdict(untangled), "closed": asdict(closed)} | _counts(mesh)
+            found["self_intersecting_faces_after"] = int(self_intersecting_faces(mesh).sum())
+            found["watertight"] = measure_topology(mesh).watertight
+    return mesh
+
+
+def _counts(mesh: Mesh) -> dict[str, int]:
+    return {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}

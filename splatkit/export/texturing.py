@@ -6,7 +6,7 @@ bounded, so that memory depends on the texture's size alone.
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from splatkit.export.blending import Blend, Samples, blend, solve_gains
 from splatkit.export.clock import Clock
 from splatkit.export.mesh_colors import spread_colors, vertex_normals
 from splatkit.export.photographs import View, read_photograph
+from splatkit.export.rendered_views import Progress
 from splatkit.export.texels import Texels, fill_gaps, rasterize_texels
 from splatkit.export.texture_settings import BYTES_PER_TEXEL, PACKED_SHARE, TextureSettings
 from splatkit.export.unwrapping import Unwrapping, unwrap
@@ -26,7 +27,6 @@ from splatkit.export.visibility import MeshDepths, Observer, pixel_density
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.meshes import Mesh, Texture
 
-Progress = Callable[[Iterable[int], str], Iterable[int]]
 Array = NDArray[np.float32]
 
 _SMALLEST = 256  # texels

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import yaml
@@ -41,6 +42,18 @@ class RunCameras:
 
     def __len__(self) -> int:
         return len(self.image_paths)
+
+
+class RenderedView(NamedTuple):
+    """A pinhole camera and what it sees. H x W pixels."""
+
+    viewmat: Tensor  # [4, 4] world to camera, OpenCV axes
+    K: Tensor  # [3, 3] px, pixel centers at +0.5
+    depths: Tensor  # [H, W] z where half of the light is gone; 0 where it never is
+    spreads: Tensor  # [H, W] how far the expected depth is from it: large where a pixel shows two surfaces
+    normals: Tensor  # [H, W, 3] world, turned to the camera; length up to 1, less where what is seen disagrees
+    alphas: Tensor  # [H, W] in [0, 1]
+    colors: Tensor  # [H, W, 3] in [0, 1], as if opaque
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,24 @@ class TrainedRun:
             s.means, s.quats, s.scales, s.opacities, s.betas, colors, viewmat[None], K[None], width, height,
             sh_degree=sh_degree, rasterize_mode=self.rasterize_mode, kernel=self.kernel, outputs=outputs,
         )  # fmt: skip
+
+    @property
+    def view_pixels(self) -> int:
+        """How many pixels of a view `render_surface` makes in about a second: more than a photograph has."""
+        return 1 << 24
+
+    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
+        """What a camera sees of the splats' surface; arguments as those of `render`."""
+        rendering = self.render(viewmat, K, width, height, ("median_depths", "normals"))
+        alphas = rendering.alphas[0, ..., 0]
+        assert rendering.median_depths is not None  # asked for
+        assert rendering.normals is not None
+        # Median depths do not float between a near and a far surface at the edge of the near one.
+        depths = rendering.median_depths[0, ..., 0]
+        colors = (rendering.colors[0] / alphas.clamp_min(1e-6)[..., None]).clamp(0, 1)
+        return RenderedView(
+            viewmat, K, depths, rendering.depths[0, ..., 0] - depths, rendering.normals[0], alphas, colors
+        )
 
 
 def load_run(config_path: Path) -> TrainedRun:

@@ -1,147 +1,235 @@
-"""Fusion on depth maps whose surface is known in closed form, and on the generated scene."""
+"""Fusion of views whose surface is known in closed form, and of the generated scene's exact ones."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from splatkit.errors import EmptyMeshError
+from splatkit.errors import EmptyMeshError, SettingsError
 from splatkit.evaluation.geometry import compare_surfaces, visible_sample
-from splatkit.export import fusion
-from splatkit.export.fusion import FusionSettings, fuse_depths, keep_large_components, mask_depths
+from splatkit.export.rendered_views import RenderedViews, reduced_size
+from splatkit.export.sparse_tsdf import SparseTsdf, block_corners, touched_blocks
+from splatkit.export.surface import SurfaceSettings, make_surface
+from splatkit.export.view_planes import PlaneViews, trusted_depths
 from splatkit.geometry.transform import invert_rigid
 from splatkit.io.meshes import Mesh
+from splatkit.optimize.load_run import RenderedView, RunCameras
 from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.tracer import Tracer
 
 RADIUS = 0.5
 SIZE = 80
+COLOR = (0.2, 0.5, 1.0)
+FUSED = SurfaceSettings(refinement_rounds=0)
 
 
-def sphere_views(center=(0.0, 0.0, 0.0), count=10) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Depths, colors, alphas, viewmats and Ks of cameras around a sphere, from the quadratic formula."""
+def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
+    """A sphere from the quadratic formula, seen from `eye`, which is given from its center."""
     K = torch.tensor([[100.0, 0, SIZE / 2], [0, 100, SIZE / 2], [0, 0, 1]], dtype=torch.float64)
     grid = torch.arange(SIZE, dtype=torch.float64) + 0.5
     pixels = torch.stack([*torch.meshgrid(grid, grid, indexing="xy"), torch.ones(SIZE, SIZE)], -1)
-    rays = pixels @ torch.linalg.inv(K).T
-    depths, poses = [], []
-    for view in range(count):
-        azimuth, height = 2 * math.pi * view / count, (-1) ** view * 0.8
-        eye = torch.tensor([2 * math.cos(azimuth), 2 * math.sin(azimuth), height], dtype=torch.float64)
-        forward = -eye / eye.norm()
-        right = torch.linalg.cross(forward, torch.tensor([0.0, 0, 1], dtype=torch.float64))
-        right = right / right.norm()
-        pose = torch.eye(4, dtype=torch.float64)
-        pose[:3] = torch.stack([right, torch.linalg.cross(forward, right), forward, eye], -1)
-        directions = rays @ pose[:3, :3].T
-        b, c = directions @ eye, eye @ eye - RADIUS**2
-        a = directions.square().sum(-1)
-        root = b * b - a * c
-        depths.append(torch.where(root > 0, (-b - root.clamp_min(0).sqrt()) / a, 0.0))
-        pose[:3, 3] += torch.tensor(center)
-        poses.append(pose)
-    stacked = torch.stack(depths)
-    colors = torch.tensor([0.2, 0.5, 1.0]).expand(count, SIZE, SIZE, 3)
-    return stacked, colors, (stacked > 0).double(), invert_rigid(torch.stack(poses)), K.expand(count, 3, 3)
+    pose = look_at_origin(eye)
+    directions = pixels @ torch.linalg.inv(K).T @ pose[:3, :3].T
+    a, b = directions.square().sum(-1), directions @ eye
+    root = b * b - a * (eye @ eye - RADIUS**2)
+    depths = torch.where(root > 0, (-b - root.clamp_min(0).sqrt()) / a, 0.0)
+    hit = depths > 0
+    normals = torch.where(hit[..., None], (eye + depths[..., None] * directions) / RADIUS, 0)
+    pose[:3, 3] += center
+    return RenderedView(
+        invert_rigid(pose).float(), K.float(), depths.float(), torch.zeros(SIZE, SIZE), normals.float(), hit.float(),
+        torch.tensor(COLOR).expand(SIZE, SIZE, 3),
+    )  # fmt: skip
+
+
+def look_at_origin(eye: Tensor) -> Tensor:
+    """[4, 4] camera to world."""
+    forward = -eye / eye.norm()
+    right = torch.linalg.cross(forward, torch.tensor([0.0, 0, 1], dtype=torch.float64))
+    right = right / right.norm()
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3] = torch.stack([right, torch.linalg.cross(forward, right), forward, eye], -1)
+    return pose
+
+
+class SphereRun:
+    """Cameras round a sphere, as a run of which a surface can be made."""
+
+    def __init__(
+        self, center: tuple[float, float, float] = (0.0, 0.0, 0.0), count: int = 10, **changes: object
+    ) -> None:
+        self.center = torch.tensor(center, dtype=torch.float64)
+        angles = [2 * math.pi * view / count for view in range(count)]
+        eyes = [[2 * math.cos(a), 2 * math.sin(a), (-1) ** n * 0.8] for n, a in enumerate(angles)]
+        views = [sphere_view(torch.tensor(eye, dtype=torch.float64), self.center) for eye in eyes]
+        self.views = [RenderedView(**{**view._asdict(), **changes}) for view in views]
+        self.train_cameras = RunCameras(
+            tuple(Path(f"{n}.png") for n in range(count)),
+            torch.stack([view.viewmat for view in self.views]),
+            torch.stack([view.K for view in self.views]),
+            torch.tensor([[SIZE, SIZE]] * count),
+        )
+
+    view_pixels = 1 << 20
+
+    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
+        """The view of that camera."""
+        index = next(n for n, view in enumerate(self.views) if torch.equal(view.viewmat, viewmat))
+        assert self.views[index].depths.shape == (height, width)
+        return self.views[index]
+
+
+def radii(mesh: Mesh, center: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
+    return np.linalg.norm(mesh.vertices - np.array(center), axis=-1)
 
 
 def test_a_sphere_comes_back_with_its_radius_place_and_color():
-    center = np.array([5.0, -3.0, 1.0])
-    mesh = fuse_depths(*sphere_views(tuple(center)), FusionSettings())
-    radii = np.linalg.norm(mesh.vertices - center, axis=-1)
-    assert np.abs(radii - RADIUS).mean() < 0.003  # a sixth of a pixel, whose footprint is 0.018
-    assert np.abs(radii - RADIUS).max() < 0.02
+    center = (5.0, -3.0, 1.0)
+    surface = make_surface(SphereRun(center), FUSED)
+    mesh, off = surface.mesh, radii(surface.mesh, center) - RADIUS
+    assert np.abs(off).mean() < 0.003  # a sixth of a pixel, whose footprint is 0.018
+    assert np.abs(off).max() < 0.02
     assert mesh.vertex_colors is not None
     np.testing.assert_allclose(np.median(mesh.vertex_colors, axis=0), [51, 128, 255], atol=1)
-    outward = np.einsum("fd,fd->f", mesh.face_normals(), mesh.vertices[mesh.faces[:, 0]] - center)
-    assert np.quantile(outward, 0.01) > 0  # a few slivers have no direction
+    outward = np.einsum("fd,fd->f", mesh.face_normals(), mesh.vertices[mesh.faces[:, 0]] - np.array(center))
+    assert np.quantile(outward, 0.01) > 0.7 * RADIUS  # the rest at the edge of what two views see
+    assert [step["step"] for step in surface.record["steps"]][:3] == ["render", "planes", "fuse"]
 
 
-def test_the_grid_fits_the_memory_it_was_estimated_to_need():
-    views = sphere_views()
-    settings = FusionSettings(voxel_size=0.02)
-    depths = mask_depths(views[0], views[2], views[4], settings)
-    voxel_size, blocks = fusion._choose_voxel_size(depths, views[3], views[4], settings)
-    grid = fusion._integrate(depths, views[1], views[3], views[4], settings, voxel_size, blocks)
-    assert voxel_size == 0.02
-    assert 0.5 * blocks < grid.hashmap().size() <= blocks
-
-
-def test_voxels_grow_until_the_grid_fits():
-    views = sphere_views()
-    fine = fuse_depths(*views, FusionSettings())
-    coarse = fuse_depths(*views, FusionSettings(memory_limit_gb=0.002))
-    assert len(coarse.faces) < len(fine.faces) / 2
+def test_voxels_grow_until_the_field_fits():
+    fine, coarse = (
+        make_surface(SphereRun(), SurfaceSettings(memory_limit_gb=limit, refinement_rounds=0)) for limit in (1.0, 0.001)
+    )
+    assert coarse.record["steps"][2]["memory_gb"] <= 0.001
+    assert len(coarse.mesh.faces) < len(fine.mesh.faces) / 2
     with pytest.raises(ValueError, match=r"more than the limit of 0\.001 GB"):
-        fuse_depths(*views, FusionSettings(voxel_size=0.005, memory_limit_gb=0.001))
+        make_surface(SphereRun(), SurfaceSettings(voxel_size=0.005, memory_limit_gb=0.001))
+
+
+def test_weights_decide_between_views_that_disagree():
+    """Two cameras at one place see a wall at different depths; the surface lies between them by their weights."""
+    K = torch.tensor([[50.0, 0, 20], [0, 50, 20], [0, 0, 1]])
+    facing = torch.tensor([0.0, 0, -1]).expand(40, 40, 3)
+
+    def wall(depth: float, length: float) -> RenderedView:
+        flat = torch.full((40, 40), depth)
+        return RenderedView(torch.eye(4), K, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
+
+    planes = PlaneViews(
+        RenderedViews([wall(1.97, 0.75), wall(2.03, 0.25)]), min_alpha=0.5, max_incidence_deg=80, max_depth=None
+    )
+    tsdf = SparseTsdf.empty(touched_blocks(planes, 0.02, 0.1), 0.02, 0.1)
+    for view in planes:
+        tsdf.integrate(view)
+    tsdf.finish()
+    corners = tsdf.distances[tsdf.weights > 0]
+    assert float(corners.min()) >= -1
+    depth = torch.stack([_depth_of_zero(tsdf, key) for key in range(len(tsdf.keys))]).nanmedian()
+    assert abs(float(depth) - (0.75 * 1.97 + 0.25 * 2.03)) < 2e-3
+
+
+def _depth_of_zero(tsdf: SparseTsdf, block: int) -> Tensor:
+    """z of the zero crossing in the middle column of a block; nan where there is none."""
+    column = tsdf.distances[block].reshape(8, 8, 8)[4, 4]
+    known = tsdf.weights[block].reshape(8, 8, 8)[4, 4] > 0
+    change = ((column[:-1] > 0) & (column[1:] <= 0) & known[:-1] & known[1:]).nonzero()
+    if len(change) == 0:
+        return torch.tensor(torch.nan)
+    k = int(change[0, 0])
+    share = column[k] / (column[k] - column[k + 1])
+    return ((block_corners(tsdf.keys)[block, 2] + k + share) * tsdf.voxel_size).float()
+
+
+def test_voxels_behind_a_camera_are_never_fused():
+    """A camera that looks away from the sphere, with the same depths, must not change what the others made."""
+    run = SphereRun()
+    views = RenderedViews(run.views)
+    turned = run.views[0].viewmat.clone()
+    turned[[0, 2]] *= -1  # half a turn about its own vertical axis, at its place
+    around = torch.linalg.inv(run.views[0].viewmat)
+    assert torch.allclose(torch.linalg.inv(turned)[:3, 3], around[:3, 3], atol=1e-5)
+    settings: dict[str, Any] = {"min_alpha": 0.5, "max_incidence_deg": 80.0, "max_depth": None}
+    planes = PlaneViews(views, **settings)
+    keys = touched_blocks(planes, 0.02, 0.08)
+    tsdf = SparseTsdf.empty(keys, 0.02, 0.08)
+    backward = PlaneViews(
+        RenderedViews([run.views[0]._replace(viewmat=turned, depths=torch.full((SIZE, SIZE), 3.0))]), **settings
+    )
+    for view in backward:
+        tsdf.integrate(view)
+    assert float(tsdf.weights.abs().max()) == 0
+    for view in planes:
+        tsdf.integrate(view)
+    assert float(tsdf.weights.max()) > 0
 
 
 def test_pixels_between_two_surfaces_are_masked_and_rims_are_kept():
-    depths = torch.full((1, 5, 7), 3.0)
-    depths[0, :, 2:4] = 1.0  # a rod two pixels wide in front of a wall
-    depths[0, :, 4] = 2.0  # its right rim blends into the wall
-    K = torch.tensor([[[100.0, 0, 3], [0, 100, 2], [0, 0, 1]]])
-    kept = mask_depths(depths, torch.ones_like(depths), K, FusionSettings()) > 0
-    assert kept[0].tolist() == [[True, True, True, True, False, True, True]] * 5
+    depths = torch.full((5, 7), 3.0)
+    depths[:, 2:4] = 1.0  # a rod two pixels wide in front of a wall
+    depths[:, 4] = 2.0  # its right rim blends into the wall
+    kept = trusted_depths(flat_view(depths), 0.5, 80)
+    assert kept.tolist() == [[True, True, True, True, False, True, True]] * 5
 
 
 def test_transparent_and_missing_pixels_are_masked():
-    depths = torch.full((1, 4, 6), 2.0)
-    depths[0, 0, 0], depths[0, 3, 5] = torch.nan, -1.0
+    depths = torch.full((4, 6), 2.0)
+    depths[0, 0], depths[3, 5] = torch.nan, -1.0
     alphas = torch.ones_like(depths)
-    alphas[0, :, 2] = 0.49
-    K = torch.tensor([[[10.0, 0, 3], [0, 10, 2], [0, 0, 1]]])
-    kept = mask_depths(depths, alphas, K, FusionSettings()) > 0
-    assert not kept[0, 0, 0]
-    assert not kept[0, 3, 5]
-    assert not kept[0, :, 2].any()
-    assert not kept[0, 0, 1]  # alone between two of them: nothing says what surface it belongs to
+    alphas[:, 2] = 0.49
+    kept = trusted_depths(flat_view(depths, alphas), 0.5, 80)
+    assert not kept[0, 0]
+    assert not kept[3, 5]
+    assert not kept[:, 2].any()
+    assert not kept[0, 1]  # alone between two of them: nothing says what surface it belongs to
     assert int(kept.sum()) == 4 * 5 - 3
 
 
-def test_steep_surfaces_are_masked_beyond_the_limit():
-    """A plane z = z0 + t x seen from the front: its depth changes by t z / f from pixel to pixel."""
-    columns = torch.arange(40) + 0.5 - 20
-    K = torch.tensor([[[200.0, 0, 20], [0, 200, 5], [0, 0, 1]]])
-    flat, steep = ((2.0 / (1 - math.tan(math.radians(angle)) * columns / 200)).expand(1, 10, 40) for angle in (70, 86))
-    assert (mask_depths(flat, torch.ones(1, 10, 40), K, FusionSettings())[0, :, 10:30] > 0).all()
-    with pytest.raises(EmptyMeshError, match="neighbor of like depth"):
-        mask_depths(steep, torch.ones(1, 10, 40), K, FusionSettings())
+def flat_view(depths: Tensor, alphas: Tensor | None = None) -> RenderedView:
+    height, width = depths.shape
+    K = torch.tensor([[100.0, 0, width / 2], [0, 100, height / 2], [0, 0, 1]])
+    ones = torch.ones(height, width)
+    normals = torch.tensor([0.0, 0, -1]).expand(height, width, 3)
+    return RenderedView(
+        torch.eye(4), K, depths, 0 * ones, normals, ones if alphas is None else alphas, normals.abs() * 0.5
+    )
 
 
-def test_small_components_are_dropped():
-    corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
-    vertices = np.concatenate([corners * size + [shift, 0, 0] for size, shift in ((1.0, 0), (0.5, 5), (0.01, 9))])
-    colors = np.arange(27, dtype=np.uint8).reshape(9, 3)
-    kept = keep_large_components(Mesh(vertices, np.arange(9).reshape(3, 3), colors), min_share=0.01)
-    np.testing.assert_array_equal(kept.vertices, vertices[:6])
-    assert kept.vertex_colors is not None
-    np.testing.assert_array_equal(kept.vertex_colors, colors[:6])
-    assert len(keep_large_components(Mesh(vertices, np.arange(9).reshape(3, 3)), min_share=1.0).faces) == 1
-
-
-def test_each_stage_that_loses_the_surface_says_so():
-    depths, colors, alphas, viewmats, Ks = sphere_views(count=2)
+def test_each_step_that_loses_the_surface_says_so():
+    with pytest.raises(EmptyMeshError, match="none of 2 rendered views has a depth"):
+        make_surface(SphereRun(count=2, depths=torch.full((SIZE, SIZE), torch.nan)), FUSED)
     with pytest.raises(EmptyMeshError, match=r"alpha >= 0\.5"):
-        fuse_depths(depths, colors, alphas * 0.4, viewmats, Ks, FusionSettings())
-    noise = 1 + torch.rand(depths.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 50
+        make_surface(SphereRun(count=2, alphas=torch.full((SIZE, SIZE), 0.4)), FUSED)
+    noise = 1 + torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 50
     with pytest.raises(EmptyMeshError, match="neighbor of like depth"):
-        fuse_depths(noise, colors, alphas * 0 + 1, viewmats, Ks, FusionSettings(max_incidence_deg=5))
+        make_surface(
+            SphereRun(count=2, depths=noise, alphas=torch.ones(SIZE, SIZE)), SurfaceSettings(max_incidence_deg=1)
+        )
     with pytest.raises(EmptyMeshError, match="max_depth"):
-        fuse_depths(depths, colors, alphas, viewmats, Ks, FusionSettings(max_depth=0.1))
-    apart = viewmats.clone()
-    apart[1, :3, 3] += 50
-    with pytest.raises(EmptyMeshError, match="no surface that 2 views agree on"):
-        fuse_depths(depths, colors, alphas, apart, Ks, FusionSettings())
+        make_surface(SphereRun(count=2), SurfaceSettings(max_depth=0.1))
+    with pytest.raises(EmptyMeshError, match="no training view"):
+        RenderedViews([])
 
 
-def test_wrong_shapes_are_named():
-    depths, colors, alphas, viewmats, Ks = sphere_views(count=2)
-    with pytest.raises(ValueError, match=r"alphas: expected shape \[2, 80, 80\]"):
-        fuse_depths(depths, colors, alphas[..., None], viewmats, Ks, FusionSettings())
+def test_a_single_view_gives_what_it_sees():
+    mesh = make_surface(SphereRun(count=1), FUSED).mesh
+    assert len(mesh.faces) > 100
+    assert np.abs(radii(mesh) - RADIUS).max() < 0.02
+
+
+def test_photographs_of_any_size_are_rendered_within_the_limit():
+    assert reduced_size(4000, 3000, 120_000) == (400, 300)
+    assert reduced_size(320, 240, 120_000) == (320, 240)
+
+
+def test_settings_out_of_range_are_named():
+    for wrong in ({"voxel_size": -1.0}, {"min_views": 0}, {"min_alpha": 1.5}, {"max_faces": 2}, {"close_holes": -1.0}):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            SurfaceSettings(**wrong)
 
 
 @pytest.mark.slow
@@ -149,15 +237,31 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
     description = read_scene(find_scene("studio"))
     tracer = Tracer(description, seed=0)
     assert description.cameras is not None
+    run = SphereRun(count=1)
     cameras = orbit_cameras(description.cameras, 160, 120, 30, phase=0.0)
     rng = np.random.default_rng(0)
-    views = [tracer.render(camera, 1, rng) for camera in cameras]
-    depths, colors = (torch.from_numpy(np.stack([getattr(v, name) for v in views])) for name in ("depths", "colors"))
-    viewmats = invert_rigid(torch.from_numpy(np.stack([camera.camera_to_world for camera in cameras])))
-    Ks = torch.from_numpy(np.stack([camera.K for camera in cameras]))
-    mesh = fuse_depths(depths, colors, (depths > 0).float(), viewmats, Ks, FusionSettings())
-    seen = visible_sample(tracer.mesh, viewmats, Ks, (160, 120), samples=20_000)
-    result = compare_surfaces(mesh, tracer.mesh, tau=0.02, truth_points=seen, samples=20_000)
+    run.views = []
+    for camera in cameras:
+        seen = tracer.render(camera, 1, rng)
+        depths = torch.from_numpy(seen.depths).float()
+        viewmat = invert_rigid(torch.from_numpy(camera.camera_to_world)).float()
+        # Without normals of its own, a view has those of its slopes.
+        run.views.append(
+            RenderedView(
+                viewmat,
+                torch.from_numpy(camera.K).float(),
+                depths,
+                0 * depths,
+                torch.zeros(*depths.shape, 3),
+                (depths > 0).float(),
+                torch.from_numpy(seen.colors).float(),
+            )
+        )
+    viewmats, Ks = (torch.stack([getattr(view, name) for view in run.views]) for name in ("viewmat", "K"))
+    run.train_cameras = RunCameras((Path("x"),) * 30, viewmats, Ks, torch.tensor([[160, 120]] * 30))
+    mesh = make_surface(run, FUSED).mesh
+    seen_points = visible_sample(tracer.mesh, viewmats, Ks, (160, 120), samples=20_000)
+    result = compare_surfaces(mesh, tracer.mesh, tau=0.02, truth_points=seen_points, samples=20_000)
     diagonal = np.linalg.norm(np.ptp(tracer.mesh.vertices, axis=0))
     assert result.accuracy_mean < 0.002 * diagonal
     assert result.completeness_mean < 0.002 * diagonal

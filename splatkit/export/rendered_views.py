@@ -1,0 +1,114 @@
+"""What a run's training cameras see of its field: depth, normals, opacity and color, packed to 12 bytes a pixel.
+
+Large photographs are rendered smaller: the surface resolves what its voxels do, and memory stays within a bound.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from splatkit.errors import EmptyMeshError
+from splatkit.optimize.load_run import RenderedView, RunCameras
+
+Progress = Callable[[Iterable[int], str], Iterable[int]]
+
+
+class SurfaceSource(Protocol):
+    """A run that a surface can be made of, e.g. `TrainedRun`."""
+
+    @property
+    def train_cameras(self) -> RunCameras:
+        """Cameras whose views are rendered."""
+
+    @property
+    def view_pixels(self) -> int:
+        """How many pixels of a view it can render in about a second on one core."""
+
+    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
+        """What a camera of the dataset's frame sees."""
+
+
+class RenderedViews:
+    """Views of a run, rendered once and kept packed. Images of a dataset may differ in size."""
+
+    def __init__(self, views: Iterable[RenderedView]) -> None:
+        self._packed = [_pack(view) for view in views]
+        if not self._packed:
+            raise EmptyMeshError("the run has no training view to take a surface from")
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, index: int) -> RenderedView:
+        return _unpack(self._packed[index])
+
+    def __iter__(self) -> Iterator[RenderedView]:
+        return map(_unpack, self._packed)
+
+    @property
+    def pixels(self) -> int:
+        """Of all views."""
+        return sum(view.depths.numel() for view in self._packed)
+
+    @property
+    def centers(self) -> Tensor:
+        """[C, 3] float64 of the cameras."""
+        viewmats = torch.stack([view.viewmat for view in self._packed]).double()
+        return -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[..., 0]
+
+
+def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = lambda steps, _: steps) -> RenderedViews:
+    """Render all training views, each with at most `max_pixels`.
+
+    Raises:
+        EmptyMeshError: no view shows anything, or what is rendered is not finite.
+    """
+    cameras = run.train_cameras
+    limit = min(max_pixels, run.view_pixels)
+
+    def render() -> Iterator[RenderedView]:
+        for index in progress(range(len(cameras)), "rendering depth"):
+            size = cameras.sizes[index].tolist()
+            width, height = reduced_size(size[0], size[1], limit)
+            K = cameras.Ks[index].clone()
+            K[0] *= width / size[0]
+            K[1] *= height / size[1]
+            yield run.render_surface(cameras.viewmats[index], K, width, height)
+
+    views = RenderedViews(render())
+    if not any((view.depths > 0).any() for view in views):
+        raise EmptyMeshError(f"none of {len(views)} rendered views has a depth: the field is empty, or not finite")
+    return views
+
+
+def reduced_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """The largest size of the same shape with at most so many pixels."""
+    scale = min(1.0, math.sqrt(max_pixels / (width * height)))
+    return max(2, int(width * scale)), max(2, int(height * scale))
+
+
+def _pack(view: RenderedView) -> RenderedView:
+    """Depths stay float32; what is not finite becomes nothing."""
+    finite = torch.isfinite(view.depths) & torch.isfinite(view.normals).all(-1) & torch.isfinite(view.alphas)
+    shown = finite & (view.depths > 0)
+    return RenderedView(
+        view.viewmat.float(),
+        view.K.float(),
+        torch.where(shown, view.depths, 0).float(),
+        torch.where(shown, view.spreads, 0).nan_to_num(0, 0, 0).half(),
+        (torch.where(shown[..., None], view.normals, 0).clamp(-1, 1) * 127).round().to(torch.int8),
+        (torch.where(finite, view.alphas, 0).clamp(0, 1) * 255).round().to(torch.uint8),
+        (view.colors.nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8),
+    )
+
+
+def _unpack(view: RenderedView) -> RenderedView:
+    return view._replace(
+        spreads=view.spreads.float(),
+        normals=view.normals.float() / 127,
+        alphas=view.alphas.float() / 255,
+        colors=view.colors.float() / 255,
+    )
