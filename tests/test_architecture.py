@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ops": {"_C", "geometry"},
     "io": {"geometry", "ops"},
     "evaluation": {"geometry", "ops", "io"},
-    "report": {"geometry", "ops", "io"},
+    "report": {"geometry", "ops", "io", "evaluation"},
     "splatting": {"ops", "geometry", "io"},
     "encodings": {"ops", "geometry", "io"},
     "isosurface": {"ops", "geometry"},

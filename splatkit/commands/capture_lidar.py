@@ -283,7 +283,8 @@ def _write_record(
     figures: dict[str, Any],
     warnings: tuple[str, ...],
 ) -> None:
-    from splatkit.capture.provenance import CaptureRecord, hash_files, write_record
+    from splatkit.capture.provenance import CaptureRecord, write_record
+    from splatkit.io.provenance import hash_files
 
     record = CaptureRecord(
         command=command,

@@ -1,58 +1,128 @@
-"""From a trained run to a folder with its mesh and splats, in the frame and scale of the dataset."""
+"""From a trained run to a folder with its mesh and splats, in the frame of the dataset or a normalized one."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from splatkit.export.mesh_export import write_mesh_export
-from splatkit.export.splat_export import check_exportable, splat_values
-from splatkit.export.surface import Progress, SurfaceSettings, make_surface
+from splatkit.export.clock import Clock
+from splatkit.export.frames import ExportFrame, FrameName, export_frame, read_georeference
+from splatkit.export.held_out import HeldOutScores, score_held_out
+from splatkit.export.mesh_export import FORMATS, MeshFormat, write_mesh_export
+from splatkit.export.photographs import views_of
+from splatkit.export.rendered_views import Progress
+from splatkit.export.splat_export import check_exportable, splat_values, splats_in_frame
+from splatkit.export.surface import make_surface
+from splatkit.export.surface_settings import SurfaceSettings
+from splatkit.export.texture_settings import TextureSettings
+from splatkit.export.texturing import color_mesh
 from splatkit.io.meshes import Mesh
-from splatkit.optimize.load_run import load_run
+from splatkit.io.provenance import hash_files
+from splatkit.optimize.load_run import TrainedRun, load_run
+
+_SHOWN_VIEWS = 4
+
+
+@dataclass(frozen=True)
+class MeshExportSettings:
+    """What is written, and where its coordinates are."""
+
+    formats: Sequence[MeshFormat] = FORMATS
+    frame: FrameName = "input"
+    georeference: Path | None = None
+    with_splats: bool = True
+
+
+@dataclass(frozen=True)
+class MeshExport:
+    """What an export found, for those who show it."""
+
+    mesh: Mesh  # in the frame of the export
+    frame: ExportFrame
+    held_out: HeldOutScores | None  # None where the dataset holds nothing out
+    record: dict[str, Any] = field(repr=False)  # export.json
 
 
 def export_run(
     config_path: Path,
     out: Path,
-    settings: SurfaceSettings,
+    surface: SurfaceSettings,
+    texture: TextureSettings | None = None,
+    settings: MeshExportSettings | None = None,
     *,
     overwrite: bool = False,
     progress: Progress = lambda steps, _: steps,
+    show: Callable[[Path, MeshExport], None] = lambda folder, export: None,
 ) -> Mesh:
-    """Fuse the depth that a run renders from its training cameras; write mesh (PLY, OBJ, GLB), splats.ply, export.json.
+    """Make the surface of a run, color it by its photographs, and write mesh, splats.ply and export.json.
 
     Args:
         config_path: the run's config.yml.
         out: folder to make; complete or not there at all.
-        settings: of the surface.
+        surface: how the mesh is made.
+        texture: how it is colored.
+        settings: what is written.
         overwrite: replace an existing folder.
-        progress: wraps the loop over cameras, to show how far it is.
+        progress: wraps the loops over cameras and photographs, to show how far they are.
+        show: may add files, as a report, to the folder before it gets its name.
 
     Returns:
-        The mesh.
+        The mesh as it was written.
 
     Raises:
-        FileNotFoundError, DatasetError, CheckpointError: the run cannot be read.
+        FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
         EmptyMeshError: no surface came out.
     """
+    texture, settings = texture or TextureSettings(), settings or MeshExportSettings()
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
+    clock = Clock()
     run = load_run(config_path)
     check_exportable(run)
-    surface = make_surface(run, settings, progress)
+    train, held_out = views_of(run, run.train_cameras), views_of(run, run.eval_cameras)
+    read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
+    clock.stop("loading")
+    found = make_surface(run, surface, progress)
+    clock.stop("surface")
+    colored = color_mesh(found.mesh, train, texture, progress)
+    clock.stop("colors")
+    scores = None
+    if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
+        scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
+        clock.stop("held-out views")
+    frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
+        **provenance(config_path, run),
+        **frame.record(),
+        "surface": found.record,
+        "texture": colored.record,
+        "held_out": None if scores is None else scores.record(),
+        "seconds": clock.seconds,
+    }
+    mesh = frame.apply_to_mesh(colored.mesh)
+    splats = splat_values(splats_in_frame(run.splats, frame)) if settings.with_splats else None
+    write_mesh_export(
+        out,
+        mesh,
+        settings.formats,
+        frame=frame,
+        record=record,
+        splats=splats,
+        overwrite=overwrite,
+        more=lambda folder, record: show(folder, MeshExport(mesh, frame, scores, record)),
+    )
+    return mesh
+
+
+def provenance(config_path: Path, run: TrainedRun) -> dict[str, Any]:
+    """What an export was made from, with hashes."""
+    dataset = run.dataset / "transforms.json" if run.dataset.is_dir() else run.dataset
+    sources = [path for path in (config_path, run.checkpoint, dataset) if path.is_file()]
+    return {
         "run": str(config_path),
         "checkpoint": str(run.checkpoint),
         "steps": run.step + 1,
         "dataset": str(run.dataset),
-        "surface": surface.record,
+        "sources": [vars(source) for source in hash_files(sources)],
     }
-    write_mesh_export(
-        out,
-        surface.mesh,
-        frame="that of the dataset's camera poses",
-        units="those of the dataset's camera poses",
-        record=record,
-        splats=splat_values(run.splats),
-        overwrite=overwrite,
-    )
-    return surface.mesh

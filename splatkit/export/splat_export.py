@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from splatkit.export.frames import ExportFrame
 from splatkit.io import splats as splat_files
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
@@ -121,6 +122,14 @@ def splat_values(splats: Splats, viewer_degree: int = 3) -> splat_files.Splats:
         values["shN"] = harmonics[:, 1:]
     arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
     return splat_files.Splats(**arrays)
+
+
+def splats_in_frame(splats: Splats, frame: ExportFrame) -> Splats:
+    """Splats of the dataset's frame in that of the export, which is turned nowhere: colors stay what they are."""
+    if frame.name == "input":
+        return splats
+    center = splats.means.new_tensor(frame.center)
+    return replace(splats, means=(splats.means - center) * frame.scale, scales=splats.scales * frame.scale)
 
 
 def splats_of_file(values: splat_files.Splats) -> Splats:

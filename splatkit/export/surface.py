@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from splatkit.errors import EmptyMeshError, SettingsError
+from splatkit.errors import EmptyMeshError
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
 from splatkit.export.cleaning import close_holes, drop_components, make_manifold
 from splatkit.export.coloring import color_vertices
@@ -20,69 +20,12 @@ from splatkit.export.fusion import fuse
 from splatkit.export.refinement import RefinementSettings, refine
 from splatkit.export.rendered_views import Progress, SurfaceSource, render_views
 from splatkit.export.sightings import count_sightings
+from splatkit.export.surface_settings import SurfaceSettings
 from splatkit.export.view_planes import PlaneViews
 from splatkit.io.meshes import Mesh
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _MIN_SEEN_SHARE = 0.05  # of the faces of a piece that stays
-
-
-@dataclass(frozen=True)
-class SurfaceSettings:
-    """How a mesh is made of a run. Lengths are in units of the dataset."""
-
-    voxel_size: float | None = None
-    """Edge of a voxel; by default one and a half footprints of a median pixel, or larger to keep within memory and cells."""
-    max_view_pixels: int = 400_000
-    """Views are rendered with at most so many pixels, however large the photographs are."""
-    max_depth: float | None = None
-    """What is farther from the camera is left out; by default three times the median depth."""
-    min_alpha: float = 0.5
-    """Below this opacity a pixel shows more background than surface."""
-    max_incidence_deg: float = 80.0
-    """Surfaces seen more from their side do not count, nor the false ones across depth edges."""
-    min_views: int = 2
-    """A surface that fewer views agree on is dropped."""
-    truncation_voxels: float = 4.0
-    """Half width of the band round surfaces in which views are averaged; thinner parts lose their two sides."""
-    memory_limit_gb: float = 1.5
-    """Of the fused field; an automatic voxel size grows until it fits."""
-    max_cells: int = 250_000
-    """About how many voxels the surface may pass, two faces each; an automatic voxel size grows until that holds."""
-    refinement_rounds: int = 5
-    """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
-    min_component_share: float = 0.002
-    """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
-    close_holes: float = 0.0
-    """Holes up to this extent are closed; 0 leaves all open."""
-    max_faces: int | None = None
-    """Decimate to at most so many faces."""
-    max_deviation: float | None = None
-    """Decimate only as far as both surfaces stay within this distance, whatever `max_faces` says."""
-    watertight: bool = False
-    """Make the mesh a closed manifold: branching faces are dropped, all holes closed, and the record says which."""
-
-    def __post_init__(self) -> None:
-        positive = ("voxel_size", "max_depth", "truncation_voxels", "memory_limit_gb", "max_deviation")
-        for name in positive:
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise SettingsError(f"{name}: expected a positive number, got {value}")
-        for name, least in (
-            ("max_view_pixels", 64),
-            ("min_views", 1),
-            ("max_cells", 100),
-            ("max_faces", 4),
-            ("refinement_rounds", 0),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise SettingsError(f"{name}: expected at least {least}, got {value}")
-        for name, low, high in (("min_alpha", 0, 1), ("max_incidence_deg", 1, 89), ("min_component_share", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise SettingsError(f"{name}: expected {low} to {high}, got {getattr(self, name)}")
-        if not self.close_holes >= 0:
-            raise SettingsError(f"close_holes: expected a length from 0, got {self.close_holes}")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
-"""Triangle meshes: PLY, OBJ and GLB with vertex colors.
+"""Triangle meshes: PLY, OBJ, GLB and STL, with vertex colors or a texture.
 
-Coordinates in memory are the project's (z up where the dataset is). glTF is y-up by specification, so GLB files hold
-(x, z, -y) and reading turns them back. glTF colors are linear; ours are sRGB like the images.
+PLY holds vertex colors alone: of what people open it with, few look at a texture, and a reader that does splits the
+vertices along its seams, so that a closed mesh is closed no more. STL holds the bare shape.
 """
 
-import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import trimesh
@@ -16,9 +14,12 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
+from splatkit.io.gltf import write_glb
 from splatkit.io.ply import write_ply
+from splatkit.io.wavefront import write_obj
 
-MESH_SUFFIXES = (".ply", ".obj", ".glb")
+MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
+_STL_HEADER_BYTES = 80
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Texture:
     image: NDArray[np.uint8]  # [H, W, 3] sRGB
     uvs: NDArray[np.floating]  # [T, 2] in [0, 1]; v counts from the picture's lower edge
     faces: NDArray[np.integer]  # [F, 3] indices into uvs
+    suffix: Literal[".jpg", ".png"] = ".jpg"  # of the file that the picture becomes
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,27 @@ class Mesh:
 
 
 def write_mesh(path: Path, mesh: Mesh, comments: tuple[str, ...] = ()) -> None:
-    """Write a mesh in the format of the suffix of `path` (.ply, .obj, .glb).
+    """Write a mesh in the format of the suffix of `path` (.ply, .obj, .glb, .stl).
+
+    A texture goes into a .glb, and beside an .obj as NAME.mtl and NAME's picture.
 
     Args:
         path: the file; written whole or not at all.
         mesh: what to write.
-        comments: lines for a person who opens the file, e.g. frame and units (.ply and .obj; .glb: `extras`).
+        comments: lines for a person who opens the file, e.g. frame and units (.glb: `extras`; .stl: what fits into
+            80 bytes).
     """
     path = Path(path)
-    writers = {".ply": _write_ply, ".obj": _write_obj, ".glb": _write_glb}
+    writers = {".ply": _write_ply, ".obj": write_obj, ".glb": write_glb, ".stl": _write_stl}
     if path.suffix.lower() not in writers:
         raise ValueError(f"{path}: expected a name ending in {', '.join(MESH_SUFFIXES)}")
     writers[path.suffix.lower()](path, mesh, comments)
 
 
 def read_mesh(path: Path) -> Mesh:
-    """Read the triangles of a .ply, .obj or .glb file.
+    """Read the triangles of a .ply, .obj, .glb or .stl file, and vertex colors; textures are left aside.
+
+    Along the seams of a texture, and everywhere in an .stl, vertices come more than once.
 
     Raises:
         FileNotFoundError: no such file.
@@ -123,84 +130,12 @@ def _write_ply(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     write_ply(path, vertices, mesh.faces.astype(np.int32), comments)
 
 
-def _write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
-    """Colors follow the coordinates as three more numbers, which most readers understand and the others skip."""
-    columns, template = [mesh.vertices], "v %.7g %.7g %.7g"
-    if mesh.vertex_colors is not None:
-        columns.append(mesh.vertex_colors / 255.0)
-        template += " %.4f %.4f %.4f"
-    with atomic_file(path) as temporary, temporary.open("w") as file:
-        file.writelines(f"# {line}\n" for line in comments)
-        np.savetxt(file, np.concatenate(columns, axis=1), template)
-        if mesh.vertex_normals is not None:
-            np.savetxt(file, mesh.vertex_normals, "vn %.5g %.5g %.5g")
-            np.savetxt(file, np.repeat(mesh.faces + 1, 2, axis=1), "f %d//%d %d//%d %d//%d")
-        else:
-            np.savetxt(file, mesh.faces + 1, "f %d %d %d")
-
-
-def _write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
-    """glTF 2.0 binary: one primitive, y up, unlit where colors (which already hold the scene's light) are given."""
-    builder = _GlbBuilder()
-    turned = np.stack([mesh.vertices[:, 0], mesh.vertices[:, 2], -mesh.vertices[:, 1]], axis=-1).astype(np.float32)
-    attributes = {"POSITION": builder.add(turned, "VEC3", 5126, bounds=True)}
-    if mesh.vertex_normals is not None:
-        n = mesh.vertex_normals
-        turned = np.stack([n[:, 0], n[:, 2], -n[:, 1]], axis=-1).astype(np.float32)
-        attributes["NORMAL"] = builder.add(turned, "VEC3", 5126)
-    material: dict[str, Any] = {"doubleSided": True, "pbrMetallicRoughness": {"metallicFactor": 0.0}}
-    if mesh.vertex_colors is not None:
-        attributes["COLOR_0"] = builder.add(_srgb_to_linear(mesh.vertex_colors), "VEC3", 5126)
-        material["extensions"] = {"KHR_materials_unlit": {}}
-    indices = builder.add(mesh.faces.astype(np.uint32).reshape(-1), "SCALAR", 5125)
-    document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
-        "materials": [material],
-        "accessors": builder.accessors,
-        "bufferViews": builder.views,
-        "buffers": [{"byteLength": len(builder.data)}],
-    }
-    if "extensions" in material:
-        document["extensionsUsed"] = ["KHR_materials_unlit"]
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    total = 12 + 8 + len(text) + 8 + len(builder.data)
+def _write_stl(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
+    """Binary; the format knows neither colors nor which corners are one vertex."""
+    records = np.zeros(len(mesh.faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
+    records["normal"] = mesh.face_normals()
+    records["corners"] = mesh.vertices[mesh.faces]
+    header = "; ".join(comments).encode("ascii", "replace")[:_STL_HEADER_BYTES].ljust(_STL_HEADER_BYTES)
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, total))
-        file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        file.write(struct.pack("<I4s", len(builder.data), b"BIN\0"))
-        file.write(builder.data)
-
-
-class _GlbBuilder:
-    """Collects arrays into one buffer; every array here has items of 4 bytes, so it stays aligned."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.views: list[dict[str, Any]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def add(self, array: NDArray[Any], kind: str, component: int, bounds: bool = False) -> int:
-        """Append an array; returns its accessor's index. glTF demands bounds of positions."""
-        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": array.nbytes})
-        accessor: dict[str, Any] = {
-            "bufferView": len(self.views) - 1,
-            "componentType": component,
-            "count": len(array),
-            "type": kind,
-        }
-        if bounds:
-            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
-        self.accessors.append(accessor)
-        self.data += array.tobytes()
-        return len(self.accessors) - 1
-
-
-def _srgb_to_linear(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """IEC 61966-2-1, 8-bit sRGB to linear float32 in [0, 1]."""
-    c = colors.astype(np.float64) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
+        file.write(header + np.uint32(len(records)).astype("<u4").tobytes())
+        file.write(records.tobytes())

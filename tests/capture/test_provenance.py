@@ -6,7 +6,8 @@ import numpy as np
 import pycolmap
 
 import splatkit
-from splatkit.capture.provenance import CaptureRecord, hash_files, write_record
+from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.io.provenance import hash_files
 
 
 def test_the_record_names_sources_versions_and_settings(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from splatkit.errors import EmptyMeshError
+from splatkit.export.frames import ExportFrame
 from splatkit.export.mesh_export import describe_mesh, write_mesh_export
 from splatkit.io.meshes import Mesh, read_mesh
 from splatkit.io.splats import Splats, read_splats
@@ -25,7 +26,7 @@ def one_splat():
 
 def test_the_folder_holds_all_formats_and_the_record(tmp_path):
     out = tmp_path / "out"
-    write_mesh_export(out, tetrahedron(), frame="input", units="m", record={"seed": 3}, splats=one_splat())
+    write_mesh_export(out, tetrahedron(), frame=ExportFrame(units="m"), record={"seed": 3}, splats=one_splat())
     assert sorted(path.name for path in out.iterdir()) == [
         "export.json",
         "mesh.glb",
@@ -55,8 +56,8 @@ def test_nothing_is_left_of_a_failed_export(tmp_path):
     splats = one_splat()
     splats.means[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        write_mesh_export(tmp_path / "out", tetrahedron(), frame="input", units="m", record={}, splats=splats)
+        write_mesh_export(tmp_path / "out", tetrahedron(), frame=ExportFrame(units="m"), record={}, splats=splats)
     empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64))
     with pytest.raises(EmptyMeshError):
-        write_mesh_export(tmp_path / "out", empty, frame="input", units="m", record={})
+        write_mesh_export(tmp_path / "out", empty, frame=ExportFrame(units="m"), record={})
     assert list(tmp_path.iterdir()) == []

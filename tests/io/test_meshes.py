@@ -52,8 +52,8 @@ def test_areas_and_normals_of_faces():
 
 
 def test_unusable_files_say_why(tmp_path):
-    with pytest.raises(ValueError, match=r"\.ply, \.obj, \.glb"):
-        write_mesh(tmp_path / "a.stl", tetrahedron())
+    with pytest.raises(ValueError, match=r"\.ply, \.obj, \.glb, \.stl"):
+        write_mesh(tmp_path / "a.dae", tetrahedron())
     with pytest.raises(FileNotFoundError, match="no such mesh"):
         read_mesh(tmp_path / "a.ply")
     for suffix in (".ply", ".glb"):

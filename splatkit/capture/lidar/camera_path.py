@@ -10,9 +10,9 @@ from splatkit.calibration.se3 import apply, invert
 from splatkit.capture.lidar.alignment import Alignment, Similarity, robust_scale
 from splatkit.capture.lidar.inputs import LidarInputs, Progress
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
-from splatkit.capture.lidar.projection import project
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.io.projection import project
 from splatkit.io.trajectories import Trajectory
 
 Array = NDArray[np.float64]

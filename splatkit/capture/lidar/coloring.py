@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.calibration.se3 import apply, invert
-from splatkit.capture.lidar.projection import project
+from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 
 _BEST_VIEWS = 5  # the nearest of those that see a point; the middle one of their colors is taken

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.capture.lidar.projection import project
 from splatkit.io.depth_maps import DepthMap
+from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 
 _NEIGHBORS = 16  # points around one that may hide it

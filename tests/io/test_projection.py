@@ -5,8 +5,8 @@ import pytest
 
 from splatkit.calibration.camera import Camera
 from splatkit.capture.conventions import intrinsics_of, opencv_camera
-from splatkit.capture.lidar.projection import project
 from splatkit.errors import DatasetError
+from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 from splatkit.reference.camera_models import fisheye_image
 

@@ -1,0 +1,139 @@
+"""The report of a mesh export: what it looks like, how true it is to photographs, and what it took."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.export.run_export import MeshExport
+from splatkit.io.atomic import atomic_file
+from splatkit.io.images import to_uint8
+from splatkit.report.html import HtmlReport, Picture
+from splatkit.report.mesh_views import render_mesh_views
+from splatkit.report.plots import colorize_error
+from splatkit.report.turntable import Turntable, write_turntable
+
+Progress = Callable[[Iterable[int], str], Iterable[int]]
+
+_SIDES_DEG = (20.0, 110.0, 200.0, 290.0)
+_ATLAS_PX = 1024
+_ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
+
+
+def show_export(folder: Path, export: MeshExport, *, report: bool, turntable: bool, progress: Progress) -> None:
+    """Add report.html and the turntable to the folder of an export."""
+    around = Turntable(export.mesh)
+    if turntable:
+        write_turntable(folder, around, progress=progress)
+    if report:
+        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        page = mesh_report(export, around, sizes).render()
+        with atomic_file(folder / "report.html") as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+
+def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int]) -> HtmlReport:
+    """Put the report together."""
+    record = export.record
+    topology = record["mesh"]
+    closed = "watertight" if topology["watertight"] else f"open along {topology['boundary_edges']:,} edges"
+    report = HtmlReport("Mesh export", f"{topology['faces']:,} triangles, {closed}; {export.frame.units}")
+    report.section("At a glance")
+    report.numbers(_numbers(export))
+    report.text(f"Frame: {export.frame.words}; units: {export.frame.units}.")
+    report.section("From all sides")
+    report.figures([Picture(around.picture(azimuth), f"from {azimuth:.0f}°") for azimuth in _SIDES_DEG])
+    bare = render_mesh_views(export.mesh, None, [azimuth + 90 for azimuth in _SIDES_DEG], 25.0)
+    report.text("The bare shape below; what is seen from inside is reddish.")
+    report.figures([Picture(image, "shape") for image in bare])
+    if export.held_out is not None:
+        _add_held_out(report, export)
+    if export.mesh.texture is not None:
+        _add_texture(report, export)
+    _add_surface(report, record)
+    report.section("Costs and files")
+    report.table(("step", "wall"), [(name, f"{seconds:.1f} s") for name, seconds in record["seconds"].items()])
+    report.table(("file", "size"), [(name, f"{size / 1e6:.2f} MB") for name, size in sizes.items()])
+    return report
+
+
+def _numbers(export: MeshExport) -> list[tuple[str, str]]:
+    record, numbers = export.record, []
+    if export.held_out is not None:
+        scores = record["held_out"]
+        numbers += [
+            (f"{scores['psnr']:.2f} dB", "PSNR of the mesh's views beside held-out photographs"),
+            (f"{100 * scores['coverage']:.0f} %", "of these photographs covered by the mesh"),
+        ]
+    numbers.append((f"{record['mesh']['faces']:,}", "triangles"))
+    if "seen_share" in record["texture"]:
+        numbers.append((f"{100 * record['texture']['seen_share']:.0f} %", "of the surface seen by photographs"))
+    return numbers
+
+
+def _add_held_out(report: HtmlReport, export: MeshExport) -> None:
+    assert export.held_out is not None
+    report.section("Held-out photographs")
+    report.text(
+        "Photographs that nothing was made from, the mesh from the same place, and the difference (bright is "
+        f"{_ERROR_LIMIT:g} of the brightness range or more). PSNR is over the pixels that the mesh covers; in brackets "
+        "after one factor for each channel, because photographs differ in exposure."
+    )
+    for shown in export.held_out.shown:
+        photograph = shown.photograph.image
+        covered = shown.photograph.usable & (shown.view.coverage > 0)
+        image = np.where(covered[..., None], shown.view.image, photograph / np.float32(255)).astype(np.float32)
+        score = shown.score
+        report.figures(
+            [
+                Picture(photograph, shown.photograph.view.path.name),
+                Picture(
+                    to_uint8(shown.view.image),
+                    f"{score.psnr:.2f} dB ({score.psnr_exposed:.2f}), {100 * score.coverage:.0f} % covered",
+                ),
+                Picture(colorize_error(image, photograph / np.float32(255), _ERROR_LIMIT), "difference"),
+            ]
+        )
+
+
+def _add_texture(report: HtmlReport, export: MeshExport) -> None:
+    assert export.mesh.texture is not None
+    record, image = export.record["texture"], export.mesh.texture.image
+    report.section("Texture")
+    for failure in record["unwrapping_failures"]:
+        report.text(f"Mind: unwrapping by {failure}.")
+    report.text(
+        f"{record['size']} x {record['size']} px from {record['photographs']} photographs, unwrapped by "
+        f"{record['unwrapping']}. Their exposures lie between {record['exposures_stops']['lowest']:+.2f} and "
+        f"{record['exposures_stops']['highest']:+.2f} stops of the average and were made equal."
+    )
+    report.figures([Picture(_reduced(image), "the image"), Picture(_places(export), "triangles in it")])
+
+
+def _add_surface(report: HtmlReport, record: Mapping[str, Any]) -> None:
+    report.section("Shape")
+    mesh = record["mesh"]
+    rows = [(name.replace("_", " "), f"{value:,}") for name, value in mesh.items() if type(value) is int]
+    rows.append(("area", f"{mesh['area']:.4g} ({record['units']})²"))
+    low, high = mesh["bounds"]
+    rows.append(("extent", " x ".join(f"{b - a:.4g}" for a, b in zip(low, high, strict=True))))
+    report.table(("", ""), rows)
+
+
+def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if image.shape[0] <= _ATLAS_PX:
+        return image
+    return np.asarray(cv2.resize(image, (_ATLAS_PX, _ATLAS_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _places(export: MeshExport) -> NDArray[np.uint8]:
+    """Where the triangles lie in the texture."""
+    texture = export.mesh.texture
+    assert texture is not None
+    picture = np.full((_ATLAS_PX, _ATLAS_PX, 3), 255, np.uint8)
+    corners = np.stack([texture.uvs[:, 0], 1 - texture.uvs[:, 1]], -1)[texture.faces] * _ATLAS_PX
+    cv2.polylines(picture, list(np.round(corners).astype(np.int32)), True, (48, 86, 211), 1, cv2.LINE_AA)
+    return picture

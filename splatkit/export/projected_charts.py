@@ -1,0 +1,167 @@
+"""Charts that always come out, within seconds for millions of triangles: the surface seen along the axes.
+
+Each face belongs to the axis that it looks along most; neighbors of one axis are one chart, drawn as it is seen from
+there, which stretches it by the square root of 3 at most. Where a chart lies over itself, as a spiral stair does, the
+faces on top become charts of their own. Charts are packed on shelves (next-fit by decreasing height).
+"""
+
+import numpy as np
+import open3d as o3d
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from splatkit.geometry.triangles import TriangleMesh
+
+_ROUNDS = 4  # of giving faces to the axis of their neighbors, so that roughness does not make charts
+_STEEPEST = 0.35  # cosine to the axis of the neighbors, for a face to join them
+_MARGIN = 1.5  # texels around a chart
+_MOST_REPAIRS = 3
+_ROWS = 256
+
+Array = NDArray[np.float64]
+
+
+def project_charts(mesh: TriangleMesh, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Places in a square texture.
+
+    Args:
+        mesh: F triangles.
+        size: of the texture, texels.
+
+    Returns:
+        uvs [T, 2] in [0, 1] and faces [F, 3] of them.
+
+    Raises:
+        ValueError: the texture is too small for so many charts.
+    """
+    corners = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]  # [F, 3, 3]
+    pairs = _neighbors(mesh.faces)
+    axes = _axes(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), pairs)
+    flat = _seen_along(corners, axes)
+    charts = _components(pairs[axes[pairs[:, 0]] == axes[pairs[:, 1]]], len(axes))
+    for _ in range(_MOST_REPAIRS):
+        places = _pack(flat, charts, size)
+        on_top = _covered_twice(places, size)
+        if len(on_top) == 0:
+            break
+        charts[on_top] = charts.max() + 1 + np.arange(len(on_top))
+        charts = np.unique(charts, return_inverse=True)[1].reshape(-1)
+    places = _pack(flat, charts, size)
+    # Corners of a chart that are one vertex are one place.
+    keys = charts[:, None].astype(np.int64) * (int(mesh.faces.max()) + 1) + mesh.faces
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    uvs = (places.reshape(-1, 2)[first] / size).astype(np.float32)
+    return uvs, inverse.reshape(-1, 3).astype(np.int64)
+
+
+def _neighbors(faces: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Pairs of faces [E, 2] that share an edge; of an edge of many faces, one after the other."""
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1).astype(np.int64)
+    keys = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
+    order = np.argsort(keys, kind="stable")
+    same = keys[order][1:] == keys[order][:-1]
+    return np.stack([order[:-1][same] // 3, order[1:][same] // 3], -1)
+
+
+def _axes(crosses: Array, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[F] the axis that each face looks along, 0 to 5 for +x, +y, +z, -x, -y, -z."""
+    lengths = np.linalg.norm(crosses, axis=1, keepdims=True)
+    normals = np.divide(crosses, lengths, out=np.zeros_like(crosses), where=lengths > 0)
+    along = np.concatenate([normals, -normals], 1)
+    axes = along.argmax(1)
+    count = len(axes)
+    rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
+    for _ in range(_ROUNDS):
+        votes = coo_array((np.ones(len(rows)), (rows, axes[columns])), shape=(count, 6)).toarray()
+        votes[np.arange(count), axes] += 0.5
+        axes = np.where(along > _STEEPEST, votes, -1).argmax(1)
+    return axes
+
+
+def _seen_along(corners: Array, axes: NDArray[np.int64]) -> Array:
+    """[F, 3, 2] corners as seen from the end of each face's axis, counter-clockwise for faces that look there."""
+    flat = np.empty((*corners.shape[:2], 2))
+    for axis in range(6):
+        mine = axes == axis
+        right, up = [(1, 2), (2, 0), (0, 1)][axis % 3]
+        flat[mine, :, 0] = corners[mine][:, :, right] * (1 if axis < 3 else -1)
+        flat[mine, :, 1] = corners[mine][:, :, up]
+    return flat
+
+
+def _components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _pack(flat: Array, charts: NDArray[np.int64], size: int) -> Array:
+    """[F, 3, 2] corners in texels: charts on shelves, as large as they all fit."""
+    count = int(charts.max()) + 1
+    low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
+    np.minimum.at(low, charts, flat.min(1))
+    np.maximum.at(high, charts, flat.max(1))
+    extents = high - low
+    lying = extents[:, 0] < extents[:, 1]  # taller than wide: turned, for fuller shelves
+    extents[lying] = extents[lying][:, ::-1]
+    order = np.argsort(-extents[:, 1], kind="stable")
+    smallest, largest = 0.0, size / max(float(extents.max()), 1e-30)
+    if _shelves(extents[order] * smallest, size) is None:
+        raise ValueError(f"texture size: {size} px do not hold {count} charts; choose a larger one, or fewer faces")
+    for _ in range(30):
+        middle = (smallest + largest) / 2
+        smallest, largest = (
+            (middle, largest) if _shelves(extents[order] * middle, size) is not None else (smallest, middle)
+        )
+    found = _shelves(extents[order] * smallest, size)
+    assert found is not None  # it was at the last step
+    origins = np.empty((count, 2))
+    origins[order] = found
+    local = (flat - low[charts][:, None]) * smallest
+    turned = lying[charts]
+    # A quarter turn, not a swap, keeps faces counter-clockwise.
+    heights = (high - low)[charts[turned], 1][:, None] * smallest
+    local[turned] = np.stack([heights - local[turned][..., 1], local[turned][..., 0]], -1)
+    return np.asarray(local + origins[charts][:, None] + _MARGIN)
+
+
+def _shelves(extents: Array, size: int) -> Array | None:
+    """Lower left corners [C, 2] of rectangles by decreasing height; None where they do not fit."""
+    boxes = np.ceil(extents + 2 * _MARGIN)
+    if boxes[:, 0].max() > size:
+        return None
+    ends = np.cumsum(boxes[:, 0])
+    origins = np.empty_like(boxes)
+    start, bottom = 0, 0.0
+    while start < len(boxes):
+        if bottom + boxes[start, 1] > size:
+            return None
+        before = ends[start] - boxes[start, 0]
+        stop = int(np.searchsorted(ends, before + size, side="right"))
+        origins[start:stop, 0] = ends[start:stop] - boxes[start:stop, 0] - before
+        origins[start:stop, 1] = bottom
+        bottom += boxes[start, 1]
+        start = stop
+    return origins
+
+
+def _covered_twice(places: Array, size: int) -> NDArray[np.int64]:
+    """Faces that lie over another face at a texel's center."""
+    flat = np.zeros((len(places) * 3, 3), np.float32)
+    flat[:, :2] = places.reshape(-1, 2)
+    faces = np.arange(len(flat), dtype=np.uint32).reshape(-1, 3)
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(o3d.core.Tensor(flat), o3d.core.Tensor(faces))
+    found = []
+    for start in range(0, size, _ROWS):
+        row, column = np.mgrid[start : min(start + _ROWS, size), 0:size]
+        rays = np.zeros((row.size, 6), np.float32)
+        rays[:, 0], rays[:, 1], rays[:, 2], rays[:, 5] = column.ravel() + 0.5, row.ravel() + 0.5, 1, -1
+        several = scene.count_intersections(o3d.core.Tensor(rays)).numpy() > 1
+        if several.any():
+            answer = scene.list_intersections(o3d.core.Tensor(rays[several]))
+            splits, hits = answer["ray_splits"].numpy(), answer["primitive_ids"].numpy().astype(np.int64)
+            kept = np.zeros(len(hits), bool)
+            kept[splits[:-1]] = True  # one of each may stay
+            found.append(hits[~kept])
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)

@@ -1,0 +1,131 @@
+"""GLB, the binary form of glTF 2.0 (Khronos, https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html): one mesh.
+
+Coordinates in memory are the project's (z up where the dataset is). glTF is y-up by specification, so files hold
+(x, z, -y). Its vertex colors are linear, its textures sRGB as ours; v counts from a picture's upper edge. Colors that
+were photographed hold the scene's light already, so that materials are unlit (KHR_materials_unlit); viewers that do not
+know the extension light them as matt surfaces.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.io.atomic import atomic_file
+from splatkit.io.images import encode_image
+
+if TYPE_CHECKING:
+    from splatkit.io.meshes import Mesh
+
+_FLOAT, _UNSIGNED = 5126, 5125  # component types
+_LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
+
+
+def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
+    """Write a .glb with one primitive. Vertices along the seams of a texture are written once for each side."""
+    builder = _Builder()
+    corners, faces, uvs = split_at_seams(mesh)
+    attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners]), "VEC3", _FLOAT, bounds=True)}
+    if mesh.vertex_normals is not None:
+        attributes["NORMAL"] = builder.add(_turned(mesh.vertex_normals[corners]), "VEC3", _FLOAT)
+    surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    document: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+    }
+    if uvs is not None and mesh.texture is not None:
+        attributes["TEXCOORD_0"] = builder.add(np.stack([uvs[:, 0], 1 - uvs[:, 1]], -1).astype("<f4"), "VEC2", _FLOAT)
+        surface["baseColorTexture"] = {"index": 0}
+        view = builder.append(encode_image(mesh.texture.image, mesh.texture.suffix))
+        kind = "image/png" if mesh.texture.suffix == ".png" else "image/jpeg"
+        document["images"] = [{"bufferView": view, "mimeType": kind}]
+        document["samplers"] = [
+            {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP_TO_EDGE, "wrapT": _CLAMP_TO_EDGE}
+        ]
+        document["textures"] = [{"sampler": 0, "source": 0}]
+    elif mesh.vertex_colors is not None:
+        attributes["COLOR_0"] = builder.add(_srgb_to_linear(mesh.vertex_colors), "VEC3", _FLOAT)
+    material: dict[str, Any] = {"doubleSided": True, "pbrMetallicRoughness": surface}
+    if mesh.texture is not None or mesh.vertex_colors is not None:
+        material["extensions"] = {"KHR_materials_unlit": {}}
+        document["extensionsUsed"] = ["KHR_materials_unlit"]
+    indices = builder.add(faces.astype("<u4").reshape(-1), "SCALAR", _UNSIGNED)
+    document |= {
+        "meshes": [{"primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
+        "materials": [material],
+        "accessors": builder.accessors,
+        "bufferViews": builder.views,
+        "buffers": [{"byteLength": len(builder.data)}],
+    }
+    _write(path, document, builder.data)
+
+
+def split_at_seams(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating] | None]:
+    """A mesh whose corners have one index for position and texture alike.
+
+    Returns:
+        [C] vertex of each corner, [F, 3] faces of corners, [C, 2] their places in the texture or None.
+    """
+    if mesh.texture is None:
+        return np.arange(len(mesh.vertices)), np.asarray(mesh.faces, dtype=np.int64), None
+    pairs = np.stack([mesh.faces.reshape(-1), mesh.texture.faces.reshape(-1)], -1).astype(np.int64)
+    keys, inverse = np.unique(pairs[:, 0] * len(mesh.texture.uvs) + pairs[:, 1], return_inverse=True)
+    vertices, places = np.divmod(keys, len(mesh.texture.uvs))
+    return vertices, inverse.reshape(-1, 3), mesh.texture.uvs[places]
+
+
+def _write(path: Path, document: dict[str, Any], data: bytearray) -> None:
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    total = 12 + 8 + len(text) + 8 + len(data)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write(struct.pack("<4sII", b"glTF", 2, total))
+        file.write(struct.pack("<I4s", len(text), b"JSON") + text)
+        file.write(struct.pack("<I4s", len(data), b"BIN\0"))
+        file.write(data)
+
+
+class _Builder:
+    """Collects arrays and pictures into one buffer, each aligned to 4 bytes."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict[str, Any]] = []
+        self.accessors: list[dict[str, Any]] = []
+
+    def append(self, content: bytes) -> int:
+        """Append bytes; returns the index of their view."""
+        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)})
+        self.data += content + b"\0" * (-len(content) % 4)
+        return len(self.views) - 1
+
+    def add(self, array: NDArray[Any], kind: str, component: int, bounds: bool = False) -> int:
+        """Append an array; returns its accessor's index. glTF demands bounds of positions."""
+        accessor: dict[str, Any] = {
+            "bufferView": self.append(array.tobytes()),
+            "componentType": component,
+            "count": len(array),
+            "type": kind,
+        }
+        if bounds:
+            accessor |= {"min": array.min(0).tolist(), "max": array.max(0).tolist()}
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+
+def _turned(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Vectors [N, 3] with y up."""
+    return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], axis=-1).astype("<f4")
+
+
+def _srgb_to_linear(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """IEC 61966-2-1, 8-bit sRGB to linear float32 in [0, 1]."""
+    c = colors.astype(np.float64) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
