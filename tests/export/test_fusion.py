@@ -25,7 +25,7 @@ from splatkit.synthetic.tracer import Tracer
 RADIUS = 0.5
 SIZE = 80
 COLOR = (0.2, 0.5, 1.0)
-FUSED = SurfaceSettings(refinement_rounds=0)
+FUSED = SurfaceSettings(voxel_size=0.018, refinement_rounds=0)  # a pixel's footprint: these depths have no noise
 
 
 def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
@@ -92,7 +92,7 @@ def test_a_sphere_comes_back_with_its_radius_place_and_color():
     center = (5.0, -3.0, 1.0)
     surface = make_surface(SphereRun(center), FUSED)
     mesh, off = surface.mesh, radii(surface.mesh, center) - RADIUS
-    assert np.abs(off).mean() < 0.003  # a sixth of a pixel, whose footprint is 0.018
+    assert np.abs(off).mean() < 0.003  # a sixth of that
     assert np.abs(off).max() < 0.02
     assert mesh.vertex_colors is not None
     np.testing.assert_allclose(np.median(mesh.vertex_colors, axis=0), [51, 128, 255], atol=1)
@@ -259,7 +259,7 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
         )
     viewmats, Ks = (torch.stack([getattr(view, name) for view in run.views]) for name in ("viewmat", "K"))
     run.train_cameras = RunCameras((Path("x"),) * 30, viewmats, Ks, torch.tensor([[160, 120]] * 30))
-    mesh = make_surface(run, FUSED).mesh
+    mesh = make_surface(run, SurfaceSettings(voxel_size=0.0105, refinement_rounds=0)).mesh  # the median footprint
     seen_points = visible_sample(tracer.mesh, viewmats, Ks, (160, 120), samples=20_000)
     result = compare_surfaces(mesh, tracer.mesh, tau=0.02, truth_points=seen_points, samples=20_000)
     diagonal = np.linalg.norm(np.ptp(tracer.mesh.vertices, axis=0))
