@@ -10,7 +10,7 @@ class SurfaceSettings:
     """How a mesh is made of a run. Lengths are in units of the dataset."""
 
     voxel_size: float | None = None
-    """Edge of a voxel; by default one and a half footprints of a median pixel, or more to keep within memory and cells."""
+    """Edge of a voxel; by default 1.5 footprints of a median pixel, or more to keep within memory and cells."""
     max_view_pixels: int = 400_000
     """Views are rendered with at most so many pixels, however large the photographs are."""
     max_depth: float | None = None
