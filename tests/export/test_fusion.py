@@ -1,6 +1,7 @@
 """Fusion of views whose surface is known in closed form, and of the generated scene's exact ones."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class SphereRun:
         )
 
     view_pixels = 1 << 20
+    distance: Callable[[Tensor], Tensor] | None = None
 
     def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
         """The view of that camera."""
@@ -109,6 +111,14 @@ def test_voxels_grow_until_the_field_fits():
     assert len(coarse.mesh.faces) < len(fine.mesh.faces) / 2
     with pytest.raises(ValueError, match=r"more than the limit of 0\.001 GB"):
         make_surface(SphereRun(), SurfaceSettings(voxel_size=0.005, memory_limit_gb=0.001))
+
+
+def test_a_signed_distance_of_its_own_is_the_field():
+    run = SphereRun()
+    run.distance = lambda points: points.norm(dim=-1) - 0.98 * RADIUS  # not quite what the views show
+    surface = make_surface(run, FUSED)
+    assert np.abs(radii(surface.mesh) - 0.98 * RADIUS).max() < 1e-3
+    assert "signed distances" in [step["step"] for step in surface.record["steps"]]
 
 
 def test_weights_decide_between_views_that_disagree():
