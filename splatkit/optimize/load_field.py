@@ -27,7 +27,7 @@ from splatkit.optimize.load_run import (
 FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
 _PREFIX = "_model."
 _CHUNK = 1 << 15  # points whose distances are computed at a time
-_VIEW_PIXELS = 20_000  # that a core renders in a few seconds
+_VIEW_PIXELS = 9_000  # that a core renders in about a second
 
 
 @dataclass(frozen=True)
