@@ -1,5 +1,6 @@
 """The fused field on a dense grid, and the surface in it that views have seen."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from splatkit.export.sparse_tsdf import BLOCK, SparseTsdf, block_corners
 from splatkit.io.meshes import Mesh
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices
 
+_CHUNK = 1 << 18  # points whose distances are asked for at a time
 BYTES_PER_VERTEX = 8  # value, whether it was observed, and what the search for the surface takes
 
 
@@ -51,6 +53,15 @@ def dense_grid(tsdf: SparseTsdf, min_views: int) -> FieldGrid:
         values[place] = torch.where(kept, mine, tsdf.truncation / tsdf.voxel_size).reshape(size)
         observed[place] = kept.reshape(size)
     return FieldGrid(low, tsdf.voxel_size, values, observed)
+
+
+def put_distances(grid: FieldGrid, distance: Callable[[Tensor], Tensor]) -> None:
+    """Put a run's own signed distances in the place of fused ones, where these were observed."""
+    flat, numbers = grid.values.view(-1), grid.numbers()
+    for part in numbers.split(_CHUNK):
+        places = torch.stack(torch.unravel_index(part, grid.values.shape), -1)
+        found = distance(grid.places(places)) / grid.spacing
+        flat[part] = torch.where(torch.isfinite(found), found, flat[part])
 
 
 def seen_faces(grid: FieldGrid, topology: SurfaceTopology, faces: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from splatkit.evaluation.mesh_topology import measure_topology, self_intersectin
 from splatkit.export.cleaning import close_holes, drop_components, make_manifold
 from splatkit.export.coloring import color_vertices
 from splatkit.export.decimation import decimate
-from splatkit.export.field_grid import extract_mesh
+from splatkit.export.field_grid import extract_mesh, put_distances
 from splatkit.export.fusion import fuse
 from splatkit.export.refinement import RefinementSettings, refine
 from splatkit.export.rendered_views import Progress, SurfaceSource, render_views
@@ -91,6 +91,10 @@ def make_surface(run: SurfaceSource, settings: SurfaceSettings, progress: Progre
             progress=progress,
         )
         found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
+    if run.distance is not None:
+        with steps.step("signed distances") as found:
+            put_distances(fusion.grid, run.distance)
+            found |= {"points": int(fusion.grid.observed.sum())}
     with steps.step("extract") as found:
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)
