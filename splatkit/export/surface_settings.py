@@ -31,6 +31,8 @@ class SurfaceSettings:
     """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
     min_component_share: float = 0.002
     """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
+    max_distance_from_points: float | None = None
+    """What lies farther from every point of the dataset's cloud is dropped: of a LiDAR's cloud, sky and reflections."""
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None
@@ -41,7 +43,8 @@ class SurfaceSettings:
     """Make the mesh a closed manifold: branching faces are dropped, all holes closed, and the record says which."""
 
     def __post_init__(self) -> None:
-        positive = ("voxel_size", "max_depth", "truncation_voxels", "memory_limit_gb", "max_deviation")
+        positive = ["voxel_size", "max_depth", "truncation_voxels", "memory_limit_gb", "max_deviation"]
+        positive.append("max_distance_from_points")
         for name in positive:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
