@@ -150,7 +150,7 @@ def test_rays_of_a_camera_give_its_image_and_ray_length_as_depth(trained):
 
 
 def test_exports_that_need_rays_say_what_to_take_instead(trained, tmp_path):
-    with pytest.raises(AttributeError, match="splatkit's own mesh export"):
+    with pytest.raises(AttributeError, match="splatkit export mesh"):
         ExportPointCloud(load_config=trained, output_dir=tmp_path / "p", normal_method="open3d").main()
 
 
