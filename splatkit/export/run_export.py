@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from splatkit.export.clock import Clock
 from splatkit.export.frames import ExportFrame, FrameName, export_frame, read_georeference
 from splatkit.export.held_out import HeldOutScores, score_held_out
@@ -39,7 +42,8 @@ class MeshExport:
 
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
-    held_out: HeldOutScores | None  # None where the dataset holds nothing out
+    viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
+    held_out: HeldOutScores | None  # None for a mesh without colors
     record: dict[str, Any] = field(repr=False)  # export.json
 
 
@@ -101,6 +105,7 @@ def export_run(
         "seconds": clock.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
+    viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
     splats = splat_values(splats_in_frame(run.splats, frame)) if settings.with_splats else None
     write_mesh_export(
         out,
@@ -110,7 +115,7 @@ def export_run(
         record=record,
         splats=splats,
         overwrite=overwrite,
-        more=lambda folder, record: show(folder, MeshExport(mesh, frame, scores, record)),
+        more=lambda folder, record: show(folder, MeshExport(mesh, frame, viewpoints, scores, record)),
     )
     return mesh
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from splatkit.export.frames import ExportFrame, FrameName, export_frame
 from splatkit.io import splats as splat_files
+from splatkit.io.memory import require_memory
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
 from splatkit.splatting.rasterization import rasterization
@@ -16,6 +17,7 @@ from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
 FORMATS = ("ply", "sog")
+BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def export_splats(
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     run = load_run(config_path)
     check_exportable(run)
+    require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
     if min_contribution > 0:
         keep = largest_contributions(run) >= min_contribution

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from typing import Any
 
 import numpy as np
 import open3d as o3d
@@ -11,6 +12,8 @@ import trimesh
 from PIL import Image
 
 from splatkit.io.meshes import Mesh, Texture, write_mesh
+
+COLORS = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90], [11, 22, 33]], np.uint8)
 
 
 def patched() -> Mesh:
@@ -21,12 +24,11 @@ def patched() -> Mesh:
     image[:, :32], image[:, 32:] = (200, 30, 30), (30, 30, 200)
     image[:16, 32:] = (30, 200, 30)  # the upper edge of the right half: v near 1
     uvs = np.array([[0.05, 0.05], [0.45, 0.05], [0.45, 0.95], [0.55, 0.05], [0.95, 0.95], [0.55, 0.95]])
-    colors = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90], [11, 22, 33]], np.uint8)
     normals = np.tile([0.0, -1.0, 0.0], (4, 1))
-    return Mesh(vertices, faces, colors, normals, Texture(image, uvs, np.array([[0, 1, 2], [3, 4, 5]]), ".png"))
+    return Mesh(vertices, faces, COLORS, normals, Texture(image, uvs, np.array([[0, 1, 2], [3, 4, 5]]), ".png"))
 
 
-def probe(loaded: trimesh.Trimesh, point) -> np.ndarray:
+def probe(loaded: Any, point) -> np.ndarray:
     """The color that trimesh finds at a point of the surface."""
     closest, _, face = trimesh.proximity.closest_point_naive(loaded, [point])
     corners = loaded.triangles[face]
@@ -101,11 +103,11 @@ def test_an_obj_leads_to_its_material_and_image(tmp_path):
 
 def test_a_ply_keeps_closed_surfaces_closed_and_vertex_colors(tmp_path):
     write_mesh(tmp_path / "a.ply", patched())
-    loaded = trimesh.load_mesh(tmp_path / "a.ply", process=False)
+    loaded: Any = trimesh.load_mesh(tmp_path / "a.ply", process=False)
     assert len(loaded.vertices) == 4
-    np.testing.assert_array_equal(loaded.visual.vertex_colors[:, :3], patched().vertex_colors)
+    np.testing.assert_array_equal(loaded.visual.vertex_colors[:, :3], COLORS)
     other = o3d.io.read_triangle_mesh(str(tmp_path / "a.ply"))
-    np.testing.assert_allclose(np.asarray(other.vertex_colors) * 255, patched().vertex_colors, atol=0.01)
+    np.testing.assert_allclose(np.asarray(other.vertex_colors) * 255, COLORS, atol=0.01)
 
 
 def test_an_stl_is_the_bare_shape(tmp_path):
