@@ -130,6 +130,7 @@ def test_surveyors_files_hold_places_on_earth_to_a_tenth_of_a_millimeter(tmp_pat
     assert cloud.colors is not None
     np.testing.assert_array_equal(np.asarray(read.green) // 257, cloud.colors[:, 1])
     other = read_point_cloud(tmp_path / f"a{suffix}")
+    assert other.colors is not None
     np.testing.assert_array_equal(other.colors, cloud.colors)
 
 
