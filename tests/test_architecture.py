@@ -24,7 +24,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "synthetic": {"geometry", "io"},
     "capture": {"calibration", "geometry", "io"},
     "optimize": {"splatting", "encodings", "geometry", "io", "evaluation", "ops"},
-    "export": {"optimize.load_run", "splatting", "isosurface", "ops", "geometry", "io", "evaluation"},
+    "export": {
+        "optimize.load_run",
+        "optimize.load_field",
+        "splatting",
+        "isosurface",
+        "ops",
+        "geometry",
+        "io",
+        "evaluation",
+    },
 }
 COMPOSERS = {"pipeline", "cli", "commands", "doctor", "__init__"}  # may import everything
 ONLY_IN_OPTIMIZE = {"nerfstudio", "viser", "gsplat"}

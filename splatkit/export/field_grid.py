@@ -1,15 +1,20 @@
 """The fused field on a dense grid, and the surface in it that views have seen."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from splatkit.export.sparse_tsdf import BLOCK, SparseTsdf, block_corners
 from splatkit.io.meshes import Mesh
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices
 
+_CHUNK = 1 << 18  # points whose distances are asked for at a time
+_SURFACE_CELLS = 2.0  # values of vertices of cells that a surface passes are smaller
 BYTES_PER_VERTEX = 8  # value, whether it was observed, and what the search for the surface takes
 
 
@@ -51,6 +56,26 @@ def dense_grid(tsdf: SparseTsdf, min_views: int) -> FieldGrid:
         values[place] = torch.where(kept, mine, tsdf.truncation / tsdf.voxel_size).reshape(size)
         observed[place] = kept.reshape(size)
     return FieldGrid(low, tsdf.voxel_size, values, observed)
+
+
+def put_distances(grid: FieldGrid, distance: Callable[[Tensor], Tensor]) -> None:
+    """Put a run's own signed distances in the place of fused ones, where these were observed."""
+    flat, numbers = grid.values.view(-1), grid.numbers()
+    for part in numbers.split(_CHUNK):
+        places = torch.stack(torch.unravel_index(part, grid.values.shape), -1)
+        found = distance(grid.places(places)) / grid.spacing
+        flat[part] = torch.where(torch.isfinite(found), found, flat[part])
+
+
+def forget_far_from(grid: FieldGrid, points: NDArray[np.floating], distance: float) -> int:
+    """Count surfaces farther than `distance` from all points [N, 3] as unobserved; returns how many vertices."""
+    near_surface = grid.observed & (grid.values.abs() <= _SURFACE_CELLS)
+    numbers = near_surface.reshape(-1).nonzero()[:, 0]
+    places = grid.places(torch.stack(torch.unravel_index(numbers, grid.values.shape), -1)).numpy()
+    found, _ = cKDTree(points).query(places, distance_upper_bound=distance, workers=-1)
+    far = numbers[torch.from_numpy(np.isinf(found))]
+    grid.observed.view(-1)[far] = False
+    return len(far)
 
 
 def seen_faces(grid: FieldGrid, topology: SurfaceTopology, faces: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from splatkit.export.rendered_views import Progress
 from splatkit.export.sparse_tsdf import BLOCK, BYTES_PER_VOXEL, SparseTsdf, touched_blocks
 from splatkit.export.view_planes import PlaneViews
 
+_FOOTPRINTS = 1.5  # of a median pixel in a voxel: depth errs by about one, and noise is no detail
 _CELLS_PER_BLOCK = 25  # of the surface, in a block of its band; measured
 _MAX_VERTICES = 1 << 30  # of the dense grid: half of what 32-bit indices reach
 
@@ -39,7 +40,7 @@ def fuse(
 
     Args:
         planes: of the views.
-        voxel_size: scene units; None: the median footprint of a pixel, or more where memory or cells would not suffice.
+        voxel_size: scene units; None: see `_FOOTPRINTS`, or more where memory or cells would not suffice.
         truncation_voxels: half width of the band round surfaces; thinner parts lose their two sides.
         min_views: a surface that fewer views agree on is dropped (lowered to the number of views).
         memory_limit_gb: of blocks and dense grid.
@@ -66,7 +67,7 @@ def _choose_voxel_size(
     planes: PlaneViews, voxel_size: float | None, truncation_voxels: float, memory_limit_gb: float, max_cells: int
 ) -> tuple[float, Tensor]:
     """The voxel size, and the keys of the blocks that it needs."""
-    chosen = voxel_size or planes.median_footprint()
+    chosen = voxel_size or _FOOTPRINTS * planes.median_footprint()
     while True:
         keys = touched_blocks(planes, chosen, truncation_voxels * chosen)
         vertices = math.prod(grid_shape(keys)[1].tolist()) if len(keys) else 0

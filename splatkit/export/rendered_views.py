@@ -27,6 +27,10 @@ class SurfaceSource(Protocol):
     def view_pixels(self) -> int:
         """How many pixels of a view it can render in about a second on one core."""
 
+    @property
+    def distance(self) -> Callable[[Tensor], Tensor] | None:
+        """Signed distances of points [M, 3] -> [M], negative inside, of runs that have them."""
+
     def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
         """What a camera of the dataset's frame sees."""
 

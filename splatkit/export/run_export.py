@@ -20,7 +20,9 @@ from splatkit.export.surface_settings import SurfaceSettings
 from splatkit.export.texture_settings import TextureSettings
 from splatkit.export.texturing import color_mesh
 from splatkit.io.meshes import Mesh
+from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
+from splatkit.io.transforms_json import read_transforms
 from splatkit.optimize.load_run import TrainedRun, load_run
 
 _SHOWN_VIEWS = 4
@@ -87,7 +89,8 @@ def export_run(
     train, held_out = views_of(run, run.train_cameras), views_of(run, run.eval_cameras)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     clock.stop("loading")
-    found = make_surface(run, surface, progress)
+    points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
+    found = make_surface(run, surface, progress, points)
     clock.stop("surface")
     colored = color_mesh(found.mesh, train, texture, progress)
     clock.stop("colors")
@@ -131,3 +134,9 @@ def provenance(config_path: Path, run: TrainedRun) -> dict[str, Any]:
         "dataset": str(run.dataset),
         "sources": [vars(source) for source in hash_files(sources)],
     }
+
+
+def _cloud(dataset: Path) -> NDArray[np.floating] | None:
+    """The dataset's points [N, 3], where it has any."""
+    path = read_transforms(dataset).ply_path
+    return None if path is None else read_point_cloud(path).points

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from splatkit.errors import EmptyMeshError
+from splatkit.errors import DatasetError, EmptyMeshError
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
 from splatkit.export.cleaning import close_holes, drop_components, make_manifold
 from splatkit.export.coloring import color_vertices
 from splatkit.export.decimation import decimate
-from splatkit.export.field_grid import extract_mesh
+from splatkit.export.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.fusion import fuse
 from splatkit.export.refinement import RefinementSettings, refine
 from splatkit.export.rendered_views import Progress, SurfaceSource, render_views
@@ -60,14 +62,28 @@ class _Steps:
         )
 
 
-def make_surface(run: SurfaceSource, settings: SurfaceSettings, progress: Progress = lambda steps, _: steps) -> Surface:
+def make_surface(
+    run: SurfaceSource,
+    settings: SurfaceSettings,
+    progress: Progress = lambda steps, _: steps,
+    points: NDArray[np.floating] | None = None,
+) -> Surface:
     """The surface that a run's training cameras see.
+
+    Args:
+        run: what is rendered.
+        settings: see there.
+        progress: wraps loops, to show how far they are.
+        points: [N, 3] the dataset's cloud, which `max_distance_from_points` needs.
 
     Raises:
         EmptyMeshError: no surface came out; the message says which step lost it.
+        DatasetError: the dataset's points are asked for, and it has none.
         ValueError: a given voxel size needs more memory than the limit.
     """
     steps = _Steps()
+    if settings.max_distance_from_points is not None and points is None:
+        raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
     with steps.step("render") as found:
         limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
         views = render_views(run, limit, progress)
@@ -91,6 +107,13 @@ def make_surface(run: SurfaceSource, settings: SurfaceSettings, progress: Progre
             progress=progress,
         )
         found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
+    if run.distance is not None:
+        with steps.step("signed distances") as found:
+            put_distances(fusion.grid, run.distance)
+            found |= {"points": int(fusion.grid.observed.sum())}
+    if points is not None and settings.max_distance_from_points is not None:
+        with steps.step("keep what was measured") as found:
+            found["forgotten_vertices"] = forget_far_from(fusion.grid, points, settings.max_distance_from_points)
     with steps.step("extract") as found:
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)

@@ -10,7 +10,7 @@ class SurfaceSettings:
     """How a mesh is made of a run. Lengths are in units of the dataset."""
 
     voxel_size: float | None = None
-    """Edge of a voxel; by default the median footprint of a pixel, or larger to keep within memory and cells."""
+    """Edge of a voxel; by default 1.5 footprints of a median pixel, or more to keep within memory and cells."""
     max_view_pixels: int = 400_000
     """Views are rendered with at most so many pixels, however large the photographs are."""
     max_depth: float | None = None
@@ -25,12 +25,14 @@ class SurfaceSettings:
     """Half width of the band round surfaces in which views are averaged; thinner parts lose their two sides."""
     memory_limit_gb: float = 1.5
     """Of the fused field; an automatic voxel size grows until it fits."""
-    max_cells: int = 400_000
+    max_cells: int = 250_000
     """About how many voxels the surface may pass, two faces each; an automatic voxel size grows until that holds."""
     refinement_rounds: int = 5
     """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
     min_component_share: float = 0.002
     """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
+    max_distance_from_points: float | None = None
+    """What lies farther from every point of the dataset's cloud is dropped: of a LiDAR's cloud, sky and reflections."""
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None
@@ -41,7 +43,8 @@ class SurfaceSettings:
     """Make the mesh a closed manifold: branching faces are dropped, all holes closed, and the record says which."""
 
     def __post_init__(self) -> None:
-        positive = ("voxel_size", "max_depth", "truncation_voxels", "memory_limit_gb", "max_deviation")
+        positive = ["voxel_size", "max_depth", "truncation_voxels", "memory_limit_gb", "max_deviation"]
+        positive.append("max_distance_from_points")
         for name in positive:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -101,6 +101,10 @@ class TrainedRun:
         )  # fmt: skip
 
     @property
+    def distance(self) -> None:
+        """Splats have no signed distance; see `TrainedField`."""
+
+    @property
     def view_pixels(self) -> int:
         """How many pixels of a view `render_surface` makes in about a second: more than a photograph has."""
         return 1 << 24
@@ -127,9 +131,9 @@ def load_run(config_path: Path) -> TrainedRun:
         CheckpointError: the run has no readable checkpoint of the method ges.
         DatasetError: `config_path` is not a run's, or the dataset of the run cannot be read.
     """
-    config = _read_config(config_path)
+    config = read_config(config_path)
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
-    parsed = {split: _parse_dataset(config, split) for split in ("train", "test")}
+    parsed = {split: parse_dataset(config, split) for split in ("train", "test")}
     model = state["pipeline"]
     shape = config.pipeline.model.shape
     raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape, config.pipeline.model.lobes)}
@@ -146,8 +150,8 @@ def load_run(config_path: Path) -> TrainedRun:
         sh_degree=int(model["_model.active_sh_degree"]),
         rasterize_mode=config.pipeline.model.rasterize_mode,
         kernel=shape.rasterizer_kernel,
-        train_cameras=_run_cameras(parsed["train"]),
-        eval_cameras=_run_cameras(parsed["test"]),
+        train_cameras=dataset_cameras(parsed["train"]),
+        eval_cameras=dataset_cameras(parsed["test"]),
         dataset=Path(config.pipeline.datamanager.data),
         checkpoint=checkpoint,
         step=int(state["step"]),
@@ -184,7 +188,8 @@ def mean_scores(scores: list[ImageScore]) -> tuple[float, float]:
     return math.fsum(s.psnr for s in scores) / len(scores), math.fsum(s.ssim for s in scores) / len(scores)
 
 
-def _read_config(path: Path) -> TrainerConfig:
+def read_config(path: Path) -> TrainerConfig:
+    """The configuration of a run, whatever its method."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the config.yml of a training run")
     try:
@@ -196,7 +201,8 @@ def _read_config(path: Path) -> TrainerConfig:
     return config
 
 
-def _parse_dataset(config: TrainerConfig, split: str) -> DataparserOutputs:
+def parse_dataset(config: TrainerConfig, split: str) -> DataparserOutputs:
+    """A split ("train" or "test") of the dataset of a run, as training read it."""
     manager = config.pipeline.datamanager
     if manager.data is not None:
         manager.dataparser.data = Path(manager.data)
@@ -205,7 +211,8 @@ def _parse_dataset(config: TrainerConfig, split: str) -> DataparserOutputs:
     return manager.dataparser.setup().get_dataparser_outputs(split=split)
 
 
-def _run_cameras(outputs: DataparserOutputs) -> RunCameras:
+def dataset_cameras(outputs: DataparserOutputs) -> RunCameras:
+    """Cameras in the frame and scale of the dataset, whatever the parser made of it."""
     cameras: Cameras = outputs.cameras
     poses = cameras.camera_to_worlds
     bottom = poses.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(poses), 1, 4)

@@ -77,9 +77,9 @@ class State:
         return record.made_from == self.made_from(step)
 
     def summary(self) -> str:
-        """Fingerprint of all steps as they are known."""
+        """Fingerprint of all steps as they are known, with their costs: a step that was done again has others."""
         records = [self.read(step.name) for step in self._pipeline.steps]
-        return fingerprint([None if record is None else [record.made_from, record.done] for record in records])
+        return fingerprint([None if record is None else asdict(record) for record in records])
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

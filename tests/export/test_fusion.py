@@ -1,6 +1,7 @@
 """Fusion of views whose surface is known in closed form, and of the generated scene's exact ones."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from splatkit.synthetic.tracer import Tracer
 RADIUS = 0.5
 SIZE = 80
 COLOR = (0.2, 0.5, 1.0)
-FUSED = SurfaceSettings(refinement_rounds=0)
+FUSED = SurfaceSettings(voxel_size=0.018, refinement_rounds=0)  # a pixel's footprint: these depths have no noise
 
 
 def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
@@ -76,6 +77,7 @@ class SphereRun:
         )
 
     view_pixels = 1 << 20
+    distance: Callable[[Tensor], Tensor] | None = None
 
     def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
         """The view of that camera."""
@@ -92,7 +94,7 @@ def test_a_sphere_comes_back_with_its_radius_place_and_color():
     center = (5.0, -3.0, 1.0)
     surface = make_surface(SphereRun(center), FUSED)
     mesh, off = surface.mesh, radii(surface.mesh, center) - RADIUS
-    assert np.abs(off).mean() < 0.003  # a sixth of a pixel, whose footprint is 0.018
+    assert np.abs(off).mean() < 0.003  # a sixth of that
     assert np.abs(off).max() < 0.02
     assert mesh.vertex_colors is not None
     np.testing.assert_allclose(np.median(mesh.vertex_colors, axis=0), [51, 128, 255], atol=1)
@@ -109,6 +111,14 @@ def test_voxels_grow_until_the_field_fits():
     assert len(coarse.mesh.faces) < len(fine.mesh.faces) / 2
     with pytest.raises(ValueError, match=r"more than the limit of 0\.001 GB"):
         make_surface(SphereRun(), SurfaceSettings(voxel_size=0.005, memory_limit_gb=0.001))
+
+
+def test_a_signed_distance_of_its_own_is_the_field():
+    run = SphereRun()
+    run.distance = lambda points: points.norm(dim=-1) - 0.98 * RADIUS  # not quite what the views show
+    surface = make_surface(run, FUSED)
+    assert np.abs(radii(surface.mesh) - 0.98 * RADIUS).max() < 1e-3
+    assert "signed distances" in [step["step"] for step in surface.record["steps"]]
 
 
 def test_weights_decide_between_views_that_disagree():
@@ -259,7 +269,7 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
         )
     viewmats, Ks = (torch.stack([getattr(view, name) for view in run.views]) for name in ("viewmat", "K"))
     run.train_cameras = RunCameras((Path("x"),) * 30, viewmats, Ks, torch.tensor([[160, 120]] * 30))
-    mesh = make_surface(run, FUSED).mesh
+    mesh = make_surface(run, SurfaceSettings(voxel_size=0.0105, refinement_rounds=0)).mesh  # the median footprint
     seen_points = visible_sample(tracer.mesh, viewmats, Ks, (160, 120), samples=20_000)
     result = compare_surfaces(mesh, tracer.mesh, tau=0.02, truth_points=seen_points, samples=20_000)
     diagonal = np.linalg.norm(np.ptp(tracer.mesh.vertices, axis=0))

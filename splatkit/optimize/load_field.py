@@ -1,0 +1,161 @@
+"""A run of `simplex-nerf` or `simplex-sdf`, read from disk: its model rendered from cameras in the dataset's frame."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.models.base_model import Model
+from torch import Tensor
+
+from splatkit.geometry.transform import opengl_from_viewmats
+from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.optimize.load_run import (
+    RenderedView,
+    RunCameras,
+    TrainedRun,
+    dataset_cameras,
+    load_run,
+    parse_dataset,
+    read_config,
+)
+
+FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
+_PREFIX = "_model."
+_CHUNK = 1 << 15  # points whose distances are computed at a time
+_VIEW_PIXELS = 9_000  # that a core renders in about a second
+
+
+@dataclass(frozen=True)
+class TrainedField:
+    """What export needs of a run that trained on rays."""
+
+    model: Model
+    method: str
+    transform: Tensor  # [3, 4] from the dataset's frame, before scaling, to the model's
+    scale: float  # from lengths of the dataset to lengths of the model
+    train_cameras: RunCameras
+    eval_cameras: RunCameras
+    dataset: Path
+    checkpoint: Path
+    step: int  # index of the last step done
+
+    @property
+    def view_pixels(self) -> int:
+        """How many pixels of a view are worth their time on one core."""
+        return _VIEW_PIXELS
+
+    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
+        """What a camera of the dataset's frame sees of the field; as `TrainedRun.render_surface`."""
+        camera = self._camera(viewmat, K, width, height)
+        bundle = camera.generate_rays(camera_indices=0, keep_shape=True)
+        lengths = bundle.metadata["directions_norm"][..., 0]  # of a ray along which z grows by 1
+        with torch.no_grad():
+            outputs = self.model.get_outputs_for_camera_ray_bundle(bundle)
+        depths, expected = self._depths(outputs, lengths)
+        alphas = outputs["accumulation"][..., 0]
+        return RenderedView(
+            viewmat,
+            K,
+            torch.where(alphas > 0, depths, 0) / self.scale,
+            (expected - depths) / self.scale,
+            self._normals(outputs, bundle.directions),
+            alphas,
+            (outputs["rgb"] / alphas.clamp_min(1e-6)[..., None]).clamp(0, 1) if self._is_sdf else outputs["rgb"],
+        )
+
+    @cached_property
+    def distance(self) -> "FieldDistance | None":
+        """The signed distance itself, of runs that have one."""
+        return FieldDistance(self) if self._is_sdf else None
+
+    @property
+    def _is_sdf(self) -> bool:
+        return self.method == "simplex-sdf"
+
+    def _depths(self, outputs: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Median and expected z [H, W] in lengths of the model."""
+        depth = outputs["depth"][..., 0]
+        if self._is_sdf:  # the host has already made z of it, and renders the mean alone
+            return depth, depth
+        return depth / lengths, outputs["expected_depth"][..., 0] / lengths
+
+    def _normals(self, outputs: dict[str, Tensor], directions: Tensor) -> Tensor:
+        """[H, W, 3] of the dataset's frame, turned to the camera; zeros where the method renders none."""
+        if "normal" not in outputs:
+            return torch.zeros_like(directions)
+        normals = outputs["normal"]
+        away = (normals * directions).sum(-1, keepdim=True) > 0
+        return torch.where(away, -normals, normals) @ self.transform[:, :3]  # rows: R^T n
+
+    def _camera(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> Cameras:
+        pose = opengl_from_viewmats(viewmat.double())[:3]
+        R, t = self.transform[:, :3].double(), self.transform[:, 3].double()
+        placed = torch.cat([R @ pose[:, :3], (self.scale * (R @ pose[:, 3] + t))[:, None]], 1)
+        return Cameras(
+            camera_to_worlds=placed[None].float(),
+            fx=float(K[0, 0]), fy=float(K[1, 1]), cx=float(K[0, 2]), cy=float(K[1, 2]),
+            width=width, height=height, camera_type=CameraType.PERSPECTIVE,
+        )  # fmt: skip
+
+
+class FieldDistance:
+    """The signed distance of a `simplex-sdf` run, negative inside, in the dataset's frame and scale."""
+
+    def __init__(self, run: TrainedField) -> None:
+        self._run = run
+
+    @torch.no_grad()
+    def __call__(self, points: Tensor) -> Tensor:
+        """[M, 3] -> [M]."""
+        R, t = self._run.transform[:, :3], self._run.transform[:, 3]
+        field: Any = self._run.model.field
+        parts = []
+        for part in points.split(_CHUNK):
+            placed = self._run.scale * (part @ R.T + t)
+            parts.append(field.forward_geonetwork(placed)[:, 0])
+        return torch.cat(parts) / self._run.scale
+
+
+def open_run(config_path: Path) -> TrainedRun | TrainedField:
+    """A run of any method of ours, by its `config.yml`; raises what `load_run` does."""
+    config = read_config(config_path)
+    return _load_field(config_path, config) if config.method_name in FIELD_METHODS else load_run(config_path)
+
+
+def _load_field(config_path: Path, config: TrainerConfig) -> TrainedField:
+    state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
+    train, test = (parse_dataset(config, split) for split in ("train", "test"))
+    model = _build_model(config, train)
+    weights = {k.removeprefix(_PREFIX): v for k, v in state["pipeline"].items() if k.startswith(_PREFIX)}
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of this {config.method_name} run ({reason})") from error
+    model.eval()
+    return TrainedField(
+        model=model,
+        method=config.method_name,
+        transform=train.dataparser_transform.float(),
+        scale=float(train.dataparser_scale),
+        train_cameras=dataset_cameras(train),
+        eval_cameras=dataset_cameras(test),
+        dataset=Path(config.pipeline.datamanager.data),
+        checkpoint=checkpoint,
+        step=int(state["step"]),
+    )
+
+
+def _build_model(config: TrainerConfig, outputs: DataparserOutputs) -> Model:
+    return config.pipeline.model.setup(
+        scene_box=outputs.scene_box,
+        num_train_data=len(outputs.image_filenames),
+        metadata=outputs.metadata,
+        device="cpu",
+        grad_scaler=None,
+    )
