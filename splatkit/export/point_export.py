@@ -20,7 +20,7 @@ from splatkit.export.texturing import color_points
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_field import open_run
 
 SUFFIXES = (".ply", ".las", ".laz")
 MOST_POINTS = 50_000_000
@@ -74,8 +74,8 @@ def export_points(
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     if out.suffix.lower() != ".ply":
         _laspy(out)
-    run = load_run(config_path)
-    views = views_of(run, run.train_cameras)
+    run = open_run(config_path)
+    views = views_of(run.dataset, run.train_cameras)
     read_georeference(run.dataset, georeference)  # what is wrong with it should be said now
     mesh = make_surface(run, surface, progress).mesh
     drawn, faces = sample_faces(mesh, count, torch.Generator().manual_seed(0))
