@@ -21,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie bes
 
 from benchmarks.calibration import measure_calibration
 from benchmarks.encodings import measure_encodings
+from benchmarks.export import measure_export
+from benchmarks.export_files import measure_export_files
 from benchmarks.isosurface import measure_isosurface
 from benchmarks.pipeline import measure_pipeline
 from benchmarks.record import Record
@@ -33,6 +35,8 @@ from splatkit.ops import build_info
 FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
     "calibration": measure_calibration,
     "encodings": measure_encodings,
+    "export": measure_export,
+    "export_files": measure_export_files,
     "isosurface": measure_isosurface,
     "pipeline": measure_pipeline,
     "splatting": measure_splatting,
@@ -68,7 +72,10 @@ def write_tables(readme: Path, family: str, content: dict[str, Any]) -> None:
 
 def main(
     family: Annotated[
-        Literal["calibration", "encodings", "isosurface", "pipeline", "splatting", "training"], tyro.conf.Positional
+        Literal[
+            "calibration", "encodings", "export", "export_files", "isosurface", "pipeline", "splatting", "training"
+        ],
+        tyro.conf.Positional,
     ],
     json_path: Annotated[Path, tyro.conf.arg(name="json")],
     quick: bool = False,

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import tyro
 
+from splatkit.commands.export_colmap import ExportColmap
 from splatkit.commands.export_mesh import ExportMesh
+from splatkit.commands.export_points import ExportPoints
 from splatkit.commands.export_splats import ExportSplats
 
 
@@ -16,6 +18,8 @@ class Export:
     what: (
         Annotated[ExportMesh, tyro.conf.subcommand("mesh", prefix_name=False)]
         | Annotated[ExportSplats, tyro.conf.subcommand("splats", prefix_name=False)]
+        | Annotated[ExportPoints, tyro.conf.subcommand("points", prefix_name=False)]
+        | Annotated[ExportColmap, tyro.conf.subcommand("colmap", prefix_name=False)]
     )
 
     def run(self) -> None:

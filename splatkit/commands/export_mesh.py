@@ -8,7 +8,7 @@ from typing import Literal
 from splatkit.export.surface_settings import SurfaceSettings
 from splatkit.export.texture_settings import TextureSettings
 
-_WRAPPED_FACES = 200_000  # more take hours to unwrap where they are rough
+_WRAPPED_FACES = 200_000  # the texture shows what is finer
 
 
 @dataclass(frozen=True)

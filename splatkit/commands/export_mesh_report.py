@@ -18,7 +18,7 @@ from splatkit.report.turntable import Turntable, write_turntable
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]
 
-_SIDES_DEG = (20.0, 110.0, 200.0, 290.0)
+_SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
 _ATLAS_PX = 1024
 _ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
@@ -27,7 +27,8 @@ def show_export(folder: Path, export: MeshExport, *, report: bool, turntable: bo
     """Add report.html and the turntable to the folder of an export."""
     around = Turntable(export.mesh)
     if turntable:
-        write_turntable(folder, around, progress=progress)
+        start = float(around.azimuths(export.viewpoints, np.array([0.5]))[0])
+        write_turntable(folder, around, start, progress=progress)
     if report:
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         page = mesh_report(export, around, sizes).render()
@@ -44,9 +45,10 @@ def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int])
     report.section("At a glance")
     report.numbers(_numbers(export))
     report.text(f"Frame: {export.frame.words}; units: {export.frame.units}.")
-    report.section("From all sides")
-    report.figures([Picture(around.picture(azimuth), f"from {azimuth:.0f}°") for azimuth in _SIDES_DEG])
-    bare = render_mesh_views(export.mesh, None, [azimuth + 90 for azimuth in _SIDES_DEG], 25.0)
+    report.section("From several sides")
+    azimuths = around.azimuths(export.viewpoints, _SIDES).tolist()
+    report.figures([Picture(around.picture(azimuth), f"from {azimuth % 360:.0f}°") for azimuth in azimuths])
+    bare = render_mesh_views(export.mesh, None, azimuths, 25.0)
     report.text("The bare shape below; what is seen from inside is reddish.")
     report.figures([Picture(image, "shape") for image in bare])
     if export.held_out is not None:

@@ -25,6 +25,10 @@ class ExportSplats:
     """Entries for view-dependent colors in a .sog, at most 65536; fewer make it smaller."""
     viewer_degree: Literal[0, 1, 2, 3] = 3
     """Of a run with lobes: degree of the harmonics that other viewers show instead; 0 makes the file smallest."""
+    frame: Literal["input", "normalized"] = "input"
+    """Coordinates of the dataset, or centered in a ball of radius 1; the file's head says how to get back."""
+    georeference: Path | None = None
+    """JSON with crs and offset (rotation, scale), kept in the file's head; by default what transforms.json has."""
     overwrite: bool = False
     """Replace an existing file."""
 
@@ -39,6 +43,8 @@ class ExportSplats:
             min_contribution=self.min_contribution,
             palette_size=self.palette_size,
             viewer_degree=self.viewer_degree,
+            frame_name=self.frame,
+            georeference=self.georeference,
             overwrite=self.overwrite,
         )
         print(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")

@@ -20,12 +20,13 @@ from splatkit.export.visibility import Observation
 
 KEPT = 5  # photographs of a point
 BYTES_PER_POINT = KEPT * (4 + 2 + 3)
-_SHARPNESS = 3.0  # power of the quality
+_SHARPNESS = 1.5  # power of the quality
 _DARK, _BRIGHT = 12, 243  # of 255: colors between them tell exposures
 _FEWEST_PAIRS = 30  # common points, for two photographs to be compared
-_MOST_PAIRS = 3000  # beyond, more do not make a median better
-_PRIOR = 5.0  # common points' worth of belief that the exposure is the average one
-_OUTLIER = 0.08  # of the brightness range: a color so far from the median counts a quarter
+# Logarithms: of the colors of a point in two photographs, of what all pairs of two have in common however many they
+# are (gloss, vignettes), and of exposures, of which a stop is 0.32.
+_POINT_SIGMA, _PAIR_SIGMA, _EXPOSURE_SIGMA = 0.3, 0.03, 0.3
+_OUTLIER = 0.12  # of the brightness range: a color so far from the median counts a quarter
 _POINTS_AT_A_TIME = 1 << 18
 _MOST_VIEWS = 1 << 16
 
@@ -88,7 +89,7 @@ def solve_gains(samples: Samples, chosen: NDArray[np.int64]) -> NDArray[np.float
     if len(pairs) == 0:
         return np.ones((samples.views, 3), np.float32)
     medians = np.stack([np.median(ratio[s : s + c], axis=0) for s, c in zip(starts, counts, strict=True)])
-    return _solve_pairs(*np.divmod(pairs, samples.views), medians, np.minimum(counts, _MOST_PAIRS), samples.views)
+    return _solve_pairs(*np.divmod(pairs, samples.views), medians, counts, samples.views)
 
 
 def _solve_pairs(
@@ -99,7 +100,7 @@ def _solve_pairs(
     views: int,
 ) -> NDArray[np.float32]:
     """Least squares over log exposures: log first - log second = ratio, with a weak pull to the average."""
-    weights, pull = np.sqrt(counts.astype(np.float64)), np.sqrt(_PRIOR)
+    weights, pull = (_POINT_SIGMA**2 / counts + _PAIR_SIGMA**2) ** -0.5, 1 / _EXPOSURE_SIGMA
     equations = np.arange(len(first))
     rows = np.concatenate([equations, equations, len(first) + np.arange(views)])
     columns = np.concatenate([first, second, np.arange(views)])

@@ -76,6 +76,9 @@ class ExportFrame:
     def comments(self) -> tuple[str, ...]:
         """Lines for the heads of files."""
         lines = [f"units: {self.units}", f"frame: {self.words}"]
+        if self.name == "normalized":
+            x, y, z = self.center
+            lines.append(f"dataset = file / {self.scale!r} + ({x!r}, {y!r}, {z!r})")
         if self.georeference is not None and self.name == "input":
             x, y, z = self.georeference.offset
             how = "add" if self.georeference.is_offset_only else "see export.json; offset"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size, read_image, read_mask
 from splatkit.io.transforms_json import Frame, Intrinsics, read_transforms
-from splatkit.optimize.load_run import RunCameras, TrainedRun
+from splatkit.optimize.load_run import RunCameras
 
 _OPAQUE = 250  # of 255; what a pixel shows that is less opaque is partly something else
 
@@ -37,13 +37,13 @@ class Photograph:
     usable: NDArray[np.bool_]  # [H, W] by mask and opacity
 
 
-def views_of(run: TrainedRun, cameras: RunCameras) -> list[View]:
-    """The photographs of a run's cameras; their files are looked at, so that a missing one is known at once.
+def views_of(dataset: Path, cameras: RunCameras) -> list[View]:
+    """The photographs of a dataset's cameras; their files are looked at, so that a missing one is known at once.
 
     Raises:
         DatasetError: a photograph cannot be read, or has another size than its camera; the message names it.
     """
-    frames = _frames(run.dataset)
+    frames = _frames(dataset)
     views = []
     for index, path in enumerate(cameras.image_paths):
         frame = frames.get(path)

@@ -23,7 +23,8 @@ from splatkit.io.meshes import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.load_run import TrainedRun, load_run
+from splatkit.optimize.load_field import TrainedField, open_run
+from splatkit.optimize.load_run import TrainedRun
 
 _SHOWN_VIEWS = 4
 
@@ -44,7 +45,8 @@ class MeshExport:
 
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
-    held_out: HeldOutScores | None  # None where the dataset holds nothing out
+    viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
+    held_out: HeldOutScores | None  # None for a mesh without colors
     record: dict[str, Any] = field(repr=False)  # export.json
 
 
@@ -83,9 +85,10 @@ def export_run(
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
     clock = Clock()
-    run = load_run(config_path)
-    check_exportable(run)
-    train, held_out = views_of(run, run.train_cameras), views_of(run, run.eval_cameras)
+    run = open_run(config_path)
+    if isinstance(run, TrainedRun):
+        check_exportable(run)
+    train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     clock.stop("loading")
     points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
@@ -107,7 +110,10 @@ def export_run(
         "seconds": clock.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
-    splats = splat_values(splats_in_frame(run.splats, frame)) if settings.with_splats else None
+    viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
+    splats = None
+    if settings.with_splats and isinstance(run, TrainedRun):
+        splats = splat_values(splats_in_frame(run.splats, frame))
     write_mesh_export(
         out,
         mesh,
@@ -116,12 +122,12 @@ def export_run(
         record=record,
         splats=splats,
         overwrite=overwrite,
-        more=lambda folder, record: show(folder, MeshExport(mesh, frame, scores, record)),
+        more=lambda folder, record: show(folder, MeshExport(mesh, frame, viewpoints, scores, record)),
     )
     return mesh
 
 
-def provenance(config_path: Path, run: TrainedRun) -> dict[str, Any]:
+def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, Any]:
     """What an export was made from, with hashes."""
     dataset = run.dataset / "transforms.json" if run.dataset.is_dir() else run.dataset
     sources = [path for path in (config_path, run.checkpoint, dataset) if path.is_file()]

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from splatkit.export.frames import ExportFrame
+from splatkit.export.frames import ExportFrame, FrameName, export_frame
 from splatkit.io import splats as splat_files
+from splatkit.io.memory import require_memory
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
 from splatkit.splatting.rasterization import rasterization
@@ -16,7 +17,7 @@ from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
 FORMATS = ("ply", "sog")
-_FRAME = "frame and units: those of the dataset's camera poses"
+BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def export_splats(
     min_contribution: float = 0.0,
     palette_size: int | None = None,
     viewer_degree: int = 3,
+    frame_name: FrameName = "input",
+    georeference: Path | None = None,
     overwrite: bool = False,
 ) -> SplatExport:
     """Write a run's splats, read them back and compare the held-out views.
@@ -50,6 +53,8 @@ def export_splats(
         min_contribution: px; splats are left out that add less than this to every training view.
         palette_size: of .sog, see `write_sog`.
         viewer_degree: 0 to 3, of the harmonics that stand for lobes in other viewers; our reader needs none.
+        frame_name: of the coordinates.
+        georeference: file; by default what the dataset says. A .sog keeps none.
         overwrite: replace an existing file.
 
     Raises:
@@ -62,18 +67,20 @@ def export_splats(
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     run = load_run(config_path)
     check_exportable(run)
+    require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
     if min_contribution > 0:
         keep = largest_contributions(run) >= min_contribution
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {min_contribution:g} px to any view; choose a lower one")
-    values = splat_values(run.splats.select(keep), viewer_degree)
+    frame = export_frame(frame_name, run.splats.means.detach().numpy(), run.dataset, georeference)
+    values = splat_values(splats_in_frame(run.splats.select(keep), frame), viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
         write_sog(out, values, antialiased=antialiased, palette_size=palette_size)
         written = read_sog(out)
     else:
-        splat_files.write_splats(out, values, (_FRAME,))
+        splat_files.write_splats(out, values, frame.comments())
         written = splat_files.read_splats(out)
     return SplatExport(
         path=out,
@@ -81,7 +88,7 @@ def export_splats(
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_file(written))))[0],
+        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_frame(splats_of_file(written), frame))))[0],
     )
 
 
@@ -130,6 +137,12 @@ def splats_in_frame(splats: Splats, frame: ExportFrame) -> Splats:
         return splats
     center = splats.means.new_tensor(frame.center)
     return replace(splats, means=(splats.means - center) * frame.scale, scales=splats.scales * frame.scale)
+
+
+def splats_of_frame(splats: Splats, frame: ExportFrame) -> Splats:
+    """The way back."""
+    center = splats.means.new_tensor(frame.center)
+    return replace(splats, means=splats.means / frame.scale + center, scales=splats.scales / frame.scale)
 
 
 def splats_of_file(values: splat_files.Splats) -> Splats:

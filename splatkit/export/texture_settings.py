@@ -26,7 +26,7 @@ class TextureSettings:
     texture_format: Literal["jpg", "png"] = "jpg"
     """Of the image; png keeps every bit and is several times as large."""
     unwrap_timeout_s: float = 120.0
-    """Seconds to unwrap the mesh in the best way; then a simpler one follows. 0 takes that at once."""
+    """Seconds to unwrap the mesh in better ways; then the simplest follows. 0 takes that at once."""
     blending: Literal["robust", "mean"] = "robust"
     """Sharp, exposures made equal, what differs from the rest left out; or the plain mean, to compare with."""
 

@@ -81,6 +81,20 @@ def _color_vertices(
     return ColoredMesh(replace(mesh, vertex_colors=_rounded(colors), vertex_normals=normals), record)
 
 
+def color_points(
+    mesh: Mesh,
+    points: NDArray[np.floating],
+    normals: NDArray[np.floating],
+    views: Sequence[View],
+    settings: TextureSettings,
+    progress: Progress = lambda steps, _: steps,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Colors [N, 3] of points [N, 3] of a mesh with normals [N, 3], and which of them photographs show."""
+    surface = _Points(points.astype(np.float32), normals.astype(np.float32), np.zeros(0, np.int64))
+    samples = _gather(mesh, MeshDepths(mesh), surface, views, 1, progress)
+    return _rounded(_mix(samples, settings)[0]), samples.seen()
+
+
 def _paint_image(
     mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
 ) -> ColoredMesh:
@@ -162,9 +176,11 @@ def _gather(
             progress(range(len(views)), "coloring"), _observers(views, depths, reduction), strict=True
         ):
             near = observer.may_see(vertices, vertex_normals_)
-            near_faces = near[mesh_faces].any(1)
-            near_faces[observer.faces] = True
-            candidates = np.concatenate([np.flatnonzero(near_faces[faces]), len(faces) + np.flatnonzero(near)])
+            candidates = len(faces) + np.flatnonzero(near)
+            if len(faces):
+                near_faces = near[mesh_faces].any(1)
+                near_faces[observer.faces] = True
+                candidates = np.concatenate([np.flatnonzero(near_faces[faces]), candidates])
 
             def look(chunk: NDArray[np.int64], index: int = index, observer: Observer = observer) -> None:
                 samples.add(index, observer.observe(chunk, points[chunk], normals[chunk]))

@@ -6,27 +6,28 @@ import numpy as np
 import xatlas
 
 
-def main(request: str, answer: str, size: int, padding: int, max_cost: float, memory_limit_gb: float) -> None:
+def main(request: str, answer: str, size: int, padding: int, memory_limit_gb: float) -> None:
     """Unwrap the mesh of a file.
 
     Args:
-        request: .npz with vertices [V, 3] float32 and faces [F, 3] uint32.
+        request: .npz with vertices [V, 3] float32 and faces [F, 3] uint32; with vertices [V, 2] charts that are only
+            to be packed.
         answer: .npz to write, with uvs [T, 2] and faces [F, 3].
         size: of the texture, texels.
         padding: between charts, texels.
-        max_cost: of charts, larger for fewer charts that bend more; 0 leaves it at what xatlas takes.
         memory_limit_gb: of the process; beyond it an allocation fails.
     """
     _limit_memory(memory_limit_gb)
     with np.load(request) as content:
         vertices, faces = content["vertices"], content["faces"]
     atlas = xatlas.Atlas()
-    atlas.add_mesh(vertices, faces)
-    charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
-    if max_cost > 0:
-        charts.max_cost = max_cost
+    if vertices.shape[1] == 2:
+        atlas.add_uv_mesh(vertices, faces)
+    else:
+        atlas.add_mesh(vertices, faces)
+    packing = xatlas.PackOptions()
     packing.resolution, packing.padding = size, padding
-    atlas.generate(charts, packing)
+    atlas.generate(pack_options=packing)
     if atlas.atlas_count != 1:
         sys.exit(f"packed into {atlas.atlas_count} textures instead of one")
     _, indices, uvs = atlas[0]
@@ -44,4 +45,4 @@ def _limit_memory(gigabytes: float) -> None:
 
 if __name__ == "__main__":
     texts = sys.argv[1:]
-    main(texts[0], texts[1], int(texts[2]), int(texts[3]), float(texts[4]), float(texts[5]))
+    main(texts[0], texts[1], int(texts[2]), int(texts[3]), float(texts[4]))

@@ -7,6 +7,8 @@ _LINE_ROUNDS = 20  # of Lloyd's iteration; the error changes by less than 1 % af
 _BINS = 2048
 _PALETTE_ROUNDS = 12
 _CHUNK = 1 << 22  # distances computed at once
+_MOST_DISTANCES = 1 << 28  # of a round of Lloyd's iteration
+_DRAWN = 64  # vectors for each center of a part
 _INVISIBLE = 1 / 512  # a color below this changes no image of 8 bits
 _LOBE_COLORS = 64  # values that are told apart
 LOBE_STEPS = (64, 64, 32)  # of polar angle, azimuth and sharpness
@@ -38,8 +40,11 @@ def vector_palette(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Palette [P, D] of at most `size` vectors that vectors [N, D] are replaced by, and the index [N] of each one's.
 
-    Lloyd's iteration from vectors drawn at random; where no more than `size` differ, they are kept as they are.
+    Lloyd's iteration from vectors drawn at random; where no more than `size` differ, they are kept as they are. So many
+    vectors that this would take minutes are first parted among the square root of `size` ones.
     """
+    if len(vectors) * size > _MOST_DISTANCES:
+        return _palette_of_parts(vectors, size, seed)
     distinct, labels = np.unique(vectors, axis=0, return_inverse=True)
     if len(distinct) <= size:
         return distinct, labels.reshape(-1)
@@ -55,6 +60,28 @@ def vector_palette(
         palette = palette.copy()
         palette[used] = sums / counts[used, None]
     return palette, _nearest(vectors, palette)
+
+
+def _palette_of_parts(
+    vectors: NDArray[np.float32], size: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """A palette for each part, with its share of the entries; the time grows with the square root of `size`."""
+    count = round(np.sqrt(size))
+    drawn = np.random.default_rng(seed).choice(len(vectors), min(len(vectors), count * _DRAWN), replace=False)
+    centers, _ = vector_palette(vectors[np.sort(drawn)], count, seed)
+    part_of = _nearest(vectors, centers)
+    order = np.argsort(part_of, kind="stable")
+    labels = np.empty(len(vectors), np.int64)
+    palettes, entries = [], 0
+    for members in np.split(order, np.cumsum(np.bincount(part_of, minlength=len(centers)))[:-1]):
+        if len(members) == 0:
+            continue
+        share = 1 + (size - len(centers)) * len(members) // len(vectors)
+        palette, mine = vector_palette(vectors[members], share, seed)
+        labels[members] = entries + mine
+        palettes.append(palette)
+        entries += len(palette)
+    return np.concatenate(palettes), labels
 
 
 def _nearest(vectors: NDArray[np.float32], palette: NDArray[np.float32]) -> NDArray[np.int64]:

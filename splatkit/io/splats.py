@@ -50,6 +50,7 @@ BAKE_TABLE = np.array(
 
 # Opacities 0 and 1 have no logit; this far from them nothing is visible in 8 bits, nor lost in float32.
 _OPACITY_MARGIN = 1e-6
+_AT_A_TIME = 1 << 16  # splats that are looked at together
 
 _POSITION_NAMES = ("x", "y", "z")
 _SH0_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
@@ -99,7 +100,7 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
     opacities = np.clip(opacities, _OPACITY_MARGIN, 1 - _OPACITY_MARGIN)
     columns: list[NDArray[Any]] = [
         splats.means,
-        np.zeros((count, 3)),  # normals, which the layout has and nobody uses
+        np.zeros((count, 3), np.float32),  # normals, which the layout has and nobody uses
         splats.sh0,
         splats.shN.transpose(0, 2, 1).reshape(count, 3 * degree_terms),  # all of red, then green, then blue
         np.log(opacities / (1 - opacities))[:, None],
@@ -111,11 +112,11 @@ def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> 
         columns.append(splats.betas[:, None])
     exact += _lobe_properties(splats.lobes.shape[1])
     columns.append(splats.lobes.reshape(count, -1))
-    table = np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32)
-    if not np.isfinite(table).all():
-        raise ValueError(
-            f"splats: {int((~np.isfinite(table)).any(1).sum())} of {count} have NaN or infinite parameters"
-        )
+    table = np.empty((count, sum(column.shape[1] for column in columns)), np.float32)
+    np.concatenate(columns, axis=1, out=table, casting="same_kind")  # straight to float32, so that there is one copy
+    broken = sum(int((~np.isfinite(part)).any(1).sum()) for part in np.array_split(table, -(-count // _AT_A_TIME) or 1))
+    if broken:
+        raise ValueError(f"splats: {broken} of {count} have NaN or infinite parameters")
     names = (
         *_POSITION_NAMES,
         *("nx", "ny", "nz"),

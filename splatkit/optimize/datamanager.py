@@ -81,8 +81,8 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
     def __getattr__(self, name: str) -> Any:
         if name == "train_pixel_sampler":
             raise AttributeError(
-                "ns-export pointcloud and poisson need a method that trains on rays; "
-                "for splats take splatkit's own mesh export, or ns-export tsdf --texture-method tsdf"
+                "ns-export pointcloud and poisson need a method that trains on rays; for splats take "
+                "`splatkit export points` or `splatkit export mesh`, which keep the dataset's frame and scale"
             )
         return super().__getattr__(name)
 

@@ -77,6 +77,14 @@ class GesModelConfig(ModelConfig):
     seed: int = 0
     """Seed of the first orientations, of thinning and of splitting."""
 
+    @property
+    def sdf_field(self) -> None:
+        """What `ns-export marching-cubes` looks for; splats have no distance field."""
+        raise SettingsError(
+            "ns-export marching-cubes needs a method with a distance field; "
+            "of splats `splatkit export mesh` makes a mesh, in the dataset's frame and scale"
+        )
+
 
 def check_model_config(config: GesModelConfig) -> None:
     """Refuse settings that contradict each other, before hours of work; SettingsError says which."""

@@ -39,6 +39,14 @@ class Turntable:
         azimuths = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         self._distance = max(_fitting_distance((used - self._center) @ self._axes(a).T, tangents) for a in azimuths)
 
+    def azimuths(self, viewpoints: NDArray[np.floating], shares: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Degrees: quantiles of the sides that viewpoints [C, 3] look from, counted from the middle one."""
+        offsets = np.asarray(viewpoints)[:, :2] - self._center[:2]
+        angles = np.arctan2(offsets[:, 1], offsets[:, 0])
+        middle = np.arctan2(np.sin(angles).mean(), np.cos(angles).mean())
+        around = (angles - middle + np.pi) % (2 * np.pi) - np.pi
+        return np.asarray(np.rad2deg(middle + np.quantile(around, shares)))
+
     def picture(self, azimuth_deg: float, supersampling: int = 2) -> NDArray[np.uint8]:
         """The mesh from a side, [H, W, 3], before a plain ground."""
         axes = self._axes(np.deg2rad(azimuth_deg))
@@ -57,14 +65,18 @@ class Turntable:
 
 
 def write_turntable(
-    folder: Path, turntable: Turntable, pictures: int = 72, progress: Progress = lambda steps, _: steps
+    folder: Path,
+    turntable: Turntable,
+    start_deg: float = 0.0,
+    pictures: int = 72,
+    progress: Progress = lambda steps, _: steps,
 ) -> None:
     """Write turntable.mp4 (H.264, one turn) and its first picture, turntable.png."""
-    write_image(folder / "turntable.png", turntable.picture(0.0))
+    write_image(folder / "turntable.png", turntable.picture(start_deg))
 
     def turn() -> Iterator[NDArray[np.uint8]]:
         for index in progress(range(pictures), "turntable"):
-            yield turntable.picture(360 * index / pictures, supersampling=1)
+            yield turntable.picture(start_deg + 360 * index / pictures, supersampling=1)
 
     with atomic_file(folder / "turntable.mp4") as temporary:
         imageio.mimwrite(

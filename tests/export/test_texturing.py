@@ -176,7 +176,7 @@ def test_masked_pixels_do_not_count(tmp_path):
 
 
 def test_a_photograph_that_is_gone_is_named(studio, tmp_path):
-    from splatkit.optimize.load_run import RunCameras, TrainedRun
+    from splatkit.optimize.load_run import RunCameras
 
     chosen = views(studio)[:2]
     gone = replace(chosen[0], path=tmp_path / "gone.png")
@@ -185,10 +185,8 @@ def test_a_photograph_that_is_gone_is_named(studio, tmp_path):
     cameras = RunCameras(
         (tmp_path / "gone.png",), torch.eye(4)[None], torch.eye(3)[None] * 100, torch.tensor([[160, 120]])
     )
-    run = TrainedRun.__new__(TrainedRun)
-    object.__setattr__(run, "dataset", tmp_path)
     with pytest.raises(DatasetError, match=r"gone\.png: this photograph is gone"):
-        views_of(run, cameras)
+        views_of(tmp_path, cameras)
 
 
 def test_settings_that_cannot_be_are_refused():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from splatkit.export import unwrapping
 from splatkit.export.projected_charts import project_charts
 from splatkit.export.texels import fill_gaps, rasterize_texels
 from splatkit.export.unwrapping import unwrap
@@ -59,8 +60,21 @@ def test_a_place_is_stretched_by_little():
 def test_what_does_not_end_in_time_is_left_for_what_does():
     found = unwrap(knot(200, 40), 512, 0.01, 4.0)
     assert found.method == "projected charts"
-    assert [failure.split(" did")[0] for failure in found.failures] == ["xatlas", "xatlas with coarse charts"]
+    assert [failure.split(" did")[0] for failure in found.failures] == ["xatlas", "packing by xatlas"]
     assert "within 0.007 s" in found.failures[0]
+
+
+def test_charts_of_many_faces_are_projected_and_packed(monkeypatch):
+    monkeypatch.setattr(unwrapping, "_MOST_FACES", 100)
+    mesh = knot()
+    found = unwrap(mesh, 512, 60.0, 4.0)
+    assert found.method == "projected charts, packed by xatlas"
+    assert found.faces.shape == mesh.faces.shape
+    areas = np.abs(uv_areas(found.uvs, found.faces))
+    covered = len(rasterize_texels(found.uvs, found.faces, 512).index) / 512**2
+    assert covered == pytest.approx(areas.sum(), rel=0.03)
+    shelves = np.abs(uv_areas(*project_charts(mesh, 512))).sum()
+    assert areas.sum() > shelves
 
 
 def test_a_crash_or_lack_of_memory_is_not_the_end():

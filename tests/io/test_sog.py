@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from splatkit.errors import DatasetError
+from splatkit.io import quantization
 from splatkit.io.quantization import line_codebook, morton_order, vector_palette
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.io.splats import Splats, bake_factors, write_splats
@@ -199,3 +200,16 @@ def test_palette_keeps_few_vectors_and_merges_many():
     palette, labels = vector_palette(noisy, 40)
     assert len(palette) == 40
     assert np.abs(palette[labels] - noisy).max() < 0.1
+
+
+def test_many_vectors_get_a_palette_nearly_as_good_in_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(6000, 9)) * np.linspace(1, 0.1, 9)).astype(np.float32)
+    flat, labels = quantization.vector_palette(vectors, 400)
+    error = np.square(flat[labels] - vectors).sum(1).mean()
+    monkeypatch.setattr(quantization, "_MOST_DISTANCES", 1 << 20)
+    parted, labels = quantization.vector_palette(vectors, 400)
+    assert len(parted) <= 400
+    assert labels.min() >= 0
+    assert labels.max() < len(parted)
+    assert np.square(parted[labels] - vectors).sum(1).mean() < 1.15 * error

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 from nerfstudio.scripts.eval import ComputePSNR
-from nerfstudio.scripts.exporter import ExportCameraPoses, ExportGaussianSplat, ExportPointCloud, ExportTSDFMesh
+from nerfstudio.scripts.exporter import (
+    ExportCameraPoses,
+    ExportGaussianSplat,
+    ExportMarchingCubesMesh,
+    ExportPointCloud,
+    ExportTSDFMesh,
+)
 from nerfstudio.scripts.render import DatasetRender, RenderCameraPath, RenderInterpolated
 from nerfstudio.utils.eval_utils import eval_setup
 from plyfile import PlyData
@@ -150,8 +156,10 @@ def test_rays_of_a_camera_give_its_image_and_ray_length_as_depth(trained):
 
 
 def test_exports_that_need_rays_say_what_to_take_instead(trained, tmp_path):
-    with pytest.raises(AttributeError, match="splatkit's own mesh export"):
+    with pytest.raises(AttributeError, match="splatkit export mesh"):
         ExportPointCloud(load_config=trained, output_dir=tmp_path / "p", normal_method="open3d").main()
+    with pytest.raises(ValueError, match="splatkit export mesh"):
+        ExportMarchingCubesMesh(load_config=trained, output_dir=tmp_path / "m").main()
 
 
 def test_single_rays_are_refused_with_what_to_do(trained):

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import pycolmap
 
-from splatkit.capture.images.colmap_cameras import colmap_camera
 from splatkit.capture.images.feature_matching import (
     FeatureSettings,
     colmap_errors,
@@ -25,6 +24,7 @@ from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_
 from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.capture.progress import Progress
 from splatkit.io.atomic import atomic_directory
+from splatkit.io.colmap_cameras import colmap_camera
 from splatkit.io.images import read_mask, write_image
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from splatkit.capture.images.colmap_cameras import intrinsics_from_colmap
 from splatkit.errors import DatasetError
+from splatkit.io.colmap_cameras import intrinsics_from_colmap
 from splatkit.io.transforms_json import Intrinsics
 
 _FARTHEST = 1e12  # in whatever units: what is larger is damage

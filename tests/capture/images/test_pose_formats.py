@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.images.colmap_cameras import colmap_camera, intrinsics_from_colmap
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import read_poses
 from splatkit.cli import main
 from splatkit.errors import SplatkitError
+from splatkit.io.colmap_cameras import colmap_camera, intrinsics_from_colmap
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import write_image
 from splatkit.io.trajectories import Trajectory, write_trajectory

@@ -66,7 +66,7 @@ def colmap_camera(intrinsics: Intrinsics, camera_id: int) -> pycolmap.Camera:
         model, more = "OPENCV_FISHEYE", [k1, k2, k3, k4]
     elif intrinsics.camera_model == "EQUIRECTANGULAR" or k4 != 0:
         raise DatasetError(
-            f"camera model {intrinsics.camera_model}: points can be triangulated with OpenCV's lenses only"
+            f"camera model {intrinsics.camera_model}: COLMAP has no such lens; cut panoramas into pinhole views"
         )
     elif not any(intrinsics.distortion):
         model, more = "PINHOLE", []

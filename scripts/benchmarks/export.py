@@ -1,0 +1,48 @@
+"""Steps from a trained run to a mesh: CPU-seconds of each, and the most memory so far after it."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.record import Record, record
+from splatkit.export.surface import make_surface
+from splatkit.export.surface_settings import SurfaceSettings
+from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train_run import make_config, train
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
+
+_SCENE = "studio"
+_MAX_FACES = 100_000
+
+
+def measure_export(data: Path | None, quick: bool) -> list[Record]:
+    """A run of the generated studio, with fusion alone and refined, on one thread; quick: small, hardly trained."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    width, height, views, steps, repeats = (96, 72, 8, 60, 1) if quick else (320, 240, 48, 1500, 3)
+    records: list[Record] = []
+    with tempfile.TemporaryDirectory() as folder:
+        scene = Path(folder) / _SCENE
+        generate_scene(read_scene(find_scene(_SCENE)), scene, width, height, views, 0)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
+            config, _ = train(make_config(scene, Path(folder) / "runs", _SCENE, steps))
+        run = load_run(config)
+        for rounds in (0, SurfaceSettings().refinement_rounds):
+            settings = SurfaceSettings(refinement_rounds=rounds, max_faces=_MAX_FACES)
+            surfaces = [make_surface(run, settings) for _ in range(repeats)]
+            records += _step_records([surface.record["steps"] for surface in surfaces], rounds, f"{width}x{height}")
+    torch.set_num_threads(before)
+    return records
+
+
+def _step_records(repeats: list[list[dict[str, float | str]]], rounds: int, size: str) -> list[Record]:
+    records = []
+    for steps in zip(*repeats, strict=True):
+        params: dict[str, str | int] = {"step": str(steps[0]["step"]), "rounds": rounds, "views": size, "threads": 1}
+        records.append(record("surface_step", params, "CPU-s", [float(step["cpu_s"]) for step in steps]))
+        records.append(record("surface_peak_memory", params, "GB", [float(step["peak_memory_gb"]) for step in steps]))
+    return records

@@ -1,0 +1,83 @@
+"""A dataset as a COLMAP model: cameras, images and points3D, binary and as text.
+
+Both count pixels from the corner of the first one, so that intrinsics stay as they are; poses change their axes and
+their direction (camera from world). Points come from the seed cloud, without the tracks that a dataset does not keep.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+import torch
+
+from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.io.atomic import atomic_directory
+from splatkit.io.colmap_cameras import colmap_camera
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.transforms_json import Intrinsics, Transforms, read_transforms
+
+_TEXT = "text"  # folder of the text form; the binary one is what programs look for first
+
+
+@dataclass(frozen=True)
+class ColmapExport:
+    """What was written."""
+
+    cameras: int
+    images: int
+    points: int
+
+
+def export_colmap(
+    dataset: Path, out: Path, *, max_points: int = 1_000_000, allow_outside: bool = False, overwrite: bool = False
+) -> ColmapExport:
+    """Write cameras.bin, images.bin, points3D.bin (and what else this COLMAP has), and the same as text in `text`.
+
+    Args:
+        dataset: folder with a transforms.json, or the file.
+        out: folder to make; complete or not there at all.
+        max_points: of the seed cloud; of more, evenly chosen ones are kept.
+        allow_outside: accept images that lie outside of the dataset's folder.
+        overwrite: replace an existing folder.
+
+    Raises:
+        FileNotFoundError, DatasetError: the dataset cannot be read, or has a lens that COLMAP does not know.
+        FileExistsError: `out` exists and may not be overwritten.
+    """
+    transforms = read_transforms(dataset, allow_outside=allow_outside)
+    model = pycolmap.Reconstruction()
+    cameras = _add_images(model, transforms)
+    points = _add_points(model, transforms, max_points)
+    with atomic_directory(out, overwrite) as folder:
+        model.write_binary(str(folder))
+        (folder / _TEXT).mkdir()
+        model.write_text(str(folder / _TEXT))
+    return ColmapExport(cameras, len(transforms.frames), points)
+
+
+def _add_images(model: pycolmap.Reconstruction, transforms: Transforms) -> int:
+    """Images by their names relative to the dataset's folder; returns the number of cameras."""
+    ids: dict[Intrinsics, int] = {}
+    poses = torch.from_numpy(np.stack([frame.camera_to_world for frame in transforms.frames]))
+    viewmats = viewmats_from_opengl(poses).numpy()
+    for number, (frame, viewmat) in enumerate(zip(transforms.frames, viewmats, strict=True), start=1):
+        if frame.intrinsics not in ids:
+            ids[frame.intrinsics] = len(ids) + 1
+            model.add_camera_with_trivial_rig(colmap_camera(frame.intrinsics, len(ids)))
+        image = pycolmap.Image(name=frame.file_path, camera_id=ids[frame.intrinsics], image_id=number)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(viewmat[:3]))
+    return len(ids)
+
+
+def _add_points(model: pycolmap.Reconstruction, transforms: Transforms, limit: int) -> int:
+    if transforms.ply_path is None:
+        return 0
+    cloud = read_point_cloud(transforms.ply_path)
+    step = max(1, -(-len(cloud.points) // limit))
+    points = cloud.points[::step].astype(np.float64)
+    gray = np.full((len(points), 3), 128, np.uint8)
+    colors = gray if cloud.colors is None else cloud.colors[::step]
+    for point, color in zip(points, colors, strict=True):
+        model.add_point3D(point, pycolmap.Track(), color)
+    return len(points)

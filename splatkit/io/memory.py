@@ -1,0 +1,35 @@
+"""Whether there is memory enough, asked before any is taken."""
+
+import os
+from pathlib import Path
+
+
+def available_bytes() -> int | None:
+    """What this machine can still give without swapping; None where that cannot be told."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, AttributeError, OSError):
+        return None
+
+
+def require_memory(what: str, needed: float) -> None:
+    """Refuse what does not fit.
+
+    Args:
+        what: for the message, as "writing 2000000 splats".
+        needed: bytes.
+
+    Raises:
+        MemoryError: there is less.
+    """
+    available = available_bytes()
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"{what} needs about {needed / 1e9:.2g} GB of memory, {available / 1e9:.2g} GB are available; close other "
+            "programs or take a machine with more"
+        )

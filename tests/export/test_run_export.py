@@ -1,0 +1,227 @@
+"""Whole exports of a small run: what is in the folder, and one clear line where it cannot be made."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from splatkit.cli import main
+from splatkit.export import run_export
+from splatkit.export.surface import Surface
+from splatkit.geometry.transform import viewmats_from_opengl
+from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.splats import read_splats
+from splatkit.io.transforms_json import read_transforms
+from splatkit.optimize.load_run import RunCameras, TrainedRun
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scene")
+    generate_scene(read_scene(find_scene("studio")), folder, 96, 72, views=12)
+    return folder
+
+
+def cameras_of(frames) -> RunCameras:
+    poses = torch.from_numpy(np.stack([frame.camera_to_world for frame in frames])).float()
+    Ks = torch.from_numpy(np.stack([frame.intrinsics.matrix() for frame in frames])).float()
+    sizes = torch.tensor([[frame.intrinsics.width, frame.intrinsics.height] for frame in frames])
+    return RunCameras(tuple(frame.image_path for frame in frames), viewmats_from_opengl(poses), Ks, sizes)
+
+
+@pytest.fixture
+def run(scene, tmp_path, monkeypatch):
+    """Path of a config.yml that stands for a run on the scene, whose surface is the true one."""
+    frames = read_transforms(scene).frames
+    (tmp_path / "run").mkdir()
+    config, checkpoint = tmp_path / "run/config.yml", tmp_path / "run/step-000000001.ckpt"
+    config.write_text("a run\n")
+    checkpoint.write_bytes(b"weights")
+    generator = torch.Generator().manual_seed(0)
+    splats = splats_from_points(torch.rand(50, 3, generator=generator), torch.rand(50, 3), 1, 100, generator)
+    loaded = TrainedRun(
+        splats, 1, "classic", "generalized_exponential", cameras_of(frames[1:]), cameras_of(frames[:1]), scene,
+        checkpoint, 1,
+    )  # fmt: skip
+    truth = read_mesh(scene / "truth/mesh.ply")
+
+    def surface(*_) -> Surface:
+        return Surface(Mesh(truth.vertices, truth.faces), {"steps": []})
+
+    for module in ("run_export", "point_export"):
+        monkeypatch.setattr(f"splatkit.export.{module}.open_run", lambda _: loaded)
+        monkeypatch.setattr(f"splatkit.export.{module}.make_surface", surface)
+    return config
+
+
+def export(run, out, *more: str) -> int:
+    words = ["export", "mesh", "--load-config", str(run), "--out", str(out)]
+    return main([*words, "--texture-size", "256", "--unwrap-timeout-s", "0", *more])
+
+
+def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
+    out = tmp_path / "out"
+    assert export(run, out, "--formats", "glb", "obj", "ply", "stl") == 0
+    record = json.loads((out / "export.json").read_text())
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "mesh.glb", "mesh.obj", "mesh.mtl", "mesh.jpg", "mesh.ply", "mesh.stl", "splats.ply", "export.json",
+        "report.html", "turntable.mp4", "turntable.png",
+    }  # fmt: skip
+    assert record["files"] == {name: (out / name).stat().st_size for name in names - {"export.json"}}
+    assert record["units"] == "m"
+    assert [source["path"].rsplit("/", 1)[1] for source in record["sources"]] == [
+        "config.yml", "step-000000001.ckpt", "transforms.json"
+    ]  # fmt: skip
+    digest = hashlib.sha256(run.read_bytes()).hexdigest()
+    assert record["sources"][0]["sha256"] == digest
+    assert record["held_out"]["photographs"] == 1
+    assert record["held_out"]["psnr"] > 18
+    assert record["held_out"]["coverage"] > 0.95
+    page = (out / "report.html").read_text()
+    assert "Held-out photographs" in page
+    assert "frame_0000.png" in page
+    video = cv2.VideoCapture(str(out / "turntable.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 72
+    assert video.read()[1].std() > 20
+    video.release()
+    loaded: Any = trimesh.load_mesh(out / "mesh.glb", process=False)
+    assert loaded.visual.material.baseColorTexture.size == (256, 256)
+
+
+def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
+    out = tmp_path / "out"
+    few = ("--no-splats", "--no-report", "--no-turntable", "--formats", "ply", "--texture", "vertices")
+    assert export(run, out, *few, "--frame", "normalized") == 0
+    assert {path.name for path in out.iterdir()} == {"mesh.ply", "export.json"}
+    record = json.loads((out / "export.json").read_text())
+    mesh = read_mesh(out / "mesh.ply")
+    assert mesh.vertex_colors is not None
+    assert np.abs(mesh.vertices).max() < 1.5
+    back = record["from_input"]
+    assert record["frame_name"] == "normalized"
+    low, high = np.array(record["mesh"]["bounds"]) / back["scale"] + back["center"]
+    scene_mesh = read_mesh(read_transforms(record["dataset"]).root / "truth/mesh.ply")
+    np.testing.assert_allclose([low, high], [scene_mesh.vertices.min(0), scene_mesh.vertices.max(0)], atol=1e-5)
+
+
+def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
+    words = ["export", "points", "--load-config", str(run), "--count", "5000"]
+    assert main([*words, "--out", str(tmp_path / "a.ply")]) == 0
+    cloud = read_point_cloud(tmp_path / "a.ply")
+    assert len(cloud.points) == 5000
+    assert cloud.normals is not None
+    assert cloud.colors is not None
+    assert cloud.colors.std() > 30
+    geo = tmp_path / "geo.json"
+    geo.write_text(json.dumps({"crs": "EPSG:25832", "offset": [691000, 5334000, 500]}))
+    assert main([*words, "--out", str(tmp_path / "a.laz"), "--georeference", str(geo)]) == 0
+    placed = read_point_cloud(tmp_path / "a.laz")
+    np.testing.assert_allclose(placed.points - [691000, 5334000, 500], cloud.points, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--texture-size", "9999999"], "texture_size"),
+        (["--georeference", "nowhere.json"], "nowhere.json: no such file"),
+        (["--texture-memory-gb", "0"], "texture_memory_gb"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(run, tmp_path, capsys, more, word):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_export, "make_surface", None)  # not even begun
+        try:
+            code = export(run, tmp_path / "out", *more)
+        except SystemExit as error:  # tyro builds the settings
+            code = int(str(error.code))
+    assert code == 2
+    assert word in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, monkeypatch, capsys):
+    copy = shutil.copytree(scene, tmp_path / "scene")
+    frames = read_transforms(copy).frames
+    loaded = run_export.open_run(run)
+    object.__setattr__(loaded, "train_cameras", cameras_of(frames[1:]))
+    object.__setattr__(loaded, "dataset", copy)
+    frames[3].image_path.unlink()
+    monkeypatch.setattr(run_export, "make_surface", None)
+    assert export(run, tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "frame_0003.png: this photograph is gone" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_leaves_what_was_there(run, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    few = ("--no-report", "--no-turntable")
+    assert export(run, out, *few) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("splatkit.io.gltf._write", full)
+    assert export(run, out, *few, "--overwrite") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "the disk is full" in error
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+
+
+def test_a_read_only_place_is_named(run, tmp_path, capsys, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("splatkit.io.atomic.tempfile.mkdtemp", refuse)
+    assert export(run, tmp_path / "there" / "out", "--no-report", "--no-turntable") == 2
+    assert "read-only" in capsys.readouterr().err
+
+
+def test_splats_keep_their_place_in_the_normalized_folder(run, tmp_path):
+    out = tmp_path / "out"
+    assert export(run, out, "--frame", "normalized", "--no-report", "--no-turntable", "--formats", "ply") == 0
+    record = json.loads((out / "export.json").read_text())
+    loaded = run_export.open_run(run)
+    assert isinstance(loaded, TrainedRun)
+    moved = read_splats(out / "splats.ply").means / record["from_input"]["scale"] + record["from_input"]["center"]
+    np.testing.assert_allclose(moved, loaded.splats.means.numpy(), atol=1e-5)
+
+
+def test_writers_that_the_system_stops_leave_nothing(tmp_path):
+    """A real limit of the system on the size of files, as a full disk: the writer's own error, not a made-up one."""
+    program = (
+        "import resource, signal, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from splatkit.io.meshes import Mesh, write_mesh\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "mesh = Mesh(np.zeros((20_000, 3)), np.zeros((20_000, 3), int))\n"
+        "for suffix in ('.ply', '.obj', '.glb', '.stl'):\n"
+        "    try:\n"
+        "        write_mesh(Path(sys.argv[1]) / ('a' + suffix), mesh)\n"
+        "    except OSError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 4
+    assert all("does not take a file of this size" in line for line in lines)
+    assert list(tmp_path.iterdir()) == []
