@@ -12,7 +12,7 @@ from splatkit.io.meshes import Mesh
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices
 
 _CHUNK = 1 << 18  # points whose distances are asked for at a time
-BYTES_PER_VERTEX = 8  # value, whether it was observed, and what the search for the surface takes
+BYTES_PER_VERTEX = 10  # value, what it was before refinement, whether it was observed, and the search
 
 
 class FieldGrid(NamedTuple):
