@@ -15,7 +15,7 @@ from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces
 
 _CHUNK = 1 << 18  # points whose distances are asked for at a time
 _SURFACE_CELLS = 2.0  # values of vertices of cells that a surface passes are smaller
-BYTES_PER_VERTEX = 8  # value, whether it was observed, and what the search for the surface takes
+BYTES_PER_VERTEX = 10  # value, what it was before refinement, whether it was observed, and the search
 
 
 class FieldGrid(NamedTuple):
