@@ -2,7 +2,8 @@
 
 Signed distances, deformation and weights of the cells at the surface are optimized, all of them in every step, against
 
-- rendered depth: each vertex is drawn to a robust mean of the planes of all pixels that see it;
+- rendered depth, as it was fused: each vertex is drawn to where the weighted mean of all views put the surface
+  (a robust mean of the views that see a vertex was tried in its place, and is worse);
 - rendered normals, and normals of the surface itself, averaged over neighbors but not across creases (bilateral
   normals: Zheng et al., TVCG 2011). A fused field has the noise of its views; its faces know more together;
 - L_dev and small weights, as published.
@@ -108,6 +109,23 @@ class _Field:
             changed = self._base.view(-1)[keys] + self.values.get_parameter("values")[:, 0]
             self.grid.values.view(-1)[keys] = changed.clamp(-_FARTHEST_VALUE, _FARTHEST_VALUE)
 
+    def fused_distances(self, places: Tensor) -> Tensor:
+        """[V] of the field as it was fused, trilinear, at places [V, 3] in grid coordinates; in cells."""
+        shape = torch.tensor(self._base.shape)
+        low = torch.minimum(places.floor().clamp_min(0).long(), shape - 2)
+        share = (places - low).unbind(1)
+        strides = (int(shape[1] * shape[2]), int(shape[2]), 1)
+        first = (low * torch.tensor(strides)).sum(1)
+        total = torch.zeros(len(places))
+        for corner in range(8):
+            ups = [corner >> axis & 1 for axis in range(3)]
+            weight = torch.ones(len(places))
+            for axis, up in enumerate(ups):
+                weight = weight * (share[axis] if up else 1 - share[axis])
+            step = sum(up * stride for up, stride in zip(ups, strides, strict=True))
+            total += weight * self._base.view(-1).index_select(0, first + step)
+        return total
+
     def vertices(self, topology: SurfaceTopology) -> tuple[Tensor, Tensor, Tensor]:
         """Vertices [V, 3] in grid coordinates, L_dev and the mean magnitude of raw weights.
 
@@ -144,9 +162,9 @@ class _Target:
             self.faces = faces[seen_faces(grid, topology, faces)]
             crosses = _crosses(vertices, self.faces)
             own = vertex_normals(self.faces, crosses, len(vertices))
-            offsets, weights, seen = _observe(grid, vertices, own, planes, reach, settings.offset_scale)
+            weights, seen = _observe(grid, vertices, own, planes, reach, settings.offset_scale)
             self.normals = normalize(seen + 1e-3 * own, dim=-1)
-            self.places = vertices - offsets[:, None] * self.normals
+            self.places = vertices - field.fused_distances(vertices)[:, None] * self.normals
             self.confidences = weights / (weights + weights[weights > 0].median()) if (weights > 0).any() else weights
             shown = normalize(self.normals[self.faces].sum(1), dim=-1)
             share = settings.rendered_normal_share * self.confidences[self.faces].mean(1, keepdim=True)
@@ -171,17 +189,15 @@ class _Target:
 
 def _observe(
     grid: FieldGrid, vertices: Tensor, normals: Tensor, planes: PlaneViews, reach: float, scale: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Robust mean offsets of vertices from the planes that see them [V], in cells; weights [V] and normals [V, 3]."""
-    count = len(vertices)
-    offsets, weights, seen = torch.zeros(count), torch.zeros(count), torch.zeros(count, 3)
+) -> tuple[Tensor, Tensor]:
+    """Weights [V] with which views see vertices, and sums of normals there [V, 3]; views that disagree count less."""
+    weights, seen = torch.zeros(len(vertices)), torch.zeros(len(vertices), 3)
     for view in sight(grid.places(vertices), planes, reach, normals):
         off = view.offsets / grid.spacing
         weight = view.weights / (1 + (off / scale).square()).square()  # Geman and McClure
-        offsets.index_add_(0, view.points, weight * off)
         weights.index_add_(0, view.points, weight)
         seen.index_add_(0, view.points, weight[:, None] * view.normals)
-    return offsets / weights.clamp_min(1e-9), weights, seen
+    return weights, seen
 
 
 def _crosses(vertices: Tensor, faces: Tensor) -> Tensor:
