@@ -1,14 +1,12 @@
 """Between the conventions of datasets (OpenGL axes, first pixel's center at 0.5) and those of OpenCV."""
 
 from pathlib import PurePosixPath
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.calibration.camera import Camera
 from splatkit.errors import DatasetError
-from splatkit.io.rectification import opencv_distortion
 from splatkit.io.transforms_json import Intrinsics
 
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # turns y and z; its own inverse
@@ -23,20 +21,6 @@ def name_below_images(file_path: str) -> str:
     """What a captured dataset calls an image: its path without the folder `images`, and without ways out of it."""
     parts = [part for part in PurePosixPath(file_path).parts if part not in ("..", "/")]
     return "/".join(parts[1:] if parts[0] == "images" and len(parts) > 1 else parts)
-
-
-def opencv_camera(camera: Intrinsics) -> Camera:
-    """The same camera with pixel centers at integers.
-
-    Raises:
-        DatasetError: the model is none of OpenCV's.
-    """
-    if camera.camera_model == "EQUIRECTANGULAR":
-        raise DatasetError("camera_model EQUIRECTANGULAR: LiDAR points can be projected with OpenCV's lenses only")
-    K = camera.matrix()
-    K[:2, 2] -= 0.5
-    model: Literal["fisheye", "pinhole"] = "fisheye" if camera.camera_model == "OPENCV_FISHEYE" else "pinhole"
-    return Camera(K, opencv_distortion(camera), camera.width, camera.height, model)
 
 
 def intrinsics_of(camera: Camera) -> Intrinsics:

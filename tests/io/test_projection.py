@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.camera import Camera
-from splatkit.capture.conventions import intrinsics_of, opencv_camera
+from splatkit.capture.conventions import intrinsics_of
 from splatkit.errors import DatasetError
 from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
@@ -36,7 +36,8 @@ def test_fisheye_agrees_with_the_reference_of_the_rasterizer():
 def test_rays_beyond_the_image_do_not_come_back_into_it():
     lens = Intrinsics("OPENCV", 640, 480, 500.0, 500.0, 320.0, 240.0, (-0.3, 0.0, 0.0, 0.0, 0.0, 0.0))
     folded = np.array([[1.8, 0.0, 1.0]])  # r (1 - 0.3 r^2) = 0.05 there: near the center again
-    raw = opencv_camera(lens).project(folded)[0]
+    K = np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]])
+    raw = Camera(K, np.array([-0.3, 0, 0, 0, 0]), 640, 480).project(folded)[0]
     assert (raw > 0).all()
     assert (raw < (640, 480)).all()
     assert not project(folded, lens)[1].any()
