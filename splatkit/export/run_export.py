@@ -23,6 +23,7 @@ from splatkit.io.meshes import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
 from splatkit.io.transforms_json import read_transforms
+from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
 from splatkit.optimize.load_run import TrainedRun
 
@@ -50,6 +51,7 @@ class MeshExport:
     record: dict[str, Any] = field(repr=False)  # export.json
 
 
+@native_threads_only()
 def export_run(
     config_path: Path,
     out: Path,

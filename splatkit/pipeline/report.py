@@ -1,8 +1,9 @@
 """One page about a whole pipeline: what came out, what each step took, and where to read more."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.truth import SceneTruth
 from splatkit.report.html import HtmlReport, Picture
-from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
+from splatkit.report.turntable import Turntable
 
 _SHOWN_VIEWS = 3
+_SHOWN_SIDES = 4  # of the mesh
 _ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
 
@@ -58,7 +60,7 @@ def _add_glance(
     if export is not None:
         numbers.append((f"{export['mesh']['faces']:,}", f"triangles, in {export['units']}"))
     if truth is not None and run is not None and export is not None:
-        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run)
+        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run, _reach(export))
         numbers.append((f"{1000 * distances.accuracy_median:.0f} mm", "mesh to truth, median"))
     report.section("At a glance")
     if numbers:
@@ -86,7 +88,7 @@ def _add_calibrations(report: HtmlReport, pipeline: Pipeline, truth: SceneTruth 
     report.section("Where the LiDAR is")
     report.text("Extrinsics of each camera, with one standard deviation as the calibration states it.")
     header = ["camera", "rotation", "translation"]
-    report.table(header if truth is None else [*header, "true error", "true error"], rows)
+    report.table(header if truth is None else [*header, "true error, rotation", "translation"], rows)
 
 
 def _add_training(report: HtmlReport, config_path: Path) -> None:
@@ -126,19 +128,23 @@ def _add_views(report: HtmlReport, run: TrainedRun, scores: Sequence[ImageScore]
 
 
 def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: TrainedRun | None, truth: SceneTruth | None) -> None:
-    if _export_record(pipeline) is None:
+    export = _export_record(pipeline)
+    if export is None:
         return
     mesh = read_mesh(_mesh_path(pipeline))
     report.section("Mesh")
-    views = render_mesh_views(mesh, mesh.vertex_colors)
-    report.figures([Picture(view, f"{len(mesh.faces):,} triangles") for view in views])
+    report.text(
+        "Here with colors at its vertices; its own report shows the texture, and views of it beside photographs."
+    )
+    azimuths = np.linspace(0, 360, _SHOWN_SIDES, endpoint=False)
+    turntable = Turntable(mesh, (480, 360))
+    report.figures([Picture(turntable.picture(azimuth), f"from {azimuth:.0f}°") for azimuth in azimuths.tolist()])
     if truth is None or run is None:
         return
-    true_mesh = truth.mesh
-    report.figures([Picture(view, "truth") for view in render_mesh_views(true_mesh, true_mesh.vertex_colors)])
-    found = truth.compare(mesh, run)
+    reach = _reach(export)
+    found = truth.compare(mesh, run, reach)
     report.table(
-        ["distance", "mean", "median"],
+        [f"distance, up to {reach:g} m from the cameras", "mean", "median"],
         [
             ("mesh to truth", f"{1000 * found.accuracy_mean:.1f} mm", f"{1000 * found.accuracy_median:.1f} mm"),
             (
@@ -149,6 +155,11 @@ def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: TrainedRun | None, tr
             (f"F-score at {1000 * found.tau:.0f} mm", f"{found.f_score:.3f}", ""),
         ],
     )
+
+
+def _reach(export: Mapping[str, Any]) -> float:
+    """As far from the cameras as the mesh was asked to go; what is farther cannot be judged by it."""
+    return float(export["surface"]["settings"]["max_depth"] or 30.0)
 
 
 def _add_costs(report: HtmlReport, pipeline: Pipeline, state: State) -> None:
@@ -170,7 +181,7 @@ def _reports(pipeline: Pipeline) -> list[tuple[str, Path]]:
     return [(name, page) for name, page in pages if page.is_file()]
 
 
-def _export_record(pipeline: Pipeline) -> dict | None:
+def _export_record(pipeline: Pipeline) -> dict[str, Any] | None:
     step: Step | None = pipeline.find("export.mesh")
     return None if step is None else json.loads((step.out / "export.json").read_text(encoding="utf-8"))
 

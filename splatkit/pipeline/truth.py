@@ -16,7 +16,7 @@ from splatkit.optimize.load_run import TrainedRun
 from splatkit.pipeline.config import Pipeline
 
 _TAU_M, _TAU_OF_DIAGONAL = 0.05, 1 / 200  # the smaller one
-_FARTHEST_M = 30.0  # hills farther from the cameras are scenery
+_FARTHEST_M = 30.0  # by default: hills farther from the cameras are scenery
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,18 @@ class SceneTruth:
         """Of the scene, m."""
         return float(np.linalg.norm(np.ptp(self.mesh.vertices, axis=0)))
 
-    def compare(self, mesh: Mesh, run: TrainedRun) -> SurfaceDistances:
-        """Distances between a mesh and what at least three of the run's cameras see of the truth, as far as 30 m."""
+    def compare(self, mesh: Mesh, run: TrainedRun, farthest: float = _FARTHEST_M) -> SurfaceDistances:
+        """Distances between a mesh and what at least three of the run's cameras see of the truth.
+
+        Both count as far as `farthest` (m) from the middle of the cameras.
+        """
         cameras = run.train_cameras
         width, height = cameras.sizes[0].tolist()
         seen = visible_sample(self.mesh, cameras.viewmats, cameras.Ks, (width, height))
         center = torch.linalg.inv(cameras.viewmats.double())[:, :3, 3].mean(0)
-        seen = seen[(seen - center).norm(dim=1) < _FARTHEST_M]
+        seen = seen[(seen - center).norm(dim=1) < farthest]
         corners = torch.as_tensor(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
-        near = ((corners - center).norm(dim=-1) < _FARTHEST_M).all(1).numpy()
+        near = ((corners - center).norm(dim=-1) < farthest).all(1).numpy()
         tau = min(_TAU_M, self.diagonal * _TAU_OF_DIAGONAL)
         return compare_surfaces(Mesh(mesh.vertices, mesh.faces[near]), self.mesh, tau, truth_points=seen)
 
