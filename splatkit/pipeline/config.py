@@ -176,6 +176,9 @@ class _Builder:
             if all(step.name != TRAINING for step in self.steps):
                 raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
             completed["load-config"] = f"{{{TRAINING}}}"
+            method = next(step.table.get("method", "ges") for step in self.steps if step.name == TRAINING)
+            if name == "export.splats" and method != "ges":
+                raise SettingsError(f"{self._where(name)}: {method} has no splats; leave the table away")
         return completed
 
     def _refer(self, name: str, text: str, needs: set[str]) -> str:

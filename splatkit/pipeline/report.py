@@ -11,7 +11,8 @@ import torch
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_run import ImageScore, TrainedRun, evaluate, load_run, mean_scores, read_target, render_view
+from splatkit.optimize.load_field import TrainedField, open_run
+from splatkit.optimize.load_run import ImageScore, TrainedRun, evaluate, mean_scores, read_target, render_view
 from splatkit.optimize.train_run import read_scalars
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
@@ -30,12 +31,13 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> Path:
     report = HtmlReport(pipeline.source.stem, f"{len(pipeline.steps)} steps, from {pipeline.source.name}")
     truth = SceneTruth.of(pipeline)
     trained = pipeline.find(TRAINING)
-    run = None if trained is None else load_run(trained.product)
-    scores = [] if run is None else evaluate(run)
+    run = None if trained is None else open_run(trained.product)
+    scores = evaluate(run) if isinstance(run, TrainedRun) else []
     _add_glance(report, pipeline, run, scores, truth)
     _add_calibrations(report, pipeline, truth)
     if trained is not None and run is not None:
         _add_training(report, trained.product)
+    if isinstance(run, TrainedRun):
         _add_views(report, run, scores)
     _add_mesh(report, pipeline, run, truth)
     _add_costs(report, pipeline, state)
@@ -48,7 +50,7 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> Path:
 def _add_glance(
     report: HtmlReport,
     pipeline: Pipeline,
-    run: TrainedRun | None,
+    run: TrainedRun | TrainedField | None,
     scores: Sequence[ImageScore],
     truth: SceneTruth | None,
 ) -> None:
@@ -60,7 +62,7 @@ def _add_glance(
     if export is not None:
         numbers.append((f"{export['mesh']['faces']:,}", f"triangles, in {export['units']}"))
     if truth is not None and run is not None and export is not None:
-        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run, _reach(export))
+        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run.train_cameras, _reach(export))
         numbers.append((f"{1000 * distances.accuracy_median:.0f} mm", "mesh to truth, median"))
     report.section("At a glance")
     if numbers:
@@ -127,7 +129,9 @@ def _add_views(report: HtmlReport, run: TrainedRun, scores: Sequence[ImageScore]
         )
 
 
-def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: TrainedRun | None, truth: SceneTruth | None) -> None:
+def _add_mesh(
+    report: HtmlReport, pipeline: Pipeline, run: TrainedRun | TrainedField | None, truth: SceneTruth | None
+) -> None:
     export = _export_record(pipeline)
     if export is None:
         return
@@ -142,7 +146,7 @@ def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: TrainedRun | None, tr
     if truth is None or run is None:
         return
     reach = _reach(export)
-    found = truth.compare(mesh, run, reach)
+    found = truth.compare(mesh, run.train_cameras, reach)
     report.table(
         [f"distance, up to {reach:g} m from the cameras", "mean", "median"],
         [

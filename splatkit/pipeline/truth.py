@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from splatkit.calibration.se3 import twist_between
 from splatkit.evaluation.geometry import SurfaceDistances, compare_surfaces, visible_sample
 from splatkit.io.meshes import Mesh, read_mesh
-from splatkit.optimize.load_run import TrainedRun
+from splatkit.optimize.load_run import RunCameras
 from splatkit.pipeline.config import Pipeline
 
 _TAU_M, _TAU_OF_DIAGONAL = 0.05, 1 / 200  # the smaller one
@@ -44,12 +44,11 @@ class SceneTruth:
         """Of the scene, m."""
         return float(np.linalg.norm(np.ptp(self.mesh.vertices, axis=0)))
 
-    def compare(self, mesh: Mesh, run: TrainedRun, farthest: float = _FARTHEST_M) -> SurfaceDistances:
-        """Distances between a mesh and what at least three of the run's cameras see of the truth.
+    def compare(self, mesh: Mesh, cameras: RunCameras, farthest: float = _FARTHEST_M) -> SurfaceDistances:
+        """Distances between a mesh and what at least three cameras see of the truth.
 
         Both count as far as `farthest` (m) from the middle of the cameras.
         """
-        cameras = run.train_cameras
         width, height = cameras.sizes[0].tolist()
         seen = visible_sample(self.mesh, cameras.viewmats, cameras.Ks, (width, height))
         center = torch.linalg.inv(cameras.viewmats.double())[:, :3, 3].mean(0)

@@ -108,6 +108,7 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'gas'\n", "expected one of ges"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nsteps = 0\n", "whole number from 1"),
         ("out = 'x'\n[export.mesh]\n", "no run: set load-config"),
+        ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'simplex-nerf'\n[export.splats]\n", "has no splats"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_place(write, text, message):
