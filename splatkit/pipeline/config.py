@@ -24,6 +24,7 @@ else:
 _REFERENCE = re.compile(r"\{([\w.-]+)\}")
 _MADE_BY_US = {"out", "overwrite"}
 _STAGES = ("scene", "calibrate", "capture", "optimize", "export")
+_FILES = {"export.splats": ("ply", "sog"), "export.points": ("ply", "las", "laz")}  # and their endings: `format`
 TRAINING = "optimize"
 
 
@@ -126,13 +127,17 @@ class _Builder:
         forbidden = {key for key in table if key.replace("-", "_") in _MADE_BY_US}
         if forbidden:
             raise SettingsError(f"{self._where(name)}: {forbidden.pop()} is not for you to set; use `out` of the file")
-        table = self._with_defaults(name, command, table)
+        written, table = table, self._with_defaults(name, command, table)
         given = {key.replace("-", "_") for key in table}
         if missing := [option for option in command.required if option not in given | _MADE_BY_US]:
             raise SettingsError(f"{self._where(name)}: {missing[0].replace('_', '-')} must be set")
         out = self._out.joinpath(*name.split("."))
-        if name == "export.splats":
-            out = out.with_suffix(f".{table.get('format', 'ply')}")
+        if name in _FILES:
+            ending = written.get("format", "ply")
+            if ending not in _FILES[name]:
+                expected = ", ".join(_FILES[name])
+                raise SettingsError(f"{self._where(name)} format: expected one of {expected}, got {ending!r}")
+            out = out.with_suffix(f".{ending}")
         values, inputs, needs = {}, [], set[str]()
         for key, value in table.items():
             option = command.find(key, self._where(name))
@@ -147,10 +152,7 @@ class _Builder:
 
     def _add_training(self, table: Mapping[str, Any]) -> None:
         where = self._where(TRAINING)
-        datasets = [step for step in self.steps if step.name.startswith(("capture", "scene"))]
-        if "data" not in table and not datasets:
-            raise SettingsError(f"{where}: no dataset: set data, or let a step before make one")
-        table = dict(table) if "data" in table else {**table, "data": f"{{{datasets[-1].name}}}"}
+        table = dict(table) if "data" in table else {**table, "data": self._last_dataset(where)}
         needs = set[str]()
         data = self._locate(TRAINING, "data", self._refer(TRAINING, str(table["data"]), needs))
         words, out = training_words({**table, "data": str(data)}, self._out / TRAINING, where)
@@ -170,8 +172,8 @@ class _Builder:
         return found
 
     def _with_defaults(self, name: str, command: CommandOptions, table: Mapping[str, Any]) -> dict[str, Any]:
-        """What is plain from the steps before need not be said: the run to export."""
-        completed = dict(table)
+        """What is plain from the steps before need not be said: the run or the dataset to export."""
+        completed = {key: value for key, value in table.items() if key != "format" or command.has("format")}
         if command.has("load_config") and not {"load-config", "load_config"} & table.keys():
             if all(step.name != TRAINING for step in self.steps):
                 raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
@@ -179,7 +181,16 @@ class _Builder:
             method = next(step.table.get("method", "ges") for step in self.steps if step.name == TRAINING)
             if name == "export.splats" and method != "ges":
                 raise SettingsError(f"{self._where(name)}: {method} has no splats; leave the table away")
+        if name == "export.colmap" and "data" not in table:
+            completed["data"] = self._last_dataset(self._where(name))
         return completed
+
+    def _last_dataset(self, where: str) -> str:
+        """Reference to what the last step of the stages before made."""
+        datasets = [step.name for step in self.steps if step.name.startswith(("capture", "scene"))]
+        if not datasets:
+            raise SettingsError(f"{where}: no dataset: set data, or let a step before make one")
+        return f"{{{datasets[-1]}}}"
 
     def _refer(self, name: str, text: str, needs: set[str]) -> str:
         """Text with products of earlier steps in place of their names; notes which."""

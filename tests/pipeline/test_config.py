@@ -32,6 +32,10 @@ allow-outside = true
 [export.mesh]
 [export.splats]
 format = "sog"
+[export.points]
+format = "laz"
+count = 1000
+[export.colmap]
 """
 
 
@@ -57,8 +61,11 @@ def test_tables_are_commands_and_their_keys_options(write, tmp_path):
     assert words["calibrate.left"].endswith(f"--out {products}/calibrate/left")
     assert f"--images {tmp_path}/photographs --undistort --out" in words["capture.images"]
     assert f"--calibration {products}/calibrate/left/calibration.json" in words["capture.lidar"]
-    assert f"--load-config {products}/optimize/field/ges/run/config.yml" in words["export.mesh"]
+    run = f"{products}/optimize/field/ges/run/config.yml"
+    assert f"--load-config {run}" in words["export.mesh"]
     assert words["export.splats"].endswith(f"--out {products}/export/splats.sog")
+    assert words["export.points"].endswith(f"--count 1000 --load-config {run} --out {products}/export/points.laz")
+    assert words["export.colmap"] == f"export colmap --data {products}/capture/lidar --out {products}/export/colmap"
 
 
 def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_path):
@@ -83,7 +90,8 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         read_pipeline(write(backwards))  # within a stage the order is that of the file
     names = [step.name for step in read_pipeline(write(WHOLE)).steps]
     assert names == [
-        "scene", "calibrate.left", "capture.images", "capture.lidar", "optimize", "export.mesh", "export.splats"
+        "scene", "calibrate.left", "capture.images", "capture.lidar", "optimize", "export.mesh", "export.splats",
+        "export.points", "export.colmap",
     ]  # fmt: skip
 
 
@@ -108,6 +116,7 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'gas'\n", "expected one of ges"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nsteps = 0\n", "whole number from 1"),
         ("out = 'x'\n[export.mesh]\n", "no run: set load-config"),
+        ("out = 'x'\n[export.points]\nload-config = 'photographs'\nformat = 'xyz'\n", "expected one of ply, las, laz"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'simplex-nerf'\n[export.splats]\n", "has no splats"),
     ],
 )
