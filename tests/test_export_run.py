@@ -43,7 +43,8 @@ def test_mesh_lies_on_the_scene_in_its_own_frame(made):
     assert (low > np.array(truth["bounds"][0]) - slack).all()
     assert (high < np.array(truth["bounds"][1]) + slack).all()
     assert {path.name for path in (made / "export").iterdir()} == {
-        "mesh.ply", "mesh.obj", "mesh.glb", "splats.ply", "export.json"
+        "mesh.ply", "mesh.obj", "mesh.mtl", "mesh.jpg", "mesh.glb", "splats.ply", "export.json", "report.html",
+        "turntable.mp4", "turntable.png",
     }  # fmt: skip
 
 
@@ -90,5 +91,5 @@ def test_an_existing_export_is_not_touched(config_path, tmp_path, capsys):
     assert (tmp_path / "mine/keep.txt").read_text() == "precious"
     with contextlib.suppress(SystemExit):
         main(["export", "mesh", "--load-config", str(config_path), "--out", str(tmp_path / "x"), "--voxel-size", "-1"])
-    assert "voxel-size" in capsys.readouterr().err
+    assert "voxel_size" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()

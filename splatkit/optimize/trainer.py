@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils import writer
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
@@ -48,6 +49,7 @@ class GesTrainer(Trainer):
             self.step = self._start_step - 1
             self.stop_training = False
             self._init_viewer_state()
+            writer.GLOBAL_BUFFER["step"] = self.step  # the host reads it and has set it only where a step was done
             self._after_train()
             return
         self.config.max_num_iterations = remaining  # the host counts from the step it resumes at

@@ -4,6 +4,7 @@ import pytest
 import torch
 from nerfstudio.engine.trainer import Trainer
 from nerfstudio.scripts.train import main
+from nerfstudio.utils import writer
 
 from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.trainer import GesTrainer
@@ -81,6 +82,20 @@ def test_interrupted_and_resumed_run_ends_with_the_same_bits(
     resumed.load_dir = broken.get_checkpoint_dir()
     main(resumed)
     assert_equal_states(final_state(whole), final_state(resumed))
+
+
+def test_a_run_that_was_killed_after_its_last_checkpoint_ends_well(make_config):
+    config = make_config("first", 4)
+    main(config)
+    before = final_state(config)
+    again = make_config("first", 4)
+    again.load_dir = config.get_checkpoint_dir()
+    writer.EVENT_WRITERS.clear()
+    writer.GLOBAL_BUFFER.clear()  # as in a process of its own
+    main(again)
+    after = final_state(again)
+    assert after["step"] == before["step"] == 3
+    assert all(torch.equal(after["pipeline"][name], value) for name, value in before["pipeline"].items())
 
 
 def test_resumed_run_moves_its_parameters(make_config):
