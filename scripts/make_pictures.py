@@ -9,10 +9,11 @@ import tyro
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.meshes import read_mesh
 from splatkit.optimize.load_run import load_run, read_target, render_view
-from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_depth
+from splatkit.report.turntable import Turntable
 
-_VIEW = 2  # of the held-out ones
+_VIEW = 0  # of the held-out ones
+_SIDES_DEG = (60.0, 140.0, 290.0)
 
 
 def main(demo: Path, out: Path) -> None:
@@ -31,7 +32,8 @@ def main(demo: Path, out: Path) -> None:
     photograph = to_uint8(read_target(cameras.image_paths[_VIEW]).numpy())
     views = [photograph, to_uint8(render_view(run, cameras, _VIEW).numpy()), colorize_depth(depths, near, far)]
     mesh = read_mesh(demo / "export/mesh/mesh.ply")
-    sides = render_mesh_views(mesh, mesh.vertex_colors, views=3, size=(width, height))
+    turntable = Turntable(mesh, (width, height))
+    sides = [turntable.picture(azimuth) for azimuth in _SIDES_DEG]
     out.mkdir(parents=True, exist_ok=True)
     write_image(out / "overview.jpg", np.concatenate([np.concatenate(views, 1), np.concatenate(sides, 1)], 0))
 
