@@ -111,7 +111,7 @@ def _estimate(step: Step, work: Workload) -> Estimate:
     if step.name.startswith("calibrate"):
         return Estimate(2 + work.photographs * (0.3 + 0.6 * work.megapixels), 250 + 30 * work.megapixels)
     known = {
-        "capture.images": Estimate(2 + 0.3 * work.photographs + 4.5 * everything, 280 + 60 * work.megapixels),
+        "capture.images": Estimate(2 + 0.5 * work.photographs + 7 * everything, 280 + 60 * work.megapixels),
         "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + 2 * work.scans),
         "capture.static": Estimate(5 + 0.2 * work.photographs, 500),
         "export.mesh": Estimate(10 + 20 * everything, 1500 + 100 * everything),
