@@ -115,11 +115,12 @@ def _do(state: State, step: Step) -> None:
     if step.is_training and _may_go_on(state, step):
         record = state.read(step.name)
         spent = Cost() if record is None else record.cost
-    else:
-        _remove(step.out)
+    elif step.is_training:
+        _move_aside(step.out)
     remove_leftovers(step.out)
     state.write(step.name, StepRecord(made_from, False, spent, step.words))
-    words = goes_on(step.words, step.out) if step.is_training else step.words
+    # Commands swap a new product in when it is complete: until then the old one stays.
+    words = goes_on(step.words, step.out) if step.is_training else (*step.words, "--overwrite")
     code, cost = _call("nerfstudio.scripts.train" if step.is_training else "splatkit.cli", words)
     done = code == 0 and step.product.exists()
     state.write(step.name, StepRecord(made_from, done, spent.plus(cost), step.words))
@@ -172,11 +173,12 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _move_aside(run: Path) -> None:
+    """Keep the run that other options or data made, in the place of the one before it: it may have taken days."""
+    if run.exists():
+        before = run.with_name(f"{run.name}-before")
+        shutil.rmtree(before, ignore_errors=True)
+        run.rename(before)
 
 
 @contextlib.contextmanager

@@ -38,4 +38,4 @@ def test_the_distance_is_checked_and_needs_a_cloud():
     with pytest.raises(SettingsError, match="max_distance_from_points"):
         SurfaceSettings(max_distance_from_points=0.0)
     with pytest.raises(DatasetError, match="no cloud"):
-        make_surface(None, SurfaceSettings(max_distance_from_points=1.0))  # type: ignore[arg-type]
+        make_surface(None, SurfaceSettings(max_distance_from_points=1.0))  # type: ignore[arg-type]  # not looked at
