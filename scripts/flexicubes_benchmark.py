@@ -27,7 +27,8 @@ from splatkit.evaluation.mesh_detail import compare_details
 from splatkit.evaluation.mesh_quality import measure_quality
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
 from splatkit.io.atomic import atomic_file
-from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh
 from splatkit.isosurface import FlexiCubes
 from splatkit.isosurface.fitting import FitSettings, fit_surface
 from splatkit.isosurface.supervision import SurfaceTarget

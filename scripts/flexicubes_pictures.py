@@ -22,7 +22,7 @@ from splatkit.evaluation.geometry import signed_distances
 from splatkit.geometry.triangles import TriangleMesh
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.isosurface import FlexiCubes
 from splatkit.isosurface.fitting import FitSettings, fit_surface
 from splatkit.isosurface.supervision import SurfaceTarget

@@ -10,8 +10,8 @@ import torch
 
 from splatkit.cli import main
 from splatkit.io.splats import read_splats
+from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
-from splatkit.optimize.train_run import make_config, train
 from splatkit.splatting.rasterization import rasterization
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene

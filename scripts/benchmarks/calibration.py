@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Record, record
-from splatkit.calibration.board_scene import Faults, board_scene, scan
 from splatkit.calibration.calibrate import calibrate
-from splatkit.calibration.closed_form import DegenerateViewsError
-from splatkit.calibration.extraction import find_boards
+from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.inputs import examine_files, pair_files, read_scan
 from splatkit.calibration.intrinsics import read_intrinsics
-from splatkit.calibration.parameters import Parameters
-from splatkit.calibration.problem import information
-from splatkit.calibration.residuals import Kind
-from splatkit.calibration.se3 import Array, invert, twist_between
-from splatkit.calibration.simulation import LidarName, draw_views, example_rig
-from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY, make_problem, solve
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.quality.simulation import LidarName, draw_views, example_rig
+from splatkit.calibration.solver.closed_form import DegenerateViewsError
+from splatkit.calibration.solver.parameters import Parameters
+from splatkit.calibration.solver.problem import information
+from splatkit.calibration.solver.residuals import Kind
+from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, make_problem, solve
+from splatkit.calibration.targets.board_scene import Faults, board_scene, scan
+from splatkit.calibration.targets.target import BoardTarget
+from splatkit.geometry.se3 import Array, invert, twist_between
 
 _TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
 _LIDARS: tuple[LidarName, ...] = ("16", "32", "64", "solid")

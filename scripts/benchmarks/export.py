@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import Record, record
-from splatkit.export.surface import make_surface
-from splatkit.export.surface_settings import SurfaceSettings
+from splatkit.export.surface.make_surface import make_surface
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
-from splatkit.optimize.train_run import make_config, train
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 

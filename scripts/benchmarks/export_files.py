@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from benchmarks.record import Record, record
-from splatkit.export.blending import KEPT
-from splatkit.export.photographs import View
-from splatkit.export.texture_settings import TextureSettings
-from splatkit.export.texturing import color_mesh
+from splatkit.export.texture.blending import KEPT
+from splatkit.export.texture.photographs import View
+from splatkit.export.texture.settings import TextureSettings
+from splatkit.export.texture.texturing import color_mesh
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.meshes import read_mesh
 from splatkit.io.sog import read_sog, write_sog
 from splatkit.io.splats import Splats, read_splats, write_splats
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.process_memory import peak_memory_mb
+from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 

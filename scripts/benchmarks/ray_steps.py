@@ -22,10 +22,10 @@ from torch import nn
 
 from benchmarks.record import Record, record
 from splatkit.ops import native_threads_only
-from splatkit.optimize import simplex_nerf_model
-from splatkit.optimize.lattice_encodings import without_lpips
-from splatkit.optimize.process_memory import peak_memory_mb
-from splatkit.optimize.simplex_nerf_config import simplex_nerf_method
+from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
+from splatkit.optimize.rays import simplex_nerf_model
+from splatkit.optimize.rays.lattice_encodings import without_lpips
+from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method
 
 _RAYS = 1024
 _LIKE_NERFACTO = {"max_res": 2048, "log2_hashmap_size": 19, "use_appearance_embedding": True}

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.record import Record, record
-from splatkit.export.splat_export import export_splats
+from splatkit.export.files.splat_export import export_splats
+from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import evaluate, load_run, mean_scores
-from splatkit.optimize.process_memory import peak_memory_mb
-from splatkit.optimize.train_run import make_config, train
+from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.kernel import ShapeSettings
 

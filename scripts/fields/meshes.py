@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from splatkit.errors import SplatkitError
 from splatkit.geometry.triangles import sample_triangles
-from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh
 from splatkit.isosurface import FlexiCubes
 from splatkit.isosurface.sharp_features import extract_sharp
 

@@ -13,7 +13,7 @@ from nerfstudio.engine.optimizers import Optimizers
 
 from splatkit.evaluation.image import psnr
 from splatkit.ops import native_threads_only
-from splatkit.optimize.simplex_nerf_config import simplex_nerf_method
+from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method
 from studies.encoded import SIZES, EncodedCase
 
 _RAYS = 1024

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from splatkit.errors import EmptyMeshError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.evaluation.geometry import compare_surfaces, visible_sample
-from splatkit.export.surface import SurfaceSettings, make_surface
+from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import read_image, write_image
-from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
+from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
-from splatkit.optimize.train_run import make_config, train
 from splatkit.report.plots import colorize_depth
 from splatkit.splatting.densification import DensificationSettings
 from studies.store import group_by, mean_and_spread

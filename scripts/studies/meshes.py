@@ -14,21 +14,22 @@ from torch import Tensor
 
 from splatkit.evaluation.geometry import make_ray_caster, visible_sample
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
-from splatkit.export.cleaning import drop_components
-from splatkit.export.decimation import decimate
-from splatkit.export.field_grid import extract_mesh
-from splatkit.export.fusion import Fusion, fuse
-from splatkit.export.refinement import RefinementSettings, refine
-from splatkit.export.rendered_views import render_views
-from splatkit.export.sightings import count_sightings
-from splatkit.export.surface_settings import SurfaceSettings
-from splatkit.export.view_planes import PlaneViews
+from splatkit.export.surface.cleaning import drop_components
+from splatkit.export.surface.decimation import decimate
+from splatkit.export.surface.field_grid import extract_mesh
+from splatkit.export.surface.fusion import Fusion, fuse
+from splatkit.export.surface.refinement import RefinementSettings, refine
+from splatkit.export.surface.rendered_views import render_views
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.surface.sightings import count_sightings
+from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
-from splatkit.io.meshes import Mesh, read_mesh, write_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh, write_mesh
+from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import TrainedRun, load_run
-from splatkit.optimize.train_run import make_config, train
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.splatting.densification import DensificationSettings
 from studies.store import group_by, mean_and_spread

@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from splatkit.calibration.association import associate
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.closed_form import DegenerateViewsError, board_poses
-from splatkit.calibration.extraction import BoardCandidate
+from splatkit.calibration.detection.association import associate
+from splatkit.calibration.detection.extraction import BoardCandidate
 from splatkit.calibration.frames import Frame, view_of
 from splatkit.calibration.intrinsics import CameraModel, calibrate_intrinsics
-from splatkit.calibration.jackknife import observed_covariance
-from splatkit.calibration.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
-from splatkit.calibration.residuals import Kind
-from splatkit.calibration.se3 import Array, apply, invert, twist_between
-from splatkit.calibration.selection import Selection, select_freedom
-from splatkit.calibration.solver import ALL_KINDS, Solution, solve
-from splatkit.calibration.target import BoardTarget
-from splatkit.calibration.validation import CrossValidation, cross_validate
+from splatkit.calibration.quality.jackknife import observed_covariance
+from splatkit.calibration.quality.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
+from splatkit.calibration.quality.validation import CrossValidation, cross_validate
+from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses
+from splatkit.calibration.solver.residuals import Kind
+from splatkit.calibration.solver.selection import Selection, select_freedom
+from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.se3 import Array, apply, invert, twist_between
 
 _OUTLINE_M = 0.006
 _LEAST_CORNER_PX, _LEAST_RANGE_M = 0.03, 0.002

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 import splatkit
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.se3 import Array
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import Array
 from splatkit.io.atomic import atomic_file
 
 _FORMAT = "splatkit calibration 1"

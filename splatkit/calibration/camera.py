@@ -6,8 +6,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from splatkit.calibration.se3 import Array
 from splatkit.errors import SettingsError
+from splatkit.geometry.se3 import Array
 
 _ZERO = np.zeros((3, 1))
 _COEFFICIENTS = {"pinhole": (0, 4, 5, 8), "fisheye": (4,)}

@@ -7,7 +7,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.se3 import Array, invert
+from splatkit.geometry.se3 import Array, invert
 from splatkit.io.atomic import atomic_file
 
 _COLMAP_MODELS = {("pinhole", 0): "PINHOLE", ("pinhole", 4): "OPENCV", ("fisheye", 4): "OPENCV_FISHEYE"}

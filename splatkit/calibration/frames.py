@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.beams import LidarScan
-from splatkit.calibration.detection import find_corners
-from splatkit.calibration.extraction import BoardCandidate, find_boards
-from splatkit.calibration.se3 import Array
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.detection.beams import LidarScan
+from splatkit.calibration.detection.corners import find_corners
+from splatkit.calibration.detection.extraction import BoardCandidate, find_boards
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
+from splatkit.geometry.se3 import Array
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 
-from splatkit.calibration.beams import LidarScan
+from splatkit.calibration.detection.beams import LidarScan
 from splatkit.calibration.frames import Frame, examine_frame
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud

@@ -9,10 +9,10 @@ import numpy as np
 import yaml
 
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.se3 import Array
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import corners_seen
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
+from splatkit.geometry.se3 import Array
 
 CameraModel = Literal["pinhole", "fisheye"]
 _LEAST_VIEWS = 6

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.se3 import Array
 from splatkit.errors import SettingsError
+from splatkit.geometry.se3 import Array
 
 
 def _nothing() -> Array:

@@ -63,17 +63,17 @@ class Run:
         """Read, calibrate, write into a temporary folder, then rename it."""
         from threadpoolctl import threadpool_limits
 
-        from splatkit.calibration.advice import advise
         from splatkit.calibration.calibrate import calibrate
         from splatkit.calibration.calibration_file import calibration_record, write_json
         from splatkit.calibration.exports import write_exports
         from splatkit.calibration.inputs import examine_files, file_hashes, pair_files, without_partner
         from splatkit.calibration.intrinsics import read_intrinsics
-        from splatkit.calibration.simulation import Rig, likely_lidar
-        from splatkit.calibration.solver import ALL_KINDS, PLANE_ONLY
-        from splatkit.calibration.target_notation import parse_target
-        from splatkit.commands.calibration_report import calibration_report, image_names, verdict
+        from splatkit.calibration.quality.advice import advise
+        from splatkit.calibration.quality.simulation import Rig, likely_lidar
+        from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY
+        from splatkit.calibration.targets.target_notation import parse_target
         from splatkit.io.atomic import atomic_directory
+        from splatkit.pages.calibration import calibration_report, image_names, verdict
 
         target = parse_target(self.board, self.board_size)
         cameras = tuple(read_intrinsics(path, self.camera_model) for path in self.intrinsics) or None
@@ -137,7 +137,7 @@ def _first_guess(path: Path) -> np.ndarray:
 
 
 def _compared(start: np.ndarray, found: np.ndarray) -> str:
-    from splatkit.calibration.se3 import twist_between
+    from splatkit.geometry.se3 import twist_between
 
     twist = twist_between(start, found)
     degrees, millimeters = np.degrees(np.linalg.norm(twist[:3])), 1e3 * np.linalg.norm(found[:3, 3] - start[:3, 3])
@@ -160,8 +160,8 @@ class Check:
     def run(self) -> None:
         """Print each frame's errors and a verdict."""
         from splatkit.calibration.calibration_file import read_calibration
-        from splatkit.calibration.check import check_frames
         from splatkit.calibration.inputs import examine_files, pair_files
+        from splatkit.calibration.quality.check import check_frames
 
         stored = read_calibration(self.calibration)
         if len(stored.cameras) != len(self.images):
@@ -204,11 +204,11 @@ class Simulate:
 
     def run(self) -> None:
         """Print root mean square errors."""
-        from splatkit.calibration.se3 import twist_between
-        from splatkit.calibration.simulation import draw_views, example_rig
-        from splatkit.calibration.solver import solve
-        from splatkit.calibration.target_notation import parse_target
+        from splatkit.calibration.quality.simulation import draw_views, example_rig
+        from splatkit.calibration.solver.solve import solve
+        from splatkit.calibration.targets.target_notation import parse_target
         from splatkit.calibration.views import SensorNoise
+        from splatkit.geometry.se3 import twist_between
 
         if self.poses < 3 or self.trials < 1:
             raise SettingsError(f"--poses, --trials: at least 3 and 1, got {self.poses} and {self.trials}")
@@ -254,9 +254,9 @@ class Scene:
         """Render into a temporary folder, then rename it."""
         from rich.progress import track
 
-        from splatkit.calibration.board_scene import capture_boards, write_boards
-        from splatkit.calibration.simulation import example_rig, resized
-        from splatkit.calibration.target_notation import parse_target
+        from splatkit.calibration.quality.simulation import example_rig, resized
+        from splatkit.calibration.targets.board_scene import capture_boards, write_boards
+        from splatkit.calibration.targets.target_notation import parse_target
         from splatkit.io.atomic import atomic_directory
 
         if self.poses < 1 or self.width < 160:
@@ -283,9 +283,9 @@ class Advise:
 
     def run(self) -> None:
         """Print poses, best first."""
-        from splatkit.calibration.advice import advise
         from splatkit.calibration.calibration_file import read_calibration
-        from splatkit.calibration.simulation import Rig
+        from splatkit.calibration.quality.advice import advise
+        from splatkit.calibration.quality.simulation import Rig
         from splatkit.calibration.views import SensorNoise
 
         stored = read_calibration(self.calibration)
@@ -308,8 +308,8 @@ class Board:
 
     def run(self) -> None:
         """Write under a temporary name, then rename."""
-        from splatkit.calibration.board_pdf import write_board
-        from splatkit.calibration.target_notation import parse_target
+        from splatkit.calibration.targets.board_pdf import write_board
+        from splatkit.calibration.targets.target_notation import parse_target
 
         target = parse_target(self.board, self.board_size)
         write_board(self.out, target)

@@ -82,8 +82,8 @@ class Images:
         from splatkit.capture.images.inputs import ImageInputs, gather_images
         from splatkit.capture.images.work_folder import WorkFolder
         from splatkit.capture.provenance import CaptureRecord, write_record
-        from splatkit.commands.capture_images_report import figures, image_report, verdict, warnings
         from splatkit.io.atomic import atomic_directory
+        from splatkit.pages.capture_images import figures, image_report, verdict, warnings
 
         self._check()
         with atomic_directory(self.out, self.overwrite) as folder:

@@ -80,9 +80,9 @@ class Lidar:
         from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
         from splatkit.capture.lidar.scans import ScanSource
         from splatkit.capture.times import read_times
-        from splatkit.commands.capture_lidar_report import lidar_figures, lidar_report, lidar_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.trajectories import read_trajectory
+        from splatkit.pages.capture_lidar import lidar_figures, lidar_report, lidar_verdict
 
         if (self.dataset is None) == (not self.images):
             raise SettingsError("give either --dataset (photographs with poses) or --images (folders of photographs)")
@@ -171,9 +171,9 @@ class Static:
         from splatkit.capture.lidar.photographs import photographs_of_dataset, photographs_of_folders
         from splatkit.capture.lidar.scans import select_points, within_ranges
         from splatkit.capture.lidar.static import StaticInputs, locate_static, static_depths
-        from splatkit.commands.capture_lidar_report import static_figures, static_report, static_verdict
         from splatkit.io.atomic import atomic_directory
         from splatkit.io.point_clouds import read_point_cloud
+        from splatkit.pages.capture_lidar import static_figures, static_report, static_verdict
 
         if (self.dataset is None) == (not self.images):
             raise SettingsError("give either --images (folders of photographs by the rig) or --dataset with --anchor")

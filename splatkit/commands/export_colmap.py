@@ -25,7 +25,7 @@ class ExportColmap:
 
     def run(self) -> None:
         """Convert, write into a temporary folder, then rename it."""
-        from splatkit.export.colmap_export import export_colmap
+        from splatkit.export.files.colmap_export import export_colmap
 
         if self.max_points < 1:
             raise ValueError(f"--max-points: expected at least 1, got {self.max_points}")

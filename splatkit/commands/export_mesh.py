@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from splatkit.export.surface_settings import SurfaceSettings
-from splatkit.export.texture_settings import TextureSettings
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.texture.settings import TextureSettings
 
 _WRAPPED_FACES = 200_000  # the texture shows what is finer
 
@@ -46,8 +46,8 @@ class ExportMesh:
         """Render, fuse, color, write into a temporary folder, then rename it."""
         from rich.progress import track
 
-        from splatkit.commands.export_mesh_report import show_export
         from splatkit.export.run_export import MeshExport, MeshExportSettings, export_run
+        from splatkit.pages.mesh import show_export
 
         def progress(steps: Iterable[int], label: str) -> Iterable[int]:
             return track(steps, label, transient=True)

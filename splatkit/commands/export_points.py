@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from splatkit.export.surface_settings import SurfaceSettings
+from splatkit.export.surface.settings import SurfaceSettings
 
 
 def _fused() -> SurfaceSettings:
@@ -39,7 +39,7 @@ class ExportPoints:
         """Render, fuse, draw points, write under a temporary name, then rename."""
         from rich.progress import track
 
-        from splatkit.export.point_export import export_points
+        from splatkit.export.files.point_export import export_points
 
         def progress(steps: Iterable[int], label: str) -> Iterable[int]:
             return track(steps, label, transient=True)

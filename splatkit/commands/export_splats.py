@@ -34,7 +34,7 @@ class ExportSplats:
 
     def run(self) -> None:
         """Write under a temporary name, then rename."""
-        from splatkit.export.splat_export import export_splats
+        from splatkit.export.files.splat_export import export_splats
 
         done = export_splats(
             self.load_config,

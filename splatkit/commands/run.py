@@ -57,7 +57,7 @@ def _report(pipeline: Pipeline, state: State) -> Path:
     path, made_from = pipeline.out / "report.html", state.summary()
     known = state.read("report")
     if known is None or known.made_from != made_from or not path.is_file():
-        from splatkit.pipeline.report import write_pipeline_report
+        from splatkit.pages.pipeline import write_pipeline_report
 
         write_pipeline_report(pipeline, state)
         state.write("report", StepRecord(made_from, True, Cost()))

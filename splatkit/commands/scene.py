@@ -79,10 +79,10 @@ def _hold_boards(folder: Path, walk: Walk, poses: int, seed: int) -> None:
     import numpy as np
     from rich.progress import track
 
-    from splatkit.calibration.board_scene import capture_boards, write_boards
     from splatkit.calibration.camera import Camera
-    from splatkit.calibration.simulation import Rig
-    from splatkit.calibration.target_notation import parse_target
+    from splatkit.calibration.quality.simulation import Rig
+    from splatkit.calibration.targets.board_scene import capture_boards, write_boards
+    from splatkit.calibration.targets.target_notation import parse_target
     from splatkit.calibration.views import SensorNoise
     from splatkit.synthetic.walk import lidar_from_camera
 

@@ -7,7 +7,7 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.io.projection import pixel_tangents
 from splatkit.io.transforms_json import Intrinsics
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, ViewScore, score_view
-from splatkit.export.photographs import Photograph, View, read_photograph
-from splatkit.export.rendered_views import Progress
-from splatkit.io.meshes import Mesh
+from splatkit.export.surface.rendered_views import Progress
+from splatkit.export.texture.photographs import Photograph, View, read_photograph
+from splatkit.io.mesh import Mesh
 
 _MOST_PIXELS = 1_500_000  # of a photograph; larger ones are compared averaged down
 

@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.export.clock import Clock
-from splatkit.export.frames import ExportFrame, FrameName, export_frame, read_georeference
+from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
+from splatkit.export.files.mesh_export import FORMATS, MeshFormat, write_mesh_export
+from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
-from splatkit.export.mesh_export import FORMATS, MeshFormat, write_mesh_export
-from splatkit.export.photographs import views_of
-from splatkit.export.rendered_views import Progress
-from splatkit.export.splat_export import check_exportable, splat_values, splats_in_frame
-from splatkit.export.surface import make_surface
-from splatkit.export.surface_settings import SurfaceSettings
-from splatkit.export.texture_settings import TextureSettings
-from splatkit.export.texturing import color_mesh
-from splatkit.io.meshes import Mesh
+from splatkit.export.surface.make_surface import make_surface
+from splatkit.export.surface.rendered_views import Progress
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.texture.photographs import views_of
+from splatkit.export.texture.settings import TextureSettings
+from splatkit.export.texture.texturing import color_mesh
+from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
 from splatkit.io.transforms_json import read_transforms

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class TriangleMesh(Protocol):
-    """Anything with vertices and triangles, e.g. `splatkit.io.meshes.Mesh`."""
+    """Anything with vertices and triangles, e.g. `splatkit.io.mesh.Mesh`."""
 
     @property
     def vertices(self) -> NDArray[np.floating]:

@@ -20,7 +20,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import encode_image
 
 if TYPE_CHECKING:
-    from splatkit.io.meshes import Mesh
+    from splatkit.io.mesh import Mesh
 
 _FLOAT, _UNSIGNED = 5126, 5125  # component types
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071

@@ -4,9 +4,8 @@ PLY holds vertex colors alone: of what people open it with, few look at a textur
 vertices along its seams, so that a closed mesh is closed no more. STL holds the bare shape.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -15,46 +14,12 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
 from splatkit.io.gltf import write_glb
+from splatkit.io.mesh import Mesh
 from splatkit.io.ply import write_ply
 from splatkit.io.wavefront import write_obj
 
 MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 _STL_HEADER_BYTES = 80
-
-
-@dataclass(frozen=True)
-class Texture:
-    """A picture of a mesh's surface, and where the corners of each face lie in it."""
-
-    image: NDArray[np.uint8]  # [H, W, 3] sRGB
-    uvs: NDArray[np.floating]  # [T, 2] in [0, 1]; v counts from the picture's lower edge
-    faces: NDArray[np.integer]  # [F, 3] indices into uvs
-    suffix: Literal[".jpg", ".png"] = ".jpg"  # of the file that the picture becomes
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """V vertices and F triangles, counter-clockwise seen from outside."""
-
-    vertices: NDArray[np.floating]  # [V, 3]
-    faces: NDArray[np.integer]  # [F, 3] vertex indices
-    vertex_colors: NDArray[np.uint8] | None = None  # [V, 3] sRGB
-    vertex_normals: NDArray[np.floating] | None = None  # [V, 3] unit
-    texture: Texture | None = None
-
-    def face_areas(self) -> NDArray[np.float64]:
-        """[F] areas in squared units of the vertices."""
-        return np.linalg.norm(self._face_crosses(), axis=-1) / 2
-
-    def face_normals(self) -> NDArray[np.float64]:
-        """[F, 3] unit normals; zero for degenerate triangles."""
-        crosses = self._face_crosses()
-        lengths = np.linalg.norm(crosses, axis=-1, keepdims=True)
-        return np.divide(crosses, lengths, out=np.zeros_like(crosses), where=lengths > 0)
-
-    def _face_crosses(self) -> NDArray[np.float64]:
-        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
-        return np.cross(b - a, c - a)
 
 
 def write_mesh(path: Path, mesh: Mesh, comments: tuple[str, ...] = ()) -> None:

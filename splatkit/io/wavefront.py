@@ -11,7 +11,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import encode_image
 
 if TYPE_CHECKING:
-    from splatkit.io.meshes import Mesh
+    from splatkit.io.mesh import Mesh
 
 _MATERIAL = "surface"
 

@@ -13,7 +13,6 @@ from nerfstudio.models.base_model import Model
 from torch import Tensor
 
 from splatkit.geometry.transform import opengl_from_viewmats
-from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.optimize.load_run import (
     RenderedView,
     RunCameras,
@@ -23,6 +22,7 @@ from splatkit.optimize.load_run import (
     parse_dataset,
     read_config,
 )
+from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
 
 FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
 _PREFIX = "_model."

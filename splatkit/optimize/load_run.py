@@ -23,8 +23,8 @@ from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
 from splatkit.geometry.spherical_harmonics import rotate_sh
 from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image_float
-from splatkit.optimize.checkpoints import CheckpointError, read_newest_checkpoint
-from splatkit.optimize.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rasterization import Rendering, rasterization
 from splatkit.splatting.spherical_beta import rotate_lobes

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatkit.calibration.se3 import twist_between
 from splatkit.evaluation.geometry import SurfaceDistances, compare_surfaces, visible_sample
-from splatkit.io.meshes import Mesh, read_mesh
+from splatkit.geometry.se3 import twist_between
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh
 from splatkit.optimize.load_run import RunCameras
 from splatkit.pipeline.config import Pipeline
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splatkit.evaluation.mesh_rendering import MeshRenderer
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8, write_image
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.io.transforms_json import Intrinsics
 
 Progress = Callable[[Iterable[int], str], Iterable[int]]

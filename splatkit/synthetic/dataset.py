@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
-from splatkit.io.meshes import Mesh, write_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
 from splatkit.synthetic.cameras import Pinhole, orbit_cameras

@@ -10,7 +10,7 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.synthetic.cameras import Pinhole
 from splatkit.synthetic.description import SceneDescription, SceneObject
 from splatkit.synthetic.outdoor import make_terrain, make_tree

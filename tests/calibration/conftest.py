@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.targets.target import BoardTarget
 from tests.calibration.halls import hall_frames
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.board_scene import Faults, board_scene, scan
-from splatkit.calibration.extraction import find_boards
+from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.frames import Frame
-from splatkit.calibration.se3 import Array, apply, invert
-from splatkit.calibration.simulation import Rig, draw_views, example_rig
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.quality.simulation import Rig, draw_views, example_rig
+from splatkit.calibration.targets.board_scene import Faults, board_scene, scan
+from splatkit.calibration.targets.target import BoardTarget
+from splatkit.geometry.se3 import Array, apply, invert
 
 TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
 CHARUCO = BoardTarget(7, 5, 0.095, 0.85, 0.61, "charuco", marker=0.07, dictionary="5x5_100")

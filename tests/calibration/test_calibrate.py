@@ -7,10 +7,10 @@ import pytest
 
 from splatkit.calibration.calibrate import calibrate
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.closed_form import DegenerateViewsError
-from splatkit.calibration.parameters import Freedom
-from splatkit.calibration.se3 import twist_between
+from splatkit.calibration.solver.closed_form import DegenerateViewsError
+from splatkit.calibration.solver.parameters import Freedom
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.se3 import twist_between
 from tests.calibration.halls import TARGET, hall_frames
 
 

@@ -7,15 +7,15 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.advice import advise
-from splatkit.calibration.board_pdf import write_board
 from splatkit.calibration.calibrate import calibrate
 from splatkit.calibration.calibration_file import calibration_record, read_calibration, write_json
-from splatkit.calibration.check import check_frames
 from splatkit.calibration.exports import write_exports
-from splatkit.calibration.se3 import compose, exp_se3, invert
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.quality.advice import advise
+from splatkit.calibration.quality.check import check_frames
+from splatkit.calibration.targets.board_pdf import write_board
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import CalibrationRefusedError, DatasetError
+from splatkit.geometry.se3 import compose, exp_se3, invert
 from tests.calibration.halls import TARGET
 
 

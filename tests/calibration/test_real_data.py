@@ -8,12 +8,12 @@ import pytest
 
 from splatkit.calibration.calibrate import calibrate
 from splatkit.calibration.camera import Camera
-from splatkit.calibration.closed_form import DegenerateViewsError
-from splatkit.calibration.detection import find_corners
+from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.inputs import examine_files, pair_files
 from splatkit.calibration.intrinsics import read_intrinsics
-from splatkit.calibration.solver import PLANE_ONLY, solve
-from splatkit.calibration.target import BoardTarget
+from splatkit.calibration.solver.closed_form import DegenerateViewsError
+from splatkit.calibration.solver.solve import PLANE_ONLY, solve
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
 from splatkit.io.images import read_image
 from tests.calibration.halls import TARGET

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.calibration_file import read_calibration
-from splatkit.calibration.se3 import twist_between
 from splatkit.cli import main
+from splatkit.geometry.se3 import twist_between
 
 BOARD = ["--board", "7x5:0.095", "--board-size", "0.85x0.61"]
 

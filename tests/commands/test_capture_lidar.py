@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.se3 import invert
 from splatkit.capture.lidar.alignment import Similarity
 from splatkit.capture.lidar.motion import place_scan
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.cli import main
+from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
 from splatkit.io.trajectories import read_trajectory

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from splatkit.evaluation.geometry import compare_surfaces, point_to_surface, visible_sample
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 
 
 def plane(z, extent=1.0):

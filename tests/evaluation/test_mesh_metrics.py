@@ -9,7 +9,7 @@ import pytest
 from splatkit.evaluation.mesh_detail import compare_details
 from splatkit.evaluation.mesh_quality import measure_quality
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 
 
 def merged(*meshes: Mesh) -> Mesh:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, score_view
-from splatkit.io.meshes import Mesh, Texture
+from splatkit.io.mesh import Mesh, Texture
 from splatkit.io.transforms_json import Intrinsics
 
 CAMERA = Intrinsics("PINHOLE", 40, 40, 40.0, 40.0, 20.0, 20.0)

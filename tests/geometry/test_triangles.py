@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from splatkit.geometry.triangles import sample_triangles
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 
 
 def test_sampling_is_uniform_by_area():

@@ -5,7 +5,8 @@ import pytest
 import trimesh
 
 from splatkit.errors import DatasetError
-from splatkit.io.meshes import Mesh, read_mesh, write_mesh
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import read_mesh, write_mesh
 
 
 def tetrahedron():

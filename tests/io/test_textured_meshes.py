@@ -11,7 +11,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from splatkit.io.meshes import Mesh, Texture, write_mesh
+from splatkit.io.mesh import Mesh, Texture
+from splatkit.io.meshes import write_mesh
 
 COLORS = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90], [11, 22, 33]], np.uint8)
 

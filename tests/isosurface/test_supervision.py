@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from splatkit.evaluation.mesh_detail import compare_details
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.isosurface import FlexiCubes, Surface
 from splatkit.isosurface.fitting import FitSettings, fit_surface
 from splatkit.isosurface.ray_casting import Triangles

@@ -109,7 +109,7 @@ def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
 @pytest.fixture
 def make_config(tiny_dataset, tmp_path):
     """Configurations of short runs that densify: `make_config("name", steps)`."""
-    from splatkit.optimize.ges_config import ges_method
+    from splatkit.optimize.ges.method import ges_method
     from splatkit.splatting.densification import DensificationSettings
 
     def make(name: str, steps: int) -> TrainerConfig:
@@ -170,8 +170,8 @@ def make_ray_config(tiny_dataset, tmp_path, monkeypatch) -> Callable[[str, str, 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch_home"))
 
     def make(method: str, name: str, steps: int) -> TrainerConfig:
-        from splatkit.optimize.simplex_nerf_config import simplex_nerf_method
-        from splatkit.optimize.simplex_sdf_config import simplex_sdf_method
+        from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method
+        from splatkit.optimize.rays.simplex_sdf_config import simplex_sdf_method
 
         config = copy.deepcopy({"simplex-nerf": simplex_nerf_method, "simplex-sdf": simplex_sdf_method}[method].config)
         config.data = config.pipeline.datamanager.data = tiny_dataset

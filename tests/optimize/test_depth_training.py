@@ -12,11 +12,11 @@ from nerfstudio.scripts.train import main
 from splatkit.errors import SettingsError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.io.transforms_json import read_transforms, write_transforms
-from splatkit.optimize.depth_supervision import Shown, depth_losses
-from splatkit.optimize.lenses import lens_of
-from splatkit.optimize.measured_cloud import depth_error_image, measured_cloud
-from splatkit.optimize.measured_depth import MeasuredDepth
-from splatkit.optimize.view import View
+from splatkit.optimize.data.lenses import lens_of
+from splatkit.optimize.data.measured_cloud import depth_error_image, measured_cloud
+from splatkit.optimize.data.measured_depth import MeasuredDepth
+from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
+from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import DepthSettings
 from splatkit.splatting.rasterization import rasterization
 from splatkit.splatting.seeding import splats_from_points

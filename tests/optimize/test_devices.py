@@ -62,8 +62,8 @@ def train_on(device, config):
 def test_training_stays_on_its_device_and_gives_the_same_bits(
     make_config, monkeypatch, switch_on_everything, depth_dataset, strategy, everything
 ):
-    monkeypatch.setattr("splatkit.optimize.ges_rendering.has_kernels", lambda device: True)
-    monkeypatch.setattr("splatkit.optimize.metrics.has_kernels", lambda device: True)
+    monkeypatch.setattr("splatkit.optimize.ges.rendering.has_kernels", lambda device: True)
+    monkeypatch.setattr("splatkit.optimize.nerfstudio.metrics.has_kernels", lambda device: True)
 
     def configure():
         config = make_config("devices", STEPS)

@@ -13,8 +13,8 @@ from splatkit.io.depth_maps import write_depth_map
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, read_transforms, write_transforms
-from splatkit.optimize.dataparser import SplatkitDataParserConfig
-from splatkit.optimize.lenses import lens_of, view_of_frame
+from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.data.lenses import lens_of, view_of_frame
 from splatkit.optimize.load_run import load_run
 from splatkit.synthetic.cameras import Pinhole, orbit_cameras
 from splatkit.synthetic.description import find_scene, read_scene
@@ -80,7 +80,7 @@ def scores(run, tracer, dataset):
 
 
 def rendered(run, view):
-    from splatkit.optimize.ges_rendering import Rasterizer
+    from splatkit.optimize.ges.rendering import Rasterizer
 
     rasterizer = Rasterizer(run.rasterize_mode, run.kernel)
     with torch.no_grad():

@@ -21,7 +21,7 @@ from nerfstudio.scripts.render import DatasetRender, RenderCameraPath, RenderInt
 from nerfstudio.utils.eval_utils import eval_setup
 from plyfile import PlyData
 
-from splatkit.export.splat_export import export_splats
+from splatkit.export.files.splat_export import export_splats
 
 
 @pytest.fixture(autouse=True)

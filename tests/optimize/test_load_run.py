@@ -7,9 +7,9 @@ from nerfstudio.utils.eval_utils import eval_setup
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.transform import invert_rigid
-from splatkit.optimize.checkpoints import CheckpointError, list_checkpoints
-from splatkit.optimize.dataparser import SplatkitDataParser
+from splatkit.optimize.data.dataparser import SplatkitDataParser
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, list_checkpoints
 
 
 def render_first(run):

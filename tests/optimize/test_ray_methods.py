@@ -20,11 +20,11 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.math import components_from_spherical_harmonics as sh_basis_of_host
 
 from splatkit.encodings import SimplexHashEncoding
-from splatkit.optimize import simplex_fields
-from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
-from splatkit.optimize.lattice_encodings import fuse_networks, replace_encodings
-from splatkit.optimize.ray_trainer import RayTrainer
-from splatkit.optimize.simplex_fields import contract_to_unit_cube
+from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.rays import simplex_fields
+from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings
+from splatkit.optimize.rays.simplex_fields import contract_to_unit_cube
+from splatkit.optimize.rays.trainer import RayTrainer
 
 METHODS = ["simplex-nerf", "simplex-sdf"]
 MakeConfig = Callable[[str, str, int], TrainerConfig]

@@ -6,8 +6,8 @@ from nerfstudio.engine.trainer import Trainer
 from nerfstudio.scripts.train import main
 from nerfstudio.utils import writer
 
-from splatkit.optimize.checkpoints import list_checkpoints, read_checkpoint
-from splatkit.optimize.trainer import GesTrainer
+from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
+from splatkit.optimize.nerfstudio.trainer import GesTrainer
 from splatkit.splatting.mcmc import McmcSettings
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.synthetic.solids import make_box, make_sphere
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from splatkit.io.meshes import Mesh
+from splatkit.io.mesh import Mesh
 from splatkit.report.turntable import Turntable, write_turntable
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.se3 import cross_matrix
 from splatkit.capture.lidar.voxel_map import VoxelCloud
 from splatkit.errors import CaptureRefusedError
+from splatkit.geometry.se3 import cross_matrix
 
 Array = NDArray[np.float64]
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.calibration.se3 import apply, invert
 from splatkit.capture.lidar.alignment import Alignment, Similarity, robust_scale
 from splatkit.capture.lidar.inputs import LidarInputs, Progress
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.geometry.se3 import apply, invert
 from splatkit.io.projection import project
 from splatkit.io.trajectories import Trajectory
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.calibration.se3 import apply, invert
+from splatkit.geometry.se3 import apply, invert
 from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.se3 import apply, invert
 from splatkit.capture.lidar.depth import project_depth
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
+from splatkit.geometry.se3 import apply, invert
 from splatkit.io.depth_maps import DepthMap
 
 _LATE_S = 1.0  # by which scans may come out of order

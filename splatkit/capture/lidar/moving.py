@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.calibration.se3 import invert
 from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
@@ -19,6 +18,7 @@ from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.se3 import exp_se3, invert
 from splatkit.capture.lidar.alignment import Alignment, Similarity, changed, robust_scale
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
+from splatkit.geometry.se3 import exp_se3, invert
 from splatkit.io.trajectories import Trajectory
 
 Array = NDArray[np.float64]

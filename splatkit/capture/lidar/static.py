@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.se3 import apply, invert
 from splatkit.capture.lidar.alignment import Alignment, Similarity, align_surfaces
 from splatkit.capture.lidar.camera_path import depth_ratios, scale_from_ratios
 from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
@@ -17,6 +16,7 @@ from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import apply, invert
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.se3 import invert
 from splatkit.capture.lidar.motion import near_moments, place_scan, place_scans, without_ring_bias
 from splatkit.capture.lidar.scans import Scan
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import invert
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.se3 import exp_se3, invert
 from splatkit.capture.lidar.alignment import Similarity
 from splatkit.capture.lidar.pose_alignment import align_poses, closed_form
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
+from splatkit.geometry.se3 import exp_se3, invert
 from splatkit.io.trajectories import Trajectory
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.walk import RigMotion, lidar_from_camera

@@ -1,0 +1,63 @@
+"""What a calibration is worth, in terms that people use: pixels at a distance, and the motion that is known least."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from splatkit.calibration.camera import Camera
+from splatkit.geometry.se3 import Array, point_motion
+
+_GRID = (0.1, 0.5, 0.9)  # of the image, where uncertainty is stated
+_AXES = ("right", "down", "forward")  # of the camera's x, y, z
+_LEVER_M = 3.0  # a rotation counts as much as the translation that it causes this far away
+
+
+@dataclass(frozen=True)
+class Weakness:
+    """The motion of the LiDAR that the views see least of."""
+
+    rotation_deg: Array  # [3] one standard deviation of it, about the camera's axes
+    translation_m: Array  # [3] along them
+    words: str
+
+
+def pixel_uncertainty(covariance: Array, camera: Camera, range_m: float) -> Array:
+    """How far the image of a LiDAR point may be off, px.
+
+    Args:
+        covariance: [6, 6] of the twist of T_camera_lidar, or [6 + P, 6 + P] of that and of the camera's P intrinsics:
+            where those were estimated too, errors of both largely undo each other. See `Solution`.
+        camera: of the calibration.
+        range_m: distance of the point from the camera.
+
+    Returns:
+        [3, 3] standard deviations along the worst direction in the image, by rows and columns of a grid over it.
+    """
+    x, y = np.meshgrid(np.array(_GRID) * camera.width, np.array(_GRID) * camera.height)
+    rays = np.concatenate([camera.normalized(np.stack([x.ravel(), y.ravel()], 1)), np.ones((9, 1))], 1)
+    points = range_m * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    _, to_points, to_intrinsics = camera.project_with_derivatives(points)
+    to_pixels = np.concatenate([to_points @ point_motion(points), to_intrinsics], 2)[:, :, : len(covariance)]
+    spread = to_pixels @ covariance @ np.swapaxes(to_pixels, 1, 2)
+    return np.sqrt(np.linalg.eigvalsh(spread)[:, 1]).reshape(3, 3)
+
+
+def weakest_motion(covariance: Array) -> Weakness:
+    """The direction of the largest uncertainty, and which poses of the board would reduce it.
+
+    Args:
+        covariance: [6, 6], see `Solution`.
+    """
+    scale = np.array([_LEVER_M] * 3 + [1.0] * 3)
+    values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))
+    motion = vectors[:, 5] * np.sqrt(max(values[5], 0.0)) / scale
+    rotation, translation = motion[:3], motion[3:]
+    if np.linalg.norm(translation) > _LEVER_M * np.linalg.norm(rotation):
+        axis = int(np.abs(translation).argmax())
+        cure = ("turned left and right", "tilted up and down", "at other distances, facing the camera")[axis]
+        words = f"least known is the LiDAR's place along the camera's {_AXES[axis]} axis: add boards {cure}"
+    else:
+        axis = int(np.abs(rotation).argmax())
+        cure = ("near the upper and lower border", "near the left and right border", "near the corners")[axis]
+        words = f"least known is the rotation about the camera's {_AXES[axis]} axis: add boards {cure} of the image"
+    return Weakness(np.degrees(rotation), translation, words)

@@ -1,0 +1,113 @@
+"""What the views can tell beside the extrinsic: the LiDAR's range errors and the camera's intrinsics.
+
+Each is taken in only where the data settle it, by two tests: its unknowns end far better known than before (posterior
+over prior deviation), and views that were left out are explained better with it than without.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from splatkit.calibration.camera import Camera
+from splatkit.calibration.quality.validation import CrossValidation, cross_validate
+from splatkit.calibration.solver.closed_form import DegenerateViewsError
+from splatkit.calibration.solver.parameters import Freedom
+from splatkit.calibration.solver.residuals import Kind
+from splatkit.calibration.solver.solve import Solution, solve
+from splatkit.calibration.targets.target import BoardTarget
+from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.geometry.se3 import Array
+
+FOLDS = 5
+_LEAST_VIEWS = {"rings": 6, "intensity": 6, "intrinsics": 15}
+_MOST_PULLED = 0.3  # posterior over prior deviation
+_SURE = 2.0  # standard errors that held-out views must gain by
+_WORDS = {
+    "rings": "range errors of single lasers",
+    "intensity": "range errors by intensity",
+    "intrinsics": "intrinsics",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which freedoms the data support, why the others not, and how the chosen way fares on views left out."""
+
+    freedom: Freedom
+    reasons: dict[str, str]
+    validation: CrossValidation
+
+
+def select_freedom(
+    views: list[BoardView],
+    centers: Array,
+    target: BoardTarget,
+    cameras: tuple[Camera, ...],
+    noise: SensorNoise,
+    kinds: tuple[Kind, ...],
+    from_boards: bool,
+) -> Selection:
+    """Add one freedom after the other where it helps; see `cross_validate` for the arguments.
+
+    Intrinsics that were found `from_boards`, of the same views, are no better known than these tell: they are freed in
+    any case, so that the extrinsic's covariance holds what they leave open.
+    """
+    freedom, reasons = Freedom(intrinsics=from_boards), dict[str, str]()
+    if from_boards:
+        reasons["intrinsics"] = f"{_WORDS['intrinsics']}: found from the boards, together with the extrinsic"
+    folds = min(FOLDS, len(views))
+    validation = cross_validate(views, centers, target, cameras, noise, freedom, folds, kinds)
+    for name, words in _WORDS.items():
+        if name in reasons:
+            continue
+        missing = _missing(name, views)
+        if missing is None:
+            wider = replace(freedom, **{name: True})
+            try:
+                solution = solve(views, target, cameras, noise, kinds, wider)
+                trial = cross_validate(views, centers, target, cameras, noise, wider, folds, kinds)
+            except DegenerateViewsError:
+                missing = "the views do not determine them beside the extrinsic"
+            else:
+                missing = _refuted(name, solution, validation, trial)
+        if missing is None:
+            freedom, validation = wider, trial
+            reasons[name] = f"{words}: estimated"
+        else:
+            reasons[name] = f"{words}: not estimated, {missing}"
+    return Selection(freedom, reasons, validation)
+
+
+def _missing(name: str, views: list[BoardView]) -> str | None:
+    if len(views) < _LEAST_VIEWS[name]:
+        return f"at least {_LEAST_VIEWS[name]} views are needed, got {len(views)}"
+    if name == "rings" and any(view.ring is None for view in views):
+        return "the scans do not say which laser took a return"
+    if name == "rings" and len(np.unique(np.concatenate([view.ring for view in views if view.ring is not None]))) < 2:
+        return "the LiDAR has one laser"
+    if name == "intensity" and any(view.intensity is None for view in views):
+        return "the scans have no intensities"
+    return None
+
+
+def _refuted(name: str, solution: Solution, before: CrossValidation, after: CrossValidation) -> str | None:
+    layout, rings = solution.layout, len(solution.basis.rings)
+    columns = {
+        "rings": np.r_[layout.biases][:rings],
+        "intensity": np.r_[layout.biases][rings:],
+        "intrinsics": np.concatenate(
+            [np.r_[layout.intrinsics(index)][:4] for index in range(len(layout.intrinsic_counts))]
+        ),
+    }[name].astype(int)
+    pulled = solution.pulled[columns]
+    # A laser that hardly met the board stays near zero by its prior and does no harm, and so do higher distortions.
+    known = np.median(pulled) if name == "rings" else pulled.max()
+    if known > _MOST_PULLED:
+        return f"the views tell little of them (deviation {known:.2f} of what it was before, {_MOST_PULLED} is needed)"
+    costs = zip(before.held_out, after.held_out, strict=True)
+    gains = np.array([old[0].cost - new[0].cost for old, new in costs if old and new])
+    if len(gains) < 2:
+        return "too few views can be left out"
+    if gains.mean() < _SURE * gains.std(ddof=1) / np.sqrt(len(gains)):
+        return "views that were left out are not explained better with them"
+    return None

@@ -1,0 +1,81 @@
+"""The folder that an export leaves: the mesh in several formats, the splats, and a record of how they came about."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import splatkit
+from splatkit.errors import EmptyMeshError
+from splatkit.evaluation.mesh_topology import measure_topology
+from splatkit.export.files.frames import ExportFrame
+from splatkit.io.atomic import atomic_directory
+from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import write_mesh
+from splatkit.io.provenance import library_versions
+from splatkit.io.splats import Splats, write_splats
+
+MeshFormat = Literal["ply", "obj", "glb", "stl"]
+FORMATS: tuple[MeshFormat, ...] = ("ply", "obj", "glb")
+_FORMAT = "splatkit export 1"
+_LIBRARIES = ("numpy", "torch", "open3d", "xatlas")
+
+
+def write_mesh_export(
+    out: Path,
+    mesh: Mesh,
+    formats: Sequence[MeshFormat] = FORMATS,
+    *,
+    frame: ExportFrame,
+    record: Mapping[str, Any],
+    splats: Splats | None = None,
+    overwrite: bool = False,
+    more: Callable[[Path, dict[str, Any]], None] = lambda folder, record: None,
+) -> None:
+    """Write mesh.ply and so on, export.json and, if given, splats.ply into the new folder `out`.
+
+    Args:
+        out: the folder; complete or not there at all.
+        mesh: at least one triangle.
+        formats: of the mesh.
+        frame: what the coordinates refer to.
+        record: what else to keep in export.json: inputs, settings, metrics; must be JSON.
+        splats: the field that the mesh was made from, in the same frame.
+        overwrite: replace an existing folder.
+        more: adds files to the folder before it gets its name; takes the record too.
+    """
+    if len(mesh.faces) == 0:
+        raise EmptyMeshError("the mesh to export has no triangles")
+    summary = {
+        "format": _FORMAT,
+        "splatkit": splatkit.__version__,
+        "libraries": library_versions(_LIBRARIES),
+        **frame.record(),
+        "glb_axes": "y up: (x, z, -y) of the frame, as glTF demands",
+        "mesh": describe_mesh(mesh),
+        "splats": None if splats is None else {"count": len(splats.means)},
+        **record,
+    }
+    comments = (f"splatkit {splatkit.__version__}", *frame.comments())
+    with atomic_directory(out, overwrite) as folder:
+        for name in formats:
+            write_mesh(folder / f"mesh.{name}", mesh, comments)
+        if splats is not None:
+            write_splats(folder / "splats.ply", splats, comments)
+        more(folder, summary)
+        summary["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        (folder / "export.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def describe_mesh(mesh: Mesh) -> dict[str, Any]:
+    """Counts, extent and topology of a mesh; what is not watertight is reported, never repaired."""
+    topology = measure_topology(mesh)
+    return {
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "area": float(mesh.face_areas().sum()),
+        "bounds": [mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()],
+        **asdict(topology),
+        "watertight": topology.watertight,
+    }

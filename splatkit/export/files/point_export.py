@@ -1,0 +1,126 @@
+"""The surface of a trained run as a point cloud with colors and normals, as .ply or, for surveyors, .las and .laz."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import splatkit
+from splatkit.errors import DatasetError
+from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
+from splatkit.export.surface.make_surface import make_surface
+from splatkit.export.surface.rendered_views import Progress
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.texture.photographs import views_of
+from splatkit.export.texture.settings import TextureSettings
+from splatkit.export.texture.texturing import color_points
+from splatkit.geometry.triangles import sample_faces
+from splatkit.io.atomic import atomic_file
+from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.optimize.load_field import open_run
+
+SUFFIXES = (".ply", ".las", ".laz")
+MOST_POINTS = 50_000_000
+_LAS_STEPS = 2**30  # of its whole numbers, across the cloud
+
+
+@dataclass(frozen=True)
+class PointExport:
+    """What was written."""
+
+    path: Path
+    count: int
+    seen_share: float  # of the points, that photographs show
+    units: str
+
+
+def export_points(
+    config_path: Path,
+    out: Path,
+    surface: SurfaceSettings,
+    count: int,
+    *,
+    frame: FrameName = "input",
+    georeference: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = lambda steps, _: steps,
+) -> PointExport:
+    """Draw points from the surface of a run, evenly by area, and color them by the photographs.
+
+    Args:
+        config_path: the run's config.yml.
+        out: file to write, ending in .ply, .las or .laz.
+        surface: how the surface is made.
+        count: of points.
+        frame: of their coordinates; files of surveyors hold places in the georeference's system where there is one.
+        georeference: file; by default what the dataset says.
+        overwrite: replace an existing file.
+        progress: wraps the loops over cameras and photographs.
+
+    Raises:
+        FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.
+        FileExistsError: `out` exists and may not be overwritten.
+        EmptyMeshError: there is no surface.
+        ValueError: another ending, or no sensible count.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{out}: expected a name ending in {', '.join(SUFFIXES)}")
+    if not 1 <= count <= MOST_POINTS:
+        raise ValueError(f"count: expected 1 to {MOST_POINTS} points, got {count}")
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
+    if out.suffix.lower() != ".ply":
+        _laspy(out)
+    run = open_run(config_path)
+    views = views_of(run.dataset, run.train_cameras)
+    read_georeference(run.dataset, georeference)  # what is wrong with it should be said now
+    mesh = make_surface(run, surface, progress).mesh
+    drawn, faces = sample_faces(mesh, count, torch.Generator().manual_seed(0))
+    points, normals = drawn.numpy(), mesh.face_normals()[faces.numpy()]
+    colors, seen = color_points(mesh, points, normals, views, TextureSettings(), progress)
+    if mesh.vertex_colors is not None:  # of what no photograph shows
+        colors[~seen] = mesh.vertex_colors[mesh.faces[faces.numpy()[~seen], 0]]
+    placed = export_frame(frame, points, run.dataset, georeference)
+    cloud = PointCloud(placed.apply(points), colors, normals.astype(np.float32))
+    write_points(out, cloud, placed)
+    return PointExport(out, count, float(seen.mean()), placed.units)
+
+
+def write_points(path: Path, cloud: PointCloud, frame: ExportFrame) -> None:
+    """Write a cloud whose coordinates are those of `frame`; .las and .laz in the system of its georeference.
+
+    Raises:
+        DatasetError: laspy, which writes .las, is not installed.
+    """
+    if path.suffix.lower() == ".ply":
+        comments = (f"splatkit {splatkit.__version__}", *frame.comments())
+        local = PointCloud(cloud.points.astype(np.float32), cloud.colors, cloud.normals)
+        write_point_cloud(path, local, comments=comments)
+        return
+    laspy = _laspy(path)
+    places = np.asarray(cloud.points, dtype=np.float64)
+    if frame.georeference is not None and frame.name == "input":
+        places = frame.georeference.place(places)
+    header = laspy.LasHeader(point_format=2, version="1.2")
+    header.offsets = np.floor(places.min(0))
+    # A power of ten, as surveyors have it: tenths of a millimeter, or finer for small scenes.
+    extent = float(np.ptp(places, axis=0).max())
+    header.scales = np.full(3, min(1e-4, 10.0 ** math.ceil(math.log10(max(extent, 1e-9) / _LAS_STEPS))))
+    header.generating_software = f"splatkit {splatkit.__version__}"[:32]
+    content = laspy.LasData(header)
+    content.x, content.y, content.z = places.T
+    if cloud.colors is not None:
+        content.red, content.green, content.blue = (cloud.colors.astype(np.uint16) * 257).T
+    with atomic_file(path) as temporary:
+        content.write(str(temporary))
+
+
+def _laspy(path: Path) -> Any:
+    try:
+        import laspy
+    except ImportError as error:
+        raise DatasetError(f"{path}: LAS is written by laspy; install it by pip install 'splatkit[las]'") from error
+    return laspy

@@ -1,0 +1,164 @@
+"""A trained run's splats as one file for viewers, small where that is wanted, with what the file costs in quality."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splatkit.export.files.frames import ExportFrame, FrameName, export_frame
+from splatkit.io import splats as splat_files
+from splatkit.io.memory import require_memory
+from splatkit.io.sog import read_sog, write_sog
+from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
+from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.spherical_beta import lobes_as_harmonics
+from splatkit.splatting.splats import Splats
+
+FORMATS = ("ply", "sog")
+BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
+
+
+@dataclass(frozen=True)
+class SplatExport:
+    """What was written, and what the held-out views lost by it."""
+
+    path: Path
+    count: int
+    dropped: int  # splats left out because they contribute too little
+    size: int  # bytes
+    psnr_of_run: float  # dB, mean over the held-out views
+    psnr_of_file: float  # dB, of what our reader makes of the file
+
+
+def export_splats(
+    config_path: Path,
+    out: Path,
+    *,
+    file_format: str | None = None,
+    min_contribution: float = 0.0,
+    palette_size: int | None = None,
+    viewer_degree: int = 3,
+    frame_name: FrameName = "input",
+    georeference: Path | None = None,
+    overwrite: bool = False,
+) -> SplatExport:
+    """Write a run's splats, read them back and compare the held-out views.
+
+    Args:
+        config_path: the run's config.yml.
+        out: file to write, ending in its format.
+        file_format: "ply" (as trained) or "sog" (small); by default what the ending says.
+        min_contribution: px; splats are left out that add less than this to every training view.
+        palette_size: of .sog, see `write_sog`.
+        viewer_degree: 0 to 3, of the harmonics that stand for lobes in other viewers; our reader needs none.
+        frame_name: of the coordinates.
+        georeference: file; by default what the dataset says. A .sog keeps none.
+        overwrite: replace an existing file.
+
+    Raises:
+        FileNotFoundError, DatasetError, CheckpointError: the run cannot be read.
+        FileExistsError: `out` exists and may not be overwritten.
+        ValueError: the ending and the format differ, or the run's splats have no such file.
+    """
+    chosen = _format(out, file_format)
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
+    run = load_run(config_path)
+    check_exportable(run)
+    require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
+    keep = torch.ones(len(run.splats), dtype=torch.bool)
+    if min_contribution > 0:
+        keep = largest_contributions(run) >= min_contribution
+        if not keep.any():
+            raise ValueError(f"min_contribution: no splat adds {min_contribution:g} px to any view; choose a lower one")
+    frame = export_frame(frame_name, run.splats.means.detach().numpy(), run.dataset, georeference)
+    values = splat_values(splats_in_frame(run.splats.select(keep), frame), viewer_degree)
+    if chosen == "sog":
+        antialiased = run.rasterize_mode == "antialiased"
+        write_sog(out, values, antialiased=antialiased, palette_size=palette_size)
+        written = read_sog(out)
+    else:
+        splat_files.write_splats(out, values, frame.comments())
+        written = splat_files.read_splats(out)
+    return SplatExport(
+        path=out,
+        count=len(written.means),
+        dropped=int((~keep).sum()),
+        size=out.stat().st_size,
+        psnr_of_run=mean_scores(evaluate(run))[0],
+        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_frame(splats_of_file(written), frame))))[0],
+    )
+
+
+def check_exportable(run: TrainedRun) -> None:
+    """Splat files hold Gaussians; ValueError where a run's splats come near to none."""
+    if run.kernel != "generalized_exponential":
+        raise ValueError(
+            f"{run.checkpoint}: splats of the kernel {run.kernel} have no file format; they are for studies"
+        )
+
+
+def largest_contributions(run: TrainedRun) -> Tensor:
+    """How much of the image each splat [N] makes up, px, in the training view where that is most: [N].
+
+    The sum over pixels of its share in their color, by differentiating an image in which every splat has a color of
+    its own.
+    """
+    s = run.splats
+    largest = torch.zeros(len(s))
+    cameras = run.train_cameras
+    for viewmat, K, (width, height) in zip(cameras.viewmats, cameras.Ks, cameras.sizes.tolist(), strict=True):
+        share = torch.ones(len(s), 1, requires_grad=True)
+        rendering = rasterization(
+            s.means, s.quats, s.scales, s.opacities, s.betas, share, viewmat[None], K[None], width, height,
+            rasterize_mode=run.rasterize_mode, kernel=run.kernel,
+        )  # fmt: skip
+        (gradient,) = torch.autograd.grad(rendering.colors.sum(), share)
+        largest = torch.maximum(largest, gradient[:, 0])
+    return largest
+
+
+def splat_values(splats: Splats, viewer_degree: int = 3) -> splat_files.Splats:
+    """Splats as the file formats take them; beside lobes stand the harmonics that come nearest to them."""
+    values = {name: value.detach().float().cpu() for name, value in vars(splats).items()}
+    if splats.lobes.shape[1]:
+        harmonics = lobes_as_harmonics(values["lobes"], viewer_degree)
+        values["sh0"] = values["sh0"] + harmonics[:, 0]
+        values["shN"] = harmonics[:, 1:]
+    arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
+    return splat_files.Splats(**arrays)
+
+
+def splats_in_frame(splats: Splats, frame: ExportFrame) -> Splats:
+    """Splats of the dataset's frame in that of the export, which is turned nowhere: colors stay what they are."""
+    if frame.name == "input":
+        return splats
+    center = splats.means.new_tensor(frame.center)
+    return replace(splats, means=(splats.means - center) * frame.scale, scales=splats.scales * frame.scale)
+
+
+def splats_of_frame(splats: Splats, frame: ExportFrame) -> Splats:
+    """The way back."""
+    center = splats.means.new_tensor(frame.center)
+    return replace(splats, means=splats.means / frame.scale + center, scales=splats.scales / frame.scale)
+
+
+def splats_of_file(values: splat_files.Splats) -> Splats:
+    """Splats of a file as they are rendered: where it has lobes, by them and not by the harmonics beside them."""
+    splats = Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
+    if splats.lobes.shape[1] == 0:
+        return splats
+    constant = lobes_as_harmonics(splats.lobes, splats.sh_degree)[:, 0]
+    return replace(splats, sh0=splats.sh0 - constant, shN=splats.shN[:, :0])
+
+
+def _format(out: Path, file_format: str | None) -> str:
+    ending = out.suffix.removeprefix(".")
+    chosen = ending if file_format is None else file_format
+    if chosen not in FORMATS:
+        raise ValueError(f"{out}: splats are written as .ply or .sog; choose a name with such an ending")
+    if ending != chosen:
+        raise ValueError(f"{out}: expected a name that ends in .{chosen} for the format {chosen}")
+    return chosen

@@ -1,0 +1,1 @@
+"""From rendered views to a triangle mesh: fusion, refinement, cleaning, decimation, vertex colors."""

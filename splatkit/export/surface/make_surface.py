@@ -1,0 +1,178 @@
+"""The surface of a trained run: what its training cameras see, fused, refined, cleaned and made small enough."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError, EmptyMeshError
+from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
+from splatkit.export.surface.cleaning import close_holes, drop_components, make_manifold
+from splatkit.export.surface.coloring import color_vertices
+from splatkit.export.surface.decimation import decimate
+from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
+from splatkit.export.surface.fusion import fuse
+from splatkit.export.surface.refinement import RefinementSettings, refine
+from splatkit.export.surface.rendered_views import Progress, SurfaceSource, render_views
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.surface.sightings import count_sightings
+from splatkit.export.surface.view_planes import PlaneViews
+from splatkit.io.mesh import Mesh
+
+_MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
+_LARGE_FACE = 4.0  # times the median size of faces
+_MIN_SEEN_SHARE = 0.05  # of the faces of a piece that stays
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A mesh in the frame and scale of the dataset, and how it came about."""
+
+    mesh: Mesh
+    record: dict[str, Any]  # for export.json: settings, what each step found, changed and cost
+
+
+@dataclass
+class _Steps:
+    """What each step found and cost."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time what is done inside; what is put into the dictionary is kept."""
+        found: dict[str, Any] = {}
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield found
+        unit = 1 if sys.platform == "darwin" else 1024
+        self.entries.append(
+            {
+                "step": name,
+                **found,
+                "wall_s": round(time.perf_counter() - wall, 3),
+                "cpu_s": round(time.process_time() - cpu, 3),
+                "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3),
+            }
+        )
+
+
+def make_surface(
+    run: SurfaceSource,
+    settings: SurfaceSettings,
+    progress: Progress = lambda steps, _: steps,
+    points: NDArray[np.floating] | None = None,
+) -> Surface:
+    """The surface that a run's training cameras see.
+
+    Args:
+        run: what is rendered.
+        settings: see there.
+        progress: wraps loops, to show how far they are.
+        points: [N, 3] the dataset's cloud, which `max_distance_from_points` needs.
+
+    Raises:
+        EmptyMeshError: no surface came out; the message says which step lost it.
+        DatasetError: the dataset's points are asked for, and it has none.
+        ValueError: a given voxel size needs more memory than the limit.
+    """
+    steps = _Steps()
+    if settings.max_distance_from_points is not None and points is None:
+        raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
+    with steps.step("render") as found:
+        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
+        views = render_views(run, limit, progress)
+        found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
+    with steps.step("planes") as found:
+        planes = PlaneViews(
+            views,
+            min_alpha=settings.min_alpha,
+            max_incidence_deg=settings.max_incidence_deg,
+            max_depth=settings.max_depth,
+        )
+        found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
+    with steps.step("fuse") as found:
+        fusion = fuse(
+            planes,
+            voxel_size=settings.voxel_size,
+            truncation_voxels=settings.truncation_voxels,
+            min_views=settings.min_views,
+            memory_limit_gb=settings.memory_limit_gb,
+            max_cells=settings.max_cells,
+            progress=progress,
+        )
+        found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
+    if run.distance is not None:
+        with steps.step("signed distances") as found:
+            put_distances(fusion.grid, run.distance)
+            found |= {"points": int(fusion.grid.observed.sum())}
+    if points is not None and settings.max_distance_from_points is not None:
+        with steps.step("keep what was measured") as found:
+            found["forgotten_vertices"] = forget_far_from(fusion.grid, points, settings.max_distance_from_points)
+    with steps.step("extract") as found:
+        mesh = extract_mesh(fusion.grid)
+        found |= _counts(mesh)
+    if len(mesh.faces) == 0:
+        agreeing = min(settings.min_views, len(views))
+        raise EmptyMeshError(
+            f"fusion found no surface that {agreeing} views agree on (voxel size {fusion.grid.spacing:g}); "
+            "check that depths and poses belong together, or lower min_views"
+        )
+    reach = fusion.truncation
+    if settings.refinement_rounds > 0:
+        with steps.step("refine") as found:
+            refinement = RefinementSettings(rounds=settings.refinement_rounds)
+            mesh = refine(fusion.grid, planes, reach, refinement, progress)
+            found |= {"settings": asdict(refinement)} | _counts(mesh)
+        if len(mesh.faces) == 0:
+            raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
+    mesh = _finish(mesh, settings, planes, reach, steps)
+    with steps.step("color"):
+        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
+    return Surface(mesh, {"settings": asdict(settings), "steps": steps.entries})
+
+
+def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, steps: _Steps) -> Mesh:
+    """Clean, close, decimate and make watertight, as far as that is asked for."""
+    with steps.step("clean") as found:
+        seen = count_sightings(torch.from_numpy(mesh.vertices).float(), planes, reach) > 0
+        mesh, dropped = drop_components(mesh, seen.numpy(), settings.min_component_share, _MIN_SEEN_SHARE)
+        found |= {"dropped": asdict(dropped)} | _counts(mesh)
+    if len(mesh.faces) == 0:
+        raise EmptyMeshError("no camera sees any piece of the surface; check that depths and poses belong together")
+    if settings.close_holes > 0 and not settings.watertight:
+        with steps.step("close holes") as found:
+            mesh, untangled = make_manifold(mesh)
+            mesh, closed = close_holes(mesh, settings.close_holes)
+            found |= {"untangled": asdict(untangled), "closed": asdict(closed)} | _counts(mesh)
+    with steps.step("decimate") as found:
+        mesh, deviation = decimate(mesh, settings.max_faces, settings.max_deviation)
+        found |= {"deviation": None if deviation is None else asdict(deviation)} | _counts(mesh)
+    if settings.watertight:
+        with steps.step("make watertight") as found:
+            found["self_intersections_before"] = _self_intersections(mesh)
+            mesh, untangled = make_manifold(mesh)
+            mesh, closed = close_holes(mesh, float("inf"))
+            found |= {"untangled": asdict(untangled), "closed": asdict(closed)} | _counts(mesh)
+            found["self_intersections_after"] = _self_intersections(mesh)
+            found["watertight"] = measure_topology(mesh).watertight
+    return mesh
+
+
+def _self_intersections(mesh: Mesh) -> dict[str, int]:
+    """Faces that pass through others; those much larger than most, as across wide holes, are counted apart."""
+    corners = mesh.vertices[mesh.faces]
+    sizes = np.linalg.norm(corners - corners.mean(1, keepdims=True), axis=-1).max(1)
+    large = sizes > _LARGE_FACE * np.median(sizes)
+    tested = Mesh(mesh.vertices, mesh.faces[~large])
+    return {"faces": int(self_intersecting_faces(tested).sum()), "too_large_to_test": int(large.sum())}
+
+
+def _counts(mesh: Mesh) -> dict[str, int]:
+    return {"vertices": len(mesh.vertices), "faces": len(mesh.faces)}

@@ -1,0 +1,1 @@
+"""Textures from photographs: unwrapping, visibility, blending."""

@@ -1,0 +1,236 @@
+"""A mesh colored by the photographs that it was made from: as a texture, or at its vertices.
+
+Photographs are read one at a time, the next one while the last one is worked on. What each point keeps of them is
+bounded, so that memory depends on the texture's size alone.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splatkit.export.clock import Clock
+from splatkit.export.surface.rendered_views import Progress
+from splatkit.export.texture.blending import Blend, Samples, blend, solve_gains
+from splatkit.export.texture.mesh_colors import spread_colors, vertex_normals
+from splatkit.export.texture.photographs import View, read_photograph
+from splatkit.export.texture.settings import BYTES_PER_TEXEL, PACKED_SHARE, TextureSettings
+from splatkit.export.texture.texels import Texels, fill_gaps, rasterize_texels
+from splatkit.export.texture.unwrapping import Unwrapping, unwrap
+from splatkit.export.texture.visibility import MeshDepths, Observer, pixel_density
+from splatkit.geometry.triangles import sample_faces
+from splatkit.io.mesh import Mesh, Texture
+
+Array = NDArray[np.float32]
+
+_SMALLEST = 256  # texels
+_DENSITY_POINTS = 4000
+_CHUNK = 1 << 18  # points at a time and thread
+_GAIN_POINTS = 400_000
+
+
+@dataclass(frozen=True)
+class ColoredMesh:
+    """A mesh with colors, and how it came by them."""
+
+    mesh: Mesh
+    record: dict[str, Any]  # for export.json
+
+
+def color_mesh(
+    mesh: Mesh, views: Sequence[View], settings: TextureSettings, progress: Progress = lambda steps, _: steps
+) -> ColoredMesh:
+    """Project photographs onto a mesh.
+
+    Args:
+        mesh: V vertices, F faces that face outward; colors of vertices fill what no photograph shows.
+        views: at least one, in the frame of the mesh.
+        settings: see there.
+        progress: wraps the loop over photographs.
+
+    Raises:
+        DatasetError: a photograph cannot be read; it is named.
+        ValueError: the texture is too small for so many triangles.
+    """
+    if settings.texture == "none":
+        return ColoredMesh(mesh, {"texture": "none"})
+    if not views:
+        raise ValueError("views: expected at least one photograph to take colors from")
+    normals, depths = vertex_normals(mesh), MeshDepths(mesh)
+    if settings.texture == "vertices":
+        return _color_vertices(mesh, depths, normals, views, settings, progress)
+    return _paint_image(mesh, depths, normals, views, settings, progress)
+
+
+def _color_vertices(
+    mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
+) -> ColoredMesh:
+    clock = Clock()
+    surface = _Points(mesh.vertices.astype(np.float32), normals, np.zeros(0, np.int64))
+    samples = _gather(mesh, depths, surface, views, 1, progress)
+    colors, gains = _mix(samples, settings)
+    clock.stop("photographs")
+    colors = spread_colors(mesh, colors, samples.seen())
+    record = _record(settings, float(samples.seen().mean()), gains) | {"seconds": clock.seconds}
+    return ColoredMesh(replace(mesh, vertex_colors=_rounded(colors), vertex_normals=normals), record)
+
+
+def color_points(
+    mesh: Mesh,
+    points: NDArray[np.floating],
+    normals: NDArray[np.floating],
+    views: Sequence[View],
+    settings: TextureSettings,
+    progress: Progress = lambda steps, _: steps,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Colors [N, 3] of points [N, 3] of a mesh with normals [N, 3], and which of them photographs show."""
+    surface = _Points(points.astype(np.float32), normals.astype(np.float32), np.zeros(0, np.int64))
+    samples = _gather(mesh, MeshDepths(mesh), surface, views, 1, progress)
+    return _rounded(_mix(samples, settings)[0]), samples.seen()
+
+
+def _paint_image(
+    mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
+) -> ColoredMesh:
+    """Texels and vertices together: the latter fill what no photograph shows."""
+    clock = Clock()
+    density, area = _resolved(mesh, depths, list(views))
+    size = settings.texture_size or _chosen_size(density * area, len(mesh.faces), settings)
+    unwrapping = unwrap(mesh, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
+    clock.stop("unwrapping")
+    texels = rasterize_texels(unwrapping.uvs, unwrapping.faces, size)
+    reduction = _reduction(density, len(texels.index) / area)
+    samples = _gather(mesh, depths, _texel_points(mesh, normals, texels), views, reduction, progress)
+    clock.stop("photographs")
+    colors, gains = _mix(samples, settings)
+    count, seen = len(texels.index), samples.seen()
+    of_vertices = spread_colors(mesh, colors[count:], seen[count:])
+    painted, shown = colors[:count], seen[:count]
+    painted[~shown] = texels.interpolate(mesh.faces, of_vertices)[~shown]
+    texture = _paint(unwrapping, texels, painted, size, settings)
+    clock.stop("blending")
+    record = _record(settings, float(shown.mean()), gains) | {
+        "size": size,
+        "unwrapping": unwrapping.method,
+        "unwrapping_failures": list(unwrapping.failures),
+        "photographs_reduced_by": reduction,
+        "seconds": clock.seconds,
+    }
+    vertex_colors = _rounded(of_vertices)
+    return ColoredMesh(replace(mesh, vertex_colors=vertex_colors, vertex_normals=normals, texture=texture), record)
+
+
+def _resolved(mesh: Mesh, depths: MeshDepths, views: list[View]) -> tuple[float, float]:
+    """Pixels in a square unit of surface, the median over what photographs show, and the surface's area."""
+    points, faces = sample_faces(mesh, _DENSITY_POINTS, torch.Generator().manual_seed(0))
+    found = pixel_density(depths, points.numpy(), mesh.face_normals()[faces.numpy()], views)
+    density = float(np.median(found[found > 0])) if (found > 0).any() else 0.0
+    return density, float(mesh.face_areas().sum())
+
+
+def _chosen_size(pixels: float, faces: int, settings: TextureSettings) -> int:
+    """The power of two that holds so many pixels and faces, within the limits."""
+    wanted = 2 ** math.ceil(math.log2(max(math.sqrt(max(pixels, 8.0 * faces) / PACKED_SHARE), _SMALLEST)))
+    within = math.sqrt(settings.texture_memory_gb * 1e9 / BYTES_PER_TEXEL)
+    return int(min(wanted, settings.max_texture_size, 2 ** math.floor(math.log2(within))))
+
+
+def _reduction(density: float, texel_density: float) -> int:
+    """Photographs are averaged down so far that their pixels are not finer than texels."""
+    return max(1, round(math.sqrt(density / texel_density)))
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Places to color: texels, if any, then vertices."""
+
+    places: Array  # [N, 3]
+    normals: Array  # [N, 3] unit
+    texel_faces: NDArray[np.int64]  # [T] face of each texel
+
+
+def _texel_points(mesh: Mesh, normals: Array, texels: Texels) -> _Points:
+    vertices = mesh.vertices.astype(np.float32)
+    turned = texels.interpolate(mesh.faces, normals)
+    turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-12)
+    places = np.concatenate([texels.interpolate(mesh.faces, vertices), vertices])
+    return _Points(places, np.concatenate([turned, normals]), texels.face)
+
+
+def _gather(
+    mesh: Mesh, depths: MeshDepths, surface: _Points, views: Sequence[View], reduction: int, progress: Progress
+) -> Samples:
+    """Look at all points in all photographs."""
+    points, normals, faces = surface.places, surface.normals, surface.texel_faces
+    samples = Samples(len(points), len(views))
+    vertices, vertex_normals_ = points[len(faces) :], normals[len(faces) :]
+    mesh_faces = np.asarray(mesh.faces, dtype=np.int64)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+        for index, observer in zip(
+            progress(range(len(views)), "coloring"), _observers(views, depths, reduction), strict=True
+        ):
+            near = observer.may_see(vertices, vertex_normals_)
+            candidates = len(faces) + np.flatnonzero(near)
+            if len(faces):
+                near_faces = near[mesh_faces].any(1)
+                near_faces[observer.faces] = True
+                candidates = np.concatenate([np.flatnonzero(near_faces[faces]), candidates])
+
+            def look(chunk: NDArray[np.int64], index: int = index, observer: Observer = observer) -> None:
+                samples.add(index, observer.observe(chunk, points[chunk], normals[chunk]))
+
+            chunks = [candidates[start : start + _CHUNK] for start in range(0, len(candidates), _CHUNK)]
+            list(pool.map(look, chunks))
+    return samples
+
+
+def _observers(views: Sequence[View], depths: MeshDepths, reduction: int) -> Iterator[Observer]:
+    """One for each view; the next one is made while the last one is used."""
+
+    def make(view: View) -> Observer:
+        return Observer(read_photograph(view, reduction), depths)
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, views[0])
+        for following in [*views[1:], None]:
+            observer = coming.result()
+            if following is not None:
+                coming = pool.submit(make, following)
+            yield observer
+
+
+def _mix(samples: Samples, settings: TextureSettings) -> tuple[Array, Array]:
+    """Colors [N, 3] of all points, and gains [views, 3] of the photographs."""
+    count = len(samples.qualities)
+    gains = np.ones((samples.views, 3), np.float32)
+    if settings.blending == "robust":
+        gains = solve_gains(samples, np.arange(0, count, max(1, count // _GAIN_POINTS)))
+    return blend(samples, Blend(gains, settings.blending == "robust")), gains
+
+
+def _paint(unwrapping: Unwrapping, texels: Texels, colors: Array, size: int, settings: TextureSettings) -> Texture:
+    image, known = np.zeros((size * size, 3), np.float32), np.zeros(size * size, bool)
+    image[texels.index], known[texels.index] = colors, True
+    filled = fill_gaps(image.reshape(size, size, 3), known.reshape(size, size))
+    suffix: Literal[".jpg", ".png"] = ".png" if settings.texture_format == "png" else ".jpg"
+    return Texture(_rounded(filled), unwrapping.uvs, unwrapping.faces, suffix)
+
+
+def _rounded(colors: Array) -> NDArray[np.uint8]:
+    return np.clip(colors + 0.5, 0, 255).astype(np.uint8)
+
+
+def _record(settings: TextureSettings, share: float, gains: Array) -> dict[str, Any]:
+    stops = 2.2 * np.log2(1 / gains.mean(1))  # display values are light to the power 1 / 2.2
+    return {
+        "settings": asdict(settings),
+        "photographs": len(gains),
+        "seen_share": share,
+        "exposures_stops": {"lowest": float(stops.min()), "highest": float(stops.max())},
+    }

@@ -1,0 +1,85 @@
+"""Where each triangle of a mesh lies in its texture.
+
+xatlas (https://github.com/jpcy/xatlas) cuts the surface into charts and packs them well, but its time grows with the
+square of the faces, and on rough or broken surfaces it can take hours or end the process. So it runs in a process of
+its own, within a time and a memory limit, and not for many faces. Then charts are projected, which always takes
+seconds, and xatlas only packs them; if that fails too, they lie on shelves, which wastes more texels.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.export.texture.projected_charts import project_charts
+from splatkit.io.mesh import Mesh
+
+Method = Literal["xatlas", "projected charts, packed by xatlas", "projected charts"]
+Places = tuple[NDArray[np.float32], NDArray[np.int64]]  # uvs [T, 2], faces [F, 3]
+_PADDING = 2  # texels around each chart
+_MOST_FACES = 60_000  # whose charts xatlas is to find: it took 3 s for 20000 of a rough surface, 23 s for 50000
+_SHARE = 0.7  # of the time, to find charts
+
+
+@dataclass(frozen=True)
+class Unwrapping:
+    """Places of the corners of each face, in [0, 1]; v counts from the lower edge."""
+
+    uvs: NDArray[np.float32]  # [T, 2]
+    faces: NDArray[np.int64]  # [F, 3] indices into uvs
+    method: Method
+    failures: tuple[str, ...]  # of the methods that were tried before, or why they were not
+
+
+def unwrap(mesh: Mesh, size: int, timeout_s: float, memory_limit_gb: float) -> Unwrapping:
+    """Give every triangle a place of its own in a square texture.
+
+    Args:
+        mesh: F triangles.
+        size: of the texture, texels.
+        timeout_s: for both attempts of xatlas together; 0 tries none.
+        memory_limit_gb: for xatlas.
+
+    Raises:
+        ValueError: the texture is too small for so many triangles.
+    """
+    failures: list[str] = []
+    if timeout_s > 0 and len(mesh.faces) <= _MOST_FACES:
+        found = _try_xatlas(mesh, None, size, _SHARE * timeout_s, memory_limit_gb)
+        if not isinstance(found, str):
+            return Unwrapping(*found, "xatlas", ())
+        failures.append(f"xatlas {found}")
+    projected = project_charts(mesh, size)
+    if timeout_s > 0:
+        found = _try_xatlas(mesh, projected, size, (1 - _SHARE) * timeout_s, memory_limit_gb)
+        if not isinstance(found, str):
+            return Unwrapping(*found, "projected charts, packed by xatlas", tuple(failures))
+        failures.append(f"packing by xatlas {found}")
+    return Unwrapping(*projected, "projected charts", tuple(failures))
+
+
+def _try_xatlas(mesh: Mesh, charts: Places | None, size: int, timeout_s: float, memory_limit_gb: float) -> Places | str:
+    """Find charts, or only pack the given ones: uvs and faces, or why there are none."""
+    with tempfile.TemporaryDirectory(prefix="splatkit-unwrap-") as folder:
+        request, answer = Path(folder) / "request.npz", Path(folder) / "answer.npz"
+        vertices, faces = (mesh.vertices, mesh.faces) if charts is None else (charts[0] * size, charts[1])
+        np.savez(request, vertices=vertices.astype(np.float32), faces=faces.astype(np.uint32))
+        settings = (str(size), str(_PADDING), str(memory_limit_gb))
+        command = [sys.executable, "-m", "splatkit.export.texture.xatlas_process", str(request), str(answer), *settings]
+        try:
+            done = subprocess.run(command, timeout=timeout_s, capture_output=True, text=True, check=False)
+        except subprocess.TimeoutExpired:
+            return f"did not end within {timeout_s:g} s"
+        if done.returncode != 0 or not answer.is_file():
+            lines = done.stderr.strip().splitlines()
+            return f"failed ({lines[-1] if lines else f'exit code {done.returncode}'})"
+        with np.load(answer) as content:
+            uvs, placed = content["uvs"], content["faces"].astype(np.int64)
+    if placed.shape != mesh.faces.shape or not np.isfinite(uvs).all():
+        return f"placed {len(placed)} of {len(mesh.faces)} triangles"
+    return uvs, placed

@@ -1,0 +1,187 @@
+"""Which points of a surface a photograph shows, how well, and in what color.
+
+A depth map of the mesh tells what is hidden: drawn by rays through the pixels of the photograph's own lens, it stands
+for every lens alike. 1 / z is affine in the pixels over a plane, so that it is interpolated without error, and where
+its second difference is not zero one surface ends before another. There photographs mix both, and a pose that is
+slightly off takes the wrong one: such pixels count little.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import open3d as o3d
+from numpy.typing import NDArray
+
+from splatkit.export.texture.photographs import Photograph, View, reduced_camera
+from splatkit.geometry.triangles import TriangleMesh
+from splatkit.io.projection import pixel_tangents, project
+from splatkit.io.transforms_json import Intrinsics
+
+_DEPTH_PIXELS = 400_000  # a depth map has fewer pixels than this, or half a photograph's where that has twice as many
+_TOLERANCE_PX = 3.0  # depths agree within so many footprints of a pixel
+_JUMP_PX = 4.0  # a second difference of so many footprints is an edge
+_EDGE_PX = 3.0  # around an edge the weight rises over so many pixels
+_EDGE_WEIGHT = 0.01  # of the surface in front at its very edge: some things are nothing but edges
+_BORDER = 0.05  # of the shorter side: over it the weight rises from the border of a photograph
+_LEAST_BORDER = 0.05
+_MIN_COSINE = 0.17  # 80 degrees; what is seen at a lower angle is smeared
+_SATURATED, _SATURATED_WEIGHT = 252, 0.1  # of 255: the true color may be brighter
+_ROW = 4096  # cv2.remap takes no more than 32767 points in a row
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a photograph shows of some points."""
+
+    points: NDArray[np.int64]  # [M] which
+    colors: NDArray[np.uint8]  # [M, 3]
+    qualities: NDArray[np.float32]  # [M] pixels in a square unit of the surface, times what lowers trust; > 0
+
+
+class MeshDepths:
+    """A mesh that rays are cast at."""
+
+    def __init__(self, mesh: TriangleMesh) -> None:
+        self._scene = o3d.t.geometry.RaycastingScene()
+        self._scene.add_triangles(
+            o3d.core.Tensor(np.ascontiguousarray(mesh.vertices, dtype=np.float32)),
+            o3d.core.Tensor(np.ascontiguousarray(mesh.faces, dtype=np.uint32)),
+        )
+
+    def look(self, camera: Intrinsics, viewmat: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """1 / z [H, W] at pixel centers, 0 where nothing is, and the faces that are seen there."""
+        rows, columns = np.mgrid[0 : camera.height, 0 : camera.width]
+        pixels = np.stack([columns.ravel(), rows.ravel()], -1) + 0.5
+        tangents = pixel_tangents(pixels, camera)
+        blind = ~np.isfinite(tangents).all(1)
+        tangents[blind] = 0
+        rays = np.empty((len(pixels), 6), np.float32)
+        rays[:, :3] = -viewmat[:3, :3].T @ viewmat[:3, 3]
+        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ viewmat[:3, :3]  # z is 1: t_hit is depth
+        answer = self._scene.cast_rays(o3d.core.Tensor(rays))
+        depths = answer["t_hit"].numpy()
+        depths[blind] = np.inf
+        faces = np.unique(answer["primitive_ids"].numpy()[np.isfinite(depths)].astype(np.int64))
+        return (1 / depths).astype(np.float32).reshape(rows.shape), faces
+
+    def visible(self, points: NDArray[np.floating], center: NDArray[np.floating], slack: float) -> NDArray[np.bool_]:
+        """Whether nothing lies between points [N, 3] and a place [3], but for the last share `slack` of the way."""
+        rays = np.empty((len(points), 6), np.float32)
+        rays[:, :3], rays[:, 3:] = center, points - center
+        return np.asarray(~self._scene.test_occlusions(o3d.core.Tensor(rays), 0, 1 - slack).numpy())
+
+
+class Observer:
+    """A photograph beside the depth of the mesh that it shows.
+
+    Attributes:
+        faces: that the depth map shows; smaller ones than its pixels are not all among them.
+    """
+
+    def __init__(self, photograph: Photograph, mesh: MeshDepths) -> None:
+        self._view, self._image = photograph.view, photograph.image
+        camera = photograph.view.camera
+        reduction = max(1, int(np.sqrt(camera.width * camera.height / _DEPTH_PIXELS)))
+        self._depth_camera = reduced_camera(camera, reduction)
+        self._inverse, self.faces = mesh.look(self._depth_camera, photograph.view.viewmat)
+        self._trust = _trust(self._inverse, self._depth_camera, photograph.usable)
+        self._center = -photograph.view.viewmat[:3, :3].T @ photograph.view.viewmat[:3, 3]
+
+    def may_see(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether points [N, 3] lie in the picture, face it, and are not far behind what is seen there."""
+        _, z, pixels, inside, cosines = self._look_at(points, normals)
+        inverse = _sample(self._dilated(), self._depth_pixels(pixels), cv2.INTER_NEAREST)
+        return inside & (cosines > 0) & (z * inverse < 1.05)
+
+    def observe(
+        self, indices: NDArray[np.int64], points: NDArray[np.float32], normals: NDArray[np.float32]
+    ) -> Observation:
+        """What the photograph shows of points [N, 3] with normals [N, 3]; `indices` [N] are their names."""
+        camera = self._depth_camera
+        _, z, pixels, inside, cosines = self._look_at(points, normals)
+        kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
+        indices, z, pixels, cosines = indices[kept], z[kept], pixels[kept], cosines[kept]
+        places = self._depth_pixels(pixels)
+        inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
+        tolerance = _TOLERANCE_PX / camera.fl_x
+        agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
+        trust = _sample(self._trust, places, cv2.INTER_LINEAR)
+        kept = np.flatnonzero(agrees & (trust > 0))
+        indices, z, pixels, cosines, trust = indices[kept], z[kept], pixels[kept], cosines[kept], trust[kept]
+        colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
+        lens = self._view.camera
+        qualities = lens.fl_x * lens.fl_y * cosines / (z * z) * trust
+        qualities[colors.max(1) >= _SATURATED] *= _SATURATED_WEIGHT
+        return Observation(indices, colors, qualities.astype(np.float32))
+
+    def _look_at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        viewmat = self._view.viewmat.astype(np.float32)
+        local = points @ viewmat[:3, :3].T + viewmat[:3, 3]
+        pixels, inside = project(local, self._view.camera, nearest=1e-6)
+        toward = self._center.astype(np.float32) - points
+        cosines = np.einsum("nd,nd->n", toward, normals) / np.maximum(np.linalg.norm(toward, axis=1), 1e-12)
+        return local, local[:, 2], pixels, inside, cosines
+
+    def _depth_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        full, small = self._view.camera, self._depth_camera
+        return pixels * np.array([small.width / full.width, small.height / full.height], np.float32)
+
+    def _dilated(self) -> NDArray[np.float32]:
+        """The farthest depth around each pixel, so that no surface is missed at its edge."""
+        return np.asarray(cv2.erode(self._inverse, np.ones((3, 3), np.uint8)))
+
+
+def pixel_density(
+    mesh: MeshDepths, points: NDArray[np.floating], normals: NDArray[np.floating], views: list[View]
+) -> NDArray[np.float64]:
+    """Pixels that the best photograph has in a square unit around points [N, 3]: [N], 0 where none sees a point."""
+    best = np.zeros(len(points))
+    for view in views:
+        center = -view.viewmat[:3, :3].T @ view.viewmat[:3, 3]
+        local = points @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
+        _, inside = project(local, view.camera, nearest=1e-6)
+        toward = center - points
+        cosines = (toward * normals).sum(1) / np.linalg.norm(toward, axis=1)
+        candidates = np.flatnonzero(inside & (cosines > _MIN_COSINE))
+        candidates = candidates[mesh.visible(points[candidates], center, 1e-3)]
+        density = view.camera.fl_x * view.camera.fl_y * cosines[candidates] / local[candidates, 2] ** 2
+        best[candidates] = np.maximum(best[candidates], density)
+    return best
+
+
+def _trust(inverse: NDArray[np.float32], camera: Intrinsics, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How far each pixel [H, W] of a depth map is to be trusted, from 0 to 1."""
+    behind, before = np.zeros(inverse.shape, bool), np.zeros(inverse.shape, bool)
+    limit = _JUMP_PX / camera.fl_x
+    for axis in (0, 1):
+        middle = np.moveaxis(inverse, axis, 0)
+        bend = middle[:-2] - 2 * middle[1:-1] + middle[2:]
+        largest = np.maximum(np.maximum(middle[:-2], middle[2:]), middle[1:-1])
+        np.moveaxis(behind, axis, 0)[1:-1] |= bend > limit * largest
+        np.moveaxis(before, axis, 0)[1:-1] |= bend < -limit * largest
+    distance = cv2.distanceTransform((~(behind | before)).astype(np.uint8), cv2.DIST_L2, 3)
+    trust = np.clip(distance / _EDGE_PX, _EDGE_WEIGHT, 1)
+    trust[behind & ~before] = 0
+    height, width = inverse.shape
+    x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
+    border = np.minimum(np.minimum(x, width - x), np.minimum(y, height - y)) / (_BORDER * min(height, width))
+    trust *= np.clip(border, _LEAST_BORDER, 1)
+    # Colors are interpolated from four by four pixels: all must be usable.
+    allowed = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=(1,))
+    share = cv2.resize(np.asarray(allowed, np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(trust * (np.asarray(share) > 1 - 1e-3), dtype=np.float32)
+
+
+def _sample(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:
+    """Values [N, ...] of an image at pixels [N, 2], the first pixel's center being at 0.5."""
+    count = len(pixels)
+    rows = -(-count // _ROW)
+    places = np.zeros((rows * _ROW, 2), np.float32)
+    places[:count] = pixels - 0.5
+    x, y = places[:, 0].reshape(rows, _ROW), places[:, 1].reshape(rows, _ROW)
+    if rows == 0:
+        return np.zeros((0, *image.shape[2:]), image.dtype)
+    sampled = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled.reshape(rows * _ROW, *image.shape[2:])[:count])

@@ -1,0 +1,1 @@
+"""What training reads: the dataparser `splatkit-data`, images through their lenses, seeds, measured depth."""

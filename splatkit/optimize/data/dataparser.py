@@ -1,0 +1,149 @@
+"""nerfstudio dataparser `splatkit-data`: a `transforms.json` dataset with its frame and scale kept exactly as they are.
+
+nerfstudio's own parser turns, centers and scales every scene into a unit cube, which destroys metric scale, and
+multiplies the seed cloud (but not the poses) by `applied_scale`. Here poses and points stay in the frame of the file,
+where both already agree, and the transform handed to the host is the identity. Lens distortion is removed by the
+dataset class, so cameras are pinholes; but for fisheyes, which are splatted as they are unless told otherwise.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.scene_box import SceneBox
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from splatkit.io.transforms_json import Frame, Transforms, read_transforms
+from splatkit.optimize.data.lenses import Lens, lens_of
+from splatkit.optimize.data.measured_cloud import measured_cloud
+from splatkit.optimize.data.seed_points import load_seed_points, pixel_footprints, scene_extent
+
+EVAL_INTERVAL = 8  # every 8th image, sorted by name, is held out: the convention of Mip-NeRF 360 and 3DGS
+_NAMED_AT_MOST = 5  # missing files printed by name
+
+
+@dataclass
+class SplatkitDataParserConfig(DataParserConfig):
+    """A transforms.json dataset with its frame and scale kept."""
+
+    _target: type = field(default_factory=lambda: SplatkitDataParser)
+    data: Path = Path()
+    """Folder with a transforms.json, or the file itself."""
+    allow_outside: bool = False
+    """Accept paths in the file that lead out of the dataset's folder."""
+    fisheye: Literal["native", "rectified"] = "native"
+    """Splat fisheye cameras as they are, to the corners, or cut a pinhole image out of each."""
+
+
+class SplatkitDataParser(DataParser):
+    """See the module."""
+
+    config: SplatkitDataParserConfig
+
+    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+        transforms = read_transforms(self.config.data, allow_outside=self.config.allow_outside)
+        if split == "train":
+            _report_missing(transforms)
+            if len(transforms.frames) == 1:
+                CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
+        frames = split_frames(transforms)["train" if split == "train" else split]
+        extent = scene_extent(transforms)
+        metadata: dict[str, Any] = {"scene_extent": extent}
+        lenses = [lens_of(frame, self.config.fisheye == "native") for frame in frames]
+        if split == "train":
+            metadata |= _clouds(transforms, frames, lenses)
+        masks = [frame.mask_path for frame in frames]
+        metadata |= {"lenses": lenses, "mask_paths": masks, **_depth_metadata(transforms, frames)}
+        half = torch.full((3,), extent)
+        return DataparserOutputs(
+            image_filenames=[frame.image_path for frame in frames],
+            cameras=_cameras(frames, lenses),
+            scene_box=SceneBox(aabb=torch.stack([-half, half])),
+            mask_filenames=None if None in masks else masks,
+            metadata=metadata,
+        )
+
+
+def split_frames(transforms: Transforms) -> dict[str, list[Frame]]:
+    """Frames of "train", "val" and "test", each sorted by name and none empty.
+
+    Listed splits are kept. Without a list for evaluation every 8th of the images that are not listed for training is
+    held out; a list that is missing for "val" or "test" is taken from the other.
+    """
+    by_name = {frame.file_path: frame for frame in transforms.frames}
+    listed = {split: [name for name in names if name in by_name] for split, names in transforms.splits.items()}
+    names = sorted(by_name)
+    held_out = set(listed.get("val", [])) | set(listed.get("test", []))
+    if not held_out:
+        rest = [name for name in names if name not in listed.get("train", [])]
+        held_out = set(rest if "train" in listed else rest[::EVAL_INTERVAL])
+    train = listed.get("train") or [name for name in names if name not in held_out] or names
+    # A dataset without a held-out image still trains; its figures are then those of training images.
+    val = listed.get("val") or listed.get("test") or sorted(held_out) or train
+    test = listed.get("test") or val
+    return {
+        split: [by_name[name] for name in sorted(chosen)]
+        for split, chosen in (("train", train), ("val", val), ("test", test))
+    }
+
+
+def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> dict[str, Any]:
+    """The seed cloud, and what was measured; measured depths are the seed where the dataset names none."""
+    measured = measured_cloud(frames, lenses, transforms.depth_unit, with_colors=transforms.ply_path is None)
+    out = {"measured_cloud": measured.points} if len(measured.points) else {}
+    if out and transforms.ply_path is None:
+        CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
+        return out | {"points3D_xyz": measured.points, "points3D_rgb": measured.colors}
+    seed = load_seed_points(transforms)
+    if "points3D_normals" in seed:  # dense enough to be thinned
+        out["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
+    return out | seed
+
+
+def _depth_metadata(transforms: Transforms, frames: list[Frame]) -> dict[str, Any]:
+    """Files of depths, by the host's names where it has one, and the rig; nothing where there is no depth."""
+    if all(frame.depth_path is None for frame in frames):
+        return {}
+    return {
+        "depth_filenames": [frame.depth_path for frame in frames],
+        "depth_sigma_filenames": [frame.depth_sigma_path for frame in frames],
+        "depth_unit_scale_factor": transforms.depth_unit,
+        "rig": transforms.rig,
+        "rig_cameras": [frame.rig_camera for frame in frames],
+    }
+
+
+def _cameras(frames: list[Frame], lenses: list[Lens]) -> Cameras:
+    poses = np.stack([frame.camera_to_world[:3] for frame in frames])
+    K = torch.from_numpy(np.stack([lens.K for lens in lenses])).float()
+    fisheye = [lens.is_fisheye for lens in lenses]
+    distortions = torch.tensor([lens.intrinsics.distortion if lens.is_fisheye else (0.0,) * 6 for lens in lenses])
+    return Cameras(
+        camera_to_worlds=torch.from_numpy(poses).float(),
+        fx=K[:, 0, 0].clone(),
+        fy=K[:, 1, 1].clone(),
+        cx=K[:, 0, 2].clone(),
+        cy=K[:, 1, 2].clone(),
+        width=torch.tensor([frame.intrinsics.width for frame in frames]),
+        height=torch.tensor([frame.intrinsics.height for frame in frames]),
+        distortion_params=distortions if any(fisheye) else None,
+        camera_type=torch.tensor([(CameraType.FISHEYE if f else CameraType.PERSPECTIVE).value for f in fisheye]),
+        metadata={},  # `ns-export cameras` writes into it
+    )
+
+
+def _report_missing(transforms: Transforms) -> None:
+    if transforms.missing:
+        total = len(transforms.missing) + len(transforms.frames)
+        _name(transforms.missing, f"of {total} listed images do not exist and are left out")
+    if transforms.missing_files:
+        _name(transforms.missing_files, "masks and depth maps do not exist, their images do without")
+
+
+def _name(files: tuple[str, ...], what: str) -> None:
+    names = ", ".join(files[:_NAMED_AT_MOST])
+    CONSOLE.print(f"{len(files)} {what}: {names}{', ...' if len(files) > _NAMED_AT_MOST else ''}")

@@ -1,0 +1,88 @@
+"""Images of a dataset as the cameras of training see them, with masks and measured depths."""
+
+import dataclasses
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError
+from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.images import image_size, read_image, read_mask
+from splatkit.optimize.data.lenses import Lens, rectify, usable_pixels
+from splatkit.optimize.data.measured_depth import MeasuredDepth, measured_depth
+
+
+class RectifiedDataset(InputDataset):
+    """Images, masks and depths without lens distortion, matching the cameras that `splatkit-data` reports.
+
+    The host would undistort lazily and change the cameras while it does, so that whoever asks earlier gets others; it
+    would leave depths as they are.
+    """
+
+    def __init__(self, dataparser_outputs: DataparserOutputs, scale_factor: float = 1.0) -> None:
+        self.lenses: list[Lens] | None = dataparser_outputs.metadata.get("lenses")
+        if self.lenses is not None:  # the host's way of reading masks would scale them before they are rectified
+            dataparser_outputs = dataclasses.replace(dataparser_outputs, mask_filenames=None)
+        super().__init__(dataparser_outputs, scale_factor)
+
+    def get_numpy_image(self, image_idx: int) -> NDArray[np.uint8]:
+        """Image [H, W, 3 or 4], uint8; one clear error for a damaged file."""
+        image = read_image(self.image_filenames[image_idx])
+        if self.lenses is not None:
+            image = rectify(image, self.lenses[image_idx], cv2.INTER_LINEAR)
+        return self._scaled(image, cv2.INTER_AREA)
+
+    def get_metadata(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Mask [H, W, 1] bool and measured depth of an image, where it has them."""
+        index, out = data["image_idx"], dict[str, Any]()
+        allowed = self._allowed(index)
+        if allowed is not None and self.lenses is not None:
+            mask = rectify(allowed.astype(np.uint8), self.lenses[index], cv2.INTER_NEAREST)
+            out["mask"] = torch.from_numpy(self._scaled(mask, cv2.INTER_NEAREST).astype(bool))[..., None]
+        depth = self._depth(index, allowed)
+        if depth is not None:
+            out["measured_depth"] = depth
+        return out
+
+    def _allowed(self, index: int) -> NDArray[np.bool_] | None:
+        """Which pixels of an image as stored count: by its mask, and by what its lens can see."""
+        if self.lenses is None:
+            return None
+        lens, path = self.lenses[index], self.metadata["mask_paths"][index]
+        usable = usable_pixels(lens)
+        if path is None:
+            return usable
+        mask = read_mask(path)
+        size = (lens.intrinsics.height, lens.intrinsics.width)
+        if mask.shape != size:
+            raise DatasetError(
+                f"{path}: the mask has {mask.shape[1]}x{mask.shape[0]} px, its image {size[1]}x{size[0]}"
+            )
+        return mask if usable is None else mask & usable
+
+    def _depth(self, index: int, allowed: NDArray[np.bool_] | None) -> MeasuredDepth | None:
+        paths = self.metadata.get("depth_filenames")
+        if paths is None or paths[index] is None or not self._knows_lens(index):
+            return None
+        sigma_paths = self.metadata.get("depth_sigma_filenames")
+        unit = self.metadata.get("depth_unit_scale_factor", 1e-3) * self._dataparser_outputs.dataparser_scale
+        stored = read_depth_map(paths[index], None if sigma_paths is None else sigma_paths[index], unit)
+        lens = None if self.lenses is None else self.lenses[index]
+        return measured_depth(stored, lens, image_size(self.image_filenames[index]), self.scale_factor, allowed)
+
+    def _knows_lens(self, index: int) -> bool:
+        """Whether depths can follow the image; of other data parsers the host removes the distortion by itself."""
+        distortion = self.cameras.distortion_params
+        return self.lenses is not None or distortion is None or not bool(distortion[index].any())
+
+    def _scaled(self, image: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+        if self.scale_factor == 1.0:
+            return image
+        height, width = image.shape[:2]
+        size = (int(width * self.scale_factor), int(height * self.scale_factor))
+        return cv2.resize(image, size, interpolation=interpolation).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""The method `ges`: model, settings, pipeline, losses on depth."""

@@ -1,0 +1,1 @@
+"""Methods that train on rays: `simplex-nerf` and `simplex-sdf`."""

@@ -1,0 +1,254 @@
+"""The report of a calibration: how good it is, what it rests on, and what would make it better."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from splatkit.calibration.calibrate import Calibration
+from splatkit.calibration.inputs import FrameFiles
+from splatkit.calibration.quality.advice import PoseAdvice
+from splatkit.calibration.quality.observability import pixel_uncertainty, weakest_motion
+from splatkit.calibration.views import corners_seen
+from splatkit.geometry.se3 import Array, apply, invert
+from splatkit.io.images import read_image
+from splatkit.report.html import HtmlReport, Picture
+from splatkit.report.overlays import draw_outline, draw_points
+from splatkit.report.plots import plot_points
+
+_RANGES_M = (2.0, 5.0, 10.0, 20.0)
+_OVERLAYS = 4
+_CAMERA_COLOR, _LIDAR_COLOR = (48, 86, 211), (228, 87, 46)
+_CLOSE_UP = 0.35  # of the board's extent, about it
+
+
+def calibration_report(
+    calibration: Calibration, names: list[str], files: list[FrameFiles], advice: list[PoseAdvice]
+) -> HtmlReport:
+    """Put the report together; photographs are read again for the overlays."""
+    report = HtmlReport("LiDAR-camera calibration", verdict(calibration))
+    _summary(report, calibration)
+    for index, name in enumerate(names):
+        _extrinsic(report, calibration, index, name)
+    _overlays(report, calibration, names, files)
+    _frames(report, calibration)
+    _residuals(report, calibration)
+    _coverage(report, calibration, names)
+    report.section("What to add")
+    report.text(weakest_motion(calibration.covariance()).words + ".")
+    report.table(
+        ("next poses of the board", "rotation after, deg", "translation after, mm"),
+        [(item.words, f"{item.rotation_deg:.3f}", f"{1e3 * item.translation_m:.1f}") for item in advice],
+    )
+    return report
+
+
+def verdict(calibration: Calibration) -> str:
+    """One sentence."""
+    worst = float(pixel_uncertainty(calibration.joint_covariances[0], calibration.solution.guess.cameras[0], 5.0).max())
+    used, total = len(calibration.frames), len(calibration.verdicts)
+    return (
+        f"{used} of {total} frames used; a LiDAR point 5 m away is drawn into the image to {worst:.1f} px "
+        "(one standard deviation, worst place)"
+    )
+
+
+def _summary(report: HtmlReport, calibration: Calibration) -> None:
+    covariance = calibration.covariance()
+    judged = [item for view in calibration.leave_one_out.held_out for item in view]
+    report.section("At a glance")
+    numbers = [
+        (f"{np.degrees(np.sqrt(np.trace(covariance[:3, :3]))):.3f} deg", "deviation of the rotation"),
+        (f"{1e3 * np.sqrt(np.trace(covariance[3:, 3:])):.1f} mm", "deviation of the translation"),
+    ]
+    if judged:  # three views determine nothing without one of them
+        numbers += [
+            (f"{1e3 * np.mean([item.center_m for item in judged]):.1f} mm", "board centers, on views left out"),
+            (f"{np.mean([item.center_px for item in judged]):.1f} px", "the same in the image"),
+            (f"{1e3 * np.sqrt(np.mean([item.plane_m**2 for item in judged])):.1f} mm", "planes, on views left out"),
+        ]
+    report.numbers(numbers)
+    for warning in calibration.warnings:
+        report.text(f"Mind: {warning}.")
+    for reason in calibration.selection.reasons.values():
+        report.text(reason[0].upper() + reason[1:] + ".")
+    if len(calibration.halves):
+        degrees, meters = np.median(calibration.halves, axis=0)
+        report.text(
+            f"Solutions of random halves of the views lie {degrees:.2f} degrees and {1e3 * meters:.0f} mm apart "
+            f"(median); deviations are stated {calibration.over_noise():.1f} times as large as noise alone "
+            "would have them."
+        )
+
+
+def _extrinsic(report: HtmlReport, calibration: Calibration, index: int, name: str) -> None:
+    T = calibration.solution.guess.T_camera_lidar[index]
+    covariance = calibration.covariance(index)
+    camera = calibration.solution.guess.cameras[index]
+    rotation = Rotation.from_matrix(T[:3, :3])
+    x, y, z, w = rotation.as_quat()
+    sd = np.sqrt(np.diag(covariance))
+    origin = invert(T)[:3, 3]
+    report.section(f"Extrinsic of {name}")
+    report.text("T_camera_lidar takes the LiDAR's coordinates to the camera's: p_camera = R p_lidar + t, meters.")
+    report.table(
+        ("notation", "value"),
+        [
+            ("matrix", "; ".join(" ".join(f"{value:+.6f}" for value in row) for row in T[:3])),
+            ("quaternion w x y z, translation", f"{w:.6f} {x:.6f} {y:.6f} {z:.6f}, {_three(T[:3, 3])}"),
+            ("angles about x, y, z (deg), R = Rz Ry Rx", " ".join(f"{v:+.4f}" for v in rotation.as_euler("xyz", True))),
+            ("camera in the LiDAR's frame, m", _three(origin)),
+            ("deviation of the rotation about x, y, z, deg", _three(np.degrees(sd[:3]), 4)),
+            ("deviation of the translation, mm", _three(1e3 * sd[3:], 2)),
+            ("intrinsics to use with it", " ".join(f"{value:.4f}" for value in camera.parameters)),
+        ],
+    )
+    rows = []
+    for distance in _RANGES_M:
+        pixels = pixel_uncertainty(calibration.joint_covariances[index], camera, distance)
+        rows.append((f"{distance:g} m", f"{pixels[1, 1]:.2f}", f"{pixels.max():.2f}"))
+    report.table(("distance", "px in the middle", "px in the worst corner"), rows)
+
+
+def _three(values: Array, digits: int = 5) -> str:
+    return " ".join(f"{value:+.{digits}f}" for value in values)
+
+
+def _overlays(report: HtmlReport, calibration: Calibration, names: list[str], files: list[FrameFiles]) -> None:
+    by_name = {frame.name: frame for frame in files}
+    chosen = np.unique(np.linspace(0, len(calibration.frames) - 1, _OVERLAYS).astype(int))
+    for index, name in enumerate(names):
+        report.section(f"LiDAR on the photographs of {name}")
+        report.text(
+            "Dots: near is red, far is blue. Blue line: the plate as the pattern has it; orange: as the scan has it."
+        )
+        for number in chosen:
+            frame = calibration.frames[number]
+            image = read_image(by_name[frame.name].images[index])[..., :3]
+            drawn = _overlay(calibration, index, int(number), image)
+            report.figures(
+                [Picture(drawn, frame.name), Picture(_close_up(calibration, index, number, drawn), "the board")]
+            )
+
+
+def _overlay(calibration: Calibration, index: int, number: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    solution = calibration.solution
+    camera, T = solution.guess.cameras[index], solution.guess.T_camera_lidar[index]
+    points = apply(T, calibration.frames[number].scan.points)
+    pixels = camera.project(points[points[:, 2] > 0.1])[0]
+    depth = points[points[:, 2] > 0.1, 2]
+    flat = camera.normalized(pixels)
+    seen = ((pixels >= 0) & (pixels < [camera.width, camera.height])).all(1)
+    # Distortion folds: what lies far outside comes back into the image.
+    again = points[points[:, 2] > 0.1, :2] / depth[:, None]
+    seen &= np.linalg.norm(flat - again, axis=1) < 0.02
+    drawn = draw_points(image, pixels[seen], depth[seen], radius=max(1, camera.width // 900))
+    outline = calibration.target.outline()
+    by_scan = apply(T @ calibration.boards[number].T_lidar_board, outline)
+    drawn = draw_outline(drawn, camera.project(by_scan)[0], _LIDAR_COLOR)
+    by_pattern = apply(T @ solution.guess.T_lidar_board[number], outline)
+    return draw_outline(drawn, camera.project(by_pattern)[0], _CAMERA_COLOR)
+
+
+def _close_up(calibration: Calibration, index: int, number: int, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    solution = calibration.solution
+    board = solution.guess.T_camera_lidar[index] @ solution.guess.T_lidar_board[number]
+    pixels = solution.guess.cameras[index].project(apply(board, calibration.target.outline()))[0]
+    low, high = pixels.min(0), pixels.max(0)
+    margin = _CLOSE_UP * (high - low).max()
+    height, width = drawn.shape[:2]
+    left, top = np.clip(low - margin, 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(high + margin, 1, [width, height]).astype(int)
+    return np.ascontiguousarray(drawn[top:bottom, left:right])
+
+
+def _frames(report: HtmlReport, calibration: Calibration) -> None:
+    report.section("Frames")
+    judged = {
+        frame.name: view for frame, view in zip(calibration.frames, calibration.leave_one_out.held_out, strict=True)
+    }
+    boards = {frame.name: board for frame, board in zip(calibration.frames, calibration.boards, strict=True)}
+    rows = []
+    for item in calibration.verdicts:
+        if item.name not in judged or item.left_out:
+            rows.append((item.name, "left out: " + item.left_out, "", "", "", ""))
+            continue
+        board, held = boards[item.name], judged[item.name]
+        center = plane = "the others do not determine it"
+        if held:
+            center = (
+                f"{1e3 * np.mean([h.center_m for h in held]):.1f} mm, {np.mean([h.center_px for h in held]):.1f} px"
+            )
+            plane = f"{1e3 * np.mean([h.plane_m for h in held]):+.1f} mm"
+        distance = np.linalg.norm(board.T_lidar_board[:3, 3])
+        rows.append((item.name, "used", str(len(board.points)), f"{distance:.2f} m", center, plane))
+    report.table(("frame", "", "returns", "distance", "center, left out", "plane, left out"), rows)
+
+
+def _residuals(report: HtmlReport, calibration: Calibration) -> None:
+    """Range residuals in millimeters against what may cause them."""
+    solution, sigma = calibration.solution, calibration.noise.range_m
+    values, ranges, cosines, rings, intensities = [], [], [], [], []
+    for number, view in enumerate(solution.blocks):
+        board = solution.guess.T_lidar_board[number]
+        candidate, scan = calibration.boards[number], calibration.frames[number].scan
+        values.append(1e3 * sigma * next(block.values for block in view if block.kind == "plane"))
+        distance = np.linalg.norm(candidate.points, axis=1)
+        ranges.append(distance)
+        cosines.append(np.degrees(np.arccos(np.abs(candidate.points @ board[:3, 2]) / distance)))
+        rings.append(None if scan.ring is None else scan.ring[candidate.indices])
+        intensities.append(None if scan.intensity is None else scan.intensity[candidate.indices])
+    report.section("What is left of the ranges")
+    report.text("Means over returns that are alike; dots off the line are errors that the model does not know.")
+    every = np.concatenate(values)
+    panels = [("range, m", np.concatenate(ranges)), ("angle of incidence, deg", np.concatenate(cosines))]
+    if all(ring is not None for ring in rings):
+        panels.append(("laser", np.concatenate([ring for ring in rings if ring is not None]).astype(float)))
+    if all(value is not None for value in intensities):
+        panels.append(("intensity", np.concatenate([value for value in intensities if value is not None])))
+    pictures = [Picture(plot_points({"": _binned(x, every)}, label, "residual, mm"), label) for label, x in panels]
+    for start in range(0, len(pictures), 2):
+        report.figures(pictures[start : start + 2])
+
+
+def _binned(x: Array, y: Array, bins: int = 24) -> tuple[list[float], list[float]]:
+    """Means of y over equally filled bins of x, or over each value of it where they are few."""
+    levels = np.unique(x)
+    edges = (
+        np.unique(np.quantile(x, np.linspace(0, 1, bins + 1))) if len(levels) > 2 * bins else np.append(levels, np.inf)
+    )
+    which = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+    counts = np.maximum(np.bincount(which), 1)
+    means = [np.bincount(which, values) / counts for values in (x, y)]
+    filled = np.bincount(which) > 0
+    return means[0][filled].tolist(), means[1][filled].tolist()
+
+
+def _coverage(report: HtmlReport, calibration: Calibration, names: list[str]) -> None:
+    report.section("Where the board was")
+    pictures = []
+    for index, name in enumerate(names):
+        camera = calibration.solution.guess.cameras[index]
+        picture = np.full((camera.height, camera.width, 3), 247, dtype=np.uint8)
+        for frame in calibration.frames:
+            corners = frame.corners[index]
+            if corners is None:
+                continue
+            seen = corners[corners_seen(corners)].astype(np.float32)
+            ring = cv2.convexHull(seen)[:, 0].astype(np.float64)
+            picture = draw_outline(picture, ring, _CAMERA_COLOR, max(1, camera.width // 400))
+        pictures.append(Picture(picture, f"patterns in the images of {name}"))
+    depth = [float(np.linalg.norm(board.T_lidar_board[:3, 3])) for board in calibration.boards]
+    tilt = [float(np.degrees(np.arccos(abs(T[2, 2])))) for T in calibration.solution.T_camera_board]
+    pictures.append(
+        Picture(plot_points({"": (depth, tilt)}, "distance, m", "tilt, deg", zero_line=False), "distances and tilts")
+    )
+    report.figures(pictures)
+
+
+def image_names(folders: list[Path]) -> list[str]:
+    """Names of cameras by their folders, made different."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [f"{name}_{index}" for index, name in enumerate(names)]

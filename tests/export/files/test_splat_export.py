@@ -1,0 +1,149 @@
+"""Splat files of a run: read back and compared, small, pruned by what is seen, and refused where they would lie."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from splatkit.export.files import splat_export
+from splatkit.export.files.splat_export import export_splats, largest_contributions, splats_of_file
+from splatkit.io.images import write_image
+from splatkit.io.sog import read_sog
+from splatkit.io.splats import read_splats
+from splatkit.optimize.load_run import RunCameras, TrainedRun, evaluate, mean_scores, render_view
+from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.spherical_beta import seed_lobes
+from splatkit.splatting.splats import Splats
+
+WIDTH, HEIGHT = 64, 48
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run whose held-out photographs are what its splats show; every tenth splat is hidden behind the cameras."""
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(400, 3, generator=generator)
+    points[::10, 2] = -50.0
+    splats = splats_from_points(points, torch.rand(400, 3, generator=generator), 1, 1000, generator)
+    values = {
+        **vars(splats),
+        "opacities": 0.2 + 0.7 * torch.rand(400, generator=generator),
+        "betas": 1.2 + 5 * torch.rand(400, generator=generator),
+        "shN": 0.1 * torch.randn(400, 3, 3, generator=generator),
+    }
+    viewmats = torch.eye(4).repeat(3, 1, 1)
+    viewmats[:, 2, 3] = 4.0
+    viewmats[:, 0, 3] = torch.tensor([-0.3, 0.0, 0.3])
+    paths = tuple(tmp_path / f"{index}.png" for index in range(3))
+    K = torch.tensor([[60.0, 0, WIDTH / 2], [0, 60, HEIGHT / 2], [0, 0, 1]])
+    cameras = RunCameras(paths, viewmats, K.repeat(3, 1, 1), torch.tensor([[WIDTH, HEIGHT]] * 3))
+    run = TrainedRun(
+        splats=Splats(**values),
+        sh_degree=1,
+        rasterize_mode="classic",
+        kernel="generalized_exponential",
+        train_cameras=cameras,
+        eval_cameras=cameras,
+        dataset=tmp_path,
+        checkpoint=tmp_path / "step-1.ckpt",
+        step=1,
+    )
+    for index, path in enumerate(paths):
+        write_image(path, render_view(run, cameras, index).numpy())
+    monkeypatch.setattr(splat_export, "load_run", lambda path: run)
+    return run
+
+
+def test_ply_renders_like_the_run_and_sog_nearly_so(run, tmp_path):
+    ply = export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
+    sog = export_splats(tmp_path / "config.yml", tmp_path / "a.sog")
+    assert ply.psnr_of_run > 50  # the photographs are rounded to bytes
+    assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.01)
+    assert 30 < sog.psnr_of_file < ply.psnr_of_run
+    assert sog.size < ply.size / 2
+    assert (ply.count, sog.count, sog.dropped) == (400, 400, 0)
+
+
+def test_splats_that_add_nothing_to_any_view_are_left_out_where_asked(run, tmp_path):
+    contributions = largest_contributions(run)
+    hidden = run.splats.means[:, 2] < -10
+    assert contributions[hidden].max() == 0
+    done = export_splats(tmp_path / "config.yml", tmp_path / "a.ply", min_contribution=1e-3)
+    assert done.dropped >= 40
+    assert done.psnr_of_file == pytest.approx(done.psnr_of_run, abs=0.01)
+    assert read_splats(tmp_path / "a.ply").means[:, 2].min() > -10
+    with pytest.raises(ValueError, match="choose a lower one"):
+        export_splats(tmp_path / "config.yml", tmp_path / "b.ply", min_contribution=1e9)
+
+
+def test_contributions_add_up_to_what_the_images_cover(run):
+    cameras = run.train_cameras
+    first = RunCameras(cameras.image_paths[:1], cameras.viewmats[:1], cameras.Ks[:1], cameras.sizes[:1])
+    one_view = replace(run, train_cameras=first)
+    view = run.render(run.train_cameras.viewmats[0], run.train_cameras.Ks[0], WIDTH, HEIGHT)
+    assert float(largest_contributions(one_view).sum()) == pytest.approx(float(view.alphas.sum()), rel=1e-4)
+
+
+def test_smaller_palettes_make_smaller_files(run, tmp_path):
+    sizes = [export_splats(tmp_path / "config.yml", tmp_path / f"{n}.sog", palette_size=n).size for n in (16, 400)]
+    assert sizes[0] < sizes[1]
+    assert read_sog(tmp_path / "16.sog").shN.shape == (400, 3, 3)
+    assert len(np.unique(read_sog(tmp_path / "16.sog").shN, axis=0)) <= 16
+
+
+@pytest.fixture
+def with_lobes(run, monkeypatch):
+    """The run with two lobes a splat, whose photographs are its own renderings."""
+    lobes = seed_lobes(400, 2, torch.Generator().manual_seed(0))
+    lobes[..., :3] = 0.1 * torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1))
+    lobes[..., 3:5] += 2 * torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(2))  # angles run free
+    changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
+    for index, path in enumerate(run.eval_cameras.image_paths):
+        write_image(path, render_view(changed, run.eval_cameras, index).numpy())
+    monkeypatch.setattr(splat_export, "load_run", lambda path: changed)
+    return changed
+
+
+@pytest.mark.parametrize("degree", [0, 3])
+def test_lobes_come_back_from_both_formats(with_lobes, tmp_path, degree):
+    ply = export_splats(tmp_path / "config.yml", tmp_path / "a.ply", viewer_degree=degree)
+    sog = export_splats(tmp_path / "config.yml", tmp_path / "a.sog", viewer_degree=degree)
+    assert ply.psnr_of_run > 50
+    assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.1)
+    assert sog.psnr_of_file > 35
+    read = splats_of_file(read_splats(tmp_path / "a.ply"))
+    torch.testing.assert_close(read.lobes, with_lobes.splats.lobes)
+    torch.testing.assert_close(read.sh0, with_lobes.splats.sh0, atol=1e-5, rtol=0)
+
+
+def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path):
+    errors = []
+    for degree in (3, 0):
+        out = tmp_path / f"{degree}.ply"
+        export_splats(tmp_path / "config.yml", out, viewer_degree=degree)
+        file = read_splats(out)
+        assert file.shN.shape == (400, (degree + 1) ** 2 - 1, 3)
+        plain = splats_of_file(replace(file, lobes=file.lobes[:, :0]))
+        errors.append(mean_scores(evaluate(replace(with_lobes, splats=plain, sh_degree=degree)))[0])
+    assert errors[0] > 35
+    assert errors[1] < errors[0] - 5
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format", "message"),
+    [("a.splat", None, r"\.ply or \.sog"), ("a", None, "ending"), ("a.ply", "sog", r"ends in \.sog")],
+)
+def test_names_that_do_not_fit_are_refused_before_the_run_is_read(tmp_path, name, file_format, message):
+    with pytest.raises(ValueError, match=message):
+        export_splats(tmp_path / "no_such_config.yml", tmp_path / name, file_format=file_format)
+
+
+def test_existing_file_is_kept_and_the_control_kernel_has_no_file(run, tmp_path, monkeypatch):
+    (tmp_path / "a.ply").write_text("precious")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
+    assert (tmp_path / "a.ply").read_text() == "precious"
+    monkeypatch.setattr(splat_export, "load_run", lambda path: replace(run, kernel="compact_beta"))
+    with pytest.raises(ValueError, match="compact_beta"):
+        export_splats(tmp_path / "config.yml", tmp_path / "b.ply")

@@ -1,0 +1,74 @@
+"""Refinement makes noisy views of known surfaces better than fusion does, and keeps creases."""
+
+import numpy as np
+import torch
+import trimesh
+
+from splatkit.evaluation.mesh_topology import measure_topology
+from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
+from splatkit.export.surface.refinement import smooth_normals
+from splatkit.io.mesh import Mesh
+from tests.export.surface.test_fusion import RADIUS, SphereRun, radii
+
+
+def noisy_sphere() -> SphereRun:
+    """Depths that wander by a third of a pixel's footprint from view to view and place to place."""
+    run = SphereRun(count=12)
+    generator = torch.Generator().manual_seed(0)
+    for n, view in enumerate(run.views):
+        coarse = torch.randn(1, 1, 20, 20, generator=generator) * 0.012
+        noise = torch.nn.functional.interpolate(coarse, view.depths.shape, mode="bilinear")[0, 0]
+        normals = view.normals + 0.3 * torch.randn(view.normals.shape, generator=generator)
+        run.views[n] = view._replace(
+            depths=torch.where(view.depths > 0, view.depths + noise, 0),
+            normals=torch.nn.functional.normalize(normals, dim=-1) * view.normals.norm(dim=-1, keepdim=True),
+        )
+    return run
+
+
+def normal_error(mesh: Mesh) -> float:
+    """Mean angle to the sphere's own normals, degrees, by area."""
+    outward = mesh.vertices[mesh.faces].mean(1)
+    outward = outward / np.linalg.norm(outward, axis=1, keepdims=True)
+    angles = np.degrees(np.arccos(np.clip((mesh.face_normals() * outward).sum(1), -1, 1)))
+    return float(np.average(angles, weights=mesh.face_areas()))
+
+
+def test_refinement_halves_the_normal_error_of_noisy_views():
+    run = noisy_sphere()
+    fused, refined = (make_surface(run, SurfaceSettings(refinement_rounds=rounds)) for rounds in (0, 3))
+    assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)
+    assert np.abs(radii(refined.mesh) - RADIUS).mean() < np.abs(radii(fused.mesh) - RADIUS).mean()
+    step = next(step for step in refined.record["steps"] if step["step"] == "refine")
+    assert step["settings"]["rounds"] == 3
+    assert measure_topology(refined.mesh).non_manifold_edges == 0
+
+
+def test_refinement_is_deterministic():
+    first, second = (make_surface(noisy_sphere(), SurfaceSettings(refinement_rounds=1)).mesh for _ in range(2))
+    np.testing.assert_array_equal(first.vertices, second.vertices)
+    np.testing.assert_array_equal(first.faces, second.faces)
+
+
+def test_smoothed_normals_keep_creases():
+    box = trimesh.creation.box().subdivide().subdivide().subdivide()
+    faces = torch.from_numpy(np.array(box.faces))
+    truth = torch.from_numpy(np.array(box.face_normals)).float()
+    noisy = torch.nn.functional.normalize(
+        truth + 0.15 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0)), dim=-1
+    )
+    smooth = smooth_normals(faces, noisy, torch.ones(len(faces)), steps=30, crease=0.2)
+    before, after = (torch.rad2deg(torch.arccos((n * truth).sum(-1).clamp(-1, 1))) for n in (noisy, smooth))
+    assert float(after.mean()) < 0.3 * float(before.mean())
+    assert float(after.max()) < 15  # nowhere rounded off: a crease has 90 degrees
+
+
+def test_a_watertight_mesh_is_closed_and_its_repairs_are_recorded():
+    surface = make_surface(noisy_sphere(), SurfaceSettings(refinement_rounds=1, watertight=True, max_faces=2000))
+    topology = measure_topology(surface.mesh)
+    assert topology.watertight
+    assert topology.non_manifold_vertices == topology.flipped_edges == 0
+    step = surface.record["steps"][-2]
+    assert step["step"] == "make watertight"
+    assert step["watertight"] is True
+    assert step["closed"]["holes"] >= 1  # no view sees the poles

@@ -1,0 +1,112 @@
+"""Every triangle gets a place of its own, and always within a time that is known."""
+
+import numpy as np
+import pytest
+
+from splatkit.export.texture import unwrapping
+from splatkit.export.texture.projected_charts import project_charts
+from splatkit.export.texture.texels import fill_gaps, rasterize_texels
+from splatkit.export.texture.unwrapping import unwrap
+from splatkit.io.mesh import Mesh
+
+
+def knot(rings: int = 60, sides: int = 16) -> Mesh:
+    """A tube along a trefoil knot: it lies over itself from every side."""
+    t = np.linspace(0, 2 * np.pi, rings, endpoint=False)
+    center = np.stack([np.sin(t) + 2 * np.sin(2 * t), np.cos(t) - 2 * np.cos(2 * t), -np.sin(3 * t)], -1)
+    along = np.roll(center, -1, 0) - np.roll(center, 1, 0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    side = np.cross(along, [0.0, 0.0, 1.0])
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    up = np.cross(side, along)
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False)[None, :, None]
+    vertices = center[:, None] + 0.4 * (np.cos(angle) * side[:, None] + np.sin(angle) * up[:, None])
+    ring, step = np.mgrid[0:rings, 0:sides]
+    a, b = ring * sides + step, ring * sides + (step + 1) % sides
+    c, d = (a + sides) % (rings * sides), (b + sides) % (rings * sides)
+    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([b, d, c], -1).reshape(-1, 3)])
+    return Mesh(vertices.reshape(-1, 3), faces)
+
+
+def uv_areas(uvs, faces) -> np.ndarray:
+    a, b, c = (uvs[faces[:, i]].astype(np.float64) for i in range(3))
+    return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+
+
+@pytest.mark.parametrize("timeout_s", [60.0, 0.0])
+def test_places_lie_inside_and_apart(timeout_s):
+    mesh, size = knot(), 512
+    found = unwrap(mesh, size, timeout_s, 4.0)
+    assert found.method == ("xatlas" if timeout_s else "projected charts")
+    assert found.faces.shape == mesh.faces.shape
+    assert found.uvs.min() >= 0
+    assert found.uvs.max() <= 1
+    areas = np.abs(uv_areas(found.uvs, found.faces))
+    assert (areas > 0).all()
+    # No texel belongs to two triangles: those that are found cover what all areas together say.
+    covered = len(rasterize_texels(found.uvs, found.faces, size).index) / size**2
+    assert covered == pytest.approx(areas.sum(), rel=0.03)
+    assert covered > 0.15  # a tube's strips pack badly
+
+
+def test_a_place_is_stretched_by_little():
+    mesh = knot()
+    uvs, faces = project_charts(mesh, 1024)
+    ratio = uv_areas(uvs, faces) / mesh.face_areas()
+    assert (ratio > 0).all()
+    assert ratio.max() / ratio.min() < 3.5  # seen at up to 70 degrees
+
+
+def test_what_does_not_end_in_time_is_left_for_what_does():
+    found = unwrap(knot(200, 40), 512, 0.01, 4.0)
+    assert found.method == "projected charts"
+    assert [failure.split(" did")[0] for failure in found.failures] == ["xatlas", "packing by xatlas"]
+    assert "within 0.007 s" in found.failures[0]
+
+
+def test_charts_of_many_faces_are_projected_and_packed(monkeypatch):
+    monkeypatch.setattr(unwrapping, "_MOST_FACES", 100)
+    mesh = knot()
+    found = unwrap(mesh, 512, 60.0, 4.0)
+    assert found.method == "projected charts, packed by xatlas"
+    assert found.faces.shape == mesh.faces.shape
+    areas = np.abs(uv_areas(found.uvs, found.faces))
+    covered = len(rasterize_texels(found.uvs, found.faces, 512).index) / 512**2
+    assert covered == pytest.approx(areas.sum(), rel=0.03)
+    shelves = np.abs(uv_areas(*project_charts(mesh, 512))).sum()
+    assert areas.sum() > shelves
+
+
+def test_a_crash_or_lack_of_memory_is_not_the_end():
+    found = unwrap(knot(), 512, 60.0, 0.01)
+    assert found.method == "projected charts"
+    assert "failed" in found.failures[0]
+
+
+def test_too_small_a_texture_says_so():
+    with pytest.raises(ValueError, match="texture size: 16 px do not hold"):
+        project_charts(knot(), 16)
+
+
+def test_degenerate_triangles_do_not_hurt():
+    mesh = knot(20, 6)
+    faces = np.concatenate([mesh.faces, [[0, 0, 1], [3, 3, 3]]])
+    uvs, places = project_charts(Mesh(mesh.vertices, faces), 256)
+    assert np.isfinite(uvs).all()
+    assert places.shape == faces.shape
+
+
+def test_gaps_take_the_nearest_colors_and_known_ones_stay():
+    rng = np.random.default_rng(0)
+    known = rng.uniform(size=(37, 37)) < 0.02
+    known[5, 7] = True
+    image = np.where(known[..., None], [200.0, 40.0, 90.0], 0).astype(np.float32)
+    filled = fill_gaps(image, known)
+    np.testing.assert_allclose(filled, np.broadcast_to([200.0, 40, 90], filled.shape), rtol=1e-5)
+    halves = np.zeros((64, 64, 3), np.float32)
+    halves[:, :8], halves[:, -8:] = 10, 250
+    mask = np.zeros((64, 64), bool)
+    mask[:, :8] = mask[:, -8:] = True
+    filled = fill_gaps(halves, mask)
+    assert filled[:, 10].max() < 80
+    assert filled[:, -11].min() > 180
