@@ -24,9 +24,7 @@ PACKAGES = frozenset({"nerfstudio", "splatkit"})
 _COLLATE = "nerfstudio.data.utils.nerfstudio_collate.nerfstudio_collate"  # the one function that configurations hold
 # Programs rather than parts of a run: their classes start others.
 _PROGRAMS = ("nerfstudio.scripts", "nerfstudio.process_data", "nerfstudio.viewer_legacy")
-_PATHS = frozenset(
-    f"pathlib.{name}" for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-)
+_PATHS = frozenset({"pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath"})
 _TAG = "tag:yaml.org,2002:python/"
 
 _MOVED = {  # modules of splatkit 0.1.0 that its runs name
@@ -84,16 +82,16 @@ class _ConfigLoader(yaml.SafeLoader):
         is_ours = package in self.packages and not module.startswith(_PROGRAMS)
         if not is_ours and not name.startswith("torch.optim."):
             raise _RefusedNameError(
-                f"refused, it names {name}; of a run's configuration only classes of "
-                f"{', '.join(sorted(self.packages))}, torch's optimizers and paths are built, for others could run any code"
+                f"refused, it names {name}; a configuration may hold classes of {', '.join(sorted(self.packages))}, "
+                "torch's optimizers and paths, for anything else could run code"
             )
         module = _MOVED.get(module, module)
         try:
             found = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError):
             raise _RefusedNameError(
-                f"names {name}, which this version of {package} does not have; train on from the run's checkpoints with "
-                "`ns-train METHOD --load-dir RUN/nerfstudio_models`, which makes a new config.yml"
+                f"names {name}, which this version of {package} does not have; train on from the run's checkpoints "
+                "with `ns-train METHOD --load-dir RUN/nerfstudio_models`, which makes a new config.yml"
             ) from None
         if name == _COLLATE or (isinstance(found, type) and self._is_allowed(found)):
             return found
