@@ -22,7 +22,7 @@ class ExportMesh:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """Folder to make."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)

@@ -22,7 +22,7 @@ class ExportPoints:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """File to write, ending in .ply, .las or .laz."""
     count: int = 1_000_000

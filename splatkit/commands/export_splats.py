@@ -14,7 +14,7 @@ class ExportSplats:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """File to write, ending in .ply or .sog."""
     format: Literal["ply", "sog"] | None = None

@@ -55,7 +55,7 @@ HOSTILE = {
     "nerfstudio.utils.scripts.subprocess": "!!python/name:nerfstudio.utils.scripts.subprocess '%s'",
     "nerfstudio.engine.trainer.Path": "!!python/name:nerfstudio.engine.trainer.Path '%s'",
     "torch.optim.adam.Tensor": "!!python/name:torch.optim.adam.Tensor '%s'",
-    "calls nerfstudio.engine.trainer.TrainerConfig": "!!python/object/apply:nerfstudio.engine.trainer.TrainerConfig ['%s']",
+    "calls nerfstudio.engine.trainer.Trainer": "!!python/object/apply:nerfstudio.engine.trainer.Trainer ['%s']",
     "replaces setup": "!!python/object:nerfstudio.engine.trainer.TrainerConfig {setup: '%s'}",
     "_operator.getitem": "!!python/object/apply:_operator.getitem [{'%s': 1}, '%s']",
     "_operator.methodcaller": "!!python/object/apply:_operator.methodcaller ['%s']",

@@ -38,17 +38,17 @@ def test_ffmpeg_is_found_where_none_is_installed(monkeypatch, tmp_path):
     assert os.environ["PATH"] == path
 
 
-HOSTILE = (
-    "!!python/object:nerfstudio.engine.trainer.TrainerConfig\nproject_name: !!python/object/apply:os.mkdir ['{}']\n"
-)
+HOSTILE = """!!python/object:nerfstudio.engine.trainer.TrainerConfig
+project_name: !!python/object/apply:os.mkdir ['{}']
+"""
 
 
-@pytest.mark.parametrize("script", ["eval", "train", "viewer.run_viewer", "render", "exporter"])
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["eval", "train"])  # others read through the function of eval
 def test_scripts_of_nerfstudio_run_no_code_of_a_hostile_config(script, tmp_path):
     made, config = tmp_path / "made", tmp_path / "config.yml"
     config.write_text(HOSTILE.format(made))
-    words = {"train": ["ges"], "render": ["dataset"], "exporter": ["gaussian-splat", "--output-dir", str(tmp_path)]}
-    command = [sys.executable, "-m", f"nerfstudio.scripts.{script}", *words.get(script, [])]
+    command = [sys.executable, "-m", f"nerfstudio.scripts.{script}", *(["ges"] if script == "train" else [])]
     done = subprocess.run(
         [*command, "--load-config", str(config)], capture_output=True, text=True, timeout=300, check=False
     )
