@@ -16,9 +16,9 @@ from splatkit.errors import DatasetError
 from splatkit.evaluation.image import psnr, ssim
 from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
 from splatkit.geometry.spherical_harmonics import rotate_sh
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image_float
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.runs.config_file import load_config
 from splatkit.splatting.appearance import color_arguments

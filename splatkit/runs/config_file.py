@@ -117,7 +117,7 @@ def _construct_object(loader: _ConfigLoader, name: str, node: yaml.Node) -> Iter
         raise _RefusedNameError(f"refused, it builds a {name}, which is no part of a run's configuration")
     built = object.__new__(kind)
     yield built
-    values = loader.construct_mapping(node, deep=True)
+    values: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in values.keys() - fields.keys():
         if not isinstance(key, str) or hasattr(kind, key):  # it would stand in for a method
