@@ -36,7 +36,7 @@ class Camera:
     fy: float  # px
     cx: float  # px, the center of the first pixel is at 0.5
     cy: float  # px
-    distortion: tuple[float, ...] = ()  # as LENS_MODELS names them; brown_conrady takes 4, 5 or 8 and has 8
+    distortion: tuple[float, ...] = ()  # as LENS_MODELS names them; brown_conrady: the first 4, 5 or 8
 
     def __post_init__(self) -> None:
         if self.model not in LENS_MODELS:
@@ -58,8 +58,7 @@ class Camera:
             raise SettingsError(f"distortion: {self.model} has {wanted} distortion coefficients, got {len(distortion)}")
         if not np.isfinite(distortion).all():
             raise SettingsError(f"distortion: expected finite numbers, got {list(distortion)}")
-        padded = distortion + (0.0,) * (len(self.lens.coefficients) - len(distortion))
-        object.__setattr__(self, "distortion", padded)
+        object.__setattr__(self, "distortion", distortion)
 
     @classmethod
     def from_K(  # noqa: N802
@@ -77,6 +76,12 @@ class Camera:
     def lens(self) -> LensModel:
         """The formulas of the model."""
         return LENS_MODELS[self.model]
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The distortion by name; all that the model has."""
+        names = self.lens.coefficients
+        return dict(zip(names, (*self.distortion, *[0.0] * (len(names) - len(self.distortion))), strict=True))
 
     @property
     def K(self) -> NDArray[np.float64]:  # noqa: N802
@@ -135,27 +140,19 @@ class Camera:
     def jacobian(self, points: Array) -> tuple[Array, Array]:
         """As `image`, and derivatives [N, 2, 3] of the pixels to the points."""
         points = floats("points", points, 3)
-        to_points = self._ideal.jacobian(points, self._coefficients)
-        return self.image(points), to_points * namespace_of(points).constant(self._focal[:, None], points)
+        plane, to_points, _ = self._ideal.linearize(points, self._coefficients)
+        return self._to_pixels(plane), to_points * namespace_of(points).constant(self._focal[:, None], points)
 
     def jacobians(self, points: Array) -> tuple[Array, Array, Array]:
         """As `jacobian`, and derivatives [N, 2, 4 + D] to the `parameters`."""
         points = floats("points", points, 3)
         xp = namespace_of(points)
-        pixels, to_points = self.jacobian(points)
-        plane = self._ideal.distort(points, self._coefficients)
-        one, zero = xp.ones_like(plane[..., 0]), xp.zeros_like(plane[..., 0])
-        columns = [
-            xp.stack([plane[..., 0], zero]),
-            xp.stack([zero, plane[..., 1]]),
-            xp.stack([one, zero]),
-            xp.stack([zero, one]),
-        ]
-        focal = xp.constant(self._focal, points)
-        if self.distortion:
-            to_distortion = self.lens.coefficient_jacobian(points, self.distortion)
-            columns += [to_distortion[..., index] * focal for index in range(len(self.distortion))]
-        return pixels, to_points, xp.stack(columns)
+        plane, to_points, to_distortion = self.lens.linearize(points, self.distortion)
+        focal = xp.constant(self._focal[:, None], points)
+        u, v = plane[..., 0], plane[..., 1]
+        one, zero = xp.ones_like(u), xp.zeros_like(u)
+        to_K = xp.matrix([[u, zero, one, zero], [zero, v, zero, one]])
+        return self._to_pixels(plane), to_points * focal, xp.concatenate([to_K, to_distortion * focal])
 
     def tangents(self, pixels: Array) -> Array:
         """x / z and y / z of the rays of pixels [N, 2], [N, 2]; NaN beyond what the lens shows."""
