@@ -5,7 +5,7 @@ NumPy arrays or torch Tensors and give back the same kind and float type. The le
 `geometry.lens_models`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from splatkit.errors import SettingsError
 from splatkit.geometry.lens_models import FISHEYE_LIMIT_RAD, LENS_MODELS, LensModel, LensName, five_step_tangents
-from splatkit.geometry.namespace import Array, floats, namespace_of
+from splatkit.geometry.namespace import Array, floats, is_tensor, namespace_of
 
 _COUNTS: dict[str, tuple[int, ...]] = {"brown_conrady": (4, 5, 8), "kannala_brandt": (4,)}
 _EDGE_SAMPLES = 33
 _BEYOND_EDGE = 1.05  # of the view's radius: farther rays are not looked at, for a polynomial folds them back in
 _RECTIFIED_SAMPLES = 9  # of each edge; OpenCV's number
+_PART = 16384  # pixels
 _NO_SKEW = 1e-6  # of the focal length
 _RIGID = 1e-3
 
@@ -156,11 +157,11 @@ class Camera:
 
     def tangents(self, pixels: Array) -> Array:
         """x / z and y / z of the rays of pixels [N, 2], [N, 2]; NaN beyond what the lens shows."""
-        return self._ideal.tangents(self._plane(pixels), self._coefficients)
+        return _by_parts(lambda part: self._ideal.tangents(self._plane(part), self._coefficients), pixels)
 
     def rays(self, pixels: Array) -> Array:
         """Unit directions [N, 3] of the rays of pixels [N, 2]; NaN where the lens has none."""
-        return self._ideal.rays(self._plane(pixels), self._coefficients)
+        return _by_parts(lambda part: self._ideal.rays(self._plane(part), self._coefficients), pixels)
 
     def unproject(self, pixels: Array, depths: Array) -> Array:
         """Points [N, 3] at pixels [N, 2] with z = depths [N]; NaN beyond what the lens shows."""
@@ -259,7 +260,6 @@ class Camera:
         return namespace_of(plane).stack([plane[..., 0] * self.fx + self.cx, plane[..., 1] * self.fy + self.cy])
 
     def _plane(self, pixels: Any) -> Any:
-        pixels = floats("pixels", pixels, 2)
         u, v = (pixels[..., 0] - self.cx) / self.fx, (pixels[..., 1] - self.cy) / self.fy
         return namespace_of(pixels).stack([u, v])
 
@@ -360,6 +360,14 @@ class PosedCamera:
         ends = self.camera.unproject(pixels, depths)
         R = namespace_of(pixels).constant(self.T_world_camera[:3, :3], pixels)
         return _moved(self.T_world_camera, starts), (ends - starts) @ R.T
+
+
+def _by_parts(function: Callable[[Any], Any], pixels: Any) -> Any:
+    """function(pixels), of an ndarray [N, 2] in parts that fit a cache: an inverse goes over them many times."""
+    pixels = floats("pixels", pixels, 2)
+    if is_tensor(pixels) or pixels.ndim != 2 or len(pixels) <= _PART:
+        return function(pixels)
+    return np.concatenate([function(pixels[start : start + _PART]) for start in range(0, len(pixels), _PART)])
 
 
 def _moved(T: NDArray[np.float64], points: Any) -> Any:

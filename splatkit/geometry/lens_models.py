@@ -14,7 +14,7 @@ numbers alone. What is float32 stays float32. Of a Tensor's inverse, first deriv
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.geometry.namespace import Array, namespace_of
+from splatkit.geometry.radial_inverse import InverseTable, inverse_table, solve
 
 LensName = Literal["pinhole", "brown_conrady", "kannala_brandt", "orthographic", "equirectangular"]
 Coefficients = Any  # a tuple, list, ndarray [D] or Tensor [D] of numbers; a list of arrays that broadcast
@@ -33,9 +34,8 @@ _AXIS = 1e-12  # a distance from the axis that stands for zero, where quotients 
 _SERIES_RAD, _SERIES_TERMS = 0.5, 9  # the tenth term is 1e-20
 _REAL = 1e-9  # imaginary part of a root that is real
 _WIDEST_RAD = np.deg2rad(89.9)  # rays of brown_conrady that its inverse looks for
-_KNOTS = 257
 _CACHED = 128  # lenses whose folds and tables are kept
-_NEWTON_STEPS = 8  # at most; from a table of `_KNOTS` the third is exact to rounding, except next to a fold
+_TANGENTIAL_STEPS = 8  # at most, of Newton's
 
 
 class LensModel(ABC):
@@ -157,7 +157,7 @@ class _BrownConrady(_Pinhole):
 
     def tangents(self, plane: Array, coeffs: Coefficients) -> Array:
         xp, k = namespace_of(plane), _each(coeffs, 4, 5, 8)
-        knots, values = _brown_table(tuple(float(value) for value in k))
+        table = _brown_table(tuple(float(value) for value in k))
         radii = xp.radius(plane[..., 0], plane[..., 1], _AXIS)
 
         def radial(r: Any) -> tuple[Any, Any]:
@@ -165,10 +165,10 @@ class _BrownConrady(_Pinhole):
             factor = _brown_factor(s, k)
             return r * factor, factor + 2 * s * _brown_slope(s, k, factor)
 
-        found, inside = _solve(radii, radial, knots, values)
+        found, inside = solve(radii, radial, table)
         x, y = plane[..., 0] * (found / radii), plane[..., 1] * (found / radii)
         if not _is_zero(k[2:4]):
-            x, y, inside = self._solve_tangential(plane, x, y, k, float(knots[-1]))
+            x, y, inside = self._solve_tangential(plane, x, y, k, float(table.knots[-1]))
         out: Array = xp.where(inside[..., None], xp.stack([x, y]), np.nan)
         return out
 
@@ -190,7 +190,7 @@ class _BrownConrady(_Pinhole):
         """Newton's steps in the plane from the radial solution; and where they arrived inside of the fold."""
         xp = namespace_of(plane)
         epsilon = xp.epsilon(plane)
-        for _ in range(_NEWTON_STEPS):
+        for _ in range(_TANGENTIAL_STEPS):
             x, y = xp.detach(x), xp.detach(y)
             (u, v), (a, b, d) = self._plane_and_slopes(x, y, k)
             determinant = a * d - b * b
@@ -278,8 +278,8 @@ class _KannalaBrandt(LensModel):
         """Angle from the axis [...], NaN beyond the fold, and distance from the center [...]."""
         xp, k = namespace_of(plane), _each(coeffs, 4)
         radius = xp.radius(plane[..., 0], plane[..., 1], _AXIS)
-        knots, values = _kannala_table(tuple(float(value) for value in k))
-        angle, inside = _solve(radius, lambda a: (_kannala_radial(a, k), _kannala_slope(a, k)), knots, values)
+        table = _kannala_table(tuple(float(value) for value in k))
+        angle, inside = solve(radius, lambda a: (_kannala_radial(a, k), _kannala_slope(a, k)), table)
         return xp.where(inside, angle, np.nan), radius
 
 
@@ -385,11 +385,10 @@ def _brown_fold(k: tuple[float, ...]) -> float:
 
 
 @lru_cache(maxsize=_CACHED)
-def _brown_table(k: tuple[float, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """x / z from 0 up to the fold, and where the radial terms put them."""
+def _brown_table(k: tuple[float, ...]) -> InverseTable:
+    """x / z of rays by where the radial terms put them."""
     limit = min(_brown_fold(k) * (1 - _REAL), float(np.tan(_WIDEST_RAD)))  # short of a pole
-    knots = np.tan(np.arctan(limit) * _knots())
-    return knots, knots * _brown_factor(knots * knots, list(k))
+    return inverse_table(lambda r: r * _brown_factor(r * r, list(k)), limit)
 
 
 def _kannala_radial(angle: Any, k: list[Any]) -> Any:
@@ -410,10 +409,9 @@ def _kannala_fold(k: tuple[float, ...]) -> float:
 
 
 @lru_cache(maxsize=_CACHED)
-def _kannala_table(k: tuple[float, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angles from 0 up to the fold, and their distances from the center."""
-    knots = min(_kannala_fold(k), np.pi) * _knots()
-    return knots, _kannala_radial(knots, list(k))
+def _kannala_table(k: tuple[float, ...]) -> InverseTable:
+    """Angles by their distances from the center."""
+    return inverse_table(lambda angle: _kannala_radial(angle, list(k)), min(_kannala_fold(k), np.pi))
 
 
 def _each(coeffs: Coefficients, *counts: int) -> list[Any]:
@@ -448,11 +446,6 @@ def _first_root(polynomial: NDArray[np.float64]) -> float:
     return float(1 / real.max()) if len(real) else np.inf
 
 
-def _knots() -> np.ndarray:
-    """From 0 to 1, close to each other at the end, where a fold makes the inverse steep."""
-    return np.sin(np.linspace(0, np.pi / 2, _KNOTS))
-
-
 def _sine_cosine_remainder(angle: Any) -> Any:
     """(sin cos - angle) / angle^3, by its series where the difference cancels."""
     xp = namespace_of(angle)
@@ -463,33 +456,3 @@ def _sine_cosine_remainder(angle: Any) -> Any:
         series = series * t + (-1) ** j * 4 / math.factorial(2 * j + 1)
     safe = xp.where(is_small, 1.0, angle)
     return xp.where(is_small, series, (xp.sin(safe) * xp.cos(safe) - safe) / (safe * safe * safe))
-
-
-def _solve(
-    targets: Any, function: Callable[[Any], tuple[Any, Any]], knots: np.ndarray, values: np.ndarray
-) -> tuple[Any, Any]:
-    """u [...] where a function that grows is equal to `targets` [...], and whether there is such a u.
-
-    Each search starts from the function's `values` at `knots` and stays in its cell between two of them.
-
-    Args:
-        targets: >= 0.
-        function: value and derivative at u.
-        knots: [K] from 0 up to the last u that counts.
-        values: [K] of the function there.
-    """
-    xp = namespace_of(targets)
-    epsilon = xp.epsilon(targets)
-    u_table, value_table = xp.constant(knots, targets), xp.constant(np.maximum.accumulate(values), targets)
-    cell = xp.search(value_table[1:-1], xp.detach(targets))
-    low, high = xp.take(u_table, cell), xp.take(u_table, cell + 1)
-    below, above = xp.take(value_table, cell), xp.take(value_table, cell + 1)
-    share = (targets - below) / xp.where(above > below, above - below, 1.0)
-    u = xp.clip(low + share * (high - low), low, high)
-    for _ in range(_NEWTON_STEPS):
-        u = xp.detach(u)
-        value, slope = function(u)
-        before, u = u, xp.clip(u - (value - targets) / xp.maximum(slope, float(np.sqrt(epsilon))), low, high)
-        if xp.are_equal(before, u, 8 * epsilon):
-            break
-    return u, targets <= value_table[-1] * (1 + 8 * epsilon)

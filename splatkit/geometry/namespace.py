@@ -84,7 +84,9 @@ _NUMPY = SimpleNamespace(
     matrix=_numpy_matrix,
     clip=lambda x, low, high: np.minimum(np.maximum(x, low), high),
     radius=_numpy_radius,
-    search=lambda knots, values: np.searchsorted(knots, values),
+    fmax=np.fmax,
+    floor=np.floor,
+    integers=lambda array: array.astype(np.intp),
     concatenate=lambda arrays: np.concatenate(arrays, -1),
     take=np.take,
     are_equal=lambda a, b, tolerance: not (np.abs(a - b) > tolerance).any(),
@@ -116,7 +118,9 @@ def _torch() -> SimpleNamespace:
         clip=lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
         # hypot's derivative is NaN at 0
         radius=lambda x, y, least: (x * x + y * y).clamp_min(least * least).sqrt(),
-        search=lambda knots, values: torch.searchsorted(knots, values.contiguous()),
+        fmax=torch.fmax,
+        floor=torch.floor,
+        integers=lambda tensor: tensor.long(),
         concatenate=lambda tensors: torch.cat(tensors, -1),
         take=lambda table, indices: table[indices.reshape(-1)].reshape(indices.shape),  # torch.func has no torch.take
         are_equal=lambda a, b, tolerance: False,  # to know would stop a GPU, and torch.func cannot
