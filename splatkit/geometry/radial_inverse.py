@@ -12,7 +12,7 @@ from splatkit.geometry.namespace import namespace_of
 _CELLS = 256
 _BISECTIONS = 60
 _NEWTON_STEPS = 8  # at most; from the table the second or third is exact to rounding
-_MARGIN = 1e-2  # of a cell; steps end this far beside it, so that bounds do not cut derivatives at its ends
+_MARGIN = 1e-2  # of a cell; steps may end this far beside it, so that bounds do not cut derivatives at its ends
 _FARTHEST = 1e16
 
 
@@ -59,7 +59,7 @@ def solve(targets: Any, function: Callable[[Any], tuple[Any, Any]], table: Inver
     low, high = xp.take(knots, index), xp.take(knots, index + 1)
     u = low + (place - cell) * (high - low)
     margin = _MARGIN * (high - low)
-    low, high = low - margin, high + margin
+    low, high = low - margin, xp.minimum(high + margin, float(table.knots[-1]))
     for _ in range(_NEWTON_STEPS):
         u = xp.detach(u)
         value, slope = function(u)
