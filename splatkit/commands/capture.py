@@ -5,8 +5,8 @@ from typing import Annotated
 
 import tyro
 
-from splatkit.commands.capture_images import Images
-from splatkit.commands.capture_lidar import Lidar, Static
+from splatkit.capture.images.settings import CaptureImagesSettings
+from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,7 @@ class Capture:
     """Make a dataset that splatkit and nerfstudio train on."""
 
     what: (
-        Annotated[Images, tyro.conf.subcommand("images", prefix_name=False)]
-        | Annotated[Lidar, tyro.conf.subcommand("lidar", prefix_name=False)]
-        | Annotated[Static, tyro.conf.subcommand("static", prefix_name=False)]
+        Annotated[CaptureImagesSettings, tyro.conf.subcommand("images", prefix_name=False)]
+        | Annotated[CaptureLidarSettings, tyro.conf.subcommand("lidar", prefix_name=False)]
+        | Annotated[CaptureStaticSettings, tyro.conf.subcommand("static", prefix_name=False)]
     )
-
-    def run(self) -> None:
-        """Run what was asked for."""
-        self.what.run()

@@ -1,6 +1,6 @@
 """From a trained run to a folder with its mesh and splats, in the frame of the dataset or a normalized one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.export.clock import Clock
-from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
-from splatkit.export.files.mesh_export import FORMATS, MeshFormat, write_mesh_export
+from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
+from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
+from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.surface.rendered_views import Progress
-from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import views_of
-from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
+from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
@@ -26,24 +24,16 @@ from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
 from splatkit.optimize.load_run import TrainedRun
+from splatkit.progress import Progress, no_progress
 
 _SHOWN_VIEWS = 4
-
-
-@dataclass(frozen=True)
-class MeshExportSettings:
-    """What is written, and where its coordinates are."""
-
-    formats: Sequence[MeshFormat] = FORMATS
-    frame: FrameName = "input"
-    georeference: Path | None = None
-    with_splats: bool = True
 
 
 @dataclass(frozen=True)
 class MeshExport:
     """What an export found, for those who show it."""
 
+    out: Path  # folder of the export
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
     viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
@@ -52,81 +42,71 @@ class MeshExport:
 
 
 @native_threads_only()
-def export_run(
-    config_path: Path,
-    out: Path,
-    surface: SurfaceSettings,
-    texture: TextureSettings | None = None,
-    settings: MeshExportSettings | None = None,
-    *,
-    overwrite: bool = False,
-    progress: Progress = lambda steps, _: steps,
-    show: Callable[[Path, MeshExport], None] = lambda folder, export: None,
-) -> Mesh:
+def export_mesh(
+    settings: ExportMeshSettings,
+    progress: Progress = no_progress,
+    report: Callable[[Path, MeshExport], None] = lambda folder, export: None,
+) -> MeshExport:
     """Make the surface of a run, color it by its photographs, and write mesh, splats.ply and export.json.
 
     Args:
-        config_path: the run's config.yml.
-        out: folder to make; complete or not there at all.
-        surface: how the mesh is made.
-        texture: how it is colored.
-        settings: what is written.
-        overwrite: replace an existing folder.
-        progress: wraps the loops over cameras and photographs, to show how far they are.
-        show: may add files, as a report, to the folder before it gets its name.
-
-    Returns:
-        The mesh as it was written.
+        settings: see there.
+        progress: shows how many cameras and photographs are done.
+        report: may add files to the folder before it gets its name, unless the settings leave them out.
 
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
         EmptyMeshError: no surface came out.
     """
-    texture, settings = texture or TextureSettings(), settings or MeshExportSettings()
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
-    clock = Clock()
-    run = open_run(config_path)
-    if isinstance(run, TrainedRun):
-        check_exportable(run)
-    train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
-    read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
-    clock.stop("loading")
-    points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
-    found = make_surface(run, surface, progress, points)
-    clock.stop("surface")
-    colored = color_mesh(found.mesh, train, texture, progress)
-    clock.stop("colors")
+    if settings.out.exists() and not settings.overwrite:
+        raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
+    timer = StepTimer()
+    with timer.step("loading"):
+        run = open_run(settings.load_config)
+        if isinstance(run, TrainedRun):
+            check_exportable(run)
+        train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
+        read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
+    surface = settings.surface_to_wrap()
+    with timer.step("surface"):
+        points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
+        found = make_surface(run, surface, progress, points)
+    with timer.step("colors"):
+        colored = color_mesh(found.mesh, train, settings.texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
-        scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
-        clock.stop("held-out views")
+        with timer.step("held-out views"):
+            scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
-        **provenance(config_path, run),
+        **provenance(settings.load_config, run),
         **frame.record(),
         "surface": found.record,
         "texture": colored.record,
         "held_out": None if scores is None else scores.record(),
-        "seconds": clock.seconds,
+        "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
     viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
     splats = None
-    if settings.with_splats and isinstance(run, TrainedRun):
+    if not settings.no_splats and isinstance(run, TrainedRun):
         splats = splat_values(splats_in_frame(run.splats, frame))
-    write_mesh_export(
-        out,
+
+    def export_of(record: dict[str, Any]) -> MeshExport:
+        return MeshExport(settings.out, mesh, frame, viewpoints, scores, record)
+
+    written = write_mesh_export(
+        settings.out,
         mesh,
         settings.formats,
         frame=frame,
         record=record,
         splats=splats,
-        overwrite=overwrite,
-        more=lambda folder, record: show(folder, MeshExport(mesh, frame, viewpoints, scores, record)),
+        overwrite=settings.overwrite,
+        more=lambda folder, record: report(folder, export_of(record)),
     )
-    return mesh
+    return export_of(written)
 
 
 def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The report of a mesh export: what it looks like, how true it is to photographs, and what it took."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from splatkit.export.run_export import MeshExport
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
+from splatkit.progress import Progress
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_error
 from splatkit.report.turntable import Turntable, write_turntable
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
 
 _SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
 _ATLAS_PX = 1024
 _ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
 
-def show_export(folder: Path, export: MeshExport, *, report: bool, turntable: bool, progress: Progress) -> None:
+def write_mesh_pages(folder: Path, export: MeshExport, report: bool, turntable: bool, progress: Progress) -> None:
     """Add report.html and the turntable to the folder of an export."""
     around = Turntable(export.mesh)
     if turntable:
@@ -106,7 +105,7 @@ def _add_texture(report: HtmlReport, export: MeshExport) -> None:
     record, image = export.record["texture"], export.mesh.texture.image
     report.section("Texture")
     for failure in record["unwrapping_failures"]:
-        report.text(f"Mind: unwrapping by {failure}.")
+        report.text(f"Warning: unwrapping by {failure}.")
     report.text(
         f"{record['size']} x {record['size']} px from {record['photographs']} photographs, unwrapped by "
         f"{record['unwrapping']}. Their exposures lie between {record['exposures_stops']['lowest']:+.2f} and "
