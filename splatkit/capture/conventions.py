@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.camera import Camera
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera
 from splatkit.io.transforms_json import Intrinsics
 
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # turns y and z; its own inverse
@@ -24,14 +24,13 @@ def name_below_images(file_path: str) -> str:
 
 
 def intrinsics_of(camera: Camera) -> Intrinsics:
-    """A calibrated camera as datasets have it: the first pixel's center is at 0.5."""
-    fx, fy, cx, cy, *rest = camera.parameters.tolist()
-    lens = [*rest, *[0.0] * (8 - len(rest))]
-    if camera.model == "fisheye":
+    """A camera as transforms.json has it."""
+    lens = [*camera.distortion, *[0.0] * (8 - len(camera.distortion))]
+    if camera.model == "kannala_brandt":
         distortion, model = (*lens[:4], 0.0, 0.0), "OPENCV_FISHEYE"
     else:
         k1, k2, p1, p2, k3 = lens[:5]
         if any(lens[5:]):
             raise DatasetError("camera: rational distortion (8 coefficients) has no name in transforms.json")
         distortion, model = (k1, k2, k3, 0.0, p1, p2), "OPENCV"
-    return Intrinsics(model, camera.width, camera.height, fx, fy, cx + 0.5, cy + 0.5, distortion)
+    return Intrinsics(model, camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, distortion)

@@ -117,7 +117,7 @@ def _overlay(view: SolvedView, scene: SolvedScene, file: ImageFile) -> Picture:
     T_camera_world = np.linalg.inv(view.T_world_camera)
     step = max(len(view.points) // _MOST_DOTS, 1)
     depths = scene.points[view.points[::step]] @ T_camera_world[2, :3] + T_camera_world[2, 3]
-    drawn = draw_points(image, view.pixels[::step] * scale - 0.5, depths)
+    drawn = draw_points(image, view.pixels[::step] * scale, depths)
     return Picture(drawn, f"{view.name}: {len(view.points)} points, {view.errors.mean():.2f} px")
 
 

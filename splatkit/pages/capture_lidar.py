@@ -144,7 +144,7 @@ def _overlay(folder: Path, photo: Photograph) -> Picture:
         rows, columns = (part[:: len(part) // _MOST_DOTS] for part in (rows, columns))
     scale = min(1.0, _OVERLAY_WIDTH / image.shape[1])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    pixels = (np.column_stack([columns, rows]) + 0.5) * scale - 0.5
+    pixels = (np.column_stack([columns, rows]) + 0.5) * scale
     return Picture(draw_points(small, pixels, depths[rows, columns], radius=1), photo.name)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.calibration_file import StoredCalibration, is_calibration, read_calibration
-from splatkit.calibration.camera import Camera
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.camera import Camera
+from splatkit.io.calibration_json import StoredCalibration, camera_from_entry, is_calibration, read_calibration
 
 DEFAULT_RANGE_NOISE_M = 0.03
 # What a hand-measured extrinsic may be off, where its file says nothing.
@@ -69,7 +69,7 @@ def read_rig(paths: list[Path]) -> Rig:
         record = _parse(Path(path))
         if is_calibration(record):
             stored = read_calibration(path)
-            names = [item["name"] for item in record["cameras"]]
+            names = list(stored.names)
             if len(paths) > 1 and len(names) == 1:
                 names = [_name_of_lone_camera(names[0], Path(path))]
             cameras += _from_calibration(stored, names)
@@ -115,11 +115,7 @@ def _from_plain(path: Path, record: dict[str, Any]) -> list[MountedCamera]:
             name, T = str(entry["name"]), np.array(entry["T_camera_lidar"], dtype=np.float64)
             stated = "covariance" in entry
             covariance = np.array(entry["covariance"], dtype=np.float64) if stated else _assumed_covariance()
-            camera = None
-            if "K" in entry:
-                K, distortion = np.array(entry["K"], float).reshape(3, 3), np.array(entry.get("distortion", []), float)
-                size = int(entry["width"]), int(entry["height"])
-                camera = Camera(K, distortion, *size, entry.get("model", "pinhole"))
+            camera = camera_from_entry(entry) if "K" in entry else None
         except (KeyError, TypeError, ValueError) as error:  # SettingsError is a ValueError
             raise DatasetError(f"{where}: expected name, T_camera_lidar and perhaps intrinsics ({error!r})") from None
         if T.shape != (4, 4) or not np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=_RIGID_TOLERANCE):

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from splatkit.calibration.intrinsics import read_intrinsics
 from splatkit.capture.conventions import intrinsics_of
 from splatkit.capture.images.files import list_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.io.camera_files import read_intrinsics
 from splatkit.io.images import image_size
 from splatkit.io.trajectories import read_trajectory
 
