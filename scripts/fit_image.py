@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 
 from fields.images import draw_pixels, open_pixels, side_by_side, squared_error
 from fields.results import Result, keep_result, run
+from splatkit.commands.progress import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
@@ -37,7 +38,8 @@ def fit(
     torch.manual_seed(seed)
     field = EncodedField(SimplexHashEncoding(2, num_levels, _COARSEST, finest, log2_hashmap_size, lattice=lattice), 3)
     loss = torch.nn.functional.mse_loss
-    seconds = fit_field(field, draw_pixels(image, batch), loss, FitSettings(steps, seed=seed), checkpoint)
+    settings = FitSettings(steps, seed=seed)
+    seconds = fit_field(field, draw_pixels(image, batch), loss, settings, checkpoint, show_progress)
     parameters = sum(p.numel() for p in field.parameters())
     result: Result = {
         "image": path.name,

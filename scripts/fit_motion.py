@@ -19,6 +19,7 @@ from fields.meshes import field_errors, relative_distance_loss
 from fields.motion import moving_distance, sample_motion
 from fields.pools import draw_from
 from fields.results import Result, keep_result, run
+from splatkit.commands.progress import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
@@ -64,7 +65,7 @@ def fit(
     samples = sample_motion(min(_POOL, steps * batch), torch.Generator().manual_seed(seed))
     checkpoint = out / "unfinished.pt"
     settings = FitSettings(steps, seed=seed)
-    seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)
+    seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint, show_progress)
     write_image(out / "motion.png", np.concatenate([draw_sections(None), draw_sections(field)]))
     judged = sample_motion(_JUDGED, torch.Generator().manual_seed(seed + 1))
     result: Result = {

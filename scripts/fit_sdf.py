@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 from fields.meshes import FINAL_SHARE, DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
 from fields.pools import draw_from
 from fields.results import Result, keep_result, run
+from splatkit.commands.progress import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
@@ -52,7 +53,7 @@ def fit(
     field = EncodedField(SimplexHashEncoding(3, num_levels, 16, max_res, log2_hashmap_size, lattice=lattice), 1)
     checkpoint = out / "unfinished.pt"
     settings = FitSettings(steps, final_share=FINAL_SHARE, seed=seed)
-    seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint)
+    seconds = fit_field(field, draw_from(*samples, batch), relative_distance_loss, settings, checkpoint, show_progress)
     fitted = extract_mesh(field, max_res, solid, resolution)
     write_mesh(out / "mesh.ply", fitted, (f"fitted to {mesh.name}, in its frame and units",))
     original = type(solid.mesh)(solid.to_mesh_frame(solid.mesh.vertices), solid.mesh.faces)

@@ -6,7 +6,6 @@ sphere: its triangles before, on the way and after (`flexicubes_sphere.jpg`), an
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.isosurface import FlexiCubes
-from splatkit.isosurface.fitting import FitSettings, fit_surface
+from splatkit.isosurface.fitting import FitSettings, Observer, fit_surface
 from splatkit.isosurface.supervision import SurfaceTarget
 from splatkit.isosurface.surface import Surface, SurfaceMesh
 from splatkit.report.mesh_views import render_mesh_views
@@ -59,13 +58,13 @@ def fit(
     start: Tensor,
     truth: Mesh,
     settings: FitSettings,
-    progress: Callable[[int, Surface, float], None] | None = None,
+    observer: Observer | None = None,
 ) -> SurfaceMesh:
     """The surface that a method comes to from a field."""
     vertices, faces = torch.from_numpy(truth.vertices).float(), torch.from_numpy(truth.faces).long()
     target = SurfaceTarget(vertices, faces, 5000, torch.Generator().manual_seed(0))
     field = nn.Parameter(start.clone())
-    fit_surface(method, field, target, settings, progress)
+    fit_surface(method, field, target, settings, observer)
     found: Surface = method.eval()(field)
     return found.mesh
 

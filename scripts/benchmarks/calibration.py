@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Record, record
-from splatkit.calibration.calibrate import calibrate
+from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.inputs import examine_files, pair_files, read_scan
 from splatkit.calibration.intrinsics import read_intrinsics
@@ -94,7 +94,7 @@ def _measure_acfr(data: Path) -> list[Record]:
     frames = examine_files(files, _TARGET, workers=2)
     records = []
     for mode, kinds in (("plane", PLANE_ONLY), ("full", ALL_KINDS)):
-        done = calibrate(frames, _TARGET, (read_intrinsics(folder / "camera_info.yaml"),), kinds=kinds)
+        done = calibrate_frames(frames, _TARGET, (read_intrinsics(folder / "camera_info.yaml"),), kinds=kinds)
         judged = [view[0] for view in done.selection.validation.held_out if view]
         params: dict[str, str | int] = {"mode": mode, "poses": len(done.frames)}
         records += [

@@ -8,16 +8,17 @@ import open3d as o3d
 import torch
 import trimesh
 from numpy.typing import NDArray
-from rich.progress import track
 from skimage.measure import marching_cubes
 from torch import Tensor, nn
 
+from splatkit.commands.progress import show_progress
 from splatkit.errors import SplatkitError
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.isosurface import FlexiCubes
 from splatkit.isosurface.sharp_features import extract_sharp
+from splatkit.progress import track
 
 _MARGIN = 0.05  # of the unit cube around the mesh
 _NEAR = (0.02, 0.005)  # standard deviations of samples around the surface, shares of the cube
@@ -94,7 +95,7 @@ class DistanceField:
         every = torch.cat([spread_out, *positions])[:count].clamp(0, 1)
         every = every[torch.randperm(count, generator=generator)]
         parts = every.split(_QUERIES)
-        shown = parts if title is None else track(parts, title, transient=True)
+        shown = parts if title is None else track(parts, title, show_progress, len(parts))
         return every, torch.cat([self(part) for part in shown])
 
 
@@ -152,7 +153,7 @@ def _values(field: nn.Module, positions: Tensor) -> Tensor:
 def _marching_cubes(field: nn.Module, resolution: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     axis = torch.linspace(0, 1, resolution + 1)
     slabs = []
-    for x in track(axis, "Evaluating", transient=True):
+    for x in track(axis, "evaluating", show_progress, len(axis)):
         y, z = torch.meshgrid(axis, axis, indexing="ij")
         positions = torch.stack([x.expand_as(y), y, z], -1).reshape(-1, 3)
         slabs.append(_values(field, positions).reshape(y.shape).numpy())

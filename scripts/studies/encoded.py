@@ -12,6 +12,7 @@ from torch import Tensor
 from fields.meshes import FINAL_SHARE, DistanceField, field_errors, load_solid, relative_distance_loss
 from fields.motion import sample_motion
 from fields.pools import draw_from
+from splatkit.commands.progress import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice
@@ -103,7 +104,7 @@ def measure_encoded(case: EncodedCase, data: Path | None) -> dict[str, float]:
         return draw(generator)
 
     loss = torch.nn.functional.mse_loss if case.section == "images" else relative_distance_loss
-    seconds = fit_field(field, counted, loss, settings, title=case.name)
+    seconds = fit_field(field, counted, loss, settings, progress=show_progress)
     judged = _samples(case.section, case.subject, data, judged=True)
     quality = {"psnr": _psnr(field, *judged)} if case.section == "images" else field_errors(field, *judged)
     parameters = sum(p.numel() for p in field.parameters())

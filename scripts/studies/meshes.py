@@ -30,6 +30,7 @@ from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh, write_mesh
 from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import TrainedRun, load_run
+from splatkit.progress import no_progress
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.splatting.densification import DensificationSettings
 from studies.store import group_by, mean_and_spread
@@ -90,7 +91,7 @@ def measure_case(case: MeshCase, scene: Scene, out: Path) -> dict[str, float]:
         min_views=settings.min_views,
         memory_limit_gb=settings.memory_limit_gb,
         max_cells=settings.max_cells,
-        progress=lambda steps, _: steps,
+        progress=no_progress,
     )
     meshes, scores = {}, {"voxel_size": fusion.grid.spacing}
     for way in WAYS:

@@ -1,6 +1,5 @@
-"""From frames to a calibration that can be trusted, or to a reason why there is none."""
+"""From frames in memory to a calibration that can be trusted, or to a reason why there is none."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.se3 import Array, invert, transform_points, twist_between
+from splatkit.progress import Progress, no_progress
 
 _OUTLINE_M = 0.006
 _LEAST_CORNER_PX, _LEAST_RANGE_M = 0.03, 0.002
@@ -83,15 +83,15 @@ class Calibration:
         return float(np.sqrt(np.trace(np.linalg.solve(noise, self.covariance(camera))) / 6))
 
 
-def calibrate(
+def calibrate_frames(
     frames: list[Frame],
     target: BoardTarget,
     cameras: tuple[Camera, ...] | None = None,
     camera_model: CameraModel = "pinhole",
     kinds: tuple[Kind, ...] = ALL_KINDS,
-    tell: Callable[[str], None] = lambda message: None,
+    progress: Progress = no_progress,
 ) -> Calibration:
-    """Calibrate cameras against a LiDAR.
+    """Calibrate cameras against a LiDAR from frames in memory; `stage.calibrate` reads them from folders.
 
     Args:
         frames: moments in which all sensors see the board, at least three, better fifteen to twenty.
@@ -99,51 +99,36 @@ def calibrate(
         cameras: intrinsics of each; None finds them from the boards.
         camera_model: of the lenses, where intrinsics are to be found.
         kinds: of residuals; `PLANE_ONLY` is the published formulation.
-        tell: hears what is being done.
+        progress: shows how far it is.
 
     Raises:
         CalibrationRefusedError: no result could be trusted; says why and what to add.
         DegenerateViewsError: one of these: the poses of the board do not determine the extrinsic.
     """
     check_found(frames)
-    tell("comparing frames")
-    rms = None
-    if cameras is None:
-        cameras, rms = _intrinsics_from_boards(frames, target, camera_model)
-    chosen = _choose_boards(frames, target, cameras)
-    used = [index for index, board in enumerate(chosen) if board is not None]
-    boards = [board for board in chosen if board is not None]
-    views = [view_of(frames[index], board) for index, board in zip(used, boards, strict=True)]
-    tell("solving")
-    noise = _measured_noise(views, boards, target, cameras)
-    solution = solve(views, target, cameras, noise, kinds)
-    bad = _outliers(solution, boards)
-    dropped = {used[index]: reason for index, reason in bad.items()}
-    if bad and len(views) - len(bad) >= LEAST_FRAMES:
-        keep = [index for index in range(len(views)) if index not in bad]
-        used, boards = [used[index] for index in keep], [boards[index] for index in keep]
-        views = [views[index] for index in keep]
-        solution = solve(views, target, cameras, noise, kinds)
-    else:
-        dropped = {}
-    noise = replace(
-        noise, corner_px=noise.corner_px * solution.chi["corners"], range_m=noise.range_m * solution.chi["plane"]
-    )
-    centers = np.stack([board.T_lidar_board[:3, 3] for board in boards])
-    check_sizes(solution, views, centers, target)
-    tell("trying what else the views determine")
-    selection = select_freedom(views, centers, target, cameras, noise, kinds, from_boards=rms is not None)
-    solution = solve(views, target, cameras, noise, kinds, selection.freedom)
-    tell("leaving views out")
-    folds = min(len(views), _MOST_FOLDS)
-    once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)
+    with progress("calibrating", 4) as advance:
+        rms = None
+        if cameras is None:
+            cameras, rms = _intrinsics_from_boards(frames, target, camera_model)
+        chosen = _choose_boards(frames, target, cameras)
+        advance(1)
+        agreed = _agreeing_views(frames, chosen, target, cameras, kinds)
+        views, noise, centers = agreed.views, agreed.noise, agreed.centers()
+        check_sizes(agreed.solution, views, centers, target)
+        advance(1)
+        selection = select_freedom(views, centers, target, cameras, noise, kinds, from_boards=rms is not None)
+        solution = solve(views, target, cameras, noise, kinds, selection.freedom)
+        advance(1)
+        folds = min(len(views), _MOST_FOLDS)
+        once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)
+        advance(1)
     return Calibration(
         solution=solution,
         target=target,
         noise=noise,
-        frames=[frames[index] for index in used],
-        boards=boards,
-        verdicts=_verdicts(frames, chosen, dropped),
+        frames=[frames[index] for index in agreed.used],
+        boards=agreed.boards,
+        verdicts=_verdicts(frames, chosen, agreed.dropped),
         selection=selection,
         leave_one_out=once,
         joint_covariances=tuple(observed_covariance(solution, once.solutions, index) for index in range(len(cameras))),
@@ -151,6 +136,49 @@ def calibrate(
         intrinsics_rms_px=rms,
         warnings=_warnings(solution, views, selection, rms),
     )
+
+
+@dataclass(frozen=True)
+class _Agreement:
+    """Frames whose boards fit together, and the extrinsic that they give alone."""
+
+    used: list[int]  # numbers of the frames
+    boards: list[BoardCandidate]
+    views: list[BoardView]
+    noise: SensorNoise
+    solution: Solution
+    dropped: dict[int, str]  # by the number of a frame, why it does not fit
+
+    def centers(self) -> Array:
+        """[V, 3] of the boards in the LiDAR's frame, m."""
+        return np.stack([board.T_lidar_board[:3, 3] for board in self.boards])
+
+
+def _agreeing_views(
+    frames: list[Frame],
+    chosen: list[BoardCandidate | None],
+    target: BoardTarget,
+    cameras: tuple[Camera, ...],
+    kinds: tuple[Kind, ...],
+) -> _Agreement:
+    """Solve, leave out what differs from the others if enough frames remain, solve again; then measure the noise."""
+    used = [index for index, board in enumerate(chosen) if board is not None]
+    boards = [board for board in chosen if board is not None]
+    views = [view_of(frames[index], board) for index, board in zip(used, boards, strict=True)]
+    noise = _measured_noise(views, boards, target, cameras)
+    solution = solve(views, target, cameras, noise, kinds)
+    dropped: dict[int, str] = {}
+    bad = _outliers(solution, boards)
+    if bad and len(views) - len(bad) >= LEAST_FRAMES:
+        dropped = {used[index]: reason for index, reason in bad.items()}
+        keep = [index for index in range(len(views)) if index not in bad]
+        used, boards = [used[index] for index in keep], [boards[index] for index in keep]
+        views = [views[index] for index in keep]
+        solution = solve(views, target, cameras, noise, kinds)
+    noise = replace(
+        noise, corner_px=noise.corner_px * solution.chi["corners"], range_m=noise.range_m * solution.chi["plane"]
+    )
+    return _Agreement(used, boards, views, noise, solution, dropped)
 
 
 def _intrinsics_from_boards(

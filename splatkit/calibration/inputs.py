@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,9 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
+from splatkit.progress import Progress, no_progress, track
 
+_LOOKING = "looking for the board"
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 
 
@@ -89,7 +90,7 @@ def examine_files(
     files: list[FrameFiles],
     target: BoardTarget,
     workers: int,
-    progress: Callable[[Iterable[Frame], int], Iterable[Frame]] = lambda frames, count: frames,
+    progress: Progress = no_progress,
 ) -> list[Frame]:
     """Look for the board in all frames, several at a time.
 
@@ -97,19 +98,19 @@ def examine_files(
         files: of each frame.
         target: the board.
         workers: processes.
-        progress: wraps the iteration over the frames, given their count.
+        progress: shows how many frames are done.
 
     Raises:
         DatasetError, FileNotFoundError: a file cannot be read; names it.
     """
     jobs = [(frame, target) for frame in files]
     if workers <= 1 or len(files) < 3:
-        return list(progress(map(_examine, jobs), len(jobs)))
+        return list(track(map(_examine, jobs), _LOOKING, progress, len(jobs)))
     # Spawned, not forked: threads of libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_thread) as pool:
         try:
-            return list(progress(pool.map(_examine, jobs), len(jobs)))
+            return list(track(pool.map(_examine, jobs), _LOOKING, progress, len(jobs)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,20 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import tyro
 
+from splatkit.commands.progress import show_progress
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
+from splatkit.progress import track
 
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.calibration.camera import Camera
     from splatkit.calibration.frames import Frame
-
-
-def _bar(label: str) -> Callable[[Iterable[Frame], int], Iterable[Frame]]:
-    from rich.progress import track
-
-    def progress(items: Iterable[Frame], count: int) -> Iterable[Frame]:
-        return track(items, label, total=count)
-
-    return progress
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Run:
         """Read, calibrate, write into a temporary folder, then rename it."""
         from threadpoolctl import threadpool_limits
 
-        from splatkit.calibration.calibrate import calibrate
+        from splatkit.calibration.calibrate import calibrate_frames
         from splatkit.calibration.calibration_file import calibration_record, write_json
         from splatkit.calibration.exports import write_exports
         from splatkit.calibration.inputs import examine_files, file_hashes, pair_files, without_partner
@@ -85,11 +77,11 @@ class Run:
             print(f"mind: {path} is left out, it has no partner of the same name")
         names = image_names(list(self.images))
         with atomic_directory(self.out, self.overwrite) as folder:
-            frames = examine_files(files, target, self.workers, _bar("looking for the board"))
+            frames = examine_files(files, target, self.workers, show_progress)
             _check_sizes(frames, cameras)
             kinds = ALL_KINDS if self.mode == "full" else PLANE_ONLY
             with threadpool_limits(limits=1):  # its matrices are small: threads would wait for each other
-                done = calibrate(frames, target, cameras, self.camera_model, kinds, tell=_tell)
+                done = calibrate_frames(frames, target, cameras, self.camera_model, kinds, show_progress)
             record = calibration_record(done, names, file_hashes(files))
             write_json(folder / "calibration.json", record)
             solution = done.solution
@@ -104,10 +96,6 @@ class Run:
         if start is not None:
             print(_compared(start, solution.T_camera_lidar))
         print(f"{self.out}: {verdict(done)}")
-
-
-def _tell(text: str) -> None:
-    print(f"{text} ...")
 
 
 def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> None:
@@ -166,9 +154,7 @@ class Check:
         stored = read_calibration(self.calibration)
         if len(stored.cameras) != len(self.images):
             raise SettingsError(f"--images: {len(self.images)} folders for {len(stored.cameras)} cameras of the file")
-        frames = examine_files(
-            pair_files(list(self.images), self.clouds), stored.target, self.workers, _bar("looking for the board")
-        )
+        frames = examine_files(pair_files(list(self.images), self.clouds), stored.target, self.workers, show_progress)
         _check_sizes(frames, stored.cameras)
         checked = check_frames(stored, frames)
         for item in checked.frames:
@@ -252,8 +238,6 @@ class Scene:
 
     def run(self) -> None:
         """Render into a temporary folder, then rename it."""
-        from rich.progress import track
-
         from splatkit.calibration.quality.simulation import example_rig, resized
         from splatkit.calibration.targets.board_scene import capture_boards, write_boards
         from splatkit.calibration.targets.target_notation import parse_target
@@ -264,7 +248,7 @@ class Scene:
         target = parse_target(self.board, self.board_size)
         rig = resized(example_rig(self.lidar), self.width)
         with atomic_directory(self.out, self.overwrite) as folder:
-            captures = track(capture_boards(rig, target, self.poses, self.seed), "rendering", total=self.poses)
+            captures = track(capture_boards(rig, target, self.poses, self.seed), "rendering", show_progress, self.poses)
             count = write_boards(folder, rig, target, captures)
         plate = f"{target.width:g}x{target.height:g} m"
         print(f"{self.out}: {count} poses of a board {self.board} of {plate}, {self.lidar} lasers")

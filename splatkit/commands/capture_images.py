@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from splatkit.commands.progress import show_progress
 from splatkit.errors import SettingsError
 
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.capture.images.inputs import GatheredImages
     from splatkit.capture.images.scene import Solution
     from splatkit.capture.images.work_folder import WorkFolder
-
-
-@contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import Progress
-
-    with Progress() as bars:
-        task = bars.add_task(label, total=total)
-        yield lambda count: bars.advance(task, count)
 
 
 @dataclass(frozen=True)
@@ -93,10 +83,10 @@ class Images:
                 frames=self.frames,
                 interval_s=self.interval,
             )
-            gathered = gather_images(inputs, work, self.workers, _bar)
+            gathered = gather_images(inputs, work, self.workers, show_progress)
             solution = self._solve(gathered, work)
             upright = turn_upright(solution.scene, gathered, self.keep_world)
-            written = write_image_dataset(folder, upright, gathered, self.undistort, _bar)
+            written = write_image_dataset(folder, upright, gathered, self.undistort, show_progress)
             notes = warnings(gathered, solution, written)
             page = image_report(upright, gathered, solution, notes)
             (folder / "report.html").write_text(page.render(), encoding="utf-8")
@@ -139,10 +129,10 @@ class Images:
                 self.camera_model, self.cameras, "sequential" if in_order else self.matching, features
             )
             stage = work.stage("scene", [gathered.content(), asdict(settings)])
-            return solve_unknown(stage, gathered.files, gathered.masks, settings, _bar)
+            return solve_unknown(stage, gathered.files, gathered.masks, settings, show_progress)
         if self.points == "given" and given.points is None:
             raise SettingsError(f"--points given: there are none with {self.poses}")
         if self.points != "triangulated" and given.points is not None:
             return take_given(given)
         stage = work.stage("scene", [gathered.content(), asdict(features)])
-        return solve_given(stage, given.cameras, gathered.masks, features, _bar)
+        return solve_given(stage, given.cameras, gathered.masks, features, show_progress)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from splatkit.commands.progress import show_progress
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.progress import track
 
 if TYPE_CHECKING:  # the command's other parts should start without these
     from numpy.typing import NDArray
@@ -15,14 +16,6 @@ if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.capture.lidar.photographs import Photograph
     from splatkit.capture.lidar.rig import Rig
     from splatkit.io.transforms_json import Transforms
-
-T = TypeVar("T")
-
-
-def _bar(items: Iterable[T], label: str, count: int) -> Iterable[T]:
-    from rich.progress import track
-
-    return track(items, label, total=count)
 
 
 @dataclass(frozen=True)
@@ -109,7 +102,7 @@ class Lidar:
         files = [*source.files(), *self.calibration]
         files += [path for path in (self.trajectory, self.image_times, self.scan_times) if path is not None]
         with atomic_directory(self.out, self.overwrite) as folder:
-            scene = locate(inputs, _bar)
+            scene = locate(inputs, show_progress)
             placed = PlacedPhotographs(
                 scene.photographs,
                 scene.T_world_camera,
@@ -117,7 +110,7 @@ class Lidar:
                 np.eye(4) if scene.alignment is None else scene.alignment.similarity.matrix(),
                 _splits(transforms),
             )
-            written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, _bar), rig)
+            written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, show_progress), rig)
             page = lidar_report(folder, scene, written, rig)
             (folder / "report.html").write_text(page.render(), encoding="utf-8")
             frame = "the LiDAR trajectory's world" if trajectory is not None else "the images' world, scaled to meters"
@@ -201,7 +194,7 @@ class Static:
             max_points=self.points,
         )
         with atomic_directory(self.out, self.overwrite) as folder:
-            scene = locate_static(inputs, _bar)
+            scene = locate_static(inputs, show_progress)
             placed = PlacedPhotographs(
                 scene.photographs,
                 scene.T_world_camera,
@@ -209,7 +202,7 @@ class Static:
                 np.eye(4) if scene.alignment is None else scene.alignment.similarity.matrix(),
                 _splits(transforms),
             )
-            depths = _bar(static_depths(scene, inputs), "making depth maps", len(photographs))
+            depths = track(static_depths(scene, inputs), "making depth maps", show_progress, len(photographs))
             written = write_lidar_dataset(folder, placed, depths, rig)
             page = static_report(folder, scene, written, rig)
             (folder / "report.html").write_text(page.render(), encoding="utf-8")

@@ -1,10 +1,10 @@
 """`splatkit export mesh`: the surface of a trained run, colored by its photographs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from splatkit.commands.progress import show_progress
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.settings import TextureSettings
 
@@ -44,16 +44,13 @@ class ExportMesh:
 
     def run(self) -> None:
         """Render, fuse, color, write into a temporary folder, then rename it."""
-        from rich.progress import track
-
         from splatkit.export.run_export import MeshExport, MeshExportSettings, export_run
         from splatkit.pages.mesh import show_export
 
-        def progress(steps: Iterable[int], label: str) -> Iterable[int]:
-            return track(steps, label, transient=True)
-
         def show(folder: Path, export: MeshExport) -> None:
-            show_export(folder, export, report=not self.no_report, turntable=not self.no_turntable, progress=progress)
+            show_export(
+                folder, export, report=not self.no_report, turntable=not self.no_turntable, progress=show_progress
+            )
 
         mesh = export_run(
             self.load_config,
@@ -62,7 +59,7 @@ class ExportMesh:
             self.texture,
             MeshExportSettings(self.formats, self.frame, self.georeference, not self.no_splats),
             overwrite=self.overwrite,
-            progress=progress,
+            progress=show_progress,
             show=show,
         )
         print(f"{self.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces")

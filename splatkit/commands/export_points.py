@@ -1,10 +1,10 @@
 """`splatkit export points`: the surface of a trained run as a point cloud."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from splatkit.commands.progress import show_progress
 from splatkit.export.surface.settings import SurfaceSettings
 
 
@@ -37,12 +37,7 @@ class ExportPoints:
 
     def run(self) -> None:
         """Render, fuse, draw points, write under a temporary name, then rename."""
-        from rich.progress import track
-
         from splatkit.export.files.point_export import export_points
-
-        def progress(steps: Iterable[int], label: str) -> Iterable[int]:
-            return track(steps, label, transient=True)
 
         done = export_points(
             self.load_config,
@@ -52,6 +47,6 @@ class ExportPoints:
             frame=self.frame,
             georeference=self.georeference,
             overwrite=self.overwrite,
-            progress=progress,
+            progress=show_progress,
         )
         print(f"{done.path}: {done.count} points in {done.units}, {done.seen_share:.0%} colored by photographs")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from splatkit.commands.progress import show_progress
+from splatkit.progress import track
 from splatkit.synthetic.defects import Defects, LidarFaults
 
 if TYPE_CHECKING:
@@ -47,8 +49,6 @@ class Scene:
 
     def run(self) -> None:
         """Render into a temporary folder, then rename it."""
-        from rich.progress import track
-
         from splatkit.io.atomic import atomic_directory
         from splatkit.synthetic.dataset import generate_scene
         from splatkit.synthetic.description import find_scene, read_scene
@@ -67,7 +67,7 @@ class Scene:
                 generate_scene(description, folder, *size, self.views, self.seed)
             else:
                 counts = (self.views, self.scans, self.seed)
-                generate_walk(description, folder, *size, *counts, self.faults, self.defects, progress=track)
+                generate_walk(description, folder, *size, *counts, self.faults, self.defects, progress=show_progress)
                 if self.board_poses:
                     _hold_boards(folder / "boards", description.walk, self.board_poses, self.seed)
         scans = "" if description.walk is None else f", LiDAR turns: {self.scans}"
@@ -77,7 +77,6 @@ class Scene:
 def _hold_boards(folder: Path, walk: Walk, poses: int, seed: int) -> None:
     """A board before each camera, as the rig truly is, whatever is stated of it."""
     import numpy as np
-    from rich.progress import track
 
     from splatkit.calibration.camera import Camera
     from splatkit.calibration.quality.simulation import Rig
@@ -96,4 +95,4 @@ def _hold_boards(folder: Path, walk: Walk, poses: int, seed: int) -> None:
         rig = Rig(camera, "32", np.linalg.inv(lidar_from_camera(mounted)), noise)
         captures = capture_boards(rig, target, poses, seed=seed + number)
         label = f"holding the board before {mounted.name}"
-        write_boards(folder / mounted.name, rig, target, track(captures, label, total=poses))
+        write_boards(folder / mounted.name, rig, target, track(captures, label, show_progress, poses))

@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from splatkit.encodings.hash_encoding import SimplexHashEncoding
@@ -19,6 +17,7 @@ from splatkit.errors import SplatkitError
 from splatkit.io.atomic import atomic_file
 from splatkit.ops import native_threads_only
 from splatkit.ops.tiny_mlp import tiny_mlp
+from splatkit.progress import Progress, no_progress
 
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]
 _SAVE_EVERY_S = 20.0
@@ -79,7 +78,7 @@ def fit_field(
     loss: Callable[[Tensor, Tensor], Tensor],
     settings: FitSettings,
     checkpoint: Path | None = None,
-    title: str = "Fitting",
+    progress: Progress = no_progress,
 ) -> float:
     """Fit a field to samples.
 
@@ -90,7 +89,7 @@ def fit_field(
         settings: of the fit.
         checkpoint: file that the state goes to now and then; a fit that finds it goes on from there, to the same bits.
             It stays when the fit ends: remove it once the result is safe. None: not kept.
-        title: of the progress bar.
+        progress: shows how many steps are done.
 
     Returns:
         CPU-seconds of training, those before an interruption included.
@@ -104,8 +103,8 @@ def fit_field(
     if checkpoint is not None and checkpoint.is_file():
         first, clock = _resume(checkpoint, field, optimizer, generator, settings)
     saved = time.monotonic()
-    with native_threads_only(), Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task(title, total=settings.steps, completed=first)
+    with native_threads_only(), progress("fitting", settings.steps) as advance:
+        advance(first)
         for step in range(first, settings.steps):
             done = max(step / settings.steps, clock.total_s() / settings.cpu_limit_s)
             if done >= 1:
@@ -117,7 +116,7 @@ def fit_field(
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
-            progress.update(task, completed=step + 1)
+            advance(1)
             if checkpoint is not None and (time.monotonic() - saved > _SAVE_EVERY_S or step + 1 == settings.steps):
                 _save(checkpoint, step + 1, field, optimizer, generator, settings, clock)
                 saved = time.monotonic()

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, ViewScore, score_view
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.texture.photographs import Photograph, View, read_photograph
 from splatkit.io.mesh import Mesh
+from splatkit.progress import Progress, no_progress, track
 
 _MOST_PIXELS = 1_500_000  # of a photograph; larger ones are compared averaged down
 
@@ -44,9 +44,7 @@ class HeldOutScores:
         }
 
 
-def score_held_out(
-    mesh: Mesh, views: Sequence[View], shown: int, progress: Progress = lambda steps, _: steps
-) -> HeldOutScores:
+def score_held_out(mesh: Mesh, views: Sequence[View], shown: int, progress: Progress = no_progress) -> HeldOutScores:
     """Render a mesh from each view, by the lens of its photograph; keep `shown` of the pictures, evenly chosen.
 
     Raises:
@@ -55,7 +53,7 @@ def score_held_out(
     renderer = MeshRenderer(mesh)
     chosen = set(np.linspace(0, len(views) - 1, min(shown, len(views))).round().astype(int).tolist())
     scores, kept = {}, []
-    for index in progress(range(len(views)), "held-out views"):
+    for index in track(range(len(views)), "held-out views", progress, len(views)):
         camera = views[index].camera
         reduction = int(np.ceil(np.sqrt(camera.width * camera.height / _MOST_PIXELS)))
         photograph = read_photograph(views[index], reduction)

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.export.clock import Clock
 from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
 from splatkit.export.files.mesh_export import FORMATS, MeshFormat, write_mesh_export
 from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import views_of
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
+from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
@@ -26,6 +25,7 @@ from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
 from splatkit.optimize.load_run import TrainedRun
+from splatkit.progress import Progress, no_progress
 
 _SHOWN_VIEWS = 4
 
@@ -60,7 +60,7 @@ def export_run(
     settings: MeshExportSettings | None = None,
     *,
     overwrite: bool = False,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = no_progress,
     show: Callable[[Path, MeshExport], None] = lambda folder, export: None,
 ) -> Mesh:
     """Make the surface of a run, color it by its photographs, and write mesh, splats.ply and export.json.
@@ -72,7 +72,7 @@ def export_run(
         texture: how it is colored.
         settings: what is written.
         overwrite: replace an existing folder.
-        progress: wraps the loops over cameras and photographs, to show how far they are.
+        progress: shows how many cameras and photographs are done.
         show: may add files, as a report, to the folder before it gets its name.
 
     Returns:
@@ -86,22 +86,22 @@ def export_run(
     texture, settings = texture or TextureSettings(), settings or MeshExportSettings()
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
-    clock = Clock()
-    run = open_run(config_path)
-    if isinstance(run, TrainedRun):
-        check_exportable(run)
-    train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
-    read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
-    clock.stop("loading")
-    points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
-    found = make_surface(run, surface, progress, points)
-    clock.stop("surface")
-    colored = color_mesh(found.mesh, train, texture, progress)
-    clock.stop("colors")
+    timer = StepTimer()
+    with timer.step("loading"):
+        run = open_run(config_path)
+        if isinstance(run, TrainedRun):
+            check_exportable(run)
+        train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
+        read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
+    with timer.step("surface"):
+        points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
+        found = make_surface(run, surface, progress, points)
+    with timer.step("colors"):
+        colored = color_mesh(found.mesh, train, texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
-        scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
-        clock.stop("held-out views")
+        with timer.step("held-out views"):
+            scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(config_path, run),
@@ -109,7 +109,7 @@ def export_run(
         "surface": found.record,
         "texture": colored.record,
         "held_out": None if scores is None else scores.record(),
-        "seconds": clock.seconds,
+        "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
     viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))

@@ -14,7 +14,7 @@ from splatkit.isosurface.supervision import SurfaceLoss
 from splatkit.isosurface.surface import Surface
 
 Target = Callable[[Tensor, Tensor], SurfaceLoss]
-Progress = Callable[[int, Surface, float], None]
+Observer = Callable[[int, Surface, float], None]  # gets the number of a step, the surface and the loss
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FitSettings:
 
 
 def fit_surface(
-    surface_of: nn.Module, field: nn.Parameter, target: Target, settings: FitSettings, progress: Progress | None = None
+    surface_of: nn.Module, field: nn.Parameter, target: Target, settings: FitSettings, observer: Observer | None = None
 ) -> None:
     """Optimize a field and the parameters of a module in place.
 
@@ -43,7 +43,7 @@ def fit_surface(
         field: [X + 1, Y + 1, Z + 1] values at the start; its surface must not be empty.
         target: what to fit to.
         settings: of the fit.
-        progress: called after each step with its number, the surface and the loss.
+        observer: called after each step.
 
     Raises:
         ValueError: where the field comes to have one sign everywhere.
@@ -65,8 +65,8 @@ def fit_surface(
         loss.backward()
         optimizer.step()
         schedule.step()
-        if progress is not None:
-            progress(step, surface, float(loss.detach()))
+        if observer is not None:
+            observer(step, surface, float(loss.detach()))
 
 
 def _loss(surface: Surface, target: Target, settings: FitSettings, step: int) -> Tensor:

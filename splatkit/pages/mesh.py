@@ -1,6 +1,6 @@
 """The report of a mesh export: what it looks like, how true it is to photographs, and what it took."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from splatkit.export.run_export import MeshExport
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
+from splatkit.progress import Progress
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_error
 from splatkit.report.turntable import Turntable, write_turntable
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
 
 _SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
 _ATLAS_PX = 1024

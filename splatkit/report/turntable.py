@@ -1,6 +1,6 @@
 """A turntable: a colored mesh from all around, as a small video and as pictures."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -12,8 +12,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.transforms_json import Intrinsics
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
+from splatkit.progress import Progress, no_progress, track
 
 _FIELD_OF_VIEW_DEG = 35.0  # of the shorter side
 _STRAY_SHARE = 0.002  # of the vertices, that may lie outside the picture: a few stray ones must not shrink the rest
@@ -69,13 +68,13 @@ def write_turntable(
     turntable: Turntable,
     start_deg: float = 0.0,
     pictures: int = 72,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = no_progress,
 ) -> None:
     """Write turntable.mp4 (H.264, one turn) and its first picture, turntable.png."""
     write_image(folder / "turntable.png", turntable.picture(start_deg))
 
     def turn() -> Iterator[NDArray[np.uint8]]:
-        for index in progress(range(pictures), "turntable"):
+        for index in track(range(pictures), "turntable", progress, pictures):
             yield turntable.picture(start_deg + 360 * index / pictures, supersampling=1)
 
     with atomic_file(folder / "turntable.mp4") as temporary:

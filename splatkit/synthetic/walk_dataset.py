@@ -16,9 +16,7 @@ truth/              trajectory.txt, rig.json, cameras.json: the same without def
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +29,7 @@ from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.trajectories import Trajectory, write_trajectory
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
 from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
+from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary
 from splatkit.synthetic.defects import Defects, LidarFaults
 from splatkit.synthetic.description import RigCamera, SceneDescription, Walk
@@ -70,7 +69,7 @@ def generate_walk(
     seed: int = 0,
     faults: LidarFaults | None = None,
     defects: Defects | None = None,
-    progress: Callable[[Sequence[Any], str], Iterable[Any]] = lambda items, label: items,
+    progress: Progress = no_progress,
 ) -> None:
     """Photograph and scan a scene on a walk into the folder `out`, which must exist.
 
@@ -84,7 +83,7 @@ def generate_walk(
         seed: of everything random; the same seed gives the same bytes, and a defect changes nothing beside itself.
         faults: of the LiDAR.
         defects: of cameras and of what is stated; none by default.
-        progress: passes items on and shows how many are done; gets them and what they are.
+        progress: shows how many images and scans are done.
 
     Raises:
         ValueError: where an argument is out of its range, or the scene has no walk.
@@ -109,13 +108,13 @@ def generate_walk(
     train = [camera for camera, shot in zip(cameras, shots, strict=True) if not shot.held_out]
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, seed_rng), comments=_UNITS)
     stops = stated[0].normal(scale=defects.exposure_stops, size=len(shots))
-    for shot, exposure in progress(list(zip(shots, stops, strict=True)), "photographing"):
+    for shot, exposure in track(zip(shots, stops, strict=True), "photographing", progress, len(shots)):
         camera = WalkingCamera(shot.camera, size, motion, shot.time, defects.rolling_shutter_s)
         view = tracer.render(camera, _SUPERSAMPLING, image_rng)
         write_image(out / f"images/{shot.name}.png", exposed(view.colors, float(exposure), defects.blur_px))
         np.save(out / f"truth/depth/{shot.name}.npy", view.depths)
     starts = np.arange(scans) * motion.duration / scans
-    for index, start in progress(list(enumerate(starts)), "scanning"):
+    for index, start in track(enumerate(starts), "scanning", progress, scans):
         cloud = scan_turn(tracer, motion, walk.lidar, float(start), faults, lidar_rng)
         assert cloud.time is not None
         stamped = dataclasses.replace(cloud, time=cloud.time + defects.time_offset_s)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from splatkit.calibration.calibrate import calibrate
+from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.solver.closed_form import DegenerateViewsError
 from splatkit.calibration.solver.parameters import Freedom
@@ -16,7 +16,7 @@ from tests.calibration.halls import TARGET, hall_frames
 
 @pytest.fixture(scope="module")
 def done(hall):
-    return calibrate(hall.frames, TARGET, (hall.rig.camera,))
+    return calibrate_frames(hall.frames, TARGET, (hall.rig.camera,))
 
 
 def test_the_truth_is_found_within_what_is_stated(hall, done):
@@ -48,7 +48,7 @@ def test_views_left_out_are_judged(done):
 
 
 def test_the_same_frames_give_the_same_bits(hall):
-    few = [calibrate(hall.frames[:5], TARGET, (hall.rig.camera,)).solution for _ in range(2)]
+    few = [calibrate_frames(hall.frames[:5], TARGET, (hall.rig.camera,)).solution for _ in range(2)]
     np.testing.assert_array_equal(few[0].T_camera_lidar, few[1].T_camera_lidar)
 
 
@@ -59,10 +59,10 @@ def changed(hall, **parts):
 def test_too_few_boards_are_refused_by_name(hall):
     frames = changed(hall, corners=lambda frame: (None,))
     with pytest.raises(CalibrationRefusedError, match=r"0 of 12 frames .*no pattern in the image of pose00, pose01"):
-        calibrate(frames, TARGET, (hall.rig.camera,))
+        calibrate_frames(frames, TARGET, (hall.rig.camera,))
     frames = changed(hall, candidates=lambda frame: [])
     with pytest.raises(CalibrationRefusedError, match="no board in the scan of pose00"):
-        calibrate(frames, TARGET, (hall.rig.camera,))
+        calibrate_frames(frames, TARGET, (hall.rig.camera,))
 
 
 def test_scans_of_other_moments_are_refused(hall):
@@ -72,7 +72,7 @@ def test_scans_of_other_moments_are_refused(hall):
         replace(frame, candidates=scans[k][0], scan=scans[k][1]) for frame, k in zip(hall.frames, order, strict=True)
     ]
     with pytest.raises(CalibrationRefusedError, match="belong to the same moments"):
-        calibrate(frames, TARGET, (hall.rig.camera,))
+        calibrate_frames(frames, TARGET, (hall.rig.camera,))
 
 
 def test_scans_that_are_one_frame_late_are_recognized(hall):
@@ -81,7 +81,7 @@ def test_scans_that_are_one_frame_late_are_recognized(hall):
         for k, frame in enumerate(hall.frames)
     ]
     with pytest.raises(CalibrationRefusedError, match="scans look one frame"):
-        calibrate(frames, TARGET, (hall.rig.camera,))
+        calibrate_frames(frames, TARGET, (hall.rig.camera,))
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_scans_that_are_one_frame_late_are_recognized(hall):
 def test_squares_of_another_size_are_refused(hall, stated, message):
     wrong = replace(TARGET, square=stated, width=max(TARGET.width, 6 * stated), height=max(TARGET.height, 4 * stated))
     with pytest.raises(CalibrationRefusedError, match=message):
-        calibrate(hall.frames, wrong, (hall.rig.camera,))
+        calibrate_frames(hall.frames, wrong, (hall.rig.camera,))
 
 
 def test_a_plate_of_another_size_is_refused(hall):
     wrong = replace(TARGET, width=0.93, height=0.69)
     with pytest.raises(CalibrationRefusedError, match=r"the plate looks 0\.8[45]. x 0\.61. m in the scans, not 0\.930"):
-        calibrate(hall.frames, wrong, (hall.rig.camera,))
+        calibrate_frames(hall.frames, wrong, (hall.rig.camera,))
 
 
 def test_mirrored_images_are_recognized(hall):
@@ -105,14 +105,14 @@ def test_mirrored_images_are_recognized(hall):
         return (grid[:, ::-1].reshape(-1, 2),)
 
     with pytest.raises(CalibrationRefusedError, match="mirrored"):
-        calibrate(changed(hall, corners=mirror), TARGET, (hall.rig.camera,))
+        calibrate_frames(changed(hall, corners=mirror), TARGET, (hall.rig.camera,))
 
 
 def test_parallel_boards_are_refused(hall):
     normals = hall.T_camera_board[:, :3, 2]
     similar = np.argsort(-normals @ normals[0])[:3]
     with pytest.raises((DegenerateViewsError, CalibrationRefusedError)):
-        calibrate([hall.frames[k] for k in similar[:2]], TARGET, (hall.rig.camera,))
+        calibrate_frames([hall.frames[k] for k in similar[:2]], TARGET, (hall.rig.camera,))
 
 
 def test_a_spoiled_frame_is_left_out_and_named(hall, done):
@@ -121,7 +121,7 @@ def test_a_spoiled_frame_is_left_out_and_named(hall, done):
     frames = list(hall.frames)
     bent = frames[spoiled].corners[0] + np.random.default_rng(0).normal(0, 3, (35, 2))
     frames[spoiled] = replace(frames[spoiled], corners=(bent,))
-    verdicts = {item.name: item.left_out for item in calibrate(frames, TARGET, (hall.rig.camera,)).verdicts}
+    verdicts = {item.name: item.left_out for item in calibrate_frames(frames, TARGET, (hall.rig.camera,)).verdicts}
     assert verdicts[frames[spoiled].name] == "its corners do not fit a flat board"
 
 
@@ -132,14 +132,14 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
     K[1, 2] += 12
     K[[0, 1], [0, 1]] *= 1.01
     wrong = replace(hall.rig.camera, K=K)
-    done = calibrate(hall.frames, TARGET, (wrong,))
+    done = calibrate_frames(hall.frames, TARGET, (wrong,))
     assert done.selection.freedom.intrinsics
     found = done.solution.guess.cameras[0]
     np.testing.assert_allclose(found.parameters[:4], hall.rig.camera.parameters[:4], atol=4)
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.25
     assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5  # chi-square of six, 99.9 %
-    kept = calibrate(hall.frames, TARGET, (hall.rig.camera,))
+    kept = calibrate_frames(hall.frames, TARGET, (hall.rig.camera,))
     assert kept.selection.freedom in (Freedom(False, True, True), Freedom(False, True, False))
 
 
@@ -147,7 +147,7 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
 @pytest.mark.parametrize("count", [10, 20])
 def test_intrinsics_are_found_from_the_boards_and_what_they_leave_open_is_stated(count):
     hall = hall_frames("32", count, seed=4)
-    done = calibrate(hall.frames, TARGET, None, "fisheye")
+    done = calibrate_frames(hall.frames, TARGET, None, "fisheye")
     assert (done.intrinsics_rms_px or 1.0) < 0.3
     assert done.selection.freedom.intrinsics
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
@@ -162,7 +162,7 @@ def test_two_cameras_share_one_problem(hall):
         replace(frame, corners=(frame.corners[0], frame.corners[0] if k % 3 else None), sizes=frame.sizes * 2)
         for k, frame in enumerate(hall.frames)
     ]
-    done = calibrate(frames, TARGET, (hall.rig.camera, second))
+    done = calibrate_frames(frames, TARGET, (hall.rig.camera, second))
     assert done.solution.guess.T_camera_lidar.shape == (2, 4, 4)
     twist = twist_between(done.solution.guess.T_camera_lidar[1], hall.rig.T_camera_lidar)
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.1
@@ -174,7 +174,7 @@ def test_boards_seen_in_part_are_as_good_as_what_is_seen(hall):
         corners[: 7 * (int(frame.name[-2:]) % 4)] = np.nan
         return (corners,)
 
-    done = calibrate(changed(hall, corners=hide), TARGET, (hall.rig.camera,))
+    done = calibrate_frames(changed(hall, corners=hide), TARGET, (hall.rig.camera,))
     assert sum(not verdict.left_out for verdict in done.verdicts) >= 10
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5

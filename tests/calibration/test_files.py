@@ -7,7 +7,7 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.calibrate import calibrate
+from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.calibration_file import calibration_record, read_calibration, write_json
 from splatkit.calibration.exports import write_exports
 from splatkit.calibration.quality.advice import advise
@@ -21,7 +21,7 @@ from tests.calibration.halls import TARGET
 
 @pytest.fixture(scope="module")
 def few(hall):
-    return calibrate(hall.frames[:7], TARGET, (hall.rig.camera,))
+    return calibrate_frames(hall.frames[:7], TARGET, (hall.rig.camera,))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatkit.calibration.calibrate import calibrate
+from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.inputs import examine_files, pair_files
@@ -32,7 +32,7 @@ def test_acfr_boards_are_found_and_views_left_out_agree():
     folder = data_folder("acfr_vlp16_dev")
     files = pair_files([folder / "images"], folder / "pcd")
     frames = examine_files(files, TARGET, workers=2)
-    done = calibrate(frames, TARGET, (read_intrinsics(folder / "camera_info.yaml"),))
+    done = calibrate_frames(frames, TARGET, (read_intrinsics(folder / "camera_info.yaml"),))
     assert [verdict.left_out for verdict in done.verdicts] == [""] * 20
     assert done.selection.freedom.rings
     assert done.selection.freedom.intrinsics

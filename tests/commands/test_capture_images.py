@@ -235,11 +235,11 @@ def test_an_interrupted_capture_goes_on_to_the_same_bytes(room, captured, tmp_pa
         return bar
 
     for step, count in STEPS:
-        monkeypatch.setattr(capture_images, "_bar", stop_at(step, count))
+        monkeypatch.setattr(capture_images, "show_progress", stop_at(step, count))
         assert capture(room, out) == 130
         assert not out.exists()
     seen.clear()
-    monkeypatch.setattr(capture_images, "_bar", stop_at(None, 0))
+    monkeypatch.setattr(capture_images, "show_progress", stop_at(None, 0))
     assert capture(room, out) == 0
     assert set(seen) == {"reading photographs", "writing photographs"}  # the model was complete
     for name in ("transforms.json", "points.ply"):
@@ -273,7 +273,7 @@ def test_other_settings_start_anew(room, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         yield lambda count: None
 
-    monkeypatch.setattr(capture_images, "_bar", stop_before_writing)
+    monkeypatch.setattr(capture_images, "show_progress", stop_before_writing)
     stages = []
     for model in ("PINHOLE", "SIMPLE_RADIAL"):
         assert capture(room, tmp_path / "dataset", "--camera-model", model) == 130

@@ -62,7 +62,7 @@ def run(scene, tmp_path, monkeypatch):
     def surface(*_) -> Surface:
         return Surface(Mesh(truth.vertices, truth.faces), {"steps": []})
 
-    for module in ("run_export", "point_export"):
+    for module in ("run_export", "files.point_export"):
         monkeypatch.setattr(f"splatkit.export.{module}.open_run", lambda _: loaded)
         monkeypatch.setattr(f"splatkit.export.{module}.make_surface", surface)
     return config

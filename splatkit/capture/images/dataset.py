@@ -15,12 +15,12 @@ from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
-from splatkit.capture.progress import Progress
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.rectification import is_distorted, rectified_matrix, rectify
 from splatkit.io.transforms_json import Intrinsics
+from splatkit.progress import Progress
 
 _Y_UP = np.array([0.0, 1.0, 0.0])
 _WRITABLE = (".jpg", ".jpeg", ".png")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pycolmap
 
-from splatkit.capture.progress import Progress
 from splatkit.errors import DatasetError, SplatkitError
+from splatkit.progress import Progress
 
 _PAIRS_AT_A_TIME = 40
 _LOG_FATAL_ONLY = 3

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
-from splatkit.capture.progress import Progress
 from splatkit.errors import DatasetError
+from splatkit.progress import Progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 _UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")

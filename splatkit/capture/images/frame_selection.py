@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.sharpness import blur_width, difference, reduced_gray, thumbnail
-from splatkit.capture.progress import Progress, no_progress
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import write_image
+from splatkit.progress import Progress, no_progress
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".mpg", ".mpeg", ".3gp")
 DEFAULT_COUNT = 150

@@ -10,11 +10,11 @@ from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_fram
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
 from splatkit.capture.images.work_folder import WorkFolder
-from splatkit.capture.progress import Progress
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import image_size
 from splatkit.io.provenance import Source, hash_files
+from splatkit.progress import Progress
 
 _FEWEST = 2  # one photograph has no depth
 

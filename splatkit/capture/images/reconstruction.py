@@ -12,8 +12,8 @@ import pycolmap
 
 from splatkit.capture.images.feature_matching import colmap_errors
 from splatkit.capture.images.files import ImageFile
-from splatkit.capture.progress import Progress
 from splatkit.errors import CaptureRefusedError
+from splatkit.progress import Progress
 
 CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]
 Sharing = Literal["size", "folder", "image"]

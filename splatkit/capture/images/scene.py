@@ -22,10 +22,10 @@ from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
 from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
-from splatkit.capture.progress import Progress
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.colmap_cameras import colmap_camera
 from splatkit.io.images import read_mask, write_image
+from splatkit.progress import Progress
 
 
 @dataclass(frozen=True)

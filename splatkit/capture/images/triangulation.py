@@ -8,8 +8,8 @@ import pycolmap
 from numpy.typing import NDArray
 
 from splatkit.capture.images.feature_matching import colmap_errors
-from splatkit.capture.progress import Progress
 from splatkit.io.transforms_json import Intrinsics
+from splatkit.progress import Progress
 
 _NEIGHBORS = 12  # views that each is matched with
 _EXHAUSTIVE_UP_TO = 16  # views

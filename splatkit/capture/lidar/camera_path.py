@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.capture.lidar.alignment import Alignment, Similarity, robust_scale
-from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.projection import project
 from splatkit.io.trajectories import Trajectory
+from splatkit.progress import Progress, track
 
 Array = NDArray[np.float64]
 
@@ -53,7 +54,7 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
         )
     paths = _camera_paths(inputs)
     ratios: list[Array] = []
-    for scan in progress(inputs.scans.read(), "comparing depths", inputs.scans.count()):
+    for scan in track(inputs.scans.read(), "comparing depths", progress, inputs.scans.count()):
         if scan.times is None:
             raise DatasetError(
                 f"{scan.name}: neither its points nor its name tell when it was taken; "

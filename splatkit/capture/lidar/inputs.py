@@ -1,8 +1,6 @@
 """What a scene with LiDAR is made from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +9,6 @@ from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.io.trajectories import Trajectory
-
-T = TypeVar("T")
-
-
-class Progress(Protocol):
-    """Passes items on and shows how many are done."""
-
-    def __call__(self, items: Iterable[T], label: str, count: int) -> Iterable[T]:
-        """Items, what is done with them, and how many there are."""
-        ...
 
 
 @dataclass(frozen=True)

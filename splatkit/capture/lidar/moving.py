@@ -11,7 +11,7 @@ from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agree
 from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
 from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
-from splatkit.capture.lidar.inputs import LidarInputs, Progress
+from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
@@ -23,6 +23,7 @@ from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
 from splatkit.io.trajectories import Trajectory
+from splatkit.progress import Progress, track
 
 _NAMED = 5  # files in a warning
 _ADDED_BEYOND = 4.0  # voxels from any LiDAR point: where triangulated points are added to the seed
@@ -180,7 +181,7 @@ def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> 
 
 def _placed(inputs: LidarInputs, trajectory: Trajectory, progress: Progress, label: str) -> Iterator[PlacedScan]:
     scans = (without_ring_bias(scan, inputs.rig.ring_bias) for scan in inputs.scans.read())
-    shown = progress(scans, label, inputs.scans.count())
+    shown = track(scans, label, progress, inputs.scans.count())
     if inputs.trajectory is None:  # the path is that of photographs, and only near them as good as they are
         near = (near_moments(scan, trajectory.times, INTERPOLATED_S) for scan in shown)
         return place_scans((scan for scan in near if scan is not None), trajectory)
@@ -217,7 +218,7 @@ def seed_cloud(
         ColorView(pose, photo.intrinsics, _loader(photo), _mask_loader(photo))
         for photo, pose in zip(photographs, T_world_camera, strict=True)
     ]
-    colors, seen_by = color_points(cloud.points, progress(views, "coloring points", len(views)))
+    colors, seen_by = color_points(cloud.points, track(views, "coloring points", progress, len(views)))
     seen = seen_by > 0
     if not seen.any():
         raise CaptureRefusedError(

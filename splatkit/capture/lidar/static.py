@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from splatkit.capture.lidar.alignment import Alignment, Similarity, align_surfaces
 from splatkit.capture.lidar.camera_path import depth_ratios, scale_from_ratios
 from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
-from splatkit.capture.lidar.inputs import Progress
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.moving import seed_cloud
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
@@ -19,6 +18,7 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
+from splatkit.progress import Progress
 
 Array = NDArray[np.float64]
 

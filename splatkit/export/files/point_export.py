@@ -12,7 +12,6 @@ import splatkit
 from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
 from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import views_of
 from splatkit.export.texture.settings import TextureSettings
@@ -21,6 +20,7 @@ from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.optimize.load_field import open_run
+from splatkit.progress import Progress, no_progress
 
 SUFFIXES = (".ply", ".las", ".laz")
 MOST_POINTS = 50_000_000
@@ -46,7 +46,7 @@ def export_points(
     frame: FrameName = "input",
     georeference: Path | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = no_progress,
 ) -> PointExport:
     """Draw points from the surface of a run, evenly by area, and color them by the photographs.
 
@@ -58,7 +58,7 @@ def export_points(
         frame: of their coordinates; files of surveyors hold places in the georeference's system where there is one.
         georeference: file; by default what the dataset says.
         overwrite: replace an existing file.
-        progress: wraps the loops over cameras and photographs.
+        progress: shows how many cameras and photographs are done.
 
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.

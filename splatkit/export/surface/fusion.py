@@ -7,9 +7,9 @@ from torch import Tensor
 
 from splatkit.errors import EmptyMeshError
 from splatkit.export.surface.field_grid import BYTES_PER_VERTEX, FieldGrid, dense_grid, grid_shape
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.surface.sparse_tsdf import BLOCK, BYTES_PER_VOXEL, SparseTsdf, touched_blocks
 from splatkit.export.surface.view_planes import PlaneViews
+from splatkit.progress import Progress, track
 
 _FOOTPRINTS = 1.5  # of a median pixel in a voxel: depth errs by about one, and noise is no detail
 _CELLS_PER_BLOCK = 25  # of the surface, in a block of its band; measured
@@ -45,7 +45,7 @@ def fuse(
         min_views: a surface that fewer views agree on is dropped (lowered to the number of views).
         memory_limit_gb: of blocks and dense grid.
         max_cells: about how many cells the surface may pass, where the voxel size is automatic.
-        progress: wraps the loop over views.
+        progress: shows how many views are done.
 
     Raises:
         EmptyMeshError: no block was touched.
@@ -56,7 +56,7 @@ def fuse(
         raise EmptyMeshError("fusion found no surface: no pixel has a direction that can be trusted")
     tsdf = SparseTsdf.empty(keys, chosen, truncation_voxels * chosen)
     views = list(range(len(planes)))
-    for _, view in zip(progress(views, "fusing depth"), planes, strict=True):
+    for _, view in zip(track(views, "fusing depth", progress, len(views)), planes, strict=True):
         tsdf.integrate(view)
     tsdf.finish()
     grid = dense_grid(tsdf, min(min_views, len(planes)))

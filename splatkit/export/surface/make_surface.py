@@ -1,11 +1,6 @@
 """The surface of a trained run: what its training cameras see, fused, refined, cleaned and made small enough."""
 
-import resource
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +15,13 @@ from splatkit.export.surface.decimation import decimate
 from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.surface.fusion import fuse
 from splatkit.export.surface.refinement import RefinementSettings, refine
-from splatkit.export.surface.rendered_views import Progress, SurfaceSource, render_views
+from splatkit.export.surface.rendered_views import SurfaceSource, render_views
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.surface.sightings import count_sightings
 from splatkit.export.surface.view_planes import PlaneViews
+from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
+from splatkit.progress import Progress, no_progress
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _LARGE_FACE = 4.0  # times the median size of faces
@@ -39,34 +36,10 @@ class Surface:
     record: dict[str, Any]  # for export.json: settings, what each step found, changed and cost
 
 
-@dataclass
-class _Steps:
-    """What each step found and cost."""
-
-    entries: list[dict[str, Any]] = field(default_factory=list)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time what is done inside; what is put into the dictionary is kept."""
-        found: dict[str, Any] = {}
-        wall, cpu = time.perf_counter(), time.process_time()
-        yield found
-        unit = 1 if sys.platform == "darwin" else 1024
-        self.entries.append(
-            {
-                "step": name,
-                **found,
-                "wall_s": round(time.perf_counter() - wall, 3),
-                "cpu_s": round(time.process_time() - cpu, 3),
-                "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3),
-            }
-        )
-
-
 def make_surface(
     run: SurfaceSource,
     settings: SurfaceSettings,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = no_progress,
     points: NDArray[np.floating] | None = None,
 ) -> Surface:
     """The surface that a run's training cameras see.
@@ -74,7 +47,7 @@ def make_surface(
     Args:
         run: what is rendered.
         settings: see there.
-        progress: wraps loops, to show how far they are.
+        progress: shows how far each step is.
         points: [N, 3] the dataset's cloud, which `max_distance_from_points` needs.
 
     Raises:
@@ -82,14 +55,14 @@ def make_surface(
         DatasetError: the dataset's points are asked for, and it has none.
         ValueError: a given voxel size needs more memory than the limit.
     """
-    steps = _Steps()
+    timer = StepTimer()
     if settings.max_distance_from_points is not None and points is None:
         raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
-    with steps.step("render") as found:
+    with timer.step("render") as found:
         limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
         views = render_views(run, limit, progress)
         found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
-    with steps.step("planes") as found:
+    with timer.step("planes") as found:
         planes = PlaneViews(
             views,
             min_alpha=settings.min_alpha,
@@ -97,7 +70,7 @@ def make_surface(
             max_depth=settings.max_depth,
         )
         found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
-    with steps.step("fuse") as found:
+    with timer.step("fuse") as found:
         fusion = fuse(
             planes,
             voxel_size=settings.voxel_size,
@@ -109,13 +82,13 @@ def make_surface(
         )
         found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
     if run.distance is not None:
-        with steps.step("signed distances") as found:
+        with timer.step("signed distances") as found:
             put_distances(fusion.grid, run.distance)
             found |= {"points": int(fusion.grid.observed.sum())}
     if points is not None and settings.max_distance_from_points is not None:
-        with steps.step("keep what was measured") as found:
+        with timer.step("keep what was measured") as found:
             found["forgotten_vertices"] = forget_far_from(fusion.grid, points, settings.max_distance_from_points)
-    with steps.step("extract") as found:
+    with timer.step("extract") as found:
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)
     if len(mesh.faces) == 0:
@@ -126,36 +99,36 @@ def make_surface(
         )
     reach = fusion.truncation
     if settings.refinement_rounds > 0:
-        with steps.step("refine") as found:
+        with timer.step("refine") as found:
             refinement = RefinementSettings(rounds=settings.refinement_rounds)
             mesh = refine(fusion.grid, planes, reach, refinement, progress)
             found |= {"settings": asdict(refinement)} | _counts(mesh)
         if len(mesh.faces) == 0:
             raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
-    mesh = _finish(mesh, settings, planes, reach, steps)
-    with steps.step("color"):
+    mesh = _finish(mesh, settings, planes, reach, timer)
+    with timer.step("color"):
         mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
-    return Surface(mesh, {"settings": asdict(settings), "steps": steps.entries})
+    return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
 
 
-def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, steps: _Steps) -> Mesh:
+def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, timer: StepTimer) -> Mesh:
     """Clean, close, decimate and make watertight, as far as that is asked for."""
-    with steps.step("clean") as found:
+    with timer.step("clean") as found:
         seen = count_sightings(torch.from_numpy(mesh.vertices).float(), planes, reach) > 0
         mesh, dropped = drop_components(mesh, seen.numpy(), settings.min_component_share, _MIN_SEEN_SHARE)
         found |= {"dropped": asdict(dropped)} | _counts(mesh)
     if len(mesh.faces) == 0:
         raise EmptyMeshError("no camera sees any piece of the surface; check that depths and poses belong together")
     if settings.close_holes > 0 and not settings.watertight:
-        with steps.step("close holes") as found:
+        with timer.step("close holes") as found:
             mesh, untangled = make_manifold(mesh)
             mesh, closed = close_holes(mesh, settings.close_holes)
             found |= {"untangled": asdict(untangled), "closed": asdict(closed)} | _counts(mesh)
-    with steps.step("decimate") as found:
+    with timer.step("decimate") as found:
         mesh, deviation = decimate(mesh, settings.max_faces, settings.max_deviation)
         found |= {"deviation": None if deviation is None else asdict(deviation)} | _counts(mesh)
     if settings.watertight:
-        with steps.step("make watertight") as found:
+        with timer.step("make watertight") as found:
             found["self_intersections_before"] = _self_intersections(mesh)
             mesh, untangled = make_manifold(mesh)
             mesh, closed = close_holes(mesh, float("inf"))

@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, normalize
 
 from splatkit.export.surface.field_grid import FieldGrid, compact, seen_faces
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.surface.sightings import sight
 from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.io.mesh import Mesh
 from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
+from splatkit.progress import Progress, track
 
 _WEIGHT_SCALE = 0.99  # alphas and betas lie in (0.01, 1.99)
 _FARTHEST_VALUE = 1e4  # cells
@@ -57,7 +57,7 @@ def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: Refineme
         planes: of the views.
         reach: how far from a pixel's plane a vertex may lie to be seen there, scene units.
         settings: of the refinement.
-        progress: wraps the loop over rounds.
+        progress: shows how many rounds are done.
     """
     field = _Field(grid)
     optimizer = torch.optim.Adam(
@@ -69,7 +69,7 @@ def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: Refineme
     )
     for rows in (field.values, field.moves, field.weights):
         rows.follow(optimizer)
-    for _ in progress(range(settings.rounds), "refining"):
+    for _ in track(range(settings.rounds), "refining", progress, settings.rounds):
         topology = field.find()
         target = _Target(field, topology, planes, reach, settings)
         for _ in range(settings.steps):

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from splatkit.errors import EmptyMeshError
 from splatkit.optimize.load_run import RenderedView, RunCameras
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
+from splatkit.progress import Progress, no_progress, track
 
 
 class SurfaceSource(Protocol):
@@ -64,7 +63,7 @@ class RenderedViews:
         return -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[..., 0]
 
 
-def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = lambda steps, _: steps) -> RenderedViews:
+def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = no_progress) -> RenderedViews:
     """Render all training views, each with at most `max_pixels`.
 
     Raises:
@@ -74,7 +73,7 @@ def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = lambd
     limit = min(max_pixels, run.view_pixels)
 
     def render() -> Iterator[RenderedView]:
-        for index in progress(range(len(cameras)), "rendering depth"):
+        for index in track(range(len(cameras)), "rendering depth", progress, len(cameras)):
             size = cameras.sizes[index].tolist()
             width, height = reduced_size(size[0], size[1], limit)
             K = cameras.Ks[index].clone()

@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatkit.export.clock import Clock
-from splatkit.export.surface.rendered_views import Progress
 from splatkit.export.texture.blending import Blend, Samples, blend, solve_gains
 from splatkit.export.texture.mesh_colors import spread_colors, vertex_normals
 from splatkit.export.texture.photographs import View, read_photograph
@@ -24,8 +22,10 @@ from splatkit.export.texture.settings import BYTES_PER_TEXEL, PACKED_SHARE, Text
 from splatkit.export.texture.texels import Texels, fill_gaps, rasterize_texels
 from splatkit.export.texture.unwrapping import Unwrapping, unwrap
 from splatkit.export.texture.visibility import MeshDepths, Observer, pixel_density
+from splatkit.export.timing import StepTimer
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.mesh import Mesh, Texture
+from splatkit.progress import Progress, no_progress, track
 
 Array = NDArray[np.float32]
 
@@ -44,7 +44,7 @@ class ColoredMesh:
 
 
 def color_mesh(
-    mesh: Mesh, views: Sequence[View], settings: TextureSettings, progress: Progress = lambda steps, _: steps
+    mesh: Mesh, views: Sequence[View], settings: TextureSettings, progress: Progress = no_progress
 ) -> ColoredMesh:
     """Project photographs onto a mesh.
 
@@ -52,7 +52,7 @@ def color_mesh(
         mesh: V vertices, F faces that face outward; colors of vertices fill what no photograph shows.
         views: at least one, in the frame of the mesh.
         settings: see there.
-        progress: wraps the loop over photographs.
+        progress: shows how many photographs are done.
 
     Raises:
         DatasetError: a photograph cannot be read; it is named.
@@ -71,13 +71,13 @@ def color_mesh(
 def _color_vertices(
     mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
 ) -> ColoredMesh:
-    clock = Clock()
+    timer = StepTimer()
     surface = _Points(mesh.vertices.astype(np.float32), normals, np.zeros(0, np.int64))
-    samples = _gather(mesh, depths, surface, views, 1, progress)
-    colors, gains = _mix(samples, settings)
-    clock.stop("photographs")
+    with timer.step("photographs"):
+        samples = _gather(mesh, depths, surface, views, 1, progress)
+        colors, gains = _mix(samples, settings)
     colors = spread_colors(mesh, colors, samples.seen())
-    record = _record(settings, float(samples.seen().mean()), gains) | {"seconds": clock.seconds}
+    record = _record(settings, float(samples.seen().mean()), gains) | {"seconds": timer.seconds}
     return ColoredMesh(replace(mesh, vertex_colors=_rounded(colors), vertex_normals=normals), record)
 
 
@@ -87,7 +87,7 @@ def color_points(
     normals: NDArray[np.floating],
     views: Sequence[View],
     settings: TextureSettings,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = no_progress,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Colors [N, 3] of points [N, 3] of a mesh with normals [N, 3], and which of them photographs show."""
     surface = _Points(points.astype(np.float32), normals.astype(np.float32), np.zeros(0, np.int64))
@@ -99,28 +99,28 @@ def _paint_image(
     mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
 ) -> ColoredMesh:
     """Texels and vertices together: the latter fill what no photograph shows."""
-    clock = Clock()
-    density, area = _resolved(mesh, depths, list(views))
-    size = settings.texture_size or _chosen_size(density * area, len(mesh.faces), settings)
-    unwrapping = unwrap(mesh, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
-    clock.stop("unwrapping")
-    texels = rasterize_texels(unwrapping.uvs, unwrapping.faces, size)
-    reduction = _reduction(density, len(texels.index) / area)
-    samples = _gather(mesh, depths, _texel_points(mesh, normals, texels), views, reduction, progress)
-    clock.stop("photographs")
-    colors, gains = _mix(samples, settings)
-    count, seen = len(texels.index), samples.seen()
-    of_vertices = spread_colors(mesh, colors[count:], seen[count:])
-    painted, shown = colors[:count], seen[:count]
-    painted[~shown] = texels.interpolate(mesh.faces, of_vertices)[~shown]
-    texture = _paint(unwrapping, texels, painted, size, settings)
-    clock.stop("blending")
+    timer = StepTimer()
+    with timer.step("unwrapping"):
+        density, area = _resolved(mesh, depths, list(views))
+        size = settings.texture_size or _chosen_size(density * area, len(mesh.faces), settings)
+        unwrapping = unwrap(mesh, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
+    with timer.step("photographs"):
+        texels = rasterize_texels(unwrapping.uvs, unwrapping.faces, size)
+        reduction = _reduction(density, len(texels.index) / area)
+        samples = _gather(mesh, depths, _texel_points(mesh, normals, texels), views, reduction, progress)
+    with timer.step("blending"):
+        colors, gains = _mix(samples, settings)
+        count, seen = len(texels.index), samples.seen()
+        of_vertices = spread_colors(mesh, colors[count:], seen[count:])
+        painted, shown = colors[:count], seen[:count]
+        painted[~shown] = texels.interpolate(mesh.faces, of_vertices)[~shown]
+        texture = _paint(unwrapping, texels, painted, size, settings)
     record = _record(settings, float(shown.mean()), gains) | {
         "size": size,
         "unwrapping": unwrapping.method,
         "unwrapping_failures": list(unwrapping.failures),
         "photographs_reduced_by": reduction,
-        "seconds": clock.seconds,
+        "seconds": timer.seconds,
     }
     vertex_colors = _rounded(of_vertices)
     return ColoredMesh(replace(mesh, vertex_colors=vertex_colors, vertex_normals=normals, texture=texture), record)
@@ -172,9 +172,8 @@ def _gather(
     vertices, vertex_normals_ = points[len(faces) :], normals[len(faces) :]
     mesh_faces = np.asarray(mesh.faces, dtype=np.int64)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
-        for index, observer in zip(
-            progress(range(len(views)), "coloring"), _observers(views, depths, reduction), strict=True
-        ):
+        observers = track(_observers(views, depths, reduction), "coloring", progress, len(views))
+        for index, observer in enumerate(observers):
             near = observer.may_see(vertices, vertex_normals_)
             candidates = len(faces) + np.flatnonzero(near)
             if len(faces):

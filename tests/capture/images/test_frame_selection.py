@@ -9,9 +9,9 @@ from PIL import Image, ImageOps
 from splatkit.capture.images.files import blurred_among, list_images, read_image_files
 from splatkit.capture.images.frame_selection import extract_frames, select_photographs
 from splatkit.capture.images.sharpness import blur_width
-from splatkit.capture.progress import no_progress
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import read_image, write_image
+from splatkit.progress import no_progress
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (640, 480)) -> np.ndarray:

@@ -1,0 +1,38 @@
+"""What the steps of an export found and cost."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class StepTimer:
+    """Steps, one after the other."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)  # what each found; wall and CPU time, s; memory, GB
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time what is done inside; what is put into the dictionary is kept."""
+        found: dict[str, Any] = {}
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield found
+        unit = 1 if sys.platform == "darwin" else 1024
+        self.entries.append(
+            {
+                "step": name,
+                **found,
+                "wall_s": round(time.perf_counter() - wall, 3),
+                "cpu_s": round(time.process_time() - cpu, 3),
+                "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3),
+            }
+        )
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall seconds of each step."""
+        return {entry["step"]: entry["wall_s"] for entry in self.entries}
