@@ -12,7 +12,8 @@ import cv2
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.ges.train_run import make_config, train
-from splatkit.optimize.load_run import evaluate, load_run, mean_scores
+from splatkit.optimize.load_run import load_run
+from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from studies.images import SHAPES
 from studies.store import Case

@@ -14,7 +14,7 @@ from splatkit.export.files.splat_export import check_exportable, splat_values, s
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.surface.make_surface import make_surface
 from splatkit.export.surface.settings import SurfaceSettings
-from splatkit.export.texture.photographs import views_of
+from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
@@ -24,8 +24,9 @@ from splatkit.io.provenance import hash_files
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import TrainedRun
 from splatkit.progress import Progress, no_progress
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import view_centers
 
 _SHOWN_VIEWS = 4
 
@@ -91,17 +92,17 @@ def export_run(
         run = open_run(config_path)
         if isinstance(run, TrainedRun):
             check_exportable(run)
-        train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
+        check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
         points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
         found = make_surface(run, surface, progress, points)
     with timer.step("colors"):
-        colored = color_mesh(found.mesh, train, texture, progress)
+        colored = color_mesh(found.mesh, run.train_views, texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
         with timer.step("held-out views"):
-            scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
+            scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(config_path, run),
@@ -112,7 +113,7 @@ def export_run(
         "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
-    viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
+    viewpoints = frame.apply(view_centers(run.train_views))
     splats = None
     if settings.with_splats and isinstance(run, TrainedRun):
         splats = splat_values(splats_in_frame(run.splats, frame))

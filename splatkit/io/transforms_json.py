@@ -1,9 +1,10 @@
 """nerfstudio's `transforms.json`: cameras, poses and file names of a dataset, checked before anything uses them.
 
-The file stores poses as camera-to-world in OpenGL axes (x right, y up, z backward) and its own names of lenses; both
-end here: what is read is a `PosedCamera` in OpenCV's axes. Paths are relative to the file's folder; one that leads out of it is refused unless the caller allows it. Frames whose image does not exist are
-dropped and listed, because real datasets contain them; a mask or depth map that does not exist is listed, and its frame
-does without. Everything else that is wrong is an error naming file and frame.
+The file stores poses as camera-to-world in OpenGL axes (x right, y up, z backward) and has names of its own for lenses;
+both end here: what is read is a `PosedCamera` in OpenCV's axes. Paths are relative to the file's folder; one that leads
+out of it is refused unless the caller allows it. Frames whose image does not exist are dropped and listed, because real
+datasets contain them; a mask or depth map that does not exist is listed, and its frame does without. Everything else
+that is wrong is an error naming file and frame.
 """
 
 import json

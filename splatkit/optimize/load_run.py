@@ -1,4 +1,4 @@
-"""Trained runs, read from disk: what they show, in the frame of the dataset. The only door from export to nerfstudio."""
+"""Trained runs, read from disk, in the frame of their dataset: the only door from export to nerfstudio."""
 
 from pathlib import Path
 
