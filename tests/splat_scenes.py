@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from splatkit import ops
+from splatkit.geometry.se3 import invert
 from splatkit.geometry.spherical_harmonics import sh_basis
-from splatkit.geometry.transform import invert_rigid
 from splatkit.reference import projection, rasterization
 
 Projected = tuple[Tensor, Tensor, Tensor, Tensor]  # means2d, conics, depths, extents
@@ -156,7 +156,7 @@ class ReferenceBackend:
         )
 
     def sh_colors(self, scene: SplatScene, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
-        centers = invert_rigid(scene.viewmats)[:, None, :3, 3]
+        centers = invert(scene.viewmats)[:, None, :3, 3]
         basis = sh_basis(torch.nn.functional.normalize(scene.means - centers, dim=-1), degree)
         colors = torch.einsum("cnk,nkd->cnd", basis, coefficients[:, : basis.shape[-1]]) + 0.5
         return torch.where(extents[..., :1] > 0, colors.clamp_min(0), 0.0)

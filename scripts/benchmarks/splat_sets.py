@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene

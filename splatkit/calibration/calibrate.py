@@ -20,7 +20,7 @@ from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
-from splatkit.geometry.se3 import Array, apply, invert, twist_between
+from splatkit.geometry.se3 import Array, invert, transform_points, twist_between
 from splatkit.progress import Progress, no_progress
 
 _OUTLINE_M = 0.006
@@ -232,7 +232,7 @@ def _measured_noise(
     for index, camera in enumerate(cameras):
         seen = [corners for view in views if (corners := view.corners[index]) is not None]
         for corners, pose in zip(seen, board_poses(seen, target, camera), strict=True):
-            projected = camera.project(apply(pose, target.corners()))[0]
+            projected = camera.project(transform_points(pose, target.corners()))[0]
             corner_errors.append(np.sqrt(np.nanmean((projected - corners) ** 2)))
     return SensorNoise(
         corner_px=max(float(np.median(corner_errors)), _LEAST_CORNER_PX),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splatkit.geometry.transform import invert_rigid, transform_points
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.geometry.triangles import TriangleMesh, sample_triangles
 
 # Relative depth within which a point counts as the surface that a ray to it meets first; rays are cast in float32.
@@ -124,7 +124,7 @@ def visible_sample(
         pixels = local @ K.T
         pixels = pixels[:, :2] / pixels[:, 2:]
         inside = (local[:, 2] > 0) & (pixels >= 0).all(-1) & (pixels < torch.tensor(size)).all(-1)
-        seen_by[inside] += _first_hit(caster, invert_rigid(viewmat)[:3, 3], points[inside])
+        seen_by[inside] += _first_hit(caster, invert(viewmat)[:3, 3], points[inside])
     return points[seen_by >= min_views]
 
 

@@ -1,1 +1,1 @@
-"""Rotations, rigid transforms, camera models and spherical harmonics (torch only, any dtype and device)."""
+"""Rotations, rigid transforms, cameras and their lenses, spherical harmonics: what every room stands on."""

@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from splatkit.geometry.transform import transform_points
+from splatkit.geometry.se3 import transform_points
 from splatkit.isosurface.ray_casting import Triangles
 
 _OUTLINE_REACH_PX = 1.5  # a silhouette vertex within it of the mask's border lies on the outline

@@ -12,7 +12,6 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.models.base_model import Model
 from torch import Tensor
 
-from splatkit.geometry.transform import opengl_from_viewmats
 from splatkit.optimize.load_run import (
     RenderedView,
     RunCameras,
@@ -22,6 +21,7 @@ from splatkit.optimize.load_run import (
     parse_dataset,
     read_config,
 )
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
 
 FIELD_METHODS = ("simplex-nerf", "simplex-sdf")

@@ -1,8 +1,4 @@
-"""A finished (or interrupted) training run, read from disk: splats and cameras in the frame of the dataset, and scores.
-
-nerfstudio's `config.yml` is a pickle in YAML: loading one from elsewhere runs whatever code it names. Checkpoints
-load safely.
-"""
+"""A finished (or interrupted) training run, read from disk: splats and cameras in the frame of the dataset."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import yaml
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
@@ -21,10 +16,11 @@ from splatkit.errors import DatasetError
 from splatkit.evaluation.image import psnr, ssim
 from splatkit.geometry.rotation import multiply_quats, rotmat_to_quat
 from splatkit.geometry.spherical_harmonics import rotate_sh
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image_float
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.runs.config_file import load_config
 from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rasterization import Rendering, rasterization
 from splatkit.splatting.spherical_beta import rotate_lobes
@@ -193,8 +189,8 @@ def read_config(path: Path) -> TrainerConfig:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the config.yml of a training run")
     try:
-        config = yaml.load(path.read_text(), Loader=yaml.Loader)
-    except Exception as error:  # YAML errors, and whatever the classes in it raise
+        config = load_config(path.read_text(encoding="utf-8"), path)
+    except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: cannot be read as the config.yml of a run ({error})") from error
     if not isinstance(config, TrainerConfig):
         raise DatasetError(f"{path}: expected the config.yml of a training run, got a {type(config).__name__}")

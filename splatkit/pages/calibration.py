@@ -12,7 +12,7 @@ from splatkit.calibration.inputs import FrameFiles
 from splatkit.calibration.quality.observability import pixel_uncertainty, weakest_motion
 from splatkit.calibration.stage import CalibratedRig
 from splatkit.calibration.views import corners_seen
-from splatkit.geometry.se3 import Array, apply, invert
+from splatkit.geometry.se3 import Array, invert, transform_points
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_outline, draw_points
@@ -130,7 +130,7 @@ def _overlays(report: HtmlReport, calibration: Calibration, names: list[str], fi
 def _overlay(calibration: Calibration, index: int, number: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     solution = calibration.solution
     camera, T = solution.guess.cameras[index], solution.guess.T_camera_lidar[index]
-    points = apply(T, calibration.frames[number].scan.points)
+    points = transform_points(T, calibration.frames[number].scan.points)
     pixels = camera.project(points[points[:, 2] > 0.1])[0]
     depth = points[points[:, 2] > 0.1, 2]
     flat = camera.normalized(pixels)
@@ -140,16 +140,16 @@ def _overlay(calibration: Calibration, index: int, number: int, image: NDArray[n
     seen &= np.linalg.norm(flat - again, axis=1) < 0.02
     drawn = draw_points(image, pixels[seen], depth[seen], radius=max(1, camera.width // 900))
     outline = calibration.target.outline()
-    by_scan = apply(T @ calibration.boards[number].T_lidar_board, outline)
+    by_scan = transform_points(T @ calibration.boards[number].T_lidar_board, outline)
     drawn = draw_outline(drawn, camera.project(by_scan)[0], _LIDAR_COLOR)
-    by_pattern = apply(T @ solution.guess.T_lidar_board[number], outline)
+    by_pattern = transform_points(T @ solution.guess.T_lidar_board[number], outline)
     return draw_outline(drawn, camera.project(by_pattern)[0], _CAMERA_COLOR)
 
 
 def _close_up(calibration: Calibration, index: int, number: int, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     solution = calibration.solution
     board = solution.guess.T_camera_lidar[index] @ solution.guess.T_lidar_board[number]
-    pixels = solution.guess.cameras[index].project(apply(board, calibration.target.outline()))[0]
+    pixels = solution.guess.cameras[index].project(transform_points(board, calibration.target.outline()))[0]
     low, high = pixels.min(0), pixels.max(0)
     margin = _CLOSE_UP * (high - low).max()
     height, width = drawn.shape[:2]

@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats
+from splatkit.geometry.se3 import invert
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
 from splatkit.synthetic.cameras import Pinhole, orbit_cameras
 from splatkit.synthetic.description import Color, SceneDescription
 from splatkit.synthetic.tracer import TracedView, Tracer
@@ -101,7 +102,7 @@ def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[Pinhole]) 
         "OPENCV", first.width, first.height, first.K[0, 0], first.K[1, 1], first.K[0, 2], first.K[1, 2]
     )
     files = [f"images/{name}.png" for name in names]
-    viewmats = invert_rigid(torch.from_numpy(np.stack([camera.camera_to_world for camera in cameras])))
+    viewmats = invert(torch.from_numpy(np.stack([camera.camera_to_world for camera in cameras])))
     poses = opengl_from_viewmats(viewmats).numpy()
     frames = tuple(Frame(file, out / file, pose, intrinsics) for file, pose in zip(files, poses, strict=True))
     held_out = tuple(files[::HOLD_OUT_INTERVAL])

@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats
+from splatkit.geometry.se3 import invert
 from splatkit.io.images import write_image
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.trajectories import Trajectory, write_trajectory
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary
 from splatkit.synthetic.defects import Defects, LidarFaults
@@ -165,7 +166,7 @@ def _seed_cloud(tracer: Tracer, cameras: list[WalkingCamera], rng: np.random.Gen
 
 def _write_cameras(out: Path, shots: list[Shot], cameras: list[WalkingCamera], poses: NDArray[np.float64]) -> None:
     out = out.resolve()
-    opengl = opengl_from_viewmats(invert_rigid(torch.from_numpy(poses))).numpy()
+    opengl = opengl_from_viewmats(invert(torch.from_numpy(poses))).numpy()
     frames = tuple(
         Frame(
             f"images/{shot.name}.png",

@@ -9,7 +9,7 @@ from splatkit.calibration.frames import Frame
 from splatkit.calibration.quality.simulation import Rig, draw_views, example_rig
 from splatkit.calibration.targets.board_scene import Faults, board_scene, scan
 from splatkit.calibration.targets.target import BoardTarget
-from splatkit.geometry.se3 import Array, apply, invert
+from splatkit.geometry.se3 import Array, invert, transform_points
 
 TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
 CHARUCO = BoardTarget(7, 5, 0.095, 0.85, 0.61, "charuco", marker=0.07, dictionary="5x5_100")
@@ -33,7 +33,7 @@ def hall_frames(lidar, count, seed=0, faults=None, corner_px=0.15):
     frames = []
     for index, pose in enumerate(poses):
         taken = scan(board_scene(TARGET, invert(rig.T_camera_lidar) @ pose), rig, faults, ring_bias, rng)
-        pixels = rig.camera.project(apply(pose, TARGET.corners()))[0]
+        pixels = rig.camera.project(transform_points(pose, TARGET.corners()))[0]
         corners = pixels + rng.normal(0, corner_px, pixels.shape)
         size = (rig.camera.width, rig.camera.height)
         frames.append(Frame(f"pose{index:02d}", (corners,), (size,), find_boards(taken, TARGET), taken))

@@ -17,13 +17,13 @@ import trimesh
 from splatkit.cli import main
 from splatkit.export import run_export
 from splatkit.export.surface.make_surface import Surface
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.splats import read_splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.optimize.load_run import RunCameras, TrainedRun
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from splatkit.geometry.rotation import multiply_quats, quat_to_rotmat, rotmat_to_quat
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.geometry.spherical_harmonics import rgb_to_sh0, rotate_sh, sh0_to_rgb, sh_basis
-from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats, transform_points, viewmats_from_opengl
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats, viewmats_from_opengl
 
 
 def random_rotations(count: int) -> torch.Tensor:
@@ -34,7 +35,7 @@ def test_inverse_of_a_rigid_transform_undoes_it():
     transform = torch.eye(4, dtype=torch.float64)
     transform[:3, :3], transform[:3, 3] = random_rotations(1)[0], torch.tensor([1.0, -2.0, 0.5])
     points = torch.randn(20, 3, dtype=torch.float64)
-    torch.testing.assert_close(transform_points(invert_rigid(transform), transform_points(transform, points)), points)
+    torch.testing.assert_close(transform_points(invert(transform), transform_points(transform, points)), points)
 
 
 def test_opengl_camera_looks_along_minus_z_and_opencv_along_plus_z():

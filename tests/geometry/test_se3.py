@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from splatkit.geometry.se3 import apply, compose, cross_matrix, exp_se3, invert, twist_between
+from splatkit.geometry.se3 import compose, cross_matrix, exp_se3, invert, transform_points, twist_between
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-9, 1e-4, 1.0, 3.0])
@@ -26,5 +26,5 @@ def test_inverse_and_application():
     T = exp_se3(np.array([[1.0, 0.2, -0.4, 3.0, 1.0, 2.0], [0.0, 0.1, 0.0, 0.0, 0.0, 1.0]]))
     np.testing.assert_allclose(invert(T) @ T, np.broadcast_to(np.eye(4), (2, 4, 4)), atol=1e-14)
     x = np.array([[1.0, 2.0, 3.0]])
-    np.testing.assert_allclose(apply(T[0], x)[0], (T[0] @ [1, 2, 3, 1])[:3], atol=1e-14)
+    np.testing.assert_allclose(transform_points(T[0], x)[0], (T[0] @ [1, 2, 3, 1])[:3], atol=1e-14)
     assert np.array_equal(compose(T[0, :3, :3], T[0, :3, 3]), T[0])

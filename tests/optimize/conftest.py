@@ -13,11 +13,11 @@ import torch
 from nerfstudio.engine.trainer import TrainerConfig
 
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
-from splatkit.geometry.transform import opengl_from_viewmats, viewmats_from_opengl
 from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import RigCamera, read_transforms, write_transforms
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats, viewmats_from_opengl
 from splatkit.splatting.rasterization import rasterization
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats

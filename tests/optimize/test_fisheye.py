@@ -8,7 +8,7 @@ import torch
 from nerfstudio.cameras.cameras import CameraType
 from nerfstudio.scripts.train import main
 
-from splatkit.geometry.transform import invert_rigid, opengl_from_viewmats
+from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import write_depth_map
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
@@ -16,6 +16,7 @@ from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, read_tran
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.data.lenses import lens_of, view_of_frame
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
 from splatkit.synthetic.cameras import Pinhole, orbit_cameras
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.tracer import Tracer
@@ -53,7 +54,7 @@ def make_dataset(folder, size=SIZE, focal=FOCAL, views=VIEWS):
         name = f"images/{index:03d}.png"
         write_image(folder / name, view.colors)
         write_depth_map(folder / f"{index:03d}.png", view.depths)
-        pose = opengl_from_viewmats(invert_rigid(torch.from_numpy(pinhole.camera_to_world)[None]))[0].numpy()
+        pose = opengl_from_viewmats(invert(torch.from_numpy(pinhole.camera_to_world)[None]))[0].numpy()
         lens = Intrinsics("OPENCV_FISHEYE", size, size, focal, focal, size / 2, size / 2, (K1, K2, 0.0, 0.0, 0.0, 0.0))
         frames.append(Frame(name, folder / name, pose, lens, depth_path=folder / f"{index:03d}.png"))
     corners = tracer.mesh.vertices[rng.integers(len(tracer.mesh.vertices), size=2000)]
@@ -73,7 +74,7 @@ def scores(run, tracer, dataset):
             lens = lens_of(frame, native)
             view = view_of_frame(frame, lens)
             kind = Fisheye if native else Pinhole
-            pose = invert_rigid(view.viewmats[0].double()).numpy()
+            pose = invert(view.viewmats[0].double()).numpy()
             truth = tracer.render(kind(view.width, view.height, lens.K, pose), 2, np.random.default_rng(1)).colors
             out.append(-10 * np.log10(((rendered(run, view) - truth) ** 2).mean()))
     return np.mean(pinholes), np.mean(whole)
@@ -118,7 +119,7 @@ def test_views_project_and_unproject_like_their_camera(fisheye, tmp_path):
     rig = read_scene(find_scene("studio")).cameras
     assert rig is not None
     pose = orbit_cameras(rig, SIZE, SIZE, 3, 0.4)[1].camera_to_world
-    opengl = opengl_from_viewmats(invert_rigid(torch.from_numpy(pose)[None]))[0].numpy()
+    opengl = opengl_from_viewmats(invert(torch.from_numpy(pose)[None]))[0].numpy()
     frame = Frame("a.png", tmp_path / "a.png", opengl, intrinsics)
     view = view_of_frame(frame, lens_of(frame, True))
     pixels = np.random.default_rng(0).uniform(1, SIZE - 1, (50, 2))

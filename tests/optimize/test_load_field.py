@@ -8,9 +8,9 @@ import torch
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.scripts.train import main
 
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.optimize.load_field import TrainedField, open_run
 from splatkit.optimize.load_run import TrainedRun, parse_dataset
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, list_checkpoints
 
 pytestmark = [

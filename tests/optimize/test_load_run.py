@@ -6,7 +6,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.utils.eval_utils import eval_setup
 
 from splatkit.errors import DatasetError
-from splatkit.geometry.transform import invert_rigid
+from splatkit.geometry.se3 import invert
 from splatkit.optimize.data.dataparser import SplatkitDataParser
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, list_checkpoints
@@ -63,7 +63,7 @@ def test_transform_and_scale_of_another_parser_are_undone(trained, monkeypatch):
     again = scale * (moved.splats.means @ rotation.T + transform[:, 3])
     torch.testing.assert_close(again, plain.splats.means, atol=1e-4, rtol=0)
     torch.testing.assert_close(moved.splats.scales * scale, plain.splats.scales)
-    assert torch.isfinite(invert_rigid(moved.train_cameras.viewmats)).all()
+    assert torch.isfinite(invert(moved.train_cameras.viewmats)).all()
 
 
 def test_newest_readable_checkpoint_is_taken_and_none_is_an_error(trained):

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from splatkit.geometry.transform import transform_points, viewmats_from_opengl
+from splatkit.geometry.se3 import transform_points
 from splatkit.io.images import read_image
 from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 

@@ -9,7 +9,7 @@ from splatkit.calibration.frames import Frame
 from splatkit.calibration.quality.observability import pixel_uncertainty
 from splatkit.calibration.solver.closed_form import board_poses
 from splatkit.errors import CalibrationRefusedError
-from splatkit.geometry.se3 import apply
+from splatkit.geometry.se3 import transform_points
 
 _SIGMAS = 4.0
 _RECTANGLE_M = 0.012  # how well a plate's center is known from one scan
@@ -65,7 +65,7 @@ def check_frames(stored: StoredCalibration, frames: list[Frame]) -> Checked:
                 continue
             camera, T = stored.cameras[index], stored.T_camera_lidar[index]
             center = board_poses([seen], stored.target, camera)[0, :3, 3]
-            places = apply(T, np.stack([board.T_lidar_board[:3, 3] for board in frame.candidates]))
+            places = transform_points(T, np.stack([board.T_lidar_board[:3, 3] for board in frame.candidates]))
             distances = np.linalg.norm(places - center, axis=1)
             nearest = int(distances.argmin())
             if distances[nearest] > _NEAREST_M:

@@ -10,7 +10,7 @@ from splatkit.calibration.solver.solve import Solution
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
 from splatkit.errors import CalibrationRefusedError
-from splatkit.geometry.se3 import Array, apply
+from splatkit.geometry.se3 import Array, transform_points
 
 LEAST_FRAMES = 3
 _LEAST_AGREEING = 0.5  # share of the frames
@@ -111,7 +111,7 @@ def check_sizes(solution: Solution, views: list[BoardView], centers: Array, targ
     seen = [index for index, view in enumerate(views) if view.corners[0] is not None]
     corners = [found for view in views if (found := view.corners[0]) is not None]
     camera = board_poses(corners, target, solution.guess.cameras[0])[:, :3, 3]
-    lidar = apply(solution.T_camera_lidar, centers[seen])
+    lidar = transform_points(solution.T_camera_lidar, centers[seen])
     # Squares that are s times as wide put each board s times as far from the camera. The extrinsic has taken up the
     # mean of that, so the places are compared about their means.
     camera, lidar = camera - camera.mean(0), lidar - lidar.mean(0)

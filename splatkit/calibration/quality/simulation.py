@@ -12,7 +12,7 @@ from splatkit.calibration.detection.beams import LidarScan, estimate_beams
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise
 from splatkit.errors import SplatkitError
-from splatkit.geometry.se3 import Array, apply, compose, invert
+from splatkit.geometry.se3 import Array, compose, invert, transform_points
 
 LidarName = Literal["16", "32", "64", "solid"]
 _RANGE_M = (1.8, 4.5)
@@ -82,7 +82,7 @@ def draw_views(rig: Rig, target: BoardTarget, count: int, rng: np.random.Generat
 
 def measure(rig: Rig, target: BoardTarget, T_camera_board: Array, rng: np.random.Generator) -> BoardView:
     """What the rig sees of the board at a pose."""
-    pixels = rig.camera.project(apply(T_camera_board, target.corners()))[0]
+    pixels = rig.camera.project(transform_points(T_camera_board, target.corners()))[0]
     directions, line = lidar_rays(rig.lidar, rng)
     T_lidar_board = invert(rig.T_camera_lidar) @ T_camera_board
     normal, origin = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
@@ -150,13 +150,13 @@ def _draw_pose(rig: Rig, target: BoardTarget, rng: np.random.Generator) -> Array
         tilt = Rotation.from_euler("xy", rng.uniform(-_TILT, _TILT, 2))
         rotation = (tilt * Rotation.from_euler("z", rng.uniform(*_IN_PLANE))).as_matrix()
         pose = compose(rotation, depth * np.append(ray, 1.0))
-        outline = apply(pose, target.outline())
+        outline = transform_points(pose, target.outline())
         if outline[:, 2].min() < 0.5:
             continue
         pixels = rig.camera.project(outline)[0]
         if (pixels < _MARGIN * size).any() or (pixels > (1 - _MARGIN) * size).any():
             continue
-        seen = apply(invert(rig.T_camera_lidar), outline)
+        seen = transform_points(invert(rig.T_camera_lidar), outline)
         low, high = _VERTICAL[rig.lidar]
         elevation = np.degrees(np.arctan2(seen[:, 2], np.linalg.norm(seen[:, :2], axis=1)))
         if elevation.min() > low and elevation.max() < high:

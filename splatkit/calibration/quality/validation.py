@@ -11,7 +11,7 @@ from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise
-from splatkit.geometry.se3 import Array, apply, exp_se3, invert
+from splatkit.geometry.se3 import Array, exp_se3, invert, transform_points
 
 _STEPS = 8  # of Gauss and Newton, for a board alone
 _FAR_M = 5.0  # where spread is stated, px
@@ -54,9 +54,9 @@ def judge(solution: Solution, view: BoardView, center: Array, target: BoardTarge
             continue
         extrinsic = solution.guess.T_camera_lidar[index]
         board = board_poses([seen], target, camera)[0]
-        both = np.stack([apply(extrinsic, center[None])[0], board[:3, 3]])
+        both = np.stack([transform_points(extrinsic, center[None])[0], board[:3, 3]])
         pixels = camera.project(both)[0]
-        offsets = (apply(extrinsic, points) - board[:3, 3]) @ board[:3, 2]
+        offsets = (transform_points(extrinsic, points) - board[:3, 3]) @ board[:3, 2]
         out.append(
             HeldOut(
                 cost,
@@ -150,6 +150,8 @@ def _spread(solutions: list[Solution]) -> float:
     x, y = np.meshgrid(np.array([0.1, 0.3, 0.5, 0.7, 0.9]) * camera.width, np.array([0.1, 0.5, 0.9]) * camera.height)
     flat = camera.normalized(np.stack([x.ravel(), y.ravel()], 1))
     rays = np.concatenate([flat, np.ones((len(flat), 1))], 1)
-    points = apply(invert(solutions[0].T_camera_lidar), _FAR_M * rays / np.linalg.norm(rays, axis=1, keepdims=True))
-    seen = np.stack([s.guess.cameras[0].project(apply(s.T_camera_lidar, points))[0] for s in solutions])
+    points = transform_points(
+        invert(solutions[0].T_camera_lidar), _FAR_M * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    )
+    seen = np.stack([s.guess.cameras[0].project(transform_points(s.T_camera_lidar, points))[0] for s in solutions])
     return float(np.sqrt(((seen - seen.mean(0)) ** 2).sum(2).mean()))

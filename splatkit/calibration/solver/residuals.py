@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
-from splatkit.geometry.se3 import Array, apply, lengths, point_motion
+from splatkit.geometry.se3 import Array, lengths, point_motion, transform_points
 
 Kind = Literal["corners", "plane", "rim"]
 _PARALLEL = 1e-3  # cosine; rays along the board meet it nowhere
@@ -62,8 +62,8 @@ def corner_residuals(
         camera's parameters [n, 4 + D].
     """
     seen = corners_seen(corners)
-    points_lidar = apply(T_lidar_board, target.corners()[seen])
-    points = apply(T_camera_lidar, points_lidar)
+    points_lidar = transform_points(T_lidar_board, target.corners()[seen])
+    points = transform_points(T_camera_lidar, points_lidar)
     pixels, to_points, to_intrinsics = camera.project_with_derivatives(points)
     sigma = noise.corner_px
     to_extrinsic = (to_points @ point_motion(points)).reshape(-1, 6) / sigma

@@ -20,7 +20,7 @@ from splatkit.calibration.detection.beams import LidarScan
 from splatkit.calibration.quality.simulation import Rig, draw_views, lidar_rays
 from splatkit.calibration.targets.pattern import make_pattern
 from splatkit.calibration.targets.target import BoardTarget
-from splatkit.geometry.se3 import Array, apply, compose, invert
+from splatkit.geometry.se3 import Array, compose, invert, transform_points
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
@@ -103,7 +103,7 @@ def board_scene(target: BoardTarget, T_lidar_board: Array) -> list[_Plane]:
     board = _Plane(T_lidar_board, np.array([target.width, target.height]) / 2, _printed(target))
     normal, center = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
     # The post is upright: behind a plate that leans back it stands as far off as the plate's lowest corner.
-    hangs = center[2] - apply(T_lidar_board, target.outline())[:, 2].min()
+    hangs = center[2] - transform_points(T_lidar_board, target.outline())[:, 2].min()
     level = max(float(np.hypot(*normal[:2])), _NEAREST)
     away = (_STAND_M + hangs * max(normal[2], 0.0)) / level**2
     (x, y), top = center[:2] + away * normal[:2], center[2]
@@ -259,4 +259,4 @@ def write_boards(folder: Path, rig: Rig, target: BoardTarget, captures: Iterable
 
 def board_corners(pose: Array, camera: Camera, target: BoardTarget) -> Array:
     """Where the corners of a board truly are in the image, [columns * rows, 2] px."""
-    return camera.project(apply(pose, target.corners()))[0]
+    return camera.project(transform_points(pose, target.corners()))[0]

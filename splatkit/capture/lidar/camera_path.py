@@ -11,7 +11,7 @@ from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
-from splatkit.geometry.se3 import apply, invert
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.projection import project
 from splatkit.io.trajectories import Trajectory
 from splatkit.progress import Progress, track
@@ -64,7 +64,7 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
         for photo, path in paths:
             if path.times[0] <= middle <= path.times[-1] and np.abs(path.times - middle).min() <= INTERPOLATED_S:
                 there = replace(photo, T_images_camera=path.at(np.array([middle]))[0])
-                local = apply(inputs.rig.cameras[photo.camera].T_camera_lidar, scan.cloud.points)
+                local = transform_points(inputs.rig.cameras[photo.camera].T_camera_lidar, scan.cloud.points)
                 ratios.append(depth_ratios(local, inputs.points[0], there))
     if not ratios:
         raise CaptureRefusedError(
@@ -100,7 +100,7 @@ def depth_ratios(local: Array, points: Array, photo: Photograph) -> Array:
         photo: with its pose in it.
     """
     assert photo.T_images_camera is not None
-    seen = apply(invert(photo.T_images_camera), points)
+    seen = transform_points(invert(photo.T_images_camera), points)
     pixels, inside = project(seen, photo.intrinsics)
     lidar_pixels, lidar_inside = project(local, photo.intrinsics)
     if not inside.any() or not lidar_inside.any():

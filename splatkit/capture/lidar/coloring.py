@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.geometry.se3 import apply, invert
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 
@@ -73,7 +73,7 @@ def _visible(
     points: NDArray[np.float64], spacings: NDArray[np.float64], view: ColorView
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Which points a view sees [K], their pixels [K, 2] and depths [K]."""
-    local = apply(invert(view.T_world_camera), points)
+    local = transform_points(invert(view.T_world_camera), points)
     pixels, inside = project(local, view.intrinsics)
     chosen = np.flatnonzero(inside)
     pixels, depths = pixels[chosen], local[chosen, 2]

@@ -10,7 +10,7 @@ from splatkit.capture.lidar.depth import project_depth
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
-from splatkit.geometry.se3 import apply, invert
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.depth_maps import DepthMap
 
 _LATE_S = 1.0  # by which scans may come out of order
@@ -61,7 +61,7 @@ def _in_view(scan: PlacedScan, target: DepthTarget, half: float) -> NDArray[np.f
     points = scan.cloud.points
     if target.time is not None:
         points = points[np.abs(scan.times - target.time) <= half]
-    local = apply(target.T_camera_world, points)
+    local = transform_points(target.T_camera_world, points)
     return local[local[:, 2] > 0].astype(np.float32)
 
 

@@ -15,7 +15,7 @@ from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError
-from splatkit.geometry.se3 import apply, invert
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
 from splatkit.progress import Progress
@@ -102,7 +102,9 @@ def _start(inputs: StaticInputs, extrinsics: Array) -> Similarity:
     """The similarity by depths in the anchors and the extrinsics of the first of them."""
     assert inputs.points is not None
     ratios = [
-        depth_ratios(apply(extrinsics[number], inputs.scan.points), inputs.points[0], inputs.photographs[number])
+        depth_ratios(
+            transform_points(extrinsics[number], inputs.scan.points), inputs.points[0], inputs.photographs[number]
+        )
         for number in inputs.anchors
     ]
     scale = scale_from_ratios(np.concatenate(ratios))[0]

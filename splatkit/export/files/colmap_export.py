@@ -12,11 +12,11 @@ import torch
 
 from splatkit.errors import SettingsError
 from splatkit.export.settings import ExportColmapSettings
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.colmap_cameras import colmap_camera
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Intrinsics, Transforms, read_transforms
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 
 _TEXT = "text"  # folder of the text form; the binary one is what programs look for first
 

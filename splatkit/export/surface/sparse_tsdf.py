@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from splatkit.export.surface.view_planes import ViewPlanes
-from splatkit.geometry.transform import invert_rigid
+from splatkit.geometry.se3 import invert
 
 BLOCK = 8  # voxels per edge of a block
 BYTES_PER_VOXEL = 9  # distance and weight as float32, number of views as uint8
@@ -134,7 +134,7 @@ def _view_blocks(view: ViewPlanes, voxel_size: float, truncation: float) -> Tens
     rays = torch.stack(
         [(column + 0.5 - K[0, 2]) / K[0, 0], (row + 0.5 - K[1, 2]) / K[1, 1], torch.ones_like(depths)], -1
     )
-    pose = invert_rigid(view.viewmat.double())
+    pose = invert(view.viewmat.double())
     normals = view.rows[pixels, :3].double() @ pose[:3, :3].T
     points = (rays * depths[:, None]) @ pose[:3, :3].T + pose[:3, 3]
     keys = []

@@ -1,4 +1,4 @@
-"""What `splatkit.export.texture.unwrapping` runs in a process of its own: python -m splatkit.export.texture.xatlas_process ..."""
+"""What `unwrapping` runs in a process of its own: `python -m splatkit.export.texture.xatlas_process ...`."""
 
 import sys
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io import rectification
 from splatkit.io.transforms_json import Frame, Intrinsics
 from splatkit.optimize.ges.view import View
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 
 # Beyond it a fisheye's pixels do not count: they look sideways, where splats have no image any more.
 FISHEYE_LIMIT_DEG = 85.0

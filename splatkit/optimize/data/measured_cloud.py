@@ -7,7 +7,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from splatkit.geometry.transform import invert_rigid, transform_points
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
 from splatkit.io.transforms_json import Frame
@@ -51,7 +51,7 @@ def measured_cloud(
         indices, depths = measured.indices[::stride].long(), measured.depths[::stride]
         pixels = torch.stack([indices % camera.width, indices // camera.width], 1) + 0.5
         view = view_of_frame(frame, lens)
-        clouds.append(transform_points(invert_rigid(view.viewmats[0]), view.unproject(pixels, depths)))
+        clouds.append(transform_points(invert(view.viewmats[0]), view.unproject(pixels, depths)))
         if with_colors:
             image = rectify(read_image(frame.image_path)[..., :3], lens, cv2.INTER_LINEAR)
             colors.append(torch.from_numpy(image.reshape(-1, 3))[indices])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from splatkit.geometry.transform import transform_points
+from splatkit.geometry.se3 import transform_points
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import (

@@ -16,7 +16,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn.functional import grid_sample, max_pool2d
 
-from splatkit.geometry.transform import transform_points
+from splatkit.geometry.se3 import transform_points
 from splatkit.io.atomic import atomic_file
 from splatkit.io.transforms_json import RigCamera
 from splatkit.optimize.data.measured_depth import MeasuredDepth

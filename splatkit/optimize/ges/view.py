@@ -6,7 +6,8 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from torch import Tensor
 
-from splatkit.geometry.transform import transform_points, viewmats_from_opengl
+from splatkit.geometry.se3 import transform_points
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 
 _NEWTON_STEPS = 12  # at 85 degrees of strong lenses the error is then that of float32
 

@@ -12,6 +12,8 @@ import stat
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
@@ -19,14 +21,22 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from splatkit.errors import SplatkitError
+from splatkit.runs.config_file import PACKAGES, load_config
 
 
 def apply_host_guards() -> None:
     """Apply all guards."""
-    guards = (_allow_numpy_scalars, _serve_javascript, _silence_host_warnings, _provide_ffmpeg, _say_errors_in_one_line)
-    for guard in guards:
+    for guard in (
+        _allow_numpy_scalars,
+        _serve_javascript,
+        _silence_host_warnings,
+        _provide_ffmpeg,
+        _say_errors_in_one_line,
+        _read_configs_as_data,
+    ):
         with contextlib.suppress(Exception):
             guard()
 
@@ -40,6 +50,39 @@ def _allow_numpy_scalars() -> None:
     names: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
     types: list[Any] = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType]
     torch.serialization.add_safe_globals([*names, *types])
+
+
+def _read_configs_as_data() -> None:
+    """nerfstudio reads `config.yml` with PyYAML's full loader, which runs whatever code the file names.
+
+    Its scripts ask `yaml.load` for that loader when they are called; they, and nobody else, get one that builds classes
+    of nerfstudio and of installed plugins, and refuses other names.
+    """
+    original = yaml.load
+    if hasattr(original, "reads_configs_as_data"):
+        return
+
+    def load(stream: Any, Loader: Any) -> Any:
+        if Loader in (yaml.Loader, yaml.UnsafeLoader) and _is_nerfstudio(sys._getframe(1).f_globals):
+            return load_config(stream if isinstance(stream, str) else stream.read(), "config.yml", plugin_packages())
+        return original(stream, Loader)
+
+    load.reads_configs_as_data = True  # type: ignore[attr-defined]  # marks a function, which has no such field
+    yaml.load = load
+
+
+def _is_nerfstudio(caller: Mapping[str, Any]) -> bool:
+    """Whether a module with these globals is nerfstudio's, also where it was started by `python -m`."""
+    spec = caller.get("__spec__")
+    name = caller.get("__name__", "") if spec is None else spec.name
+    return str(name).startswith("nerfstudio.")
+
+
+def plugin_packages() -> frozenset[str]:
+    """nerfstudio, splatkit and the packages of all plugins that are installed: what their runs may name."""
+    groups = ("nerfstudio.method_configs", "nerfstudio.dataparser_configs")
+    plugins = {point.module.split(".", 1)[0] for group in groups for point in entry_points(group=group)}
+    return PACKAGES | plugins
 
 
 def _serve_javascript() -> None:

@@ -8,7 +8,7 @@ from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.quality.simulation import example_rig
 from splatkit.calibration.targets.board_scene import board_scene, photograph
-from splatkit.geometry.se3 import apply, compose, exp_se3, invert
+from splatkit.geometry.se3 import compose, exp_se3, invert, transform_points
 from tests.calibration.halls import TARGET
 
 
@@ -23,7 +23,7 @@ def render(turn, depth=1.6, width=480, target=TARGET):
     pose = compose(exp_se3(np.array([*turn, 0, 0, 0]))[:3, :3], np.array([0.1, 0, depth]))
     planes = board_scene(target, invert(extrinsic) @ pose)
     image = photograph(planes, camera, extrinsic, np.random.default_rng(0))
-    return image, camera.project(apply(pose, target.corners()))[0]
+    return image, camera.project(transform_points(pose, target.corners()))[0]
 
 
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.3, -0.4, 0.7), (-0.2, 0.3, 2.6)])

@@ -14,7 +14,7 @@ from splatkit.calibration.solver.problem import fitted_shares, information
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, checked_inverse, make_problem, solve
 from splatkit.calibration.views import SensorNoise
 from splatkit.errors import SettingsError
-from splatkit.geometry.se3 import apply, compose, exp_se3, invert, twist_between
+from splatkit.geometry.se3 import compose, exp_se3, invert, transform_points, twist_between
 
 
 def true_blocks(rig, target, views, poses, kinds=ALL_KINDS):
@@ -177,10 +177,10 @@ def test_pixel_uncertainty_is_what_samples_of_the_extrinsic_show(target):
     stated = pixel_uncertainty(covariance, rig.camera, 5.0)[1, 1]
     rng = np.random.default_rng(7)
     point = np.array([[0.0, 0.0, 5.0]])
-    lidar_point = apply(invert(rig.T_camera_lidar), point)
+    lidar_point = transform_points(invert(rig.T_camera_lidar), point)
     twists = rng.multivariate_normal(np.zeros(6), covariance, 2000)
     pixels = np.concatenate(
-        [rig.camera.project(apply(exp_se3(twist) @ rig.T_camera_lidar, lidar_point))[0] for twist in twists]
+        [rig.camera.project(transform_points(exp_se3(twist) @ rig.T_camera_lidar, lidar_point))[0] for twist in twists]
     )
     assert stated == pytest.approx(np.sqrt(np.linalg.eigvalsh(np.cov(pixels.T))[1]), rel=0.08)
     assert pixel_uncertainty(covariance, rig.camera, 2.0).shape == (3, 3)

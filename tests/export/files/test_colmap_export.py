@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from splatkit.cli import main
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.projection import project
 from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 
 LENSES = (
     Intrinsics("PINHOLE", 64, 48, 60.0, 61.0, 31.5, 24.5),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from splatkit.export.files import splat_export
-from splatkit.export.files.splat_export import largest_contributions, splats_of_file
+from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions, splats_of_file
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io.images import write_image
 from splatkit.io.sog import read_sog

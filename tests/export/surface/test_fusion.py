@@ -16,7 +16,7 @@ from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
 from splatkit.export.surface.rendered_views import RenderedViews, reduced_size
 from splatkit.export.surface.sparse_tsdf import SparseTsdf, block_corners, touched_blocks
 from splatkit.export.surface.view_planes import PlaneViews, trusted_depths
-from splatkit.geometry.transform import invert_rigid
+from splatkit.geometry.se3 import invert
 from splatkit.io.mesh import Mesh
 from splatkit.optimize.load_run import RenderedView, RunCameras
 from splatkit.synthetic.cameras import orbit_cameras
@@ -43,7 +43,7 @@ def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
     normals = torch.where(hit[..., None], (eye + depths[..., None] * directions) / RADIUS, 0)
     pose[:3, 3] += center
     return RenderedView(
-        invert_rigid(pose).float(), K.float(), depths.float(), torch.zeros(SIZE, SIZE), normals.float(), hit.float(),
+        invert(pose).float(), K.float(), depths.float(), torch.zeros(SIZE, SIZE), normals.float(), hit.float(),
         torch.tensor(COLOR).expand(SIZE, SIZE, 3),
     )  # fmt: skip
 
@@ -254,7 +254,7 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
     for camera in cameras:
         seen = tracer.render(camera, 1, rng)
         depths = torch.from_numpy(seen.depths).float()
-        viewmat = invert_rigid(torch.from_numpy(camera.camera_to_world)).float()
+        viewmat = invert(torch.from_numpy(camera.camera_to_world)).float()
         # Without normals of its own, a view has those of its slopes.
         run.views.append(
             RenderedView(

@@ -13,11 +13,11 @@ from splatkit.evaluation.mesh_rendering import MeshRenderer, score_view
 from splatkit.export.texture.photographs import View, read_photograph, views_of
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
-from splatkit.geometry.transform import viewmats_from_opengl
 from splatkit.io.images import read_image, write_image
 from splatkit.io.mesh import Mesh, Texture
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import Intrinsics, read_transforms
+from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 

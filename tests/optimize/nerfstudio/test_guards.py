@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from splatkit.optimize.nerfstudio import guards
 from splatkit.optimize.nerfstudio.guards import apply_host_guards
@@ -35,6 +36,38 @@ def test_ffmpeg_is_found_where_none_is_installed(monkeypatch, tmp_path):
     assert shutil.which("ffmpeg") is not None
     apply_host_guards()
     assert os.environ["PATH"] == path
+
+
+HOSTILE = """!!python/object:nerfstudio.engine.trainer.TrainerConfig
+project_name: !!python/object/apply:os.mkdir ['{}']
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["eval", "train"])  # others read through the function of eval
+def test_scripts_of_nerfstudio_run_no_code_of_a_hostile_config(script, tmp_path):
+    made, config = tmp_path / "made", tmp_path / "config.yml"
+    config.write_text(HOSTILE.format(made))
+    command = [sys.executable, "-m", f"nerfstudio.scripts.{script}", *(["ges"] if script == "train" else [])]
+    done = subprocess.run(
+        [*command, "--load-config", str(config)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1
+    assert "DatasetError: config.yml: refused, it names os.mkdir" in done.stderr
+    assert not made.exists()
+
+
+def test_only_nerfstudio_reads_yaml_otherwise_than_before():
+    apply_host_guards()
+    load = yaml.load
+    apply_host_guards()
+    assert yaml.load is load
+    assert yaml.load("!!python/name:os.getcwd", Loader=yaml.UnsafeLoader) is os.getcwd
+    assert yaml.load("a: 1", Loader=yaml.SafeLoader) == {"a": 1}
+
+
+def test_classes_of_installed_plugins_are_no_strangers():
+    assert {"nerfstudio", "splatkit"} <= guards.plugin_packages()
 
 
 @pytest.mark.parametrize(
