@@ -5,7 +5,7 @@ NumPy arrays or torch Tensors and give back the same kind and float type. The le
 `geometry.lens_models`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from splatkit.errors import SettingsError
 from splatkit.geometry.lens_models import FISHEYE_LIMIT_RAD, LENS_MODELS, LensModel, LensName, five_step_tangents
-from splatkit.geometry.namespace import Array, floats, namespace_of
+from splatkit.geometry.namespace import Array, floats, is_tensor, namespace_of
 
 _COUNTS: dict[str, tuple[int, ...]] = {"brown_conrady": (4, 5, 8), "kannala_brandt": (4,)}
 _EDGE_SAMPLES = 33
 _BEYOND_EDGE = 1.05  # of the view's radius: farther rays are not looked at, for a polynomial folds them back in
 _RECTIFIED_SAMPLES = 9  # of each edge; OpenCV's number
+_PART = 16384  # pixels
 _NO_SKEW = 1e-6  # of the focal length
 _RIGID = 1e-3
 
@@ -36,7 +37,7 @@ class Camera:
     fy: float  # px
     cx: float  # px, the center of the first pixel is at 0.5
     cy: float  # px
-    distortion: tuple[float, ...] = ()  # as LENS_MODELS names them; brown_conrady takes 4, 5 or 8 and has 8
+    distortion: tuple[float, ...] = ()  # as LENS_MODELS names them; brown_conrady: the first 4, 5 or 8
 
     def __post_init__(self) -> None:
         if self.model not in LENS_MODELS:
@@ -58,8 +59,7 @@ class Camera:
             raise SettingsError(f"distortion: {self.model} has {wanted} distortion coefficients, got {len(distortion)}")
         if not np.isfinite(distortion).all():
             raise SettingsError(f"distortion: expected finite numbers, got {list(distortion)}")
-        padded = distortion + (0.0,) * (len(self.lens.coefficients) - len(distortion))
-        object.__setattr__(self, "distortion", padded)
+        object.__setattr__(self, "distortion", distortion)
 
     @classmethod
     def from_K(  # noqa: N802
@@ -77,6 +77,12 @@ class Camera:
     def lens(self) -> LensModel:
         """The formulas of the model."""
         return LENS_MODELS[self.model]
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The distortion by name; all that the model has."""
+        names = self.lens.coefficients
+        return dict(zip(names, (*self.distortion, *[0.0] * (len(names) - len(self.distortion))), strict=True))
 
     @property
     def K(self) -> NDArray[np.float64]:  # noqa: N802
@@ -135,35 +141,27 @@ class Camera:
     def jacobian(self, points: Array) -> tuple[Array, Array]:
         """As `image`, and derivatives [N, 2, 3] of the pixels to the points."""
         points = floats("points", points, 3)
-        to_points = self._ideal.jacobian(points, self._coefficients)
-        return self.image(points), to_points * namespace_of(points).constant(self._focal[:, None], points)
+        plane, to_points, _ = self._ideal.linearize(points, self._coefficients)
+        return self._to_pixels(plane), to_points * namespace_of(points).constant(self._focal[:, None], points)
 
     def jacobians(self, points: Array) -> tuple[Array, Array, Array]:
         """As `jacobian`, and derivatives [N, 2, 4 + D] to the `parameters`."""
         points = floats("points", points, 3)
         xp = namespace_of(points)
-        pixels, to_points = self.jacobian(points)
-        plane = self._ideal.distort(points, self._coefficients)
-        one, zero = xp.ones_like(plane[..., 0]), xp.zeros_like(plane[..., 0])
-        columns = [
-            xp.stack([plane[..., 0], zero]),
-            xp.stack([zero, plane[..., 1]]),
-            xp.stack([one, zero]),
-            xp.stack([zero, one]),
-        ]
-        focal = xp.constant(self._focal, points)
-        if self.distortion:
-            to_distortion = self.lens.coefficient_jacobian(points, self.distortion)
-            columns += [to_distortion[..., index] * focal for index in range(len(self.distortion))]
-        return pixels, to_points, xp.stack(columns)
+        plane, to_points, to_distortion = self.lens.linearize(points, self.distortion)
+        focal = xp.constant(self._focal[:, None], points)
+        u, v = plane[..., 0], plane[..., 1]
+        one, zero = xp.ones_like(u), xp.zeros_like(u)
+        to_K = xp.matrix([[u, zero, one, zero], [zero, v, zero, one]])
+        return self._to_pixels(plane), to_points * focal, xp.concatenate([to_K, to_distortion * focal])
 
     def tangents(self, pixels: Array) -> Array:
         """x / z and y / z of the rays of pixels [N, 2], [N, 2]; NaN beyond what the lens shows."""
-        return self._ideal.tangents(self._plane(pixels), self._coefficients)
+        return _by_parts(lambda part: self._ideal.tangents(self._plane(part), self._coefficients), pixels)
 
     def rays(self, pixels: Array) -> Array:
         """Unit directions [N, 3] of the rays of pixels [N, 2]; NaN where the lens has none."""
-        return self._ideal.rays(self._plane(pixels), self._coefficients)
+        return _by_parts(lambda part: self._ideal.rays(self._plane(part), self._coefficients), pixels)
 
     def unproject(self, pixels: Array, depths: Array) -> Array:
         """Points [N, 3] at pixels [N, 2] with z = depths [N]; NaN beyond what the lens shows."""
@@ -262,7 +260,6 @@ class Camera:
         return namespace_of(plane).stack([plane[..., 0] * self.fx + self.cx, plane[..., 1] * self.fy + self.cy])
 
     def _plane(self, pixels: Any) -> Any:
-        pixels = floats("pixels", pixels, 2)
         u, v = (pixels[..., 0] - self.cx) / self.fx, (pixels[..., 1] - self.cy) / self.fy
         return namespace_of(pixels).stack([u, v])
 
@@ -363,6 +360,14 @@ class PosedCamera:
         ends = self.camera.unproject(pixels, depths)
         R = namespace_of(pixels).constant(self.T_world_camera[:3, :3], pixels)
         return _moved(self.T_world_camera, starts), (ends - starts) @ R.T
+
+
+def _by_parts(function: Callable[[Any], Any], pixels: Any) -> Any:
+    """function(pixels), of an ndarray [N, 2] in parts that fit a cache: an inverse goes over them many times."""
+    pixels = floats("pixels", pixels, 2)
+    if is_tensor(pixels) or pixels.ndim != 2 or len(pixels) <= _PART:
+        return function(pixels)
+    return np.concatenate([function(pixels[start : start + _PART]) for start in range(0, len(pixels), _PART)])
 
 
 def _moved(T: NDArray[np.float64], points: Any) -> Any:

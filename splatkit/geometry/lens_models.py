@@ -14,13 +14,15 @@ numbers alone. What is float32 stays float32. Of a Tensor's inverse, first deriv
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.geometry.namespace import Array, namespace_of
+from splatkit.geometry.radial_inverse import InverseTable, inverse_table, solve
 
 LensName = Literal["pinhole", "brown_conrady", "kannala_brandt", "orthographic", "equirectangular"]
 Coefficients = Any  # a tuple, list, ndarray [D] or Tensor [D] of numbers; a list of arrays that broadcast
@@ -32,8 +34,8 @@ _AXIS = 1e-12  # a distance from the axis that stands for zero, where quotients 
 _SERIES_RAD, _SERIES_TERMS = 0.5, 9  # the tenth term is 1e-20
 _REAL = 1e-9  # imaginary part of a root that is real
 _WIDEST_RAD = np.deg2rad(89.9)  # rays of brown_conrady that its inverse looks for
-_KNOTS = 257
-_NEWTON_STEPS = 8  # at most; from a table of `_KNOTS` the third is exact to rounding, except next to a fold
+_CACHED = 128  # lenses whose folds and tables are kept
+_TANGENTIAL_STEPS = 8  # at most, of Newton's
 
 
 class LensModel(ABC):
@@ -46,13 +48,16 @@ class LensModel(ABC):
         """Image [..., 2] of points [..., 3]. Lenses that divide by z mean something where z > 0."""
 
     @abstractmethod
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
+        """What `distort` [..., 2], `jacobian` [..., 2, 3] and `coefficient_jacobian` [..., 2, D] give, at once."""
+
     def jacobian(self, points: Array, coeffs: Coefficients) -> Array:
         """Derivatives [..., 2, 3] of `distort` to the points [..., 3]."""
+        return self.linearize(points, coeffs)[1]
 
     def coefficient_jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        """Derivatives [..., 2, D] of `distort` to the coefficients."""
-        out: Array = points[..., :2, None][..., :0]
-        return out
+        """Derivatives [..., 2, D] of `distort` to the coefficients, as many as are given."""
+        return self.linearize(points, coeffs)[2]
 
     @abstractmethod
     def rays(self, plane: Array, coeffs: Coefficients) -> Array:
@@ -108,82 +113,88 @@ class _Pinhole(LensModel):
         out: Array = xp.stack([x * z, y * z, z])
         return out
 
-    def jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        x, y = _tangents_of(points)
-        (x_x, x_y), (y_x, y_y) = self._tangent_jacobian(x, y, coeffs)
-        inverse = 1 / _away_from_zero(points[..., 2])
-        rows = [[a * inverse, b * inverse, -(a * x + b * y) * inverse] for a, b in ((x_x, x_y), (y_x, y_y))]
-        return _matrix(rows, points)
-
-    def _tangent_jacobian(self, x: Any, y: Any, coeffs: Coefficients) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        one, zero = namespace_of(x).ones_like(x), namespace_of(x).zeros_like(x)
-        return (one, zero), (zero, one)
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
+        xp = namespace_of(points)
+        z = _away_from_zero(points[..., 2])
+        x, y, inverse = points[..., 0] / z, points[..., 1] / z, 1 / z
+        zero = xp.zeros_like(x)
+        jacobian = xp.matrix([[inverse, zero, -x * inverse], [zero, inverse, -y * inverse]])
+        return xp.stack([x, y]), jacobian, jacobian[..., :0]
 
 
 class _BrownConrady(_Pinhole):
+    """Takes 4, 5 or 8 coefficients; those that are not given are zero."""
+
     coefficients = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
 
     def from_tangents(self, x: Array, y: Array, coeffs: Coefficients) -> tuple[Array, Array]:
-        _, _, p1, p2, *_ = _each(coeffs, 8)
+        k = _each(coeffs, 4, 5, 8)
+        p1, p2 = k[2:4]
         s, product = x * x + y * y, 2 * x * y
-        factor = self._factor(s, coeffs)
+        factor = _brown_factor(s, k)
         return (
             x * factor + p1 * product + p2 * (s + 2 * x * x),
             y * factor + p1 * (s + 2 * y * y) + p2 * product,
         )
 
-    def _tangent_jacobian(self, x: Any, y: Any, coeffs: Coefficients) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        _, _, p1, p2, *_ = _each(coeffs, 8)
-        s = x * x + y * y
-        factor, slope = self._factor(s, coeffs), self._slope(s, coeffs)
-        across = 2 * (x * y * slope + p1 * x + p2 * y)
-        return (
-            (factor + 2 * (x * x * slope + p1 * y + 3 * p2 * x), across),
-            (across, factor + 2 * (y * y * slope + 3 * p1 * y + p2 * x)),
-        )
-
-    def coefficient_jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        x, y = _tangents_of(points)
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
+        xp, k = namespace_of(points), _each(coeffs, 4, 5, 8)
+        z = _away_from_zero(points[..., 2])
+        x, y, inverse = points[..., 0] / z, points[..., 1] / z, 1 / z
+        (u, v), (u_x, u_y, v_y) = self._plane_and_slopes(x, y, k)
+        rows = [[a * inverse, b * inverse, -(a * x + b * y) * inverse] for a, b in ((u_x, u_y), (u_y, v_y))]
         s, product = x * x + y * y, 2 * x * y
-        inverse = 1 / self._denominator(s, coeffs)
-        k1 = s * inverse
-        k4 = -k1 * self._factor(s, coeffs)
-        radial = [k1, k1 * s, k1 * s * s, k4, k4 * s, k4 * s * s]
-        rows = [[x * k for k in radial], [y * k for k in radial]]
-        rows[0][2:2] = [product, s + 2 * x * x]
-        rows[1][2:2] = [s + 2 * y * y, product]
-        return _matrix(rows, points)
+        power, powers = s / _brown_denominator(s, k), []
+        for _ in range(3):
+            powers.append(power)
+            power = power * s
+        if len(coeffs) == 8:
+            factor = _brown_factor(s, k)
+            powers += [-factor * power for power in powers]
+        to_x, to_y = [x * power for power in powers], [y * power for power in powers]
+        to_x[2:2], to_y[2:2] = [product, s + 2 * x * x], [s + 2 * y * y, product]
+        return xp.stack([u, v]), xp.matrix(rows), xp.matrix([to_x[: len(coeffs)], to_y[: len(coeffs)]])
 
     def tangents(self, plane: Array, coeffs: Coefficients) -> Array:
-        xp = namespace_of(plane)
-        values = _each(coeffs, 8)
-        limit = min(self.fold(coeffs) * (1 - _REAL), float(np.tan(_WIDEST_RAD)))  # short of a pole
+        xp, k = namespace_of(plane), _each(coeffs, 4, 5, 8)
+        table = _brown_table(tuple(float(value) for value in k))
         radii = xp.radius(plane[..., 0], plane[..., 1], _AXIS)
-        knots = np.tan(np.arctan(limit) * _knots())
 
         def radial(r: Any) -> tuple[Any, Any]:
             s = r * r
-            factor = self._factor(s, values)
-            return r * factor, factor + 2 * s * self._slope(s, values)
+            factor = _brown_factor(s, k)
+            return r * factor, factor + 2 * s * _brown_slope(s, k, factor)
 
-        table = knots * self._factor(knots * knots, [float(value) for value in values])
-        found, inside = _solve(radii, radial, knots, table)
+        found, inside = solve(radii, radial, table)
         x, y = plane[..., 0] * (found / radii), plane[..., 1] * (found / radii)
-        if not _is_zero(values[2:4]):
-            x, y, inside = self._solve_tangential(plane, x, y, values, limit)
+        if not _is_zero(k[2:4]):
+            x, y, inside = self._solve_tangential(plane, x, y, k, float(table.knots[-1]))
         out: Array = xp.where(inside[..., None], xp.stack([x, y]), np.nan)
         return out
 
-    def _solve_tangential(self, plane: Any, x: Any, y: Any, values: list[Any], limit: float) -> tuple[Any, Any, Any]:
+    def fold(self, coeffs: Coefficients) -> float:
+        return _brown_fold(tuple(float(value) for value in _each(coeffs, 4, 5, 8)))
+
+    def _plane_and_slopes(self, x: Any, y: Any, k: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any, Any]]:
+        """Image u, v of rays (x, y, 1), and du/dx, du/dy = dv/dx, dv/dy."""
+        p1, p2 = k[2:4]
+        s = x * x + y * y
+        factor = _brown_factor(s, k)
+        slope = 2 * _brown_slope(s, k, factor)
+        u_y = x * y * slope + 2 * (p1 * x + p2 * y)
+        u_x = factor + x * x * slope + 2 * p1 * y + 6 * p2 * x
+        v_y = factor + y * y * slope + 6 * p1 * y + 2 * p2 * x
+        return self.from_tangents(x, y, k), (u_x, u_y, v_y)
+
+    def _solve_tangential(self, plane: Any, x: Any, y: Any, k: list[Any], limit: float) -> tuple[Any, Any, Any]:
         """Newton's steps in the plane from the radial solution; and where they arrived inside of the fold."""
         xp = namespace_of(plane)
         epsilon = xp.epsilon(plane)
-        for _ in range(_NEWTON_STEPS):
+        for _ in range(_TANGENTIAL_STEPS):
             x, y = xp.detach(x), xp.detach(y)
-            (a, b), (_, d) = self._tangent_jacobian(x, y, values)
+            (u, v), (a, b, d) = self._plane_and_slopes(x, y, k)
             determinant = a * d - b * b
             safe = xp.where(xp.abs(determinant) < np.sqrt(epsilon), np.sqrt(epsilon), determinant)
-            u, v = self.from_tangents(x, y, values)
             u, v = u - plane[..., 0], v - plane[..., 1]
             before = (x, y)
             x, y = x - (d * u - b * v) / safe, y - (a * v - b * u) / safe
@@ -191,37 +202,10 @@ class _BrownConrady(_Pinhole):
                 break
             reach = xp.maximum(xp.sqrt(x * x + y * y) / (2 * limit), 1.0)  # a wild step stays where numbers are finite
             x, y = x / reach, y / reach
-        u, v = self.from_tangents(xp.detach(x), xp.detach(y), values)
+        u, v = self.from_tangents(xp.detach(x), xp.detach(y), k)
         error = xp.radius(u - plane[..., 0], v - plane[..., 1], 0.0)
         arrived = error <= 64 * epsilon * (1 + xp.radius(plane[..., 0], plane[..., 1], 0.0))
         return x, y, arrived & (x * x + y * y <= limit * limit * (1 + 64 * epsilon))
-
-    def fold(self, coeffs: Coefficients) -> float:
-        k1, k2, _, _, k3, k4, k5, k6 = (float(value) for value in _each(coeffs, 8))
-        # In s = r^2 the image is at r n(s) / d(s); its derivative to r is ((n + 2 s n') d - 2 s n d') / d^2.
-        numerator, denominator = np.array([k3, k2, k1, 1.0]), np.array([k6, k5, k4, 1.0])
-        derivative: NDArray[np.float64] = np.polysub(
-            np.polymul(numerator * [7, 5, 3, 1], denominator), np.polymul(numerator, denominator * [6, 4, 2, 0])
-        )
-        return float(np.sqrt(min(_first_root(derivative), _first_root(denominator))))
-
-    def _factor(self, s: Any, coeffs: Coefficients) -> Any:
-        k1, k2, _, _, k3, *rational = _each(coeffs, 8)
-        factor = 1 + s * (k1 + s * (k2 + s * k3))
-        return factor if _is_zero(rational) else factor / self._denominator(s, coeffs)
-
-    def _denominator(self, s: Any, coeffs: Coefficients) -> Any:
-        k4, k5, k6 = _each(coeffs, 8)[5:]
-        return 1 + s * (k4 + s * (k5 + s * k6))
-
-    def _slope(self, s: Any, coeffs: Coefficients) -> Any:
-        """Derivative of `_factor` to s."""
-        k1, k2, _, _, k3, k4, k5, k6 = _each(coeffs, 8)
-        slope = k1 + s * (2 * k2 + s * (3 * k3))
-        if _is_zero([k4, k5, k6]):
-            return slope
-        bend = k4 + s * (2 * k5 + s * (3 * k6))
-        return (slope - self._factor(s, coeffs) * bend) / self._denominator(s, coeffs)
 
 
 class _KannalaBrandt(LensModel):
@@ -231,47 +215,38 @@ class _KannalaBrandt(LensModel):
         xp = namespace_of(points)
         x, y = points[..., 0], points[..., 1]
         radius = xp.radius(x, y, _AXIS)
-        factor = self._radial(xp.arctan2(radius, points[..., 2]), coeffs) / radius
+        factor = _kannala_radial(xp.arctan2(radius, points[..., 2]), _each(coeffs, 4)) / radius
         out: Array = xp.stack([x * factor, y * factor])
         return out
 
     def from_tangents(self, x: Array, y: Array, coeffs: Coefficients) -> tuple[Array, Array]:
         xp = namespace_of(x)
         radius = xp.radius(x, y, _AXIS)
-        factor = self._radial(xp.arctan(radius), coeffs) / radius
+        factor = _kannala_radial(xp.arctan(radius), _each(coeffs, 4)) / radius
         return x * factor, y * factor
 
-    def jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        """With d the distance from the center, r that from the axis and n that from the lens: x d / r.
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
+        """With d the distance from the center, r that from the axis and n that from the lens, the image is x d / r.
 
-        Its derivative has ((d' z / n^2) - d / r) / r^2, whose terms cancel near the axis. Written with
-        g = (sin cos - angle) / angle^3 they do not: it is (angle / r)^3 (g d' + 2 k1 + 4 k2 angle^2 + ...).
+        (d / r)' / r = (d' z / n^2 - d / r) / r^2 cancels near the axis. With g = (sin cos - angle) / angle^3 it is
+        (angle / r)^3 (g d' + 2 k1 + 4 k2 angle^2 + 6 k3 angle^4 + 8 k4 angle^6), which does not.
         """
         xp = namespace_of(points)
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
-        k1, k2, k3, k4 = _each(coeffs, 4)
+        k1, k2, k3, k4 = k = _each(coeffs, 4)
         radius = xp.radius(x, y, _AXIS)
         angle = xp.arctan2(radius, z)
-        t, ratio = angle * angle, angle / radius
-        slope = self._slope(angle, coeffs)
-        factor = self._radial(angle, coeffs) / radius
+        t, ratio, slope = angle * angle, angle / radius, _kannala_slope(angle, k)
+        factor = _kannala_radial(angle, k) / radius
         bend = _sine_cosine_remainder(angle) * slope + (2 * k1 + t * (4 * k2 + t * (6 * k3 + t * (8 * k4))))
         bend = bend * ratio * ratio * ratio
-        along = -slope / (radius * radius + z * z)
-        across = x * y * bend
+        along, across = -slope / (radius * radius + z * z), x * y * bend
         rows = [[factor + x * x * bend, across, x * along], [across, factor + y * y * bend, y * along]]
-        return _matrix(rows, points)
-
-    def coefficient_jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        xp = namespace_of(points)
-        x, y = points[..., 0], points[..., 1]
-        radius = xp.radius(x, y, _AXIS)
-        angle = xp.arctan2(radius, points[..., 2])
-        t = angle * angle
-        powers = [angle / radius * t]
+        powers = [ratio * t]
         for _ in range(3):
             powers.append(powers[-1] * t)
-        return _matrix([[x * power for power in powers], [y * power for power in powers]], points)
+        to_coeffs = [[x * power for power in powers], [y * power for power in powers]]
+        return xp.stack([x * factor, y * factor]), xp.matrix(rows), xp.matrix(to_coeffs)
 
     def rays(self, plane: Array, coeffs: Coefficients) -> Array:
         xp = namespace_of(plane)
@@ -290,11 +265,10 @@ class _KannalaBrandt(LensModel):
 
     def usable_radius(self, coeffs: Coefficients) -> float:
         """Distance from the center of the farthest image that counts: at the fold, or at `FISHEYE_LIMIT_RAD`."""
-        return float(self._radial(min(self.fold(coeffs), FISHEYE_LIMIT_RAD), coeffs))
+        return float(_kannala_radial(min(self.fold(coeffs), FISHEYE_LIMIT_RAD), _each(coeffs, 4)))
 
     def fold(self, coeffs: Coefficients) -> float:
-        k1, k2, k3, k4 = (float(value) for value in _each(coeffs, 4))
-        return float(np.sqrt(_first_root(np.array([9 * k4, 7 * k3, 5 * k2, 3 * k1, 1.0]))))
+        return _kannala_fold(tuple(float(value) for value in _each(coeffs, 4)))
 
     def fold_tangent(self, coeffs: Coefficients) -> float:
         fold = self.fold(coeffs)
@@ -302,23 +276,11 @@ class _KannalaBrandt(LensModel):
 
     def _angle(self, plane: Any, coeffs: Coefficients) -> tuple[Any, Any]:
         """Angle from the axis [...], NaN beyond the fold, and distance from the center [...]."""
-        xp = namespace_of(plane)
-        values = _each(coeffs, 4)
+        xp, k = namespace_of(plane), _each(coeffs, 4)
         radius = xp.radius(plane[..., 0], plane[..., 1], _AXIS)
-        knots = min(self.fold(coeffs), np.pi) * _knots()
-        table = self._radial(knots, [float(value) for value in values])
-        angle, inside = _solve(radius, lambda a: (self._radial(a, values), self._slope(a, values)), knots, table)
+        table = _kannala_table(tuple(float(value) for value in k))
+        angle, inside = solve(radius, lambda a: (_kannala_radial(a, k), _kannala_slope(a, k)), table)
         return xp.where(inside, angle, np.nan), radius
-
-    def _radial(self, angle: Any, coeffs: Coefficients) -> Any:
-        k1, k2, k3, k4 = _each(coeffs, 4)
-        s = angle * angle
-        return angle * (1 + s * (k1 + s * (k2 + s * (k3 + s * k4))))
-
-    def _slope(self, angle: Any, coeffs: Coefficients) -> Any:
-        k1, k2, k3, k4 = _each(coeffs, 4)
-        s = angle * angle
-        return 1 + s * (3 * k1 + s * (5 * k2 + s * (7 * k3 + s * (9 * k4))))
 
 
 class _Orthographic(LensModel):
@@ -326,9 +288,11 @@ class _Orthographic(LensModel):
         out: Array = points[..., :2]
         return out
 
-    def jacobian(self, points: Array, coeffs: Coefficients) -> Array:
-        one, zero = namespace_of(points).ones_like(points[..., 0]), namespace_of(points).zeros_like(points[..., 0])
-        return _matrix([[one, zero, zero], [zero, one, zero]], points)
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
+        xp = namespace_of(points)
+        one, zero = xp.ones_like(points[..., 0]), xp.zeros_like(points[..., 0])
+        jacobian = xp.matrix([[one, zero, zero], [zero, one, zero]])
+        return points[..., :2], jacobian, jacobian[..., :0]
 
     def rays(self, plane: Array, coeffs: Coefficients) -> Array:
         xp = namespace_of(plane)
@@ -344,13 +308,15 @@ class _Equirectangular(LensModel):
         out: Array = xp.stack([xp.arctan2(x, z), xp.arctan2(y, xp.radius(x, z, _AXIS))])
         return out
 
-    def jacobian(self, points: Array, coeffs: Coefficients) -> Array:
+    def linearize(self, points: Array, coeffs: Coefficients) -> tuple[Array, Array, Array]:
         xp = namespace_of(points)
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
         h = xp.radius(x, z, _AXIS)
         h2, scale = h * h, -y / (h * (h * h + y * y))
-        rows = [[z / h2, xp.zeros_like(x), -x / h2], [x * scale, h / (h2 + y * y), z * scale]]
-        return _matrix(rows, points)
+        jacobian = xp.matrix(
+            [[z / h2, xp.zeros_like(x), -x / h2], [x * scale, h / (h2 + y * y), z * scale]],
+        )
+        return self.distort(points, coeffs), jacobian, jacobian[..., :0]
 
     def rays(self, plane: Array, coeffs: Coefficients) -> Array:
         xp = namespace_of(plane)
@@ -377,24 +343,83 @@ def five_step_tangents(plane: NDArray[np.float64], coeffs: Coefficients) -> NDAr
 
     For what must agree with OpenCV; all else takes `tangents`, which is exact.
     """
-    lens, x, y = _BrownConrady(), plane[..., 0], plane[..., 1]
+    lens, k = LENS_MODELS["brown_conrady"], _each(coeffs, 4, 5, 8)
+    x, y = plane[..., 0], plane[..., 1]
     lost = np.zeros(x.shape, bool)  # beyond a fold: they keep the place that they have in the image
     for _ in range(5):
-        factor = lens._factor(x * x + y * y, coeffs)
+        factor = _brown_factor(x * x + y * y, k)
         lost |= factor <= 0
-        u, v = lens.from_tangents(x, y, coeffs)
+        u, v = lens.from_tangents(x, y, k)
         safe = np.where(lost, 1.0, factor)
         x = np.where(lost, plane[..., 0], x + (plane[..., 0] - u) / safe)
         y = np.where(lost, plane[..., 1], y + (plane[..., 1] - v) / safe)
     return np.stack([x, y], -1)
 
 
-def _each(coeffs: Coefficients, count: int) -> list[Any]:
-    """Coefficients one by one; plain numbers of an ndarray, which leave float32 what it is."""
-    values = coeffs.tolist() if isinstance(coeffs, np.ndarray) and coeffs.ndim == 1 else list(coeffs)
-    if len(values) != count:
-        raise ValueError(f"coeffs: expected {count}, got {len(values)}")
-    return values
+def _brown_factor(s: Any, k: list[Any]) -> Any:
+    """By what the radial terms stretch a ray at s = x^2 + y^2."""
+    factor = 1 + s * (k[0] + s * (k[1] + s * k[4]))
+    return factor if _is_zero(k[5:]) else factor / _brown_denominator(s, k)
+
+
+def _brown_denominator(s: Any, k: list[Any]) -> Any:
+    return 1.0 if _is_zero(k[5:]) else 1 + s * (k[5] + s * (k[6] + s * k[7]))
+
+
+def _brown_slope(s: Any, k: list[Any], factor: Any) -> Any:
+    """Derivative of `_brown_factor` to s."""
+    slope = k[0] + s * (2 * k[1] + s * (3 * k[4]))
+    if _is_zero(k[5:]):
+        return slope
+    return (slope - factor * (k[5] + s * (2 * k[6] + s * (3 * k[7])))) / _brown_denominator(s, k)
+
+
+@lru_cache(maxsize=_CACHED)
+def _brown_fold(k: tuple[float, ...]) -> float:
+    # In s = r^2 the image is at r n(s) / d(s); its derivative to r is ((n + 2 s n') d - 2 s n d') / d^2.
+    numerator, denominator = np.array([k[4], k[1], k[0], 1.0]), np.array([k[7], k[6], k[5], 1.0])
+    derivative: NDArray[np.float64] = np.polysub(
+        np.polymul(numerator * [7, 5, 3, 1], denominator), np.polymul(numerator, denominator * [6, 4, 2, 0])
+    )
+    return float(np.sqrt(min(_first_root(derivative), _first_root(denominator))))
+
+
+@lru_cache(maxsize=_CACHED)
+def _brown_table(k: tuple[float, ...]) -> InverseTable:
+    """x / z of rays by where the radial terms put them."""
+    limit = min(_brown_fold(k) * (1 - _REAL), float(np.tan(_WIDEST_RAD)))  # short of a pole
+    return inverse_table(lambda r: r * _brown_factor(r * r, list(k)), limit)
+
+
+def _kannala_radial(angle: Any, k: list[Any]) -> Any:
+    """Distance from the center at an angle from the axis, rad."""
+    s = angle * angle
+    return angle * (1 + s * (k[0] + s * (k[1] + s * (k[2] + s * k[3]))))
+
+
+def _kannala_slope(angle: Any, k: list[Any]) -> Any:
+    """Derivative of `_kannala_radial` to the angle."""
+    s = angle * angle
+    return 1 + s * (3 * k[0] + s * (5 * k[1] + s * (7 * k[2] + s * (9 * k[3]))))
+
+
+@lru_cache(maxsize=_CACHED)
+def _kannala_fold(k: tuple[float, ...]) -> float:
+    return float(np.sqrt(_first_root(np.array([9 * k[3], 7 * k[2], 5 * k[1], 3 * k[0], 1.0]))))
+
+
+@lru_cache(maxsize=_CACHED)
+def _kannala_table(k: tuple[float, ...]) -> InverseTable:
+    """Angles by their distances from the center."""
+    return inverse_table(lambda angle: _kannala_radial(angle, list(k)), min(_kannala_fold(k), np.pi))
+
+
+def _each(coeffs: Coefficients, *counts: int) -> list[Any]:
+    """Coefficients one by one, with zeros up to the largest of `counts`. NumPy's numbers would make float32 double."""
+    values = [value.item() if isinstance(value, np.generic) else value for value in coeffs]
+    if len(values) not in counts:
+        raise ValueError(f"coeffs: expected {' or '.join(map(str, counts))}, got {len(values)}")
+    return values + [0.0] * (counts[-1] - len(values))
 
 
 def _is_zero(values: Sequence[Any]) -> bool:
@@ -411,12 +436,6 @@ def _tangents_of(points: Any) -> tuple[Any, Any]:
     return points[..., 0] / z, points[..., 1] / z
 
 
-def _matrix(rows: list[list[Any]], like: Any) -> Any:
-    """[..., 2, columns] of arrays [...]."""
-    xp = namespace_of(like)
-    return xp.stack([xp.stack(list(column)) for column in zip(*rows, strict=True)])
-
-
 def _first_root(polynomial: NDArray[np.float64]) -> float:
     """The smallest positive real root, or inf, of a polynomial whose last coefficient is 1.
 
@@ -425,11 +444,6 @@ def _first_root(polynomial: NDArray[np.float64]) -> float:
     roots = np.roots(polynomial[::-1])
     real = roots.real[(np.abs(roots.imag) < _REAL * np.abs(roots)) & (roots.real > 0)]
     return float(1 / real.max()) if len(real) else np.inf
-
-
-def _knots() -> np.ndarray:
-    """From 0 to 1, close to each other at the end, where a fold makes the inverse steep."""
-    return np.sin(np.linspace(0, np.pi / 2, _KNOTS))
 
 
 def _sine_cosine_remainder(angle: Any) -> Any:
@@ -442,33 +456,3 @@ def _sine_cosine_remainder(angle: Any) -> Any:
         series = series * t + (-1) ** j * 4 / math.factorial(2 * j + 1)
     safe = xp.where(is_small, 1.0, angle)
     return xp.where(is_small, series, (xp.sin(safe) * xp.cos(safe) - safe) / (safe * safe * safe))
-
-
-def _solve(
-    targets: Any, function: Callable[[Any], tuple[Any, Any]], knots: np.ndarray, values: np.ndarray
-) -> tuple[Any, Any]:
-    """u [...] where a function that grows is equal to `targets` [...], and whether there is such a u.
-
-    Each search starts from the function's `values` at `knots` and stays in its cell between two of them.
-
-    Args:
-        targets: >= 0.
-        function: value and derivative at u.
-        knots: [K] from 0 up to the last u that counts.
-        values: [K] of the function there.
-    """
-    xp = namespace_of(targets)
-    epsilon = xp.epsilon(targets)
-    u_table, value_table = xp.constant(knots, targets), xp.constant(np.maximum.accumulate(values), targets)
-    cell = xp.search(value_table[1:-1], xp.detach(targets))
-    low, high = xp.take(u_table, cell), xp.take(u_table, cell + 1)
-    below, above = xp.take(value_table, cell), xp.take(value_table, cell + 1)
-    share = (targets - below) / xp.where(above > below, above - below, 1.0)
-    u = xp.clip(low + share * (high - low), low, high)
-    for _ in range(_NEWTON_STEPS):
-        u = xp.detach(u)
-        value, slope = function(u)
-        before, u = u, xp.clip(u - (value - targets) / xp.maximum(slope, float(np.sqrt(epsilon))), low, high)
-        if xp.are_equal(before, u, 8 * epsilon):
-            break
-    return u, targets <= value_table[-1] * (1 + 8 * epsilon)

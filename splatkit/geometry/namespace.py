@@ -40,6 +40,29 @@ def floats(name: str, values: Any, size: int) -> Any:
     return values
 
 
+def _numpy_stack(arrays: Any) -> Any:
+    """As np.stack along a new last axis, of arrays that broadcast; several times as fast where they are short."""
+    shape = arrays[0].shape
+    if any(array.shape != shape for array in arrays):
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    out = np.empty((*shape, len(arrays)), np.result_type(*arrays))
+    for index, array in enumerate(arrays):
+        out[..., index] = array
+    return out
+
+
+def _numpy_matrix(rows: Any) -> Any:
+    height, width = len(rows), len(rows[0])
+    flat = _numpy_stack([array for row in rows for array in row])
+    return flat.reshape(*flat.shape[:-1], height, width)
+
+
+def _torch_matrix(rows: Any) -> Any:
+    stack = _torch().stack
+    flat = stack([tensor for row in rows for tensor in row])
+    return flat.reshape(*flat.shape[:-1], len(rows), len(rows[0]))
+
+
 def _numpy_radius(x: Any, y: Any, least: float) -> Any:
     return np.maximum(np.hypot(x, y), least)
 
@@ -52,15 +75,19 @@ _NUMPY = SimpleNamespace(
     arctan=np.arctan,
     arctan2=np.arctan2,
     abs=np.abs,
-    isfinite=np.isfinite,
     where=np.where,
     maximum=np.maximum,
+    minimum=np.minimum,
     zeros_like=np.zeros_like,
     ones_like=np.ones_like,
-    stack=lambda arrays: np.stack(np.broadcast_arrays(*arrays), -1),
+    stack=_numpy_stack,
+    matrix=_numpy_matrix,
     clip=lambda x, low, high: np.minimum(np.maximum(x, low), high),
     radius=_numpy_radius,
-    search=lambda knots, values: np.searchsorted(knots, values),
+    fmax=np.fmax,
+    floor=np.floor,
+    integers=lambda array: array.astype(np.intp),
+    concatenate=lambda arrays: np.concatenate(arrays, -1),
     take=np.take,
     are_equal=lambda a, b, tolerance: not (np.abs(a - b) > tolerance).any(),
     constant=lambda array, like: array.astype(like.dtype),
@@ -81,16 +108,20 @@ def _torch() -> SimpleNamespace:
         arctan=torch.atan,
         arctan2=torch.atan2,
         abs=torch.abs,
-        isfinite=torch.isfinite,
         where=torch.where,
         maximum=lambda x, least: x.clamp_min(least),
+        minimum=lambda x, most: x.clamp_max(most),
         zeros_like=torch.zeros_like,
         ones_like=torch.ones_like,
-        stack=lambda arrays: torch.stack(torch.broadcast_tensors(*arrays), -1),
+        stack=lambda tensors: torch.stack(torch.broadcast_tensors(*tensors), -1),
+        matrix=_torch_matrix,
         clip=lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
         # hypot's derivative is NaN at 0
         radius=lambda x, y, least: (x * x + y * y).clamp_min(least * least).sqrt(),
-        search=lambda knots, values: torch.searchsorted(knots, values.contiguous()),
+        fmax=torch.fmax,
+        floor=torch.floor,
+        integers=lambda tensor: tensor.long(),
+        concatenate=lambda tensors: torch.cat(tensors, -1),
         take=lambda table, indices: table[indices.reshape(-1)].reshape(indices.shape),  # torch.func has no torch.take
         are_equal=lambda a, b, tolerance: False,  # to know would stop a GPU, and torch.func cannot
         constant=lambda array, like: torch.tensor(array, dtype=like.dtype, device=like.device),

@@ -232,13 +232,28 @@ def test_reduced_images_leave_out_what_fills_no_pixel():
 
 
 def test_equal_cameras_are_one_key():
-    short, long = (replace(BROWN, distortion=(0.1, 0, 0, 0, *[0.0] * more)) for more in (0, 1))
-    assert short.distortion == (0.1, *[0.0] * 7)
-    numbers: dict[str, Any] = {"fx": np.float64(420.0), "width": np.int64(640)}
-    assert len({short, long, replace(short, **numbers), BROWN}) == 2
-    assert hash(pickle.loads(pickle.dumps(short))) == hash(short)
-    assert short.largest_radius == long.largest_radius
-    assert Camera.from_K("brown_conrady", short.K, 640, 480, short.distortion) == short
+    numbers: dict[str, Any] = {
+        "fx": np.float64(420.0),
+        "width": np.int64(640),
+        "distortion": np.array(BROWN.distortion),
+    }
+    same = replace(BROWN, **numbers)
+    assert len({BROWN, same, RATIONAL}) == 2
+    assert hash(pickle.loads(pickle.dumps(same))) == hash(BROWN)
+    assert Camera.from_K("brown_conrady", BROWN.K, 640, 480, BROWN.distortion) == BROWN
+    assert BROWN.with_parameters(BROWN.parameters) == BROWN
+
+
+def test_brown_conrady_has_the_coefficients_that_are_given():
+    points = points_of(BROWN)
+    for count in (4, 5, 8):
+        padded = replace(RATIONAL, distortion=(*RATIONAL.distortion[:count], *[0.0] * (8 - count)))
+        camera = replace(RATIONAL, distortion=RATIONAL.distortion[:count])
+        assert len(camera.parameters) == 4 + count
+        np.testing.assert_array_equal(camera.image(points), padded.image(points))
+        np.testing.assert_array_equal(camera.jacobians(points)[2], padded.jacobians(points)[2][:, :, : 4 + count])
+        assert camera.coefficients == padded.coefficients
+        assert camera.coefficients["k5"] == padded.distortion[6]
 
 
 finite = st.floats(-1, 1, allow_subnormal=False)
@@ -328,7 +343,7 @@ def test_a_posed_camera_looks_from_its_place(camera: Camera):
         ({"fy": np.nan}, "fy: expected a focal length"),
         ({"cy": np.inf}, "cy: expected a finite number"),
         ({"distortion": (0.1, 0.2, 0.3)}, "distortion: brown_conrady has 4 or 5 or 8 distortion coefficients, got 3"),
-        ({"model": "pinhole"}, "distortion: pinhole has 0 distortion coefficients, got 8"),
+        ({"model": "pinhole"}, "distortion: pinhole has 0 distortion coefficients, got 5"),
         ({"model": "kannala_brandt", "distortion": ()}, "kannala_brandt has 4 distortion coefficients, got 0"),
         ({"distortion": (np.nan, 0, 0, 0)}, "distortion: expected finite"),
     ],

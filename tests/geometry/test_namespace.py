@@ -1,0 +1,37 @@
+"""Arrays and Tensors by the same names; whoever has no Tensor does not load torch."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from splatkit.geometry.namespace import floats, namespace_of
+
+
+def test_stacks_broadcast():
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((2, 1), np.float32)
+    expected = np.stack(np.broadcast_arrays(a, b), -1)
+    for arrays in ([a, b], [torch.from_numpy(a), torch.from_numpy(b)]):
+        xp = namespace_of(arrays[0])
+        stacked, matrix = xp.stack(arrays), xp.matrix([arrays, arrays, arrays])
+        np.testing.assert_array_equal(np.asarray(stacked), expected)
+        np.testing.assert_array_equal(np.asarray(matrix), np.stack([expected] * 3, -2))
+        assert np.asarray(stacked).dtype == np.float32
+
+
+def test_whole_numbers_become_floats_and_other_shapes_are_refused():
+    assert floats("points", [[1, 2, 3]], 3).dtype == np.float64
+    assert floats("points", np.ones((1, 3), np.float32), 3).dtype == np.float32
+    with pytest.raises(ValueError, match=r"points: expected shape \[N, 3\], got \[\]"):
+        floats("points", 1.0, 3)
+
+
+def test_a_camera_for_numpy_loads_neither_torch_nor_opencv():
+    code = (
+        "import sys, numpy; from splatkit.geometry.camera import Camera;"
+        "Camera('pinhole', 8, 8, 9, 9, 4, 4).project(numpy.ones((1, 3)));"
+        "assert not {'torch', 'cv2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
