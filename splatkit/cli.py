@@ -22,9 +22,7 @@ from splatkit.commands.calibrate import (
     run_check,
     run_simulate,
 )
-from splatkit.commands.capture import Capture
-from splatkit.commands.capture_images import run_capture_images
-from splatkit.commands.capture_lidar import run_capture_lidar, run_capture_static
+from splatkit.commands.capture import Capture, run_capture_images, run_capture_lidar, run_capture_static
 from splatkit.commands.doctor import Doctor, run_doctor
 from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
 from splatkit.commands.run import RunPipeline, run_pipeline

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from splatkit.calibration.board_scene import capture_boards, write_boards
 from splatkit.calibration.calibrate import Calibration, calibrate_frames
 from splatkit.calibration.calibration_file import calibration_record, read_calibration, write_json
 from splatkit.calibration.camera import Camera
@@ -36,7 +37,6 @@ from splatkit.calibration.settings import (
 )
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, solve
 from splatkit.calibration.targets.board_pdf import write_board
-from splatkit.calibration.targets.board_scene import capture_boards, write_boards
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
