@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 
 from fields.images import draw_pixels, open_pixels, side_by_side, squared_error
 from fields.results import Result, keep_result, run
-from splatkit.commands.progress import show_progress
+from splatkit.commands.terminal import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice

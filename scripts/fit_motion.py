@@ -19,7 +19,7 @@ from fields.meshes import field_errors, relative_distance_loss
 from fields.motion import moving_distance, sample_motion
 from fields.pools import draw_from
 from fields.results import Result, keep_result, run
-from splatkit.commands.progress import show_progress
+from splatkit.commands.terminal import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice

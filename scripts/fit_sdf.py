@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside t
 from fields.meshes import FINAL_SHARE, DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
 from fields.pools import draw_from
 from fields.results import Result, keep_result, run
-from splatkit.commands.progress import show_progress
+from splatkit.commands.terminal import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice

@@ -4,44 +4,77 @@ Exit codes: 0 done, 2 bad input (one line says what), 3 no trustworthy result (o
 """
 
 import sys
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import tyro
 
 import splatkit
-from splatkit.commands.calibrate import Calibrate
-from splatkit.commands.capture import Capture
-from splatkit.commands.export import Export
-from splatkit.commands.run import RunPipeline
-from splatkit.commands.scene import Scene
+from splatkit.calibration import settings as calibration
+from splatkit.capture.images.settings import CaptureImagesSettings
+from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.commands.calibrate import (
+    Calibrate,
+    run_advise,
+    run_board,
+    run_board_scene,
+    run_calibrate,
+    run_check,
+    run_simulate,
+)
+from splatkit.commands.capture import Capture, run_capture_images, run_capture_lidar, run_capture_static
+from splatkit.commands.doctor import Doctor, run_doctor
+from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
+from splatkit.commands.run import RunPipeline, run_pipeline
+from splatkit.commands.scene import run_scene
 from splatkit.errors import RefusedError, SplatkitError
+from splatkit.export import settings as export
+from splatkit.synthetic.settings import SceneSettings
 
 EXIT_BAD_INPUT = 2
 EXIT_REFUSED = 3
 EXIT_INTERRUPTED = 130
 
-
-@dataclass(frozen=True)
-class Doctor:
-    """Say what of the toolkit works on this machine and what is missing."""
-
-    def run(self) -> None:
-        """Print one line for each finding."""
-        from splatkit.doctor import report
-
-        for name, finding in report():
-            print(f"{name:12} {finding}")
-
-
 Command = (
     Annotated[Doctor, tyro.conf.subcommand("doctor", prefix_name=False)]
-    | Annotated[Scene, tyro.conf.subcommand("scene", prefix_name=False)]
+    | Annotated[SceneSettings, tyro.conf.subcommand("scene", prefix_name=False)]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
     | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[RunPipeline, tyro.conf.subcommand("run", prefix_name=False)]
 )
+
+# what the command line says, and what runs it
+COMMANDS: dict[type, Callable[[Any], None]] = {
+    Doctor: run_doctor,
+    SceneSettings: run_scene,
+    calibration.CalibrateSettings: run_calibrate,
+    calibration.CheckSettings: run_check,
+    calibration.SimulateSettings: run_simulate,
+    calibration.BoardSceneSettings: run_board_scene,
+    calibration.AdviseSettings: run_advise,
+    calibration.BoardSettings: run_board,
+    CaptureImagesSettings: run_capture_images,
+    CaptureLidarSettings: run_capture_lidar,
+    CaptureStaticSettings: run_capture_static,
+    export.ExportMeshSettings: run_export_mesh,
+    export.ExportSplatsSettings: run_export_splats,
+    export.ExportPointsSettings: run_export_points,
+    export.ExportColmapSettings: run_export_colmap,
+    RunPipeline: run_pipeline,
+}
+
+
+def parse_command(arguments: list[str]) -> Any:
+    """What to do, as a key of `COMMANDS` has it; ends the process where the words make no sense."""
+    command: Any = tyro.cli(
+        Command,
+        prog="splatkit",
+        description=splatkit.__doc__,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    return command.what if isinstance(command, Calibrate | Capture | Export) else command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,15 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    command: Doctor | Scene | Calibrate | Capture | Export | RunPipeline = tyro.cli(
-        Command,
-        prog="splatkit",
-        description=splatkit.__doc__,
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    settings = parse_command(arguments)
     try:
-        command.run()
+        COMMANDS[type(settings)](settings)
     except RefusedError as error:
         print(f"splatkit: {_one_line(error)}", file=sys.stderr)
         return EXIT_REFUSED

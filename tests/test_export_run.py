@@ -10,8 +10,8 @@ import torch
 
 from splatkit.cli import main
 from splatkit.io.splats import read_splats
-from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train import make_config, train_config
 from splatkit.splatting.rasterization import rasterization
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
@@ -24,7 +24,7 @@ def made(tmp_path_factory):
     """Folder of a scene, a run and the export of its mesh."""
     out = tmp_path_factory.mktemp("made")
     generate_scene(read_scene(find_scene("studio")), out / "scene", 96, 72, 16, 0)
-    config_path, _ = train(make_config(out / "scene", out / "runs", "studio", 150))
+    config_path = train_config(make_config(out / "scene", out / "runs", "studio", 150)).config_path
     assert main(["export", "mesh", "--load-config", str(config_path), "--out", str(out / "export")]) == 0
     return out
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.record import Record, record
 from splatkit.export.files.splat_export import export_splats
-from splatkit.optimize.ges.train_run import make_config, train
+from splatkit.export.settings import ExportSplatsSettings
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
+from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.kernel import ShapeSettings
@@ -56,16 +57,16 @@ def measure_training(data: Path | None, quick: bool) -> list[Record]:
         raise ValueError("data: training needs the folder of the real scenes")
     scene, steps = ("fox_tiny", 100) if quick else ("fox", 2000)
     with tempfile.TemporaryDirectory() as folder:
-        config_path, cost = train(make_config(data / scene, Path(folder), scene, steps))
+        trained = train_config(make_config(data / scene, Path(folder), scene, steps))
         memory = peak_memory_mb()
-        run = load_run(config_path)
+        run = load_run(trained.config_path)
         psnr, ssim = mean_scores(evaluate(run))
         params: dict[str, str | int] = {"scene": scene, "steps": steps, "kernel": "exact", "splats": len(run.splats)}
         records = [
             record("fox/psnr", params, "dB", [psnr]),
             record("fox/ssim", params, "1", [ssim]),
-            record("fox/cpu_seconds", params, "s", [cost.cpu_s]),
-            record("fox/wall_seconds", params, "s", [cost.wall_s]),
+            record("fox/cpu_seconds", params, "s", [trained.cpu_s]),
+            record("fox/wall_seconds", params, "s", [trained.wall_s]),
             record("fox/peak_memory_mb", params, "MB", [memory]),
         ]
         short, long = (20, 60) if quick else (100, 400)
@@ -86,23 +87,24 @@ def _fixed_count_cost(data: Path, folder: Path, steps: int) -> float:
     """CPU-seconds of a run that never changes the count of splats."""
     config = make_config(data, folder, f"fixed_{steps}", steps)
     config.pipeline.model.densification = DensificationSettings(max_splats=_STEP_SPLATS, stop_share=0.0)
-    return train(config)[1].cpu_s
+    return train_config(config).cpu_s
 
 
 def _at_caps(data: Path, folder: Path, variant: Variant, caps: tuple[int, ...], steps: int) -> list[SizedRun]:
     """Files of runs of one variant at several caps of the count, without what only other viewers need."""
-    out = []
+    sized = []
     for cap in caps:
         config = make_config(data, folder, f"{variant.kernel}_{variant.appearance}_{cap}", steps)
         model = config.pipeline.model
         model.densification = DensificationSettings(max_splats=cap)
         model.shape = ShapeSettings(kernel=variant.kernel)
         model.lobes = _LOBES if variant.appearance == "lobes" else 0
-        config_path, _ = train(config)
+        config_path = train_config(config).config_path
         for name in ("ply", "sog"):
-            done = export_splats(config_path, config_path.parent / f"splats.{name}", viewer_degree=0)
-            out.append(SizedRun(variant, cap, name, done.size, done.psnr_of_file))
-    return out
+            out = config_path.parent / f"splats.{name}"
+            done = export_splats(ExportSplatsSettings(config_path, out, viewer_degree=0))
+            sized.append(SizedRun(variant, cap, name, done.size, done.psnr_of_file))
+    return sized
 
 
 def _size_records(scene: str, steps: int, runs: list[SizedRun], reference: int) -> list[Record]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 from torch import Tensor, nn
 
-from splatkit.commands.progress import show_progress
+from splatkit.commands.terminal import show_progress
 from splatkit.errors import SplatkitError
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.mesh import Mesh

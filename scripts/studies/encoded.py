@@ -12,7 +12,7 @@ from torch import Tensor
 from fields.meshes import FINAL_SHARE, DistanceField, field_errors, load_solid, relative_distance_loss
 from fields.motion import sample_motion
 from fields.pools import draw_from
-from splatkit.commands.progress import show_progress
+from splatkit.commands.terminal import show_progress
 from splatkit.encodings import SimplexHashEncoding
 from splatkit.encodings.encoded_field import EncodedField, FitSettings, fit_field
 from splatkit.encodings.hash_encoding import Lattice

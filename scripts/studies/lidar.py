@@ -20,8 +20,8 @@ from splatkit.io.images import read_image, write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train import make_config, train_config
 from splatkit.report.plots import colorize_depth
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView, view_centers
@@ -81,11 +81,11 @@ def measure_case(case: LidarCase, dataset: Path, truth: Truth, pictures: Path) -
         config = make_config(dataset, Path(folder), "lidar", case.steps, case.seed)
         config.pipeline.model.densification = DensificationSettings(max_splats=case.max_splats)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            config_path, cost = train(config)
-        run = load_run(config_path)
+            trained = train_config(config)
+        run = load_run(trained.config_path)
     write_image(pictures / f"{case.name}.png", _shown(_median_depth(run, _SHOWN_VIEW)))
     psnr, ssim = mean_scores(evaluate(run))
-    scores = {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": cost.cpu_s}
+    scores = {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}
     return scores | _depth_scores(run, truth) | _mesh_scores(run, truth)
 
 

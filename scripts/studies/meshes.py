@@ -28,8 +28,8 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh, write_mesh
-from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train import make_config, train_config
 from splatkit.progress import no_progress
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.runs.trained_run import TrainedRun
@@ -118,7 +118,7 @@ def _trained(case: MeshCase, scene: Scene, out: Path) -> Path:
     path = config.get_base_dir() / "config.yml"
     if not (path.parent / f"nerfstudio_models/step-{case.steps - 1:09d}.ckpt").is_file():
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            train(config)
+            train_config(config)
     return path
 
 

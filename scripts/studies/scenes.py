@@ -11,8 +11,8 @@ import cv2
 
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_image, write_image
-from splatkit.optimize.ges.train_run import make_config, train
 from splatkit.optimize.load_run import load_run
+from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from studies.images import SHAPES
@@ -26,10 +26,10 @@ def measure_scene(case: Case, dataset: Path) -> dict[str, float]:
         config.pipeline.model.shape = SHAPES[case.kernel]
         config.pipeline.model.densification = DensificationSettings(max_splats=case.count)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            config_path, cost = train(config)
-        run = load_run(config_path)
+            trained = train_config(config)
+        run = load_run(trained.config_path)
         psnr, ssim = mean_scores(evaluate(run))
-    return {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": cost.cpu_s}
+    return {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}
 
 
 def shrink_dataset(source: Path, target: Path, factor: int) -> Path:

@@ -76,6 +76,12 @@ def without_partner(files: list[FrameFiles], image_folders: list[Path], cloud_fo
     return [path for path in every if path not in paired]
 
 
+def camera_names(image_folders: list[Path]) -> list[str]:
+    """Names of cameras by the folders of their images, made different."""
+    names = [folder.resolve().name for folder in image_folders]
+    return names if len(set(names)) == len(names) else [f"{name}_{index}" for index, name in enumerate(names)]
+
+
 def read_scan(path: Path) -> LidarScan:
     """A scan with what the calibration uses of it."""
     cloud = read_point_cloud(path)

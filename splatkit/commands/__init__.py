@@ -1,1 +1,1 @@
-"""What the subcommands of `splatkit` do: they put the packages together, and report."""
+"""The subcommands of `splatkit`: each calls a stage with what was typed and prints what came of it."""

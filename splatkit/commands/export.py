@@ -1,14 +1,18 @@
 """`splatkit export`: a trained run, or the dataset it was made from, as files that other programs read."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from splatkit.commands.export_colmap import ExportColmap
-from splatkit.commands.export_mesh import ExportMesh
-from splatkit.commands.export_points import ExportPoints
-from splatkit.commands.export_splats import ExportSplats
+from splatkit.commands.terminal import show_progress
+from splatkit.export.settings import (
+    ExportColmapSettings,
+    ExportMeshSettings,
+    ExportPointsSettings,
+    ExportSplatsSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -16,12 +20,45 @@ class Export:
     """Turn a trained run into files that other programs read."""
 
     what: (
-        Annotated[ExportMesh, tyro.conf.subcommand("mesh", prefix_name=False)]
-        | Annotated[ExportSplats, tyro.conf.subcommand("splats", prefix_name=False)]
-        | Annotated[ExportPoints, tyro.conf.subcommand("points", prefix_name=False)]
-        | Annotated[ExportColmap, tyro.conf.subcommand("colmap", prefix_name=False)]
+        Annotated[ExportMeshSettings, tyro.conf.subcommand("mesh", prefix_name=False)]
+        | Annotated[ExportSplatsSettings, tyro.conf.subcommand("splats", prefix_name=False)]
+        | Annotated[ExportPointsSettings, tyro.conf.subcommand("points", prefix_name=False)]
+        | Annotated[ExportColmapSettings, tyro.conf.subcommand("colmap", prefix_name=False)]
     )
 
-    def run(self) -> None:
-        """Run the export that was asked for."""
-        self.what.run()
+
+def run_export_mesh(settings: ExportMeshSettings) -> None:
+    """Export the mesh, with its report and turntable; say how large it is."""
+    from splatkit.export.run_export import MeshExport, export_mesh
+    from splatkit.pages.mesh import write_mesh_pages
+
+    def report(folder: Path, export: MeshExport) -> None:
+        write_mesh_pages(folder, export, not settings.no_report, not settings.no_turntable, show_progress)
+
+    mesh = export_mesh(settings, show_progress, report).mesh
+    print(f"{settings.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces")
+
+
+def run_export_splats(settings: ExportSplatsSettings) -> None:
+    """Export the splats; say what the file costs in quality."""
+    from splatkit.export.files.splat_export import export_splats
+
+    done = export_splats(settings)
+    print(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")
+    print(f"held-out views: {done.psnr_of_run:.2f} dB as trained, {done.psnr_of_file:.2f} dB from the file")
+
+
+def run_export_points(settings: ExportPointsSettings) -> None:
+    """Export the points; say how many there are and in what units."""
+    from splatkit.export.files.point_export import export_points
+
+    done = export_points(settings, show_progress)
+    print(f"{done.path}: {done.count} points in {done.units}, {done.seen_share:.0%} colored by photographs")
+
+
+def run_export_colmap(settings: ExportColmapSettings) -> None:
+    """Export the model; say what is in it."""
+    from splatkit.export.files.colmap_export import export_colmap
+
+    done = export_colmap(settings)
+    print(f"{settings.out}: cameras: {done.cameras}, images: {done.images}, points: {done.points}")

@@ -11,7 +11,6 @@ import tyro
 
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.pipeline.config import Pipeline
-    from splatkit.pipeline.state import State
 
 
 @dataclass(frozen=True)
@@ -30,38 +29,29 @@ class RunPipeline:
     dry_run: bool = False
     """Do nothing; say what would be done, how long it takes and how much memory, as far as one can tell."""
 
-    def run(self) -> None:
-        """Check all of the file, then do the steps, then write the report."""
-        from splatkit.pipeline.config import read_pipeline
-        from splatkit.pipeline.runner import run_steps
 
-        pipeline = read_pipeline(self.config, self.out)
-        if self.dry_run:
-            _tell_plan(pipeline)
-            return
-        if sys.stdout.isatty():
-            print(f"{pipeline.out}: interrupt at any time; the same command goes on")
-        state = run_steps(pipeline, lambda line: print(line, flush=True))
-        print(f"Report: {_report(pipeline, state)}")
-        for step in pipeline.steps:
-            if step.name.startswith("export"):
-                print(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
-            elif step.is_training:
-                print(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
+def run_pipeline(settings: RunPipeline) -> None:
+    """Check all of the file, then do the steps, then write the report."""
+    from splatkit.pipeline.config import read_pipeline
+    from splatkit.pipeline.runner import run_steps
 
-
-def _report(pipeline: Pipeline, state: State) -> Path:
-    """The page about all steps; written anew only where a step was."""
-    from splatkit.pipeline.state import Cost, StepRecord
-
-    path, made_from = pipeline.out / "report.html", state.summary()
-    known = state.read("report")
-    if known is None or known.made_from != made_from or not path.is_file():
-        from splatkit.pages.pipeline import write_pipeline_report
+    pipeline = read_pipeline(settings.config, settings.out)
+    if settings.dry_run:
+        _tell_plan(pipeline)
+        return
+    if sys.stdout.isatty():
+        print(f"{pipeline.out}: interrupt at any time; the same command goes on")
+    state = run_steps(pipeline, lambda line: print(line, flush=True))
+    if not state.is_reported():
+        from splatkit.pages.pipeline import write_pipeline_report  # takes seconds to import
 
         write_pipeline_report(pipeline, state)
-        state.write("report", StepRecord(made_from, True, Cost()))
-    return path
+    print(f"Report: {state.report}")
+    for step in pipeline.steps:
+        if step.name.startswith("export"):
+            print(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
+        elif step.is_training:
+            print(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
 
 
 def _tell_plan(pipeline: Pipeline) -> None:

@@ -1,6 +1,6 @@
 """From a trained run to a folder with its mesh and splats, in the frame of the dataset or a normalized one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
-from splatkit.export.files.mesh_export import FORMATS, MeshFormat, write_mesh_export
+from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
+from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
-from splatkit.export.surface.make_surface import make_surface
+from splatkit.export.settings import ExportMeshSettings
+from splatkit.export.surface.make_surface import Surface, make_surface
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import check_photographs
-from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
+from splatkit.io.splats import Splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
@@ -32,19 +33,10 @@ _SHOWN_VIEWS = 4
 
 
 @dataclass(frozen=True)
-class MeshExportSettings:
-    """What is written, and where its coordinates are."""
-
-    formats: Sequence[MeshFormat] = FORMATS
-    frame: FrameName = "input"
-    georeference: Path | None = None
-    with_splats: bool = True
-
-
-@dataclass(frozen=True)
 class MeshExport:
     """What an export found, for those who show it."""
 
+    out: Path  # folder of the export
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
     viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
@@ -53,59 +45,43 @@ class MeshExport:
 
 
 @native_threads_only()
-def export_run(
-    config_path: Path,
-    out: Path,
-    surface: SurfaceSettings,
-    texture: TextureSettings | None = None,
-    settings: MeshExportSettings | None = None,
-    *,
-    overwrite: bool = False,
+def export_mesh(
+    settings: ExportMeshSettings,
     progress: Progress = no_progress,
-    show: Callable[[Path, MeshExport], None] = lambda folder, export: None,
-) -> Mesh:
+    report: Callable[[Path, MeshExport], None] = lambda folder, export: None,
+) -> MeshExport:
     """Make the surface of a run, color it by its photographs, and write mesh, splats.ply and export.json.
 
     Args:
-        config_path: the run's config.yml.
-        out: folder to make; complete or not there at all.
-        surface: how the mesh is made.
-        texture: how it is colored.
-        settings: what is written.
-        overwrite: replace an existing folder.
+        settings: see there.
         progress: shows how many cameras and photographs are done.
-        show: may add files, as a report, to the folder before it gets its name.
-
-    Returns:
-        The mesh as it was written.
+        report: may add files to the folder before it gets its name, unless the settings leave them out.
 
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
         EmptyMeshError: no surface came out.
     """
-    texture, settings = texture or TextureSettings(), settings or MeshExportSettings()
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; choose another folder or pass --overwrite")
+    if settings.out.exists() and not settings.overwrite:
+        raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
     timer = StepTimer()
     with timer.step("loading"):
-        run = open_run(config_path)
-        if isinstance(run, TrainedRun):
+        run = open_run(settings.load_config)
+        if isinstance(run, TrainedRun) and not settings.no_splats:
             check_exportable(run)
         check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
-        points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
-        found = make_surface(run, surface, progress, points)
+        found = _surface(run, settings.surface_to_wrap(), progress)
     with timer.step("colors"):
-        colored = color_mesh(found.mesh, run.train_views, texture, progress)
+        colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
         with timer.step("held-out views"):
             scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
-        **provenance(config_path, run),
+        **provenance(settings.load_config, run),
         **frame.record(),
         "surface": found.record,
         "texture": colored.record,
@@ -114,20 +90,21 @@ def export_run(
     }
     mesh = frame.apply_to_mesh(colored.mesh)
     viewpoints = frame.apply(view_centers(run.train_views))
-    splats = None
-    if settings.with_splats and isinstance(run, TrainedRun):
-        splats = splat_values(splats_in_frame(run.splats, frame))
-    write_mesh_export(
-        out,
+
+    def export_of(record: dict[str, Any]) -> MeshExport:
+        return MeshExport(settings.out, mesh, frame, viewpoints, scores, record)
+
+    written = write_mesh_export(
+        settings.out,
         mesh,
         settings.formats,
         frame=frame,
         record=record,
-        splats=splats,
-        overwrite=overwrite,
-        more=lambda folder, record: show(folder, MeshExport(mesh, frame, viewpoints, scores, record)),
+        splats=None if settings.no_splats else _splats(run, frame),
+        overwrite=settings.overwrite,
+        more=lambda folder, record: report(folder, export_of(record)),
     )
-    return mesh
+    return export_of(written)
 
 
 def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, Any]:
@@ -141,6 +118,15 @@ def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, A
         "dataset": str(run.dataset),
         "sources": [vars(source) for source in hash_files(sources)],
     }
+
+
+def _surface(run: TrainedRun | TrainedField, settings: SurfaceSettings, progress: Progress) -> Surface:
+    points = None if settings.max_distance_from_points is None else _cloud(run.dataset)
+    return make_surface(run, settings, progress, points)
+
+
+def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> Splats | None:
+    return splat_values(splats_in_frame(run.splats, frame)) if isinstance(run, TrainedRun) else None
 
 
 def _cloud(dataset: Path) -> NDArray[np.floating] | None:

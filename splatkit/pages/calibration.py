@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.inputs import FrameFiles
-from splatkit.calibration.quality.advice import PoseAdvice
 from splatkit.calibration.quality.observability import pixel_uncertainty, weakest_motion
+from splatkit.calibration.stage import CalibratedRig
 from splatkit.calibration.views import corners_seen
 from splatkit.geometry.se3 import Array, invert, transform_points
 from splatkit.io.images import read_image
@@ -24,15 +24,18 @@ _CAMERA_COLOR, _LIDAR_COLOR = (48, 86, 211), (228, 87, 46)
 _CLOSE_UP = 0.35  # of the board's extent, about it
 
 
-def calibration_report(
-    calibration: Calibration, names: list[str], files: list[FrameFiles], advice: list[PoseAdvice]
-) -> HtmlReport:
-    """Put the report together; photographs are read again for the overlays."""
-    report = HtmlReport("LiDAR-camera calibration", verdict(calibration))
-    _summary(report, calibration)
+def write_calibration_report(folder: Path, calibrated: CalibratedRig) -> None:
+    """Write report.html into the folder of a calibration; photographs are read again for the overlays."""
+    (folder / "report.html").write_text(_report(calibrated).render(), encoding="utf-8")
+
+
+def _report(calibrated: CalibratedRig) -> HtmlReport:
+    calibration, names = calibrated.calibration, calibrated.names
+    report = HtmlReport("LiDAR-camera calibration", calibrated.verdict())
+    _summary(report, calibrated)
     for index, name in enumerate(names):
         _extrinsic(report, calibration, index, name)
-    _overlays(report, calibration, names, files)
+    _overlays(report, calibration, names, calibrated.files)
     _frames(report, calibration)
     _residuals(report, calibration)
     _coverage(report, calibration, names)
@@ -40,22 +43,13 @@ def calibration_report(
     report.text(weakest_motion(calibration.covariance()).words + ".")
     report.table(
         ("next poses of the board", "rotation after, deg", "translation after, mm"),
-        [(item.words, f"{item.rotation_deg:.3f}", f"{1e3 * item.translation_m:.1f}") for item in advice],
+        [(item.words, f"{item.rotation_deg:.3f}", f"{1e3 * item.translation_m:.1f}") for item in calibrated.advice],
     )
     return report
 
 
-def verdict(calibration: Calibration) -> str:
-    """One sentence."""
-    worst = float(pixel_uncertainty(calibration.joint_covariances[0], calibration.solution.guess.cameras[0], 5.0).max())
-    used, total = len(calibration.frames), len(calibration.verdicts)
-    return (
-        f"{used} of {total} frames used; a LiDAR point 5 m away is drawn into the image to {worst:.1f} px "
-        "(one standard deviation, worst place)"
-    )
-
-
-def _summary(report: HtmlReport, calibration: Calibration) -> None:
+def _summary(report: HtmlReport, calibrated: CalibratedRig) -> None:
+    calibration = calibrated.calibration
     covariance = calibration.covariance()
     judged = [item for view in calibration.leave_one_out.held_out for item in view]
     report.section("At a glance")
@@ -70,8 +64,8 @@ def _summary(report: HtmlReport, calibration: Calibration) -> None:
             (f"{1e3 * np.sqrt(np.mean([item.plane_m**2 for item in judged])):.1f} mm", "planes, on views left out"),
         ]
     report.numbers(numbers)
-    for warning in calibration.warnings:
-        report.text(f"Mind: {warning}.")
+    for warning in calibrated.warnings:
+        report.text(f"Warning: {warning}.")
     for reason in calibration.selection.reasons.values():
         report.text(reason[0].upper() + reason[1:] + ".")
     if len(calibration.halves):
@@ -246,9 +240,3 @@ def _coverage(report: HtmlReport, calibration: Calibration, names: list[str]) ->
         Picture(plot_points({"": (depth, tilt)}, "distance, m", "tilt, deg", zero_line=False), "distances and tilts")
     )
     report.figures(pictures)
-
-
-def image_names(folders: list[Path]) -> list[str]:
-    """Names of cameras by their folders, made different."""
-    names = [folder.resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [f"{name}_{index}" for index, name in enumerate(names)]

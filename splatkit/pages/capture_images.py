@@ -1,16 +1,15 @@
 """The report of a capture from photographs: what found its place, how well, and what to photograph again."""
 
-from typing import Any
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from splatkit.capture.dataset import WrittenDataset
-from splatkit.capture.images.dataset import UprightScene
-from splatkit.capture.images.files import ImageFile, blurred_among
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.findings import finite_blur
 from splatkit.capture.images.inputs import GatheredImages
-from splatkit.capture.images.scene import Solution
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
+from splatkit.capture.images.stage import CapturedImages
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
@@ -20,79 +19,23 @@ from splatkit.report.top_view import draw_top_view
 _OVERLAYS, _ROW = 6, 2
 _OVERLAY_WIDTH = 960  # px
 _MOST_DOTS = 4000
-_NAMED = 5  # images that a warning names
-_LARGE_ERROR_PX = 1.0
-_FEW_REGISTERED = 0.8
 _HISTOGRAM_PX = 3.0  # errors beyond it are drawn there
 _MANY_VIEWS = 12  # of the histogram of views
 
 
-def verdict(gathered: GatheredImages, solution: Solution) -> str:
-    """One sentence."""
-    scene = solution.scene
-    text = f"{len(scene.views)} of {len(gathered.files)} photographs have their place, {len(scene.points)} points"
-    if len(scene.errors):
-        text += f", mean reprojection error {scene.errors.mean():.2f} px"
-    scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
-    return f"{text}; scale {scale}"
+def write_images_report(folder: Path, captured: CapturedImages) -> None:
+    """Write report.html into the folder of a capture; photographs are read again for the overlays."""
+    (folder / "report.html").write_text(_report(captured).render(), encoding="utf-8")
 
 
-def warnings(gathered: GatheredImages, solution: Solution, written: WrittenDataset) -> tuple[str, ...]:
-    """What the user should know, most of it with a cure."""
-    scene, total = solution.scene, len(gathered.files)
-    out = list(gathered.notes)
-    if solution.lost:
-        share = len(scene.views) / total
-        cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
-        out.append(f"{len(solution.lost)} of {total} photographs did not find a place ({_some(solution.lost)}){cure}")
-    if solution.other_models:
-        groups = " and ".join(str(count) for count in solution.other_models)
-        out.append(
-            f"groups of {groups} photographs fit together, but not to the others: link them by photographs between"
-        )
-    if len(scene.errors) and scene.errors.mean() > _LARGE_ERROR_PX:
-        error = f"the mean reprojection error is {scene.errors.mean():.2f} px"
-        out.append(f"{error}: another --camera-model may fit the lens better")
-    if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
-        out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
-    if len(scene.points) == 0:
-        out.append("there are no points: splats start at random places")
-    if written.depths_left_out:
-        out.append(f"{written.depths_left_out} depths beyond 65.5 m do not fit into depth maps and are left out")
-    return tuple(out)
-
-
-def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
-    """What capture.json says of the result."""
-    scene = solution.scene
-    record: dict[str, Any] = {
-        "photographs": len(gathered.files),
-        "registered": len(scene.views),
-        "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
-        "other_models": list(solution.other_models),
-        "points": len(scene.points),
-        "blur_px": {file.name: _finite(file.blur_px) for file in gathered.files},
-    }
-    if len(scene.errors):
-        record |= {
-            "observations": len(scene.errors),
-            "mean_reprojection_px": float(scene.errors.mean()),
-            "mean_track_length": float(scene.view_counts.mean()),
-            "reprojection_px": {view.name: float(view.errors.mean()) for view in scene.views if len(view.errors)},
-        }
-    return record
-
-
-def image_report(
-    upright: UprightScene, gathered: GatheredImages, solution: Solution, notes: tuple[str, ...]
-) -> HtmlReport:
-    """Put the report together; photographs are read again for the overlays."""
-    report = HtmlReport("Capture from photographs", verdict(gathered, solution))
+def _report(captured: CapturedImages) -> HtmlReport:
+    gathered, solution, upright = captured.gathered, captured.solution, captured.upright
+    report = HtmlReport("Capture from photographs", captured.verdict())
     scene = upright.scene
     report.section("Is it good?")
     report.numbers(_numbers(scene, len(gathered.files)))
-    for note in notes:
-        report.text(f"Mind: {note}.")
+    for warning in captured.warnings:
+        report.text(f"Warning: {warning}.")
     report.text(f"Frame: {upright.frame}.")
     if len(scene.errors):
         _errors(report, scene)
@@ -188,7 +131,7 @@ def _sharpness(report: HtmlReport, gathered: GatheredImages, placed: set[str]) -
     for index, file in enumerate(gathered.files):
         group = groups["in place" if file.name in placed else "left out"]
         group[0].append(index)
-        group[1].append(_finite(file.blur_px))
+        group[1].append(finite_blur(file.blur_px))
     shown = {name: group for name, group in groups.items() if group[0]}
     report.figures([Picture(plot_points(shown, "photograph", "blur, px"), "each photograph, in order")])
 
@@ -209,13 +152,3 @@ def _lenses(report: HtmlReport, scene: SolvedScene) -> None:
         for lens, count in zip(lenses[:20], counts[:20], strict=True)
     ]
     report.table(("photographs", "px", "model", "focal lengths, px", "center, px", "k1 to k4, p1, p2"), rows)
-
-
-def _some(names: Any) -> str:
-    listed = list(names)
-    return ", ".join(listed[:_NAMED]) + (", ..." if len(listed) > _NAMED else "")
-
-
-def _finite(value: float) -> float:
-    """Blur of an image that shows nothing is infinite, which JSON and plots do not know."""
-    return value if np.isfinite(value) else 99.0

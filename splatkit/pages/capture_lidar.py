@@ -1,18 +1,17 @@
 """The report of a capture with LiDAR: how both worlds fit, and what photographs see of the scans."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.lidar.alignment import Alignment
 from splatkit.capture.lidar.dataset import WrittenDepths
 from splatkit.capture.lidar.moving import LidarScene
 from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig
-from splatkit.capture.lidar.static import StaticScene
+from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
 from splatkit.io.point_clouds import PointCloud
@@ -25,44 +24,19 @@ _OVERLAY_WIDTH = 960  # px
 _MOST_DOTS = 6000
 
 
-def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:
-    """One sentence."""
-    photographs = f"{len(scene.photographs)} photographs, {_points(scene.seed)}"
-    if scene.alignment is None:
-        return f"{photographs}; poses are the LiDAR's, by the extrinsics"
-    fit = f"scale known to {100 * scene.alignment.scale_sd:.2g} %"
-    return f"{photographs}; {fit}, {100 * _covered(written):.0f} % of photographs with LiDAR depth"
+def write_lidar_report(folder: Path, captured: CapturedLidar) -> None:
+    """Write report.html into the folder of a capture with a LiDAR that moved."""
+    (folder / "report.html").write_text(_lidar_report(folder, captured).render(), encoding="utf-8")
 
 
-def static_verdict(scene: StaticScene, written: WrittenDepths) -> str:
-    """One sentence."""
-    covered = f"{100 * _covered(written):.0f} % of photographs with LiDAR depth"
-    return f"{len(scene.photographs)} photographs, {_points(scene.seed)}; {covered}"
+def write_static_report(folder: Path, captured: CapturedStatic) -> None:
+    """Write report.html into the folder of a capture around one scan."""
+    (folder / "report.html").write_text(_static_report(folder, captured).render(), encoding="utf-8")
 
 
-def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
-    """What capture.json says of the result."""
-    record = _depth_figures(written) | {"points": scene.counts, "left_out": list(scene.left_out)}
-    record["time_offset_s"] = scene.offset_s
-    if scene.poses is not None:
-        record["time_offset_sd_s"] = scene.poses.offset_sd_s
-        record["pose_rms_deg_m"] = [scene.poses.rotation_rms_deg, scene.poses.alignment.rms]
-    if scene.alignment is not None:
-        record["alignment"] = _alignment_figures(scene.alignment)
-    return record
-
-
-def static_figures(scene: StaticScene, written: WrittenDepths) -> dict[str, Any]:
-    """What capture.json says of the result."""
-    record = _depth_figures(written) | {"points": scene.counts}
-    if scene.alignment is not None:
-        record["alignment"] = _alignment_figures(scene.alignment)
-    return record
-
-
-def lidar_report(folder: Path, scene: LidarScene, written: WrittenDepths, rig: Rig) -> HtmlReport:
-    """Put the report of a moving LiDAR together from the dataset in `folder`."""
-    report = HtmlReport("Capture with LiDAR", lidar_verdict(scene, written))
+def _lidar_report(folder: Path, captured: CapturedLidar) -> HtmlReport:
+    scene = captured.scene
+    report = HtmlReport("Capture with LiDAR", captured.verdict())
     report.section("Do photographs and scans fit?")
     if scene.alignment is None:
         report.text(
@@ -75,58 +49,33 @@ def lidar_report(folder: Path, scene: LidarScene, written: WrittenDepths, rig: R
     if scene.poses is not None and scene.poses.offset_sd_s is not None:
         offset += f" (standard deviation {1e3 * scene.poses.offset_sd_s:.1f} ms, from the motion)"
     report.text(f"The LiDAR's clock is ahead of the cameras' by {offset}.")
-    for warning in scene.warnings:
-        report.text(f"Mind: {warning}.")
+    _warnings(report, captured.warnings)
     _cloud(report, scene.seed, scene.counts, scene.T_world_camera, scene.trajectory.poses[:, :3, 3])
-    _depths(report, folder, scene.photographs, written)
-    _rig_table(report, rig)
+    _depths(report, folder, scene.photographs, captured.written)
+    _rig_table(report, captured.rig)
     return report
 
 
-def static_report(folder: Path, scene: StaticScene, written: WrittenDepths, rig: Rig) -> HtmlReport:
-    """Put the report of one scan together from the dataset in `folder`."""
-    report = HtmlReport("Capture around one scan", static_verdict(scene, written))
+def _static_report(folder: Path, captured: CapturedStatic) -> HtmlReport:
+    scene = captured.scene
+    report = HtmlReport("Capture around one scan", captured.verdict())
+    _warnings(report, captured.warnings)
     if scene.alignment is not None:
         report.section("Do photographs and scan fit?")
         _alignment_table(report, [scene.alignment])
     _cloud(report, scene.seed, scene.counts, scene.T_world_camera, np.zeros((1, 3)))
-    _depths(report, folder, scene.photographs, written)
-    _rig_table(report, rig)
+    _depths(report, folder, scene.photographs, captured.written)
+    _rig_table(report, captured.rig)
     return report
 
 
-def _points(seed: PointCloud) -> str:
-    return f"{len(seed.points)} points"
+def _warnings(report: HtmlReport, warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        report.text(f"Warning: {warning}.")
 
 
 def _parts(scene: LidarScene) -> list[Alignment | None]:
     return [scene.poses.alignment if scene.poses is not None else None, scene.surfaces]
-
-
-def _covered(written: WrittenDepths) -> float:
-    return float(np.mean([item.measured > 0 for item in written.summaries]))
-
-
-def _depth_figures(written: WrittenDepths) -> dict[str, Any]:
-    return {
-        "depth_maps": {item.name: [item.measured, item.median_m, item.median_sigma_m] for item in written.summaries},
-        "depth_maps_are": "measured pixels, median depth (m), median standard deviation (m)",
-        "depths_beyond_the_format": written.left_out,
-    }
-
-
-def _alignment_figures(alignment: Alignment) -> dict[str, Any]:
-    return {
-        "method": alignment.method,
-        "scale": alignment.similarity.scale,
-        "scale_sd_share": alignment.scale_sd,
-        "T_world_images": alignment.similarity.matrix().tolist(),
-        "covariance": alignment.covariance.tolist(),
-        "covariance_is": "rotation (rad), translation (m), log of scale, about `center`",
-        "center": alignment.center.tolist(),
-        "rms_m": alignment.rms,
-        "share_that_fits": alignment.share,
-    }
 
 
 def _alignment_table(report: HtmlReport, alignments: list[Alignment]) -> None:

@@ -22,7 +22,7 @@ _ATLAS_PX = 1024
 _ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
 
-def show_export(folder: Path, export: MeshExport, *, report: bool, turntable: bool, progress: Progress) -> None:
+def write_mesh_pages(folder: Path, export: MeshExport, report: bool, turntable: bool, progress: Progress) -> None:
     """Add report.html and the turntable to the folder of an export."""
     around = Turntable(export.mesh)
     if turntable:
@@ -105,7 +105,7 @@ def _add_texture(report: HtmlReport, export: MeshExport) -> None:
     record, image = export.record["texture"], export.mesh.texture.image
     report.section("Texture")
     for failure in record["unwrapping_failures"]:
-        report.text(f"Mind: unwrapping by {failure}.")
+        report.text(f"Warning: unwrapping by {failure}.")
     report.text(
         f"{record['size']} x {record['size']} px from {record['photographs']} photographs, unwrapped by "
         f"{record['unwrapping']}. Their exposures lie between {record['exposures_stops']['lowest']:+.2f} and "

@@ -11,7 +11,6 @@ import torch
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.ges.train_run import read_scalars
 from splatkit.optimize.load_field import TrainedField, open_run
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
@@ -19,6 +18,7 @@ from splatkit.pipeline.truth import SceneTruth
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
 from splatkit.report.turntable import Turntable
+from splatkit.runs.scalars import read_scalars
 from splatkit.runs.trained_run import ImageScore, TrainedRun, evaluate, mean_scores, read_target
 
 _SHOWN_VIEWS = 3
@@ -26,8 +26,8 @@ _SHOWN_SIDES = 4  # of the mesh
 _ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
 
-def write_pipeline_report(pipeline: Pipeline, state: State) -> Path:
-    """Write report.html beside the products of a pipeline whose steps are done; returns its path."""
+def write_pipeline_report(pipeline: Pipeline, state: State) -> None:
+    """Write report.html beside the products of a pipeline whose steps are done."""
     report = HtmlReport(pipeline.source.stem, f"{len(pipeline.steps)} steps, from {pipeline.source.name}")
     truth = SceneTruth.of(pipeline)
     trained = pipeline.find(TRAINING)
@@ -41,10 +41,9 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> Path:
         _add_views(report, run, scores)
     _add_mesh(report, pipeline, run, truth)
     _add_costs(report, pipeline, state)
-    path = pipeline.out / "report.html"
-    with atomic_file(path) as temporary:
+    with atomic_file(state.report) as temporary:
         temporary.write_text(report.render(), encoding="utf-8")
-    return path
+    state.keep_reported()
 
 
 def _add_glance(

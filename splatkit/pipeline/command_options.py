@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
-import io
-import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +12,11 @@ from typing import Any
 
 import tyro
 
-from splatkit.commands.calibrate import Run
-from splatkit.commands.capture_images import Images
-from splatkit.commands.capture_lidar import Lidar, Static
-from splatkit.commands.export import Export
-from splatkit.commands.scene import Scene
+from splatkit.command_line import parse
 from splatkit.errors import SettingsError
+from splatkit.stages import STAGES, Stage
+
+_POSITIONAL = tyro.conf.Positional  # tyro's mark of it
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class Option:
     name: str  # as the dataclass has it
     is_path: bool
     is_flag: bool
+    is_positional: bool
     default: Any
 
     def texts(self, value: Any, where: str) -> list[str]:
@@ -43,29 +40,18 @@ class Option:
 
 
 class CommandOptions:
-    """A command and what it takes."""
+    """The command of a stage and what it takes."""
 
-    def __init__(self, words: Sequence[str], command: type) -> None:
-        self.words, self.command = tuple(words), command
-        self._options = {option.name: option for option in _options(command)}
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.words = stage, stage.words
+        self._options = {option.name: option for option in _options(stage.settings)}
         self.required = [option.name for option in self._options.values() if option.default is dataclasses.MISSING]
-        self._positional = next(iter(self._options)) if command is Scene else None
+        self._positional = next((option.name for option in self._options.values() if option.is_positional), None)
 
     @staticmethod
     def all() -> dict[str, CommandOptions]:
         """Commands by the names of their tables."""
-        exports = typing.get_args(typing.get_type_hints(Export)["what"])
-        known = {
-            "scene": CommandOptions(["scene"], Scene),
-            "calibrate": CommandOptions(["calibrate", "run"], Run),
-            "capture.images": CommandOptions(["capture", "images"], Images),
-            "capture.lidar": CommandOptions(["capture", "lidar"], Lidar),
-            "capture.static": CommandOptions(["capture", "static"], Static),
-        }
-        for export in exports:
-            word = export.__name__.removeprefix("Export").lower()
-            known[f"export.{word}"] = CommandOptions(["export", word], export)
-        return known
+        return {name: CommandOptions(stage) for name, stage in STAGES.items()}
 
     def has(self, name: str) -> bool:
         """Whether there is such an option."""
@@ -97,37 +83,28 @@ class CommandOptions:
 
 
 def parse_words(options: CommandOptions, words: Sequence[str], where: str) -> Any:
-    """The command that words say; SettingsError in one line where they say none."""
-    said = io.StringIO()
+    """The settings that words say; SettingsError in one line where they say none."""
+    markers = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return tyro.cli(
-                options.command,
-                args=list(words[len(options.words) :]),
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-    except SystemExit:
-        raise SettingsError(f"{where}: {plain_text(said.getvalue())}") from None
+        return parse(options.stage.settings, words[len(options.words) :], markers)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
-def plain_text(said: str) -> str:
-    """What tyro says of wrong options, on one line, without colors and frames."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[─-╿]|-{8,}", " ", said).split())
-    return text.removeprefix("Parsing error").split("For full helptext")[0].strip()
-
-
-def _options(command: type) -> list[Option]:
+def _options(settings: type) -> list[Option]:
     """Of a dataclass, those of dataclasses in it among them."""
     found = []
-    hints = typing.get_type_hints(command)
-    for field in dataclasses.fields(command):
+    hints = typing.get_type_hints(settings)
+    marked = typing.get_type_hints(settings, include_extras=True)
+    for field in dataclasses.fields(settings):
         parts = _parts(hints[field.name])
         nested = [part for part in parts if dataclasses.is_dataclass(part)]
         if nested:
             found += [option for part in nested for option in _options(typing.cast(type, part))]
         else:
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory
-            found.append(Option(field.name, Path in parts, bool in parts, default))
+            is_positional = _POSITIONAL in typing.get_args(marked[field.name])
+            found.append(Option(field.name, Path in parts, bool in parts, is_positional, default))
     return found
 
 

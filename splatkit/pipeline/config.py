@@ -14,7 +14,7 @@ from typing import Any
 
 from splatkit.errors import SettingsError
 from splatkit.pipeline.command_options import CommandOptions, parse_words
-from splatkit.pipeline.training import training_words
+from splatkit.pipeline.training import training_settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -155,8 +155,8 @@ class _Builder:
         table = dict(table) if "data" in table else {**table, "data": self._last_dataset(where)}
         needs = set[str]()
         data = self._locate(TRAINING, "data", self._refer(TRAINING, str(table["data"]), needs))
-        words, out = training_words({**table, "data": str(data)}, self._out / TRAINING, where)
-        self._append(TRAINING, words, out, [data], needs, table)
+        settings = training_settings({**table, "data": str(data)}, self._out / TRAINING, where)
+        self._append(TRAINING, settings.words(), settings.folder, [data], needs, table)
 
     def _append(
         self, name: str, words: list[str], out: Path, inputs: list[Path], needs: set[str], table: Mapping[str, Any]

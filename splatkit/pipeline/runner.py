@@ -16,7 +16,6 @@ from typing import Literal
 
 from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.io.atomic import remove_leftovers
-from splatkit.pipeline.command_options import plain_text
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
@@ -97,11 +96,10 @@ def _check_training(pipeline: Pipeline, state: State, tell: Callable[[str], None
     if all(state.is_done(step) for step in pipeline.steps if step.name in trained.needs):
         return  # it will say so itself, at once
     tell(f"checking the options of [{TRAINING}]")
-    command = [sys.executable, "-W", "ignore", "-m", "splatkit.pipeline.check_training", *trained.words]
+    command = [sys.executable, "-W", "ignore", "-m", "splatkit.optimize.check_words", *trained.words]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     if checked.returncode != 0:
-        said = plain_text(checked.stderr + checked.stdout)
-        raise SettingsError(f"{pipeline.source}: [{TRAINING}]: {said.split('Available subcommands')[0].strip()}")
+        raise SettingsError(f"{pipeline.source}: [{TRAINING}]: {checked.stderr.strip()}")
 
 
 def _may_go_on(state: State, step: Step) -> bool:

@@ -81,6 +81,20 @@ class State:
         records = [self.read(step.name) for step in self._pipeline.steps]
         return fingerprint([None if record is None else asdict(record) for record in records])
 
+    @property
+    def report(self) -> Path:
+        """The page about all steps."""
+        return self._pipeline.out / "report.html"
+
+    def is_reported(self) -> bool:
+        """Whether the page is of the steps as they are known."""
+        known = self.read("report")
+        return known is not None and known.made_from == self.summary() and self.report.is_file()
+
+    def keep_reported(self) -> None:
+        """Remember that the page is of the steps as they are known now."""
+        self.write("report", StepRecord(self.summary(), True, Cost()))
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 

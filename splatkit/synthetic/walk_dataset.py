@@ -32,7 +32,7 @@ from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary
 from splatkit.synthetic.defects import Defects, LidarFaults
-from splatkit.synthetic.description import RigCamera, SceneDescription, Walk
+from splatkit.synthetic.description import RigCamera, SceneDescription, SpinningLidar, Walk
 from splatkit.synthetic.disturbances import disturbed_poses, exposed, wrong_extrinsics
 from splatkit.synthetic.lidar import scan_turn
 from splatkit.synthetic.tracer import Tracer
@@ -92,11 +92,7 @@ def generate_walk(
     if walk is None:
         raise ValueError(f"{description.name}: this scene has no walk")
     check_size(width, height)
-    moments = views // len(walk.cameras)
-    if moments < 2 or views % len(walk.cameras):
-        raise ValueError(f"views: expected a multiple of {len(walk.cameras)} (cameras), at least twice it, got {views}")
-    if scans < 1:
-        raise ValueError(f"scans: expected at least 1, got {scans}")
+    moments = _moments(walk, views, scans)
     # A stream of random numbers for each purpose, so that what one of them takes moves no other.
     motion_rng, image_rng, seed_rng, lidar_rng, *stated = (np.random.default_rng([seed, 1, k]) for k in range(7))
     tracer, motion = Tracer(description, seed), RigMotion(walk, motion_rng)
@@ -108,17 +104,9 @@ def generate_walk(
     train = [camera for camera, shot in zip(cameras, shots, strict=True) if not shot.held_out]
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, seed_rng), comments=_UNITS)
     stops = stated[0].normal(scale=defects.exposure_stops, size=len(shots))
-    for shot, exposure in track(zip(shots, stops, strict=True), "photographing", progress, len(shots)):
-        camera = WalkingCamera(shot.camera, size, motion, shot.time, defects.rolling_shutter_s)
-        view = tracer.render(camera, _SUPERSAMPLING, image_rng)
-        write_image(out / f"images/{shot.name}.png", exposed(view.colors, float(exposure), defects.blur_px))
-        np.save(out / f"truth/depth/{shot.name}.npy", view.depths)
-    starts = np.arange(scans) * motion.duration / scans
-    for index, start in track(enumerate(starts), "scanning", progress, scans):
-        cloud = scan_turn(tracer, motion, walk.lidar, float(start), faults, lidar_rng)
-        assert cloud.time is not None
-        stamped = dataclasses.replace(cloud, time=cloud.time + defects.time_offset_s)
-        write_point_cloud(out / f"lidar/scan_{index:04d}.ply", stamped, comments=_UNITS)
+    capture = _Capture(out, tracer, motion, faults, defects, progress)
+    capture.photograph(shots, size, stops, image_rng)
+    capture.scan(walk.lidar, scans, lidar_rng)
     true_poses = np.stack([camera.camera_to_world for camera in cameras])
     poses = disturbed_poses(true_poses, defects.pose_noise_deg, defects.pose_noise_m, stated[1])
     _write_cameras(out, shots, cameras, poses)
@@ -128,6 +116,48 @@ def generate_walk(
     summary = scene_summary(description, tracer.mesh, seed)
     summary |= {"defects": dataclasses.asdict(defects), "lidar_faults": dataclasses.asdict(faults)}
     _write_json(out / "truth/scene.json", summary)
+
+
+def _moments(walk: Walk, views: int, scans: int) -> int:
+    """How many moments so many images are taken at; ValueError where these counts make no walk."""
+    moments = views // len(walk.cameras)
+    if moments < 2 or views % len(walk.cameras):
+        raise ValueError(f"views: expected a multiple of {len(walk.cameras)} (cameras), at least twice it, got {views}")
+    if scans < 1:
+        raise ValueError(f"scans: expected at least 1, got {scans}")
+    return moments
+
+
+@dataclasses.dataclass(frozen=True)
+class _Capture:
+    """What all measurements of a walk share."""
+
+    out: Path
+    tracer: Tracer
+    motion: RigMotion
+    faults: LidarFaults
+    defects: Defects
+    progress: Progress
+
+    def photograph(
+        self, shots: list[Shot], size: tuple[int, int], stops: NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
+        """Write all images [width, height] = size, exposed by so many stops too much, and their true depths."""
+        for shot, exposure in track(zip(shots, stops, strict=True), "photographing", self.progress, len(shots)):
+            camera = WalkingCamera(shot.camera, size, self.motion, shot.time, self.defects.rolling_shutter_s)
+            view = self.tracer.render(camera, _SUPERSAMPLING, rng)
+            image = exposed(view.colors, float(exposure), self.defects.blur_px)
+            write_image(self.out / f"images/{shot.name}.png", image)
+            np.save(self.out / f"truth/depth/{shot.name}.npy", view.depths)
+
+    def scan(self, lidar: SpinningLidar, count: int, rng: np.random.Generator) -> None:
+        """Write `count` scans, evenly spread over the walk."""
+        starts = np.arange(count) * self.motion.duration / count
+        for index, start in track(enumerate(starts), "scanning", self.progress, count):
+            cloud = scan_turn(self.tracer, self.motion, lidar, float(start), self.faults, rng)
+            assert cloud.time is not None
+            stamped = dataclasses.replace(cloud, time=cloud.time + self.defects.time_offset_s)
+            write_point_cloud(self.out / f"lidar/scan_{index:04d}.ply", stamped, comments=_UNITS)
 
 
 def _plan(walk: Walk, moments: int, duration: float) -> list[Shot]:

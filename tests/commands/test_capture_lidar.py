@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar.alignment import Similarity
 from splatkit.capture.lidar.motion import place_scan
+from splatkit.capture.lidar.registration.alignment import Similarity
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.cli import main
 from splatkit.geometry.se3 import invert

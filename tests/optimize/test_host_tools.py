@@ -22,6 +22,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 from plyfile import PlyData
 
 from splatkit.export.files.splat_export import export_splats
+from splatkit.export.settings import ExportSplatsSettings
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +94,7 @@ def test_export_gaussian_splat_holds_the_splats_in_the_input_frame(trained, tmp_
 
 def test_export_gaussian_splat_holds_the_nearest_gaussians_as_our_own_export_does(trained, tmp_path):
     ExportGaussianSplat(load_config=trained, output_dir=tmp_path / "e", ply_color_mode="sh_coeffs").main()
-    export_splats(trained, tmp_path / "own.ply")
+    export_splats(ExportSplatsSettings(trained, tmp_path / "own.ply"))
     theirs, ours = (PlyData.read(tmp_path / name)["vertex"] for name in ("e/splat.ply", "own.ply"))
     assert len(theirs) == len(ours)
     for name in ("x", "scale_0", "opacity", "f_dc_0", "f_rest_3", "rot_1"):

@@ -5,11 +5,12 @@ their direction (camera from world). Points come from the seed cloud, without th
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pycolmap
 
+from splatkit.errors import SettingsError
+from splatkit.export.settings import ExportColmapSettings
 from splatkit.geometry.camera import Camera
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.colmap_cameras import colmap_camera
@@ -28,27 +29,21 @@ class ColmapExport:
     points: int
 
 
-def export_colmap(
-    dataset: Path, out: Path, *, max_points: int = 1_000_000, allow_outside: bool = False, overwrite: bool = False
-) -> ColmapExport:
+def export_colmap(settings: ExportColmapSettings) -> ColmapExport:
     """Write cameras.bin, images.bin, points3D.bin (and what else this COLMAP has), and the same as text in `text`.
-
-    Args:
-        dataset: folder with a transforms.json, or the file.
-        out: folder to make; complete or not there at all.
-        max_points: of the seed cloud; of more, evenly chosen ones are kept.
-        allow_outside: accept images that lie outside of the dataset's folder.
-        overwrite: replace an existing folder.
 
     Raises:
         FileNotFoundError, DatasetError: the dataset cannot be read, or has a lens that COLMAP does not know.
         FileExistsError: `out` exists and may not be overwritten.
+        SettingsError: no sensible number of points.
     """
-    transforms = read_transforms(dataset, allow_outside=allow_outside)
+    if settings.max_points < 1:
+        raise SettingsError(f"--max-points: expected at least 1, got {settings.max_points}")
+    transforms = read_transforms(settings.data, allow_outside=settings.allow_outside)
     model = pycolmap.Reconstruction()
     cameras = _add_images(model, transforms)
-    points = _add_points(model, transforms, max_points)
-    with atomic_directory(out, overwrite) as folder:
+    points = _add_points(model, transforms, settings.max_points)
+    with atomic_directory(settings.out, settings.overwrite) as folder:
         model.write_binary(str(folder))
         (folder / _TEXT).mkdir()
         model.write_text(str(folder / _TEXT))

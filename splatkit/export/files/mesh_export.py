@@ -32,7 +32,7 @@ def write_mesh_export(
     splats: Splats | None = None,
     overwrite: bool = False,
     more: Callable[[Path, dict[str, Any]], None] = lambda folder, record: None,
-) -> None:
+) -> dict[str, Any]:
     """Write mesh.ply and so on, export.json and, if given, splats.ply into the new folder `out`.
 
     Args:
@@ -44,6 +44,9 @@ def write_mesh_export(
         splats: the field that the mesh was made from, in the same frame.
         overwrite: replace an existing folder.
         more: adds files to the folder before it gets its name; takes the record too.
+
+    Returns:
+        The content of export.json.
     """
     if len(mesh.faces) == 0:
         raise EmptyMeshError("the mesh to export has no triangles")
@@ -66,6 +69,7 @@ def write_mesh_export(
         more(folder, summary)
         summary["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         (folder / "export.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return summary
 
 
 def describe_mesh(mesh: Mesh) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import torch
 
 import splatkit
 from splatkit.errors import DatasetError
-from splatkit.export.files.frames import ExportFrame, FrameName, export_frame, read_georeference
+from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
+from splatkit.export.settings import ExportPointsSettings
 from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_points
@@ -37,27 +37,13 @@ class PointExport:
     units: str
 
 
-def export_points(
-    config_path: Path,
-    out: Path,
-    surface: SurfaceSettings,
-    count: int,
-    *,
-    frame: FrameName = "input",
-    georeference: Path | None = None,
-    overwrite: bool = False,
-    progress: Progress = no_progress,
-) -> PointExport:
+def export_points(settings: ExportPointsSettings, progress: Progress = no_progress) -> PointExport:
     """Draw points from the surface of a run, evenly by area, and color them by the photographs.
 
+    Files of surveyors hold places in the georeference's system where there is one.
+
     Args:
-        config_path: the run's config.yml.
-        out: file to write, ending in .ply, .las or .laz.
-        surface: how the surface is made.
-        count: of points.
-        frame: of their coordinates; files of surveyors hold places in the georeference's system where there is one.
-        georeference: file; by default what the dataset says.
-        overwrite: replace an existing file.
+        settings: see there.
         progress: shows how many cameras and photographs are done.
 
     Raises:
@@ -66,24 +52,25 @@ def export_points(
         EmptyMeshError: there is no surface.
         ValueError: another ending, or no sensible count.
     """
+    out, count = settings.out, settings.count
     if out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{out}: expected a name ending in {', '.join(SUFFIXES)}")
     if not 1 <= count <= MOST_POINTS:
         raise ValueError(f"count: expected 1 to {MOST_POINTS} points, got {count}")
-    if out.exists() and not overwrite:
+    if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     if out.suffix.lower() != ".ply":
         _laspy(out)
-    run = open_run(config_path)
+    run = open_run(settings.load_config)
     check_photographs(run.train_views)
-    read_georeference(run.dataset, georeference)  # what is wrong with it should be said now
-    mesh = make_surface(run, surface, progress).mesh
+    read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
+    mesh = make_surface(run, settings.surface, progress).mesh
     drawn, faces = sample_faces(mesh, count, torch.Generator().manual_seed(0))
     points, normals = drawn.numpy(), mesh.face_normals()[faces.numpy()]
     colors, seen = color_points(mesh, points, normals, run.train_views, TextureSettings(), progress)
     if mesh.vertex_colors is not None:  # of what no photograph shows
         colors[~seen] = mesh.vertex_colors[mesh.faces[faces.numpy()[~seen], 0]]
-    placed = export_frame(frame, points, run.dataset, georeference)
+    placed = export_frame(settings.frame, points, run.dataset, settings.georeference)
     cloud = PointCloud(placed.apply(points), colors, normals.astype(np.float32))
     write_points(out, cloud, placed)
     return PointExport(out, count, float(seen.mean()), placed.units)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from splatkit.export.files.frames import ExportFrame, FrameName, export_frame
+from splatkit.export.files.frames import ExportFrame, export_frame
+from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io import splats as splat_files
 from splatkit.io.memory import require_memory
 from splatkit.io.sog import read_sog, write_sog
@@ -34,52 +35,32 @@ class SplatExport:
     psnr_of_file: float  # dB, of what our reader makes of the file
 
 
-def export_splats(
-    config_path: Path,
-    out: Path,
-    *,
-    file_format: str | None = None,
-    min_contribution: float = 0.0,
-    palette_size: int | None = None,
-    viewer_degree: int = 3,
-    frame_name: FrameName = "input",
-    georeference: Path | None = None,
-    overwrite: bool = False,
-) -> SplatExport:
-    """Write a run's splats, read them back and compare the held-out views.
-
-    Args:
-        config_path: the run's config.yml.
-        out: file to write, ending in its format.
-        file_format: "ply" (as trained) or "sog" (small); by default what the ending says.
-        min_contribution: px; splats are left out that add less than this to every training view.
-        palette_size: of .sog, see `write_sog`.
-        viewer_degree: 0 to 3, of the harmonics that stand for lobes in other viewers; our reader needs none.
-        frame_name: of the coordinates.
-        georeference: file; by default what the dataset says. A .sog keeps none.
-        overwrite: replace an existing file.
+def export_splats(settings: ExportSplatsSettings) -> SplatExport:
+    """Write a run's splats, read them back and compare the held-out views. A .sog keeps no georeference.
 
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
         ValueError: the ending and the format differ, or the run's splats have no such file.
     """
-    chosen = _format(out, file_format)
-    if out.exists() and not overwrite:
+    out = settings.out
+    chosen = _format(out, settings.format)
+    if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
-    run = load_run(config_path)
+    run = load_run(settings.load_config)
     check_exportable(run)
     require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
-    if min_contribution > 0:
-        keep = largest_contributions(run) >= min_contribution
+    least = settings.min_contribution
+    if least > 0:
+        keep = largest_contributions(run) >= least
         if not keep.any():
-            raise ValueError(f"min_contribution: no splat adds {min_contribution:g} px to any view; choose a lower one")
-    frame = export_frame(frame_name, run.splats.means.detach().numpy(), run.dataset, georeference)
-    values = splat_values(splats_in_frame(run.splats.select(keep), frame), viewer_degree)
+            raise ValueError(f"min_contribution: no splat adds {least:g} px to any view; choose a lower one")
+    frame = export_frame(settings.frame, run.splats.means.detach().numpy(), run.dataset, settings.georeference)
+    values = splat_values(splats_in_frame(run.splats.select(keep), frame), settings.viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
-        write_sog(out, values, antialiased=antialiased, palette_size=palette_size)
+        write_sog(out, values, antialiased=antialiased, palette_size=settings.palette_size)
         written = read_sog(out)
     else:
         splat_files.write_splats(out, values, frame.comments())

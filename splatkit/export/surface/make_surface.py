@@ -71,6 +71,22 @@ def make_surface(
             max_depth=settings.max_depth,
         )
         found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
+    mesh, reach = _fused(run, settings, planes, points, timer, progress)
+    mesh = _finish(mesh, settings, planes, reach, timer)
+    with timer.step("color"):
+        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
+    return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
+
+
+def _fused(
+    run: SurfaceSource,
+    settings: SurfaceSettings,
+    planes: PlaneViews,
+    points: NDArray[np.floating] | None,
+    timer: StepTimer,
+    progress: Progress,
+) -> tuple[Mesh, float]:
+    """The surface of all views together, refined if that is asked for; and how far from it its views may differ."""
     with timer.step("fuse") as found:
         fusion = fuse(
             planes,
@@ -93,7 +109,7 @@ def make_surface(
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)
     if len(mesh.faces) == 0:
-        agreeing = min(settings.min_views, len(views))
+        agreeing = min(settings.min_views, len(planes))
         raise EmptyMeshError(
             f"fusion found no surface that {agreeing} views agree on (voxel size {fusion.grid.spacing:g}); "
             "check that depths and poses belong together, or lower min_views"
@@ -106,10 +122,7 @@ def make_surface(
             found |= {"settings": asdict(refinement)} | _counts(mesh)
         if len(mesh.faces) == 0:
             raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
-    mesh = _finish(mesh, settings, planes, reach, timer)
-    with timer.step("color"):
-        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
-    return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
+    return mesh, reach
 
 
 def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, timer: StepTimer) -> Mesh:

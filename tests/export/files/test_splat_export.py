@@ -1,13 +1,15 @@
 """Splat files of a run: read back and compared, small, pruned by what is seen, and refused where they would lie."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from splatkit.export.files import splat_export
-from splatkit.export.files.splat_export import export_splats, largest_contributions, splats_of_file
+from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions, splats_of_file
+from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io.images import write_image
 from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
@@ -55,9 +57,13 @@ def run(tmp_path, monkeypatch):
     return run
 
 
+def export(config_path: Path, out: Path, **more) -> SplatExport:
+    return export_splats(ExportSplatsSettings(config_path, out, **more))
+
+
 def test_ply_renders_like_the_run_and_sog_nearly_so(run, tmp_path):
-    ply = export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
-    sog = export_splats(tmp_path / "config.yml", tmp_path / "a.sog")
+    ply = export(tmp_path / "config.yml", tmp_path / "a.ply")
+    sog = export(tmp_path / "config.yml", tmp_path / "a.sog")
     assert ply.psnr_of_run > 50  # the photographs are rounded to bytes
     assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.01)
     assert 30 < sog.psnr_of_file < ply.psnr_of_run
@@ -69,12 +75,12 @@ def test_splats_that_add_nothing_to_any_view_are_left_out_where_asked(run, tmp_p
     contributions = largest_contributions(run)
     hidden = run.splats.means[:, 2] < -10
     assert contributions[hidden].max() == 0
-    done = export_splats(tmp_path / "config.yml", tmp_path / "a.ply", min_contribution=1e-3)
+    done = export(tmp_path / "config.yml", tmp_path / "a.ply", min_contribution=1e-3)
     assert done.dropped >= 40
     assert done.psnr_of_file == pytest.approx(done.psnr_of_run, abs=0.01)
     assert read_splats(tmp_path / "a.ply").means[:, 2].min() > -10
     with pytest.raises(ValueError, match="choose a lower one"):
-        export_splats(tmp_path / "config.yml", tmp_path / "b.ply", min_contribution=1e9)
+        export(tmp_path / "config.yml", tmp_path / "b.ply", min_contribution=1e9)
 
 
 def test_contributions_add_up_to_what_the_images_cover(run):
@@ -86,7 +92,7 @@ def test_contributions_add_up_to_what_the_images_cover(run):
 
 
 def test_smaller_palettes_make_smaller_files(run, tmp_path):
-    sizes = [export_splats(tmp_path / "config.yml", tmp_path / f"{n}.sog", palette_size=n).size for n in (16, 400)]
+    sizes = [export(tmp_path / "config.yml", tmp_path / f"{n}.sog", palette_size=n).size for n in (16, 400)]
     assert sizes[0] < sizes[1]
     assert read_sog(tmp_path / "16.sog").shN.shape == (400, 3, 3)
     assert len(np.unique(read_sog(tmp_path / "16.sog").shN, axis=0)) <= 16
@@ -107,8 +113,8 @@ def with_lobes(run, monkeypatch):
 
 @pytest.mark.parametrize("degree", [0, 3])
 def test_lobes_come_back_from_both_formats(with_lobes, tmp_path, degree):
-    ply = export_splats(tmp_path / "config.yml", tmp_path / "a.ply", viewer_degree=degree)
-    sog = export_splats(tmp_path / "config.yml", tmp_path / "a.sog", viewer_degree=degree)
+    ply = export(tmp_path / "config.yml", tmp_path / "a.ply", viewer_degree=degree)
+    sog = export(tmp_path / "config.yml", tmp_path / "a.sog", viewer_degree=degree)
     assert ply.psnr_of_run > 50
     assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.1)
     assert sog.psnr_of_file > 35
@@ -121,7 +127,7 @@ def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path
     errors = []
     for degree in (3, 0):
         out = tmp_path / f"{degree}.ply"
-        export_splats(tmp_path / "config.yml", out, viewer_degree=degree)
+        export(tmp_path / "config.yml", out, viewer_degree=degree)
         file = read_splats(out)
         assert file.shN.shape == (400, (degree + 1) ** 2 - 1, 3)
         plain = splats_of_file(replace(file, lobes=file.lobes[:, :0]))
@@ -136,14 +142,14 @@ def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path
 )
 def test_names_that_do_not_fit_are_refused_before_the_run_is_read(tmp_path, name, file_format, message):
     with pytest.raises(ValueError, match=message):
-        export_splats(tmp_path / "no_such_config.yml", tmp_path / name, file_format=file_format)
+        export(tmp_path / "no_such_config.yml", tmp_path / name, format=file_format)
 
 
 def test_existing_file_is_kept_and_the_control_kernel_has_no_file(run, tmp_path, monkeypatch):
     (tmp_path / "a.ply").write_text("precious")
     with pytest.raises(FileExistsError, match="--overwrite"):
-        export_splats(tmp_path / "config.yml", tmp_path / "a.ply")
+        export(tmp_path / "config.yml", tmp_path / "a.ply")
     assert (tmp_path / "a.ply").read_text() == "precious"
     monkeypatch.setattr(splat_export, "load_run", lambda path: replace(run, kernel="compact_beta"))
     with pytest.raises(ValueError, match="compact_beta"):
-        export_splats(tmp_path / "config.yml", tmp_path / "b.ply")
+        export(tmp_path / "config.yml", tmp_path / "b.ply")

@@ -1,0 +1,120 @@
+"""What `calibrate` and the stages beside it take, and their commands; apart from the code that does it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class CalibrateSettings:
+    """Find where a LiDAR sits on one camera or on several, from photographs and scans of a board.
+
+    Writes calibration.json, report.html and the extrinsic in the notations of other tools. Exit code 3 says that no
+    result could be trusted, and why.
+    """
+
+    images: tuple[Path, ...]
+    """Folder of photographs; one folder for each camera."""
+    clouds: Path
+    """Folder of scans, one for each photograph: of the same name, or else in the same order."""
+    board: str
+    """In meters: 7x5:0.095 (chessboard: inner corners, square), charuco:8x6:0.095:0.07 (squares, square, marker; then
+    :5x5_100 or other markers), aprilgrid:6x6:0.08:0.3 (tags, tag, space over tag), or a target YAML of Kalibr."""
+    out: Path = Path("calibration")
+    """Folder to make."""
+    board_size: str | None = None
+    """Size of the plate in meters, as 0.85x0.61; without it the plate ends where the pattern does."""
+    intrinsics: tuple[Path, ...] = ()
+    """YAML or JSON of each camera (ROS camera_info, OpenCV, or K, D, width, height); without it they are found too."""
+    camera_model: Literal["pinhole", "fisheye"] = "pinhole"
+    """Of the lenses, where no file says it."""
+    init: Path | None = None
+    """A calibration.json, or JSON with T_camera_lidar, to compare with; the search needs no first guess."""
+    mode: Literal["full", "plane"] = "full"
+    """plane: co-planarity alone, as published; full: the plate's outline too."""
+    workers: int = max(os.cpu_count() or 1, 1)
+    """Frames examined at a time."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Hold a calibration against new frames of the board; exit code 3 where they contradict it."""
+
+    calibration: Path
+    """calibration.json."""
+    images: tuple[Path, ...]
+    """Folder of photographs of each camera."""
+    clouds: Path
+    """Folder of scans."""
+    workers: int = max(os.cpu_count() or 1, 1)
+    """Frames examined at a time."""
+
+
+@dataclass(frozen=True)
+class SimulateSettings:
+    """Say how well a rig would be calibrated, by trials with known truth."""
+
+    board: str = "7x5:0.095"
+    """As of `run`."""
+    board_size: str | None = "0.85x0.61"
+    """Size of the plate in meters."""
+    lidar: Literal["16", "32", "64", "solid"] = "32"
+    """Number of lasers of a spinning LiDAR, or a solid-state one."""
+    poses: int = 20
+    """Of the board."""
+    trials: int = 20
+    """Sets of poses."""
+    range_noise: float = 0.02
+    """Standard deviation of ranges, m."""
+    corner_noise: float = 0.3
+    """Standard deviation of corners, px."""
+
+
+@dataclass(frozen=True)
+class BoardSceneSettings:
+    """Make photographs and scans of boards in a generated hall, with exact truth beside them."""
+
+    out: Path
+    """Folder to make."""
+    lidar: Literal["16", "32", "64", "solid"] = "32"
+    """Number of lasers of a spinning LiDAR, or a solid-state one."""
+    poses: int = 20
+    """Of the board."""
+    width: int = 1280
+    """Of the photographs, px."""
+    seed: int = 0
+    """Of poses, noise and the LiDAR's faults."""
+    board: str = "7x5:0.095"
+    """As of `run`."""
+    board_size: str | None = "0.85x0.61"
+    """Size of the plate in meters."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+
+@dataclass(frozen=True)
+class AdviseSettings:
+    """Say where to hold the board next."""
+
+    calibration: Path
+    """calibration.json as far as one got."""
+    lidar: Literal["16", "32", "64", "solid"] = "16"
+    """Number of lasers of a spinning LiDAR, or a solid-state one."""
+    count: int = 5
+    """Poses."""
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """Write the board as a PDF, true to scale."""
+
+    board: str
+    """In meters: 7x5:0.095 (chessboard: inner corners, square), charuco:8x6:0.095:0.07 (squares, square, marker; then
+    :5x5_100 or other markers), aprilgrid:6x6:0.08:0.3 (tags, tag, space over tag), or a target YAML of Kalibr."""
+    out: Path
+    """File to write, ending in .pdf."""
+    board_size: str | None = None
+    """Size of the plate in meters."""

@@ -1,0 +1,85 @@
+"""What a capture from photographs came to, in words and numbers: for people, for capture.json and for the report."""
+
+from typing import Any
+
+import numpy as np
+
+from splatkit.capture.images.files import blurred_among
+from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.scene import Solution
+
+_NAMED = 5  # images that a warning names
+_LARGE_ERROR_PX = 1.0
+_FEW_REGISTERED = 0.8
+
+
+def verdict(gathered: GatheredImages, solution: Solution) -> str:
+    """One sentence."""
+    scene = solution.scene
+    text = f"{len(scene.views)} of {len(gathered.files)} photographs have their place, {len(scene.points)} points"
+    if len(scene.errors):
+        text += f", mean reprojection error {scene.errors.mean():.2f} px"
+    scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
+    return f"{text}; scale {scale}"
+
+
+def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out: int) -> tuple[str, ...]:
+    """What the user should know, most of it with a cure.
+
+    Args:
+        gathered: what there was.
+        solution: what came of it.
+        depths_left_out: how many depths do not fit into the depth maps.
+    """
+    scene, total = solution.scene, len(gathered.files)
+    out = list(gathered.notes)
+    if solution.lost:
+        share = len(scene.views) / total
+        cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
+        out.append(f"{len(solution.lost)} of {total} photographs did not find a place ({_some(solution.lost)}){cure}")
+    if solution.other_models:
+        groups = " and ".join(str(count) for count in solution.other_models)
+        out.append(
+            f"groups of {groups} photographs fit together, but not to the others: link them by photographs between"
+        )
+    if len(scene.errors) and scene.errors.mean() > _LARGE_ERROR_PX:
+        error = f"the mean reprojection error is {scene.errors.mean():.2f} px"
+        out.append(f"{error}: another --camera-model may fit the lens better")
+    if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
+        out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if len(scene.points) == 0:
+        out.append("there are no points: splats start at random places")
+    if depths_left_out:
+        out.append(f"{depths_left_out} depths beyond 65.5 m do not fit into depth maps and are left out")
+    return tuple(out)
+
+
+def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
+    """What capture.json says of the result."""
+    scene = solution.scene
+    record: dict[str, Any] = {
+        "photographs": len(gathered.files),
+        "registered": len(scene.views),
+        "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
+        "other_models": list(solution.other_models),
+        "points": len(scene.points),
+        "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
+    }
+    if len(scene.errors):
+        record |= {
+            "observations": len(scene.errors),
+            "mean_reprojection_px": float(scene.errors.mean()),
+            "mean_track_length": float(scene.view_counts.mean()),
+            "reprojection_px": {view.name: float(view.errors.mean()) for view in scene.views if len(view.errors)},
+        }
+    return record
+
+
+def finite_blur(value: float) -> float:
+    """Blur of an image that shows nothing is infinite, which JSON and plots do not know."""
+    return value if np.isfinite(value) else 99.0
+
+
+def _some(names: Any) -> str:
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + (", ..." if len(listed) > _NAMED else "")

@@ -1,0 +1,119 @@
+"""The stage `capture images`: photographs, a video or given poses to a dataset on disk."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from splatkit.capture.images.dataset import UprightScene, turn_upright, write_image_dataset
+from splatkit.capture.images.feature_matching import FeatureSettings
+from splatkit.capture.images.findings import figures, find_warnings, verdict
+from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
+from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
+from splatkit.capture.images.settings import CaptureImagesSettings
+from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.errors import SettingsError
+from splatkit.io.atomic import atomic_directory
+from splatkit.progress import Progress, no_progress
+
+
+@dataclass(frozen=True)
+class CapturedImages:
+    """What a capture from photographs found."""
+
+    out: Path  # folder of the dataset
+    gathered: GatheredImages
+    solution: Solution  # in the world of whoever found it
+    upright: UprightScene  # the same as it is written
+    warnings: tuple[str, ...]
+
+    def verdict(self) -> str:
+        """One sentence."""
+        return verdict(self.gathered, self.solution)
+
+
+def capture_images(
+    settings: CaptureImagesSettings,
+    progress: Progress = no_progress,
+    report: Callable[[Path, CapturedImages], None] = lambda folder, captured: None,
+) -> CapturedImages:
+    """Gather, solve, write into a temporary folder, then rename it.
+
+    What was found before an interruption is kept beside the output, and the same call resumes there.
+
+    Args:
+        settings: see there.
+        progress: shows how far it is.
+        report: may add files to the folder before it gets its name.
+
+    Raises:
+        SettingsError, DatasetError, OSError: something is missing, damaged, or contradicts the rest.
+        FileExistsError: `out` exists and may not be overwritten.
+        CaptureRefusedError: too few photographs found a place.
+    """
+    _check(settings)
+    with atomic_directory(settings.out, settings.overwrite) as folder:
+        work = WorkFolder(settings.out)
+        gathered = gather_images(_inputs(settings), work, settings.workers, progress)
+        solution = _solve(settings, gathered, work, progress)
+        upright = turn_upright(solution.scene, gathered, settings.keep_world)
+        written = write_image_dataset(folder, upright, gathered, settings.undistort, progress)
+        warnings = find_warnings(gathered, solution, written.depths_left_out)
+        captured = CapturedImages(settings.out, gathered, solution, upright, warnings)
+        report(folder, captured)
+        write_record(folder / "capture.json", _record(settings, captured))
+    work.remove()
+    return captured
+
+
+def _check(settings: CaptureImagesSettings) -> None:
+    for name in ("longest_side", "features", "workers"):
+        if getattr(settings, name) < 1:
+            given = getattr(settings, name)
+            raise SettingsError(f"--{name.replace('_', '-')}: expected a positive number, got {given}")
+    if settings.poses is None and settings.points != "auto":
+        raise SettingsError("--points: without --poses points are always triangulated")
+
+
+def _inputs(settings: CaptureImagesSettings) -> ImageInputs:
+    return ImageInputs(
+        images=settings.images,
+        poses=settings.poses,
+        pose_format=settings.pose_format,
+        image_times=settings.image_times,
+        intrinsics=settings.intrinsics,
+        masks=settings.masks,
+        frames=settings.frames,
+        interval_s=settings.interval,
+    )
+
+
+def _solve(settings: CaptureImagesSettings, gathered: GatheredImages, work: WorkFolder, progress: Progress) -> Solution:
+    features = FeatureSettings(settings.longest_side, settings.features, settings.seed, settings.workers)
+    given = gathered.given
+    if given is None:
+        in_order = settings.matching == "auto" and gathered.is_video
+        matching = "sequential" if in_order else settings.matching
+        scene = SceneSettings(settings.camera_model, settings.cameras, matching, features)
+        stage = work.stage("scene", [gathered.content(), asdict(scene)])
+        return solve_unknown(stage, gathered.files, gathered.masks, scene, progress)
+    if settings.points == "given" and given.points is None:
+        raise SettingsError(f"--points given: there are none with {settings.poses}")
+    if settings.points != "triangulated" and given.points is not None:
+        return take_given(given)
+    stage = work.stage("scene", [gathered.content(), asdict(features)])
+    return solve_given(stage, given.cameras, gathered.masks, features, progress)
+
+
+def _record(settings: CaptureImagesSettings, captured: CapturedImages) -> CaptureRecord:
+    given = captured.gathered.given
+    scale = "arbitrary" if given is None else given.scale
+    return CaptureRecord(
+        command="splatkit capture images",
+        settings=asdict(settings),
+        sources=captured.gathered.sources,
+        scale=scale,
+        frame=f"{captured.upright.frame}; {'meters' if scale == 'metric' else 'lengths in units of their own'}",
+        figures=figures(captured.gathered, captured.solution),
+        warnings=captured.warnings,
+    )

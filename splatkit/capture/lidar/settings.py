@@ -1,0 +1,85 @@
+"""What `capture_lidar` and `capture_static` and their commands take; apart from the code that does it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CaptureLidarSettings:
+    """Make a metric dataset from photographs and the scans of a LiDAR that was carried with the cameras.
+
+    Photographs come with poses (--dataset; made by `splatkit capture images`, say), which are brought into the LiDAR's
+    world and to its scale, or without (--images), and then get theirs from the LiDAR's trajectory. Exit code 3 says
+    that photographs and scans do not fit together, and why.
+    """
+
+    scans: Path
+    """Folder of scans (.ply, .pcd, .las, .laz, .bin), or a recording (ROS 1 or 2 bag, MCAP)."""
+    calibration: tuple[Path, ...]
+    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
+    covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
+    dataset: Path | None = None
+    """Photographs with poses: a folder with a transforms.json."""
+    images: tuple[Path, ...] = ()
+    """Photographs without poses: folders. The name of a camera is a word of the path of its images."""
+    trajectory: Path | None = None
+    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM). Without it the LiDAR goes where the cameras go."""
+    out: Path = Path("dataset")
+    """Folder to make."""
+    image_times: Path | None = None
+    """CSV with the columns file,time_s, by the cameras' clock; may be left out where the dataset tells it."""
+    scan_times: Path | None = None
+    """The same for scans whose points and names tell no time, by the LiDAR's clock."""
+    time_offset: float | None = None
+    """LiDAR's clock minus cameras' clock, s; estimated where the motion shows it."""
+    topic: str | None = None
+    """Of the point clouds in a recording."""
+    voxel: float = 0.02
+    """Smallest distance of points in the seed cloud, m."""
+    points: int = 500_000
+    """Most points in the seed cloud."""
+    depth_window: float = 1.0
+    """Scans within half of it before and after a photograph go into its depth map, s."""
+    min_range: float = 0.5
+    """Points nearer to the LiDAR are on the rig itself and not used, m."""
+    max_range: float = 200.0
+    """Points farther from the LiDAR are not used, m."""
+    range_noise: float | None = None
+    """Standard deviation of ranges, m; by default what the calibration found."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+
+@dataclass(frozen=True)
+class CaptureStaticSettings:
+    """Make a metric dataset from one scan and photographs of the place, taken from where the LiDAR stood or around it.
+
+    Each photograph is of a camera of the calibration, as it stood when the scan was taken. Or photographs were taken
+    anywhere and have poses (--dataset): then --anchor names those of the rig, which give the others their scale.
+    """
+
+    scan: Path
+    """File with the scan (.ply, .pcd, .las, .laz, .bin, .pcd.bin)."""
+    calibration: tuple[Path, ...]
+    """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
+    covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
+    images: tuple[Path, ...] = ()
+    """Photographs by the rig: folders. The name of a camera is a word of the path of its images."""
+    dataset: Path | None = None
+    """Photographs with poses: a folder with a transforms.json."""
+    anchor: tuple[str, ...] = ()
+    """Names of the images in the dataset that the rig took where the scan was taken."""
+    out: Path = Path("dataset")
+    """Folder to make."""
+    voxel: float = 0.02
+    """Smallest distance of points in the seed cloud, m."""
+    points: int = 500_000
+    """Most points in the seed cloud."""
+    min_range: float = 0.5
+    """Points nearer to the LiDAR are on the rig itself and not used, m."""
+    max_range: float = 200.0
+    """Points farther from the LiDAR are not used, m."""
+    range_noise: float | None = None
+    """Standard deviation of ranges, m; by default what the calibration found."""
+    overwrite: bool = False
+    """Replace an existing folder."""

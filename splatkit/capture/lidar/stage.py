@@ -1,0 +1,261 @@
+"""The stages `capture lidar` and `capture static`: photographs and scans to a metric dataset on disk."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.capture.conventions import name_below_images
+from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, write_lidar_dataset
+from splatkit.capture.lidar.findings import (
+    lidar_figures,
+    lidar_verdict,
+    static_figures,
+    static_verdict,
+)
+from splatkit.capture.lidar.inputs import LidarInputs
+from splatkit.capture.lidar.moving import LidarScene, locate, scene_depths
+from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
+from splatkit.capture.lidar.registration.alignment import Alignment
+from splatkit.capture.lidar.rig import Rig, read_rig
+from splatkit.capture.lidar.scans import ScanSource, select_points, within_ranges
+from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
+from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.capture.times import read_times
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.io.atomic import atomic_directory
+from splatkit.io.point_clouds import PointCloud, read_point_cloud
+from splatkit.io.provenance import hash_files
+from splatkit.io.trajectories import read_trajectory
+from splatkit.io.transforms_json import Transforms, read_transforms
+from splatkit.progress import Progress, no_progress, track
+
+
+@dataclass(frozen=True)
+class CapturedLidar:
+    """What a capture with a LiDAR that moved found."""
+
+    out: Path  # folder of the dataset
+    rig: Rig
+    scene: LidarScene
+    written: WrittenDepths
+    warnings: tuple[str, ...]
+
+    def verdict(self) -> str:
+        """One sentence."""
+        return lidar_verdict(self.scene, self.written)
+
+
+@dataclass(frozen=True)
+class CapturedStatic:
+    """What a capture around one scan found."""
+
+    out: Path  # folder of the dataset
+    rig: Rig
+    scene: StaticScene
+    written: WrittenDepths
+    warnings: tuple[str, ...]
+
+    def verdict(self) -> str:
+        """One sentence."""
+        return static_verdict(self.scene, self.written)
+
+
+def capture_lidar(
+    settings: CaptureLidarSettings,
+    progress: Progress = no_progress,
+    report: Callable[[Path, CapturedLidar], None] = lambda folder, captured: None,
+) -> CapturedLidar:
+    """Locate, color, project; write into a temporary folder, then rename it.
+
+    Args:
+        settings: see there.
+        progress: shows how far it is.
+        report: may add files to the folder before it gets its name.
+
+    Raises:
+        SettingsError, DatasetError, OSError: something is missing, damaged, or contradicts the rest.
+        FileExistsError: `out` exists and may not be overwritten.
+        CaptureRefusedError: photographs and scans do not fit together.
+    """
+    if (settings.dataset is None) == (not settings.images):
+        raise SettingsError("give either --dataset (photographs with poses) or --images (folders of photographs)")
+    _check_positive(settings, "voxel", "points", "depth_window", "max_range")
+    rig = _rig(settings)
+    inputs, photographed = _lidar_inputs(settings, rig)
+    with atomic_directory(settings.out, settings.overwrite) as folder:
+        scene = locate(inputs, progress)
+        placed = _placed(scene, photographed)
+        written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, progress), rig)
+        warnings = (*photographed.warnings, *scene.warnings)
+        captured = CapturedLidar(settings.out, rig, scene, written, warnings)
+        report(folder, captured)
+        known = settings.trajectory is not None
+        frame = "the LiDAR trajectory's world" if known else "the images' world, scaled to meters"
+        listed = (settings.trajectory, settings.image_times, settings.scan_times)
+        files = [*inputs.scans.files(), *settings.calibration, *(path for path in listed if path is not None)]
+        sources = [*files, *(photo.path for photo in photographed.photographs)]
+        record = _record(settings, "lidar", sources, frame, lidar_figures(scene, written), warnings)
+        write_record(folder / "capture.json", record)
+    return captured
+
+
+def capture_static(
+    settings: CaptureStaticSettings,
+    progress: Progress = no_progress,
+    report: Callable[[Path, CapturedStatic], None] = lambda folder, captured: None,
+) -> CapturedStatic:
+    """As `capture_lidar`, of one scan and the photographs around it."""
+    if (settings.dataset is None) == (not settings.images):
+        raise SettingsError("give either --images (folders of photographs by the rig) or --dataset with --anchor")
+    if (settings.dataset is None) != (not settings.anchor):
+        raise SettingsError("--anchor and --dataset belong together: anchors are images of the dataset")
+    _check_positive(settings, "voxel", "points", "max_range")
+    rig = _rig(settings)
+    photographed = _photographed(settings, rig, None)
+    inputs = StaticInputs(
+        photographed.photographs,
+        _usable_points(settings),
+        rig,
+        _triangulated(photographed.transforms),
+        _anchors(settings.anchor, photographed.photographs),
+        voxel=settings.voxel,
+        max_points=settings.points,
+    )
+    with atomic_directory(settings.out, settings.overwrite) as folder:
+        scene = locate_static(inputs, progress)
+        placed = _placed(scene, photographed)
+        depths = track(static_depths(scene, inputs), "making depth maps", progress, len(inputs.photographs))
+        written = write_lidar_dataset(folder, placed, depths, rig)
+        captured = CapturedStatic(settings.out, rig, scene, written, photographed.warnings)
+        report(folder, captured)
+        sources = [settings.scan, *settings.calibration, *(photo.path for photo in inputs.photographs)]
+        figures = static_figures(scene, written)
+        record = _record(settings, "static", sources, "the LiDAR's frame", figures, captured.warnings)
+        write_record(folder / "capture.json", record)
+    return captured
+
+
+def _check_positive(settings: CaptureLidarSettings | CaptureStaticSettings, *names: str) -> None:
+    for name in names:
+        if not getattr(settings, name) > 0:
+            given = getattr(settings, name)
+            raise SettingsError(f"--{name.replace('_', '-')}: expected a positive number, got {given}")
+
+
+def _rig(settings: CaptureLidarSettings | CaptureStaticSettings) -> Rig:
+    rig = read_rig(list(settings.calibration))
+    if settings.range_noise is None:
+        return rig
+    _check_positive(settings, "range_noise")
+    return replace(rig, range_noise_m=settings.range_noise)
+
+
+@dataclass(frozen=True)
+class _Photographed:
+    """The photographs, and the dataset that they come from, if they have poses."""
+
+    photographs: list[Photograph]
+    transforms: Transforms | None
+    warnings: tuple[str, ...]
+
+
+def _photographed(
+    settings: CaptureLidarSettings | CaptureStaticSettings, rig: Rig, times: dict[str, float] | None
+) -> _Photographed:
+    if settings.dataset is None:
+        return _Photographed(photographs_of_folders(list(settings.images), rig, times), None, ())
+    transforms = read_transforms(settings.dataset)
+    missing = transforms.missing
+    warnings = (f"{len(missing)} listed images do not exist and are left out, e.g. {missing[0]}",) if missing else ()
+    return _Photographed(photographs_of_dataset(transforms, rig, times), transforms, warnings)
+
+
+def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs, _Photographed]:
+    times = None if settings.image_times is None else read_times(settings.image_times)
+    scan_times = None if settings.scan_times is None else read_times(settings.scan_times)
+    source = ScanSource(settings.scans, settings.topic, scan_times, (settings.min_range, settings.max_range))
+    source.count()  # a wrong folder or topic is told before hours of work
+    trajectory = None if settings.trajectory is None else read_trajectory(settings.trajectory)
+    photographed = _photographed(settings, rig, times)
+    inputs = LidarInputs(
+        photographed.photographs,
+        source,
+        rig,
+        trajectory,
+        _triangulated(photographed.transforms),
+        time_offset_s=settings.time_offset,
+        voxel=settings.voxel,
+        max_points=settings.points,
+        depth_window_s=settings.depth_window,
+    )
+    return inputs, photographed
+
+
+def _usable_points(settings: CaptureStaticSettings) -> PointCloud:
+    """The scan within its ranges."""
+    scan = read_point_cloud(settings.scan)
+    used = within_ranges(scan, (settings.min_range, settings.max_range))
+    if not used.any():
+        low, high = settings.min_range, settings.max_range
+        raise DatasetError(f"{settings.scan}: no point lies {low:g} to {high:g} m from the LiDAR")
+    return select_points(scan, used)
+
+
+def _placed(scene: LidarScene | StaticScene, photographed: _Photographed) -> PlacedPhotographs:
+    return PlacedPhotographs(
+        scene.photographs,
+        scene.T_world_camera,
+        scene.seed,
+        _to_world(scene.alignment),
+        _splits(photographed.transforms),
+    )
+
+
+def _to_world(alignment: Alignment | None) -> NDArray[np.float64]:
+    return np.eye(4) if alignment is None else alignment.similarity.matrix()
+
+
+def _triangulated(transforms: Transforms | None) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Points [N, 3] of the photographs' world and their colors [N, 3], where the dataset has any."""
+    if transforms is None or transforms.ply_path is None:
+        return None
+    cloud = read_point_cloud(transforms.ply_path)
+    colors = np.full(cloud.points.shape, 128, np.uint8) if cloud.colors is None else cloud.colors
+    return cloud.points.astype(np.float64), colors
+
+
+def _splits(transforms: Transforms | None) -> dict[str, tuple[str, ...]]:
+    splits = {} if transforms is None else transforms.splits
+    return {split: tuple(name_below_images(path) for path in paths) for split, paths in splits.items()}
+
+
+def _anchors(names: tuple[str, ...], photographs: list[Photograph]) -> tuple[int, ...]:
+    known = {photo.name: number for number, photo in enumerate(photographs)}
+    known |= {Path(photo.name).name: number for number, photo in enumerate(photographs)}
+    if unknown := [name for name in names if name not in known]:
+        raise DatasetError(f"--anchor: {unknown[0]} is no image of the dataset")
+    return tuple(known[name] for name in names)
+
+
+def _record(
+    settings: CaptureLidarSettings | CaptureStaticSettings,
+    word: str,
+    sources: list[Path],
+    frame: str,
+    figures: dict[str, Any],
+    warnings: tuple[str, ...],
+) -> CaptureRecord:
+    return CaptureRecord(
+        command=f"splatkit capture {word}",
+        settings=asdict(settings),
+        sources=hash_files(sources),
+        scale="metric",
+        frame=f"meters, right-handed, {frame}",
+        figures=figures,
+        warnings=warnings,
+    )

@@ -1,0 +1,124 @@
+"""What the exports and their commands take; apart from the code that does it, so that commands start at once."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.texture.settings import TextureSettings
+
+_WRAPPED_FACES = 200_000  # the texture shows what is finer
+
+
+@dataclass(frozen=True)
+class ExportMeshSettings:
+    """Make a mesh of a trained run and color it by the photographs, in the frame and scale of the dataset.
+
+    The folder gets the mesh in each format, the splats as splats.ply, export.json with what it was made from and how
+    good it is, report.html and a turntable video. Held-out photographs are compared with views of the mesh. A texture
+    needs all training photographs: a missing one is named before the work begins. A mesh that is wrapped into an image
+    is decimated to 200000 faces unless --max-faces or --max-deviation is given; the image keeps what they do not.
+    """
+
+    load_config: Path
+    """config.yml of the run."""
+    out: Path
+    """Folder to make."""
+    surface: SurfaceSettings = field(default_factory=SurfaceSettings)
+    texture: TextureSettings = field(default_factory=TextureSettings)
+    formats: tuple[Literal["ply", "obj", "glb", "stl"], ...] = ("ply", "obj", "glb")
+    """Of the mesh: ply with vertex colors, obj and glb with the texture, stl with the bare shape."""
+    frame: Literal["input", "normalized"] = "input"
+    """Coordinates of the dataset, or centered in a ball of radius 1; export.json says how to get back."""
+    georeference: Path | None = None
+    """JSON with crs and offset (rotation, scale), kept in export.json; by default what transforms.json has."""
+    no_splats: bool = False
+    """Leave out splats.ply."""
+    no_report: bool = False
+    """Leave out report.html."""
+    no_turntable: bool = False
+    """Leave out turntable.mp4 and its first picture, turntable.png."""
+    overwrite: bool = False
+    """Replace an existing folder."""
+
+    def surface_to_wrap(self) -> SurfaceSettings:
+        """The surface's settings, with the bound on faces that a wrapped mesh has where nothing is said."""
+        free = self.surface.max_faces is None and self.surface.max_deviation is None
+        bounded = free and self.texture.texture == "image"
+        return replace(self.surface, max_faces=_WRAPPED_FACES) if bounded else self.surface
+
+
+@dataclass(frozen=True)
+class ExportSplatsSettings:
+    """Write a trained run's splats as .ply or .sog, in the frame and scale of the dataset.
+
+    Viewers of Gaussian splats show both; what they pass over keeps the exact shape of each splat. A .sog is a tenth to
+    a twentieth as large. The file is read back, and the held-out views are compared.
+    """
+
+    load_config: Path
+    """config.yml of the run."""
+    out: Path
+    """File to write, ending in .ply or .sog."""
+    format: Literal["ply", "sog"] | None = None
+    """By default what the name ends in."""
+    min_contribution: float = 0.0
+    """Leave out splats that add less than this many pixels to every training view."""
+    palette_size: int | None = None
+    """Entries for view-dependent colors in a .sog, at most 65536; fewer make it smaller."""
+    viewer_degree: Literal[0, 1, 2, 3] = 3
+    """Of a run with lobes: degree of the harmonics that other viewers show instead; 0 makes the file smallest."""
+    frame: Literal["input", "normalized"] = "input"
+    """Coordinates of the dataset, or centered in a ball of radius 1; the file's head says how to get back."""
+    georeference: Path | None = None
+    """JSON with crs and offset (rotation, scale), kept in the file's head; by default what transforms.json has."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+def _fused_surface() -> SurfaceSettings:
+    """Points need no fine triangles."""
+    return SurfaceSettings(refinement_rounds=0)
+
+
+@dataclass(frozen=True)
+class ExportPointsSettings:
+    """Write the surface of a trained run as points with normals, evenly spread, in the colors of the photographs.
+
+    A .ply holds coordinates of the dataset; a .las or .laz (they need the extra `las`) those of the georeference, if
+    there is one. Neighboring points are about as far apart as the square root of the area over their number.
+    """
+
+    load_config: Path
+    """config.yml of the run."""
+    out: Path
+    """File to write, ending in .ply, .las or .laz."""
+    count: int = 1_000_000
+    """Number of points."""
+    surface: SurfaceSettings = field(default_factory=_fused_surface)
+    frame: Literal["input", "normalized"] = "input"
+    """Coordinates of the dataset, or centered in a ball of radius 1."""
+    georeference: Path | None = None
+    """JSON with crs and offset (rotation, scale); by default what transforms.json has."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclass(frozen=True)
+class ExportColmapSettings:
+    """Write the cameras, images and seed cloud of a dataset as a COLMAP model, for programs that start from one.
+
+    The folder gets cameras.bin, images.bin and points3D.bin, and the same as text in the folder text. Images are named
+    by their paths in the dataset and stay where they are. No trained run is needed.
+    """
+
+    data: Path
+    """Folder with a transforms.json, or the file itself."""
+    out: Path
+    """Folder to make, often called sparse/0."""
+    max_points: int = 1_000_000
+    """Of more points in the seed cloud, so many are kept, evenly chosen."""
+    allow_outside: bool = False
+    """Accept images that lie outside of the dataset's folder."""
+    overwrite: bool = False
+    """Replace an existing folder."""
