@@ -126,12 +126,12 @@ def test_a_signed_distance_of_its_own_is_the_field():
 
 def test_weights_decide_between_views_that_disagree():
     """Two cameras at one place see a wall at different depths; the surface lies between them by their weights."""
-    K = torch.tensor([[50.0, 0, 20], [0, 50, 20], [0, 0, 1]])
+    posed = PosedCamera("", Camera("pinhole", 40, 40, 50.0, 50.0, 20.0, 20.0), np.eye(4))
     facing = torch.tensor([0.0, 0, -1]).expand(40, 40, 3)
 
     def wall(depth: float, length: float) -> RenderedView:
         flat = torch.full((40, 40), depth)
-        return RenderedView(torch.eye(4), K, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
+        return RenderedView(posed, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
 
     planes = PlaneViews(
         RenderedViews([wall(1.97, 0.75), wall(2.03, 0.25)]), min_alpha=0.5, max_incidence_deg=80, max_depth=None
@@ -162,16 +162,14 @@ def test_voxels_behind_a_camera_are_never_fused():
     """A camera that looks away from the sphere, with the same depths, must not change what the others made."""
     run = SphereRun()
     views = RenderedViews(run.views)
-    turned = run.views[0].viewmat.clone()
-    turned[[0, 2]] *= -1  # half a turn about its own vertical axis, at its place
-    around = torch.linalg.inv(run.views[0].viewmat)
-    assert torch.allclose(torch.linalg.inv(turned)[:3, 3], around[:3, 3], atol=1e-5)
+    half_a_turn = np.diag([-1.0, 1.0, -1.0, 1.0])  # about its own vertical axis, at its place
+    turned = PosedCamera("", CAMERA, run.views[0].posed.T_world_camera @ half_a_turn)
     settings: dict[str, Any] = {"min_alpha": 0.5, "max_incidence_deg": 80.0, "max_depth": None}
     planes = PlaneViews(views, **settings)
     keys = touched_blocks(planes, 0.02, 0.08)
     tsdf = SparseTsdf.empty(keys, 0.02, 0.08)
     backward = PlaneViews(
-        RenderedViews([run.views[0]._replace(viewmat=turned, depths=torch.full((SIZE, SIZE), 3.0))]), **settings
+        RenderedViews([run.views[0]._replace(posed=turned, depths=torch.full((SIZE, SIZE), 3.0))]), **settings
     )
     for view in backward:
         tsdf.integrate(view)
@@ -204,12 +202,10 @@ def test_transparent_and_missing_pixels_are_masked():
 
 def flat_view(depths: Tensor, alphas: Tensor | None = None) -> RenderedView:
     height, width = depths.shape
-    K = torch.tensor([[100.0, 0, width / 2], [0, 100, height / 2], [0, 0, 1]])
+    posed = PosedCamera("", Camera("pinhole", width, height, 100.0, 100.0, width / 2, height / 2), np.eye(4))
     ones = torch.ones(height, width)
     normals = torch.tensor([0.0, 0, -1]).expand(height, width, 3)
-    return RenderedView(
-        torch.eye(4), K, depths, 0 * ones, normals, ones if alphas is None else alphas, normals.abs() * 0.5
-    )
+    return RenderedView(posed, depths, 0 * ones, normals, ones if alphas is None else alphas, normals.abs() * 0.5)
 
 
 def test_each_step_that_loses_the_surface_says_so():
