@@ -15,7 +15,7 @@ from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import Surface, make_surface
 from splatkit.export.surface.settings import SurfaceSettings
-from splatkit.export.texture.photographs import views_of
+from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
@@ -25,8 +25,9 @@ from splatkit.io.splats import Splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import TrainedRun
 from splatkit.progress import Progress, no_progress
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import view_centers
 
 _SHOWN_VIEWS = 4
 
@@ -68,16 +69,16 @@ def export_mesh(
         run = open_run(settings.load_config)
         if isinstance(run, TrainedRun) and not settings.no_splats:
             check_exportable(run)
-        train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
+        check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
         found = _surface(run, settings.surface_to_wrap(), progress)
     with timer.step("colors"):
-        colored = color_mesh(found.mesh, train, settings.texture, progress)
+        colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
         with timer.step("held-out views"):
-            scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
+            scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(settings.load_config, run),
@@ -88,7 +89,7 @@ def export_mesh(
         "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
-    viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
+    viewpoints = frame.apply(view_centers(run.train_views))
 
     def export_of(record: dict[str, Any]) -> MeshExport:
         return MeshExport(settings.out, mesh, frame, viewpoints, scores, record)

@@ -15,13 +15,14 @@ from splatkit.export.surface.decimation import decimate
 from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.surface.fusion import fuse
 from splatkit.export.surface.refinement import RefinementSettings, refine
-from splatkit.export.surface.rendered_views import SurfaceSource, render_views
+from splatkit.export.surface.rendered_views import render_views
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.surface.sightings import count_sightings
 from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.progress import Progress, no_progress
+from splatkit.runs.views import SurfaceSource
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _LARGE_FACE = 4.0  # times the median size of faces
@@ -59,7 +60,7 @@ def make_surface(
     if settings.max_distance_from_points is not None and points is None:
         raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
     with timer.step("render") as found:
-        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
+        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_views), 1))
         views = render_views(run, limit, progress)
         found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
     with timer.step("planes") as found:
