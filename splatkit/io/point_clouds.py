@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.las import read_las
-from splatkit.io.pcd import read_pcd
-from splatkit.io.ply import join_fields, read_ply_vertices, stack_fields, write_ply
+from splatkit.io.formats.las import read_las
+from splatkit.io.formats.pcd import read_pcd
+from splatkit.io.formats.ply import join_fields, read_ply_vertices, stack_fields, write_ply
 
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _NORMAL_NAMES = ("nx", "ny", "nz")

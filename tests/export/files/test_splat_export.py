@@ -10,8 +10,8 @@ import torch
 from splatkit.export.files import splat_export
 from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions, splats_of_file
 from splatkit.export.settings import ExportSplatsSettings
+from splatkit.io.formats.sog import read_sog
 from splatkit.io.images import write_image
-from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import RunCameras, TrainedRun, evaluate, mean_scores, render_view
 from splatkit.splatting.seeding import splats_from_points

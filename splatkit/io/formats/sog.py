@@ -19,7 +19,14 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.quantization import LOBE_STEPS, line_codebook, morton_order, pack_lobes, unpack_lobes, vector_palette
+from splatkit.io.formats.quantization import (
+    LOBE_STEPS,
+    line_codebook,
+    morton_order,
+    pack_lobes,
+    unpack_lobes,
+    vector_palette,
+)
 from splatkit.io.splats import Splats, bake_factors
 
 _VERSION = 2
