@@ -4,7 +4,6 @@ Files of PCD, PLY, LAS, LAZ, KITTI (`.bin`) and nuScenes (`.pcd.bin`) all become
 scans are read by `splatkit.io.bags`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from splatkit.errors import DatasetError
 from splatkit.io.formats.las import read_las
 from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import join_fields, read_ply_vertices, stack_fields, write_ply
+from splatkit.io.listing import list_files
 
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _NORMAL_NAMES = ("nx", "ny", "nz")
@@ -59,14 +59,14 @@ def read_point_cloud(path: Path) -> PointCloud:
     path = Path(path)
     read = next((read for suffix, read in _READERS.items() if path.name.lower().endswith(suffix)), None)
     if read is None:
-        raise DatasetError(f"{path}: not a point cloud that can be read; expected {', '.join(_READERS)}")
+        raise DatasetError(f"{path}: not a point cloud that can be read; expected {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return cloud_from_fields(path, read(path))
 
 
 def list_point_clouds(folder: Path) -> list[Path]:
-    """The point clouds in a folder, by name; numbers in names count as numbers.
+    """The point clouds in a folder, in natural order.
 
     Raises:
         FileNotFoundError: no such folder, or none in it.
@@ -74,10 +74,10 @@ def list_point_clouds(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of point clouds")
-    found = [path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(tuple(_READERS))]
+    found = list_files(folder, SUFFIXES)
     if not found:
-        raise FileNotFoundError(f"{folder}: no point cloud in this folder; expected {', '.join(_READERS)} files")
-    return sorted(found, key=lambda path: _name_parts(path.name))
+        raise FileNotFoundError(f"{folder}: no point cloud in this folder; expected {', '.join(SUFFIXES)} files")
+    return found
 
 
 @np.errstate(invalid="ignore", over="ignore")  # damaged numbers are cast like others, and then looked at
@@ -133,11 +133,6 @@ def write_point_cloud(path: Path, cloud: PointCloud, comments: tuple[str, ...] =
     for name, _, values in columns:
         vertices[name] = values
     write_ply(Path(path), vertices, comments=comments)
-
-
-def _name_parts(name: str) -> list[tuple[str, int]]:
-    """Text and number in turn: "pose10.pcd" -> ("pose", 10), (".pcd", 0)."""
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def _read_floats(path: Path, fields: tuple[str, ...]) -> NDArray[np.void]:
@@ -204,3 +199,4 @@ _READERS: dict[str, Callable[[Path], NDArray[np.void]]] = {  # the longer suffix
     ".las": read_las,
     ".laz": read_las,
 }
+SUFFIXES = tuple(_READERS)  # of files that hold points

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.io.bags import list_scan_topics, read_scans
+from splatkit.io.listing import list_files
 from splatkit.io.point_clouds import PointCloud, list_point_clouds, read_point_cloud
 
 _ONE_TURN_S = 2.0  # times of points below it count from the scan's own stamp
@@ -52,7 +53,7 @@ class ScanSource:
         """The files that hold the scans."""
         if not self.is_recording:
             return list_point_clouds(self.path)
-        return sorted(path for path in self.path.rglob("*") if path.is_file()) if self.path.is_dir() else [self.path]
+        return list_files(self.path, below=True) if self.path.is_dir() else [self.path]
 
     def read(self) -> Iterator[Scan]:
         """Scans in the order of their names, or of their recording.
