@@ -16,6 +16,7 @@ from splatkit.io.formats.las import read_las
 from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import join_fields, read_ply_vertices, stack_fields, write_ply
 from splatkit.io.listing import list_files
+from splatkit.io.time_units import seconds_of_points
 
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _NORMAL_NAMES = ("nx", "ny", "nz")
@@ -26,7 +27,6 @@ _TIME_NAMES = ("time", "t", "timestamp", "time_stamp", "offset_time", "scalar_ti
 _KITTI_FIELDS, _NUSCENES_FIELDS = ("x", "y", "z", "intensity"), ("x", "y", "z", "intensity", "ring")
 _FARTHEST_M = 1000.0  # no spinning LiDAR reaches as far: most numbers beyond it are no coordinates
 _FAR_SHARE = 0.1
-_NANOSECONDS_FROM, _MICROSECONDS_FROM = 1e16, 1e13  # seconds since 1970 are 1.7e9
 
 
 class EmptyCloudError(DatasetError):
@@ -109,7 +109,7 @@ def cloud_from_fields(path: Path, vertices: NDArray[np.void]) -> PointCloud:
         normals=normals,
         intensity=None if intensity is None else intensity.astype(np.float32),
         ring=None if ring is None else _whole_numbers(path, ring),
-        time=None if time is None else _seconds(time),
+        time=None if time is None else seconds_of_points(time),
         dropped=len(points) - int(measured.sum()),
     )
 
@@ -163,15 +163,6 @@ def _whole_numbers(path: Path, ring: NDArray[np.generic]) -> NDArray[np.int32]:
     if not (np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**31)).all():
         raise DatasetError(f"{path}: damaged or of another form: the numbers of rings are not whole")
     return values.astype(np.int32)
-
-
-def _seconds(time: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Drivers count seconds, or nano- or microseconds: 32-bit integers within a scan, 64-bit numbers since 1970."""
-    if np.issubdtype(time.dtype, np.integer) and time.dtype.itemsize < 8:
-        return time.astype(np.float64) * 1e-9
-    values = time.astype(np.float64)
-    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0)
-    return values * (1e-9 if largest > _NANOSECONDS_FROM else 1e-6 if largest > _MICROSECONDS_FROM else 1)
 
 
 def _read_colors(path: Path, vertices: NDArray[np.void]) -> NDArray[np.uint8] | None:
