@@ -26,8 +26,8 @@ from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.splats import read_splats
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.load_run import RunCameras, TrainedRun
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import RunView
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
@@ -40,11 +40,8 @@ def scene(tmp_path_factory):
     return folder
 
 
-def cameras_of(frames) -> RunCameras:
-    poses = torch.from_numpy(np.stack([frame.camera_to_world for frame in frames])).float()
-    Ks = torch.from_numpy(np.stack([frame.intrinsics.matrix() for frame in frames])).float()
-    sizes = torch.tensor([[frame.intrinsics.width, frame.intrinsics.height] for frame in frames])
-    return RunCameras(tuple(frame.image_path for frame in frames), viewmats_from_opengl(poses), Ks, sizes)
+def views_of(frames) -> tuple[RunView, ...]:
+    return tuple(RunView(frame.image_path, frame.posed, frame.camera) for frame in frames)
 
 
 @pytest.fixture
@@ -58,9 +55,9 @@ def run(scene, tmp_path, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     splats = splats_from_points(torch.rand(50, 3, generator=generator), torch.rand(50, 3), 1, 100, generator)
     loaded = TrainedRun(
-        splats, 1, "classic", "generalized_exponential", cameras_of(frames[1:]), cameras_of(frames[:1]), scene,
-        checkpoint, 1,
-    )  # fmt: skip
+        *(splats, 1, "classic", "generalized_exponential"),
+        *(views_of(frames[1:]), views_of(frames[:1]), scene, checkpoint, 1),
+    )
     truth = read_mesh(scene / "truth/mesh.ply")
 
     def surface(*_) -> Surface:
@@ -176,7 +173,7 @@ def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, mon
     copy = shutil.copytree(scene, tmp_path / "scene")
     frames = read_transforms(copy).frames
     loaded = run_export.open_run(run)
-    object.__setattr__(loaded, "train_cameras", cameras_of(frames[1:]))
+    object.__setattr__(loaded, "train_views", views_of(frames[1:]))
     object.__setattr__(loaded, "dataset", copy)
     frames[3].image_path.unlink()
     monkeypatch.setattr(run_export, "make_surface", None)
