@@ -21,8 +21,8 @@ from nerfstudio.engine.optimizers import Optimizers
 from torch import nn
 
 from benchmarks.record import Record, record
+from splatkit.io.memory import peak_memory_mb
 from splatkit.ops import native_threads_only
-from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
 from splatkit.optimize.rays import simplex_nerf_model
 from splatkit.optimize.rays.lattice_encodings import without_lpips
 from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method

@@ -14,7 +14,6 @@ from splatkit.calibration.camera import Camera
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import Array
-from splatkit.io.atomic import atomic_file
 
 _FORMAT = "splatkit calibration 1"
 _PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
@@ -46,7 +45,7 @@ class StoredCalibration:
 
 
 def calibration_record(calibration: Calibration, names: list[str], inputs: dict[str, str]) -> dict[str, Any]:
-    """What `write_calibration` writes.
+    """What calibration.json holds.
 
     Args:
         calibration: the result.
@@ -103,12 +102,6 @@ def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str,
         "translation_sd_m": deviations[3:].tolist(),
         "deviations_over_noise_alone": calibration.over_noise(index),
     }
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record as JSON, complete or not at all."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def is_calibration(record: dict[str, Any]) -> bool:

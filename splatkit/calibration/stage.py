@@ -1,6 +1,5 @@
 """The stages of `calibrate`: folders of photographs and scans to a calibration, and what helps before and after it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from splatkit.calibration.board_scene import capture_boards, write_boards
 from splatkit.calibration.calibrate import Calibration, calibrate_frames
-from splatkit.calibration.calibration_file import calibration_record, read_calibration, write_json
+from splatkit.calibration.calibration_file import calibration_record, read_calibration
 from splatkit.calibration.camera import Camera
 from splatkit.calibration.exports import write_exports
 from splatkit.calibration.frames import Frame
@@ -41,8 +40,9 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
-from splatkit.geometry.se3 import Array, twist_between
+from splatkit.geometry.se3 import Array, is_rigid, twist_between
 from splatkit.io.atomic import atomic_directory
+from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 
 _ADVISED = 3  # poses in the report
@@ -145,13 +145,13 @@ def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> Non
 
 
 def _first_guess(path: Path) -> Array:
+    record = read_json(path)
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
         value = record["cameras"][0]["T_camera_lidar"] if "cameras" in record else record["T_camera_lidar"]
         T = np.array(value, dtype=np.float64)
     except (KeyError, ValueError, TypeError, IndexError):
         raise DatasetError(f"{path}: expected JSON with T_camera_lidar, 4 x 4") from None
-    if T.shape != (4, 4) or not np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-3):
+    if T.shape != (4, 4) or not is_rigid(T):
         raise DatasetError(f"{path}: T_camera_lidar is no rigid transform of 4 x 4")
     return T
 

@@ -24,6 +24,7 @@ from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import image_size
+from splatkit.io.json_files import read_json
 
 _PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
 _FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
@@ -90,7 +91,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         DatasetError: the file or a frame of it cannot be used; the message names both.
     """
     path = _locate(Path(path))
-    meta = _parse(path)
+    meta = read_json(path)
     entries = meta.get("frames")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path}: no frames; expected a list 'frames' with one entry per image")
@@ -194,16 +195,6 @@ def _locate(path: Path) -> Path:
     if not file.is_file():
         raise FileNotFoundError(f"{path}: no transforms.json in this folder")
     return file.parent.resolve() / file.name
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(meta, dict):
-        raise DatasetError(f"{path}: expected a JSON object, got a {type(meta).__name__}")
-    return meta
 
 
 def _frame_name(path: Path, entry: object, index: int) -> str:

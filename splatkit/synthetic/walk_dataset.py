@@ -15,7 +15,6 @@ truth/              trajectory.txt, rig.json, cameras.json: the same without def
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
 from splatkit.io.images import write_image
+from splatkit.io.json_files import write_json
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.trajectories import Trajectory, write_trajectory
@@ -114,7 +114,7 @@ def generate_walk(
     write_mesh(out / "truth/mesh.ply", tracer.mesh, comments=_UNITS)
     summary = scene_summary(description, tracer.mesh, seed)
     summary |= {"defects": dataclasses.asdict(defects), "lidar_faults": dataclasses.asdict(faults)}
-    _write_json(out / "truth/scene.json", summary)
+    write_json(out / "truth/scene.json", summary)
 
 
 def _moments(walk: Walk, views: int, scans: int) -> int:
@@ -226,8 +226,8 @@ def _write_motion(out: Path, motion: RigMotion, walk: Walk, defects: Defects, rn
         true.append({"name": camera.name, "T_camera_lidar": T_camera_lidar.tolist()})
         stated.append({"name": camera.name, "T_camera_lidar": wrong.tolist()})
     lidar = dataclasses.asdict(walk.lidar)
-    _write_json(out / "truth/rig.json", {"cameras": true, "lidar": lidar, "time_offset_s": defects.time_offset_s})
-    _write_json(out / "rig.json", {"cameras": stated, "lidar": lidar})
+    write_json(out / "truth/rig.json", {"cameras": true, "lidar": lidar, "time_offset_s": defects.time_offset_s})
+    write_json(out / "rig.json", {"cameras": stated, "lidar": lidar})
 
 
 def _write_truth(folder: Path, shots: list[Shot], poses: NDArray[np.float64], stops: NDArray[np.float64]) -> None:
@@ -235,8 +235,4 @@ def _write_truth(folder: Path, shots: list[Shot], poses: NDArray[np.float64], st
         {"name": shot.name, "time_s": shot.time, "T_world_camera": pose.tolist(), "exposure_stops": float(exposure)}
         for shot, pose, exposure in zip(shots, poses, stops, strict=True)
     ]
-    _write_json(folder / "cameras.json", {"axes": "x right, y down, z forward", "images": entries})
-
-
-def _write_json(path: Path, record: dict[str, object]) -> None:
-    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "cameras.json", {"axes": "x right, y down, z forward", "images": entries})

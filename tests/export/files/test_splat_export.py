@@ -12,8 +12,8 @@ from splatkit.export.files.splat_export import SplatExport, export_splats, large
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import compose
+from splatkit.io.formats.sog import read_sog
 from splatkit.io.images import write_image
-from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView
