@@ -56,12 +56,8 @@ def _overlay(
     image: NDArray[np.uint8], frame: Frame, world: NDArray[np.float64], depth: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     """The points that nothing hides, on the photograph."""
-    pose = frame.camera_to_world @ np.diag([1.0, -1.0, -1.0, 1.0])
-    local = (world - pose[:3, 3]) @ pose[:3, :3]
-    local = local[local[:, 2] > 0.3]
-    pixels = local @ frame.intrinsics.matrix().T
-    pixels = pixels[:, :2] / pixels[:, 2:]
-    inside = (pixels >= 0).all(1) & (pixels < (image.shape[1], image.shape[0])).all(1)
+    local = frame.posed.local(world)
+    pixels, inside = frame.camera.project(local, nearest=0.3)
     pixels, z = pixels[inside], local[inside, 2]
     columns, rows = pixels.astype(int).T
     seen = np.abs(depth[rows, columns] - z) < 0.1 + 0.02 * z

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 import tyro
 
 import splatkit
-from splatkit.calibration import settings as calibration
+from splatkit.calibration.settings import (
+    AdviseSettings,
+    BoardSceneSettings,
+    BoardSettings,
+    CalibrateSettings,
+    CheckSettings,
+    SimulateSettings,
+)
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.commands.calibrate import (
@@ -22,15 +29,18 @@ from splatkit.commands.calibrate import (
     run_check,
     run_simulate,
 )
-from splatkit.commands.capture import Capture
-from splatkit.commands.capture_images import run_capture_images
-from splatkit.commands.capture_lidar import run_capture_lidar, run_capture_static
+from splatkit.commands.capture import Capture, run_capture_images, run_capture_lidar, run_capture_static
 from splatkit.commands.doctor import Doctor, run_doctor
 from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
 from splatkit.commands.run import RunPipeline, run_pipeline
 from splatkit.commands.scene import run_scene
 from splatkit.errors import RefusedError, SplatkitError
-from splatkit.export import settings as export
+from splatkit.export.settings import (
+    ExportColmapSettings,
+    ExportMeshSettings,
+    ExportPointsSettings,
+    ExportSplatsSettings,
+)
 from splatkit.synthetic.settings import SceneSettings
 
 EXIT_BAD_INPUT = 2
@@ -50,19 +60,19 @@ Command = (
 COMMANDS: dict[type, Callable[[Any], None]] = {
     Doctor: run_doctor,
     SceneSettings: run_scene,
-    calibration.CalibrateSettings: run_calibrate,
-    calibration.CheckSettings: run_check,
-    calibration.SimulateSettings: run_simulate,
-    calibration.BoardSceneSettings: run_board_scene,
-    calibration.AdviseSettings: run_advise,
-    calibration.BoardSettings: run_board,
+    CalibrateSettings: run_calibrate,
+    CheckSettings: run_check,
+    SimulateSettings: run_simulate,
+    BoardSceneSettings: run_board_scene,
+    AdviseSettings: run_advise,
+    BoardSettings: run_board,
     CaptureImagesSettings: run_capture_images,
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,
-    export.ExportMeshSettings: run_export_mesh,
-    export.ExportSplatsSettings: run_export_splats,
-    export.ExportPointsSettings: run_export_points,
-    export.ExportColmapSettings: run_export_colmap,
+    ExportMeshSettings: run_export_mesh,
+    ExportSplatsSettings: run_export_splats,
+    ExportPointsSettings: run_export_points,
+    ExportColmapSettings: run_export_colmap,
     RunPipeline: run_pipeline,
 }
 

@@ -1,6 +1,10 @@
-"""The house rules, read from the syntax tree: who imports whom, and which op has which sibling."""
+"""The house rules, read from the syntax tree: who imports whom, that no files go in circles, and which op has which
+sibling.
+"""
 
 import ast
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,35 +12,152 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "splatkit"
 
-# folder or module -> what of splatkit it may import besides itself and `errors`
+GROUND = {"errors", "progress"}  # what every room may import
+
+# Room -> what of splatkit its files may import besides each other and the ground floor. A room is a folder or a file,
+# without the rooms inside it: "calibration" is the files right in that folder. On the right stands a room, or one file.
 MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
     "errors": set(),
+    "progress": set(),
+    "command_line": set(),
     "geometry": set(),
     "reference": {"geometry"},
-    "ops": {"_C", "geometry"},
-    "io": {"geometry", "ops"},
+    "ops": {"_C"},
+    "io": {"geometry"},
     "evaluation": {"geometry", "ops", "io"},
-    "report": {"geometry", "ops", "io", "evaluation"},
-    "splatting": {"ops", "geometry", "io"},
-    "encodings": {"ops", "geometry", "io"},
+    "report": {"geometry", "io", "evaluation"},
+    "splatting": {"ops", "geometry"},
+    "encodings": {"ops", "io"},
     "isosurface": {"ops", "geometry"},
-    "calibration": {"ops", "geometry", "io", "evaluation"},
+    # from what is calibrated with to how far the result is to be trusted, one step at a time
+    "calibration.targets": {"geometry", "io"},
+    "calibration.detection": {"calibration.targets", "geometry"},
+    "calibration.solver": {"calibration.targets", "calibration.views", "geometry"},
+    "calibration.quality": {
+        "calibration.targets",
+        "calibration.detection",
+        "calibration.solver",
+        "calibration.views",
+        "calibration.frames",
+        "calibration.calibration_file",
+        "geometry",
+    },
+    "calibration": {
+        "calibration.targets",
+        "calibration.detection",
+        "calibration.solver",
+        "calibration.quality",
+        "geometry",
+        "io",
+    },
     "synthetic": {"geometry", "io"},
-    "capture": {"calibration", "geometry", "io"},
-    "optimize": {"splatting", "encodings", "geometry", "io", "evaluation", "ops"},
-    "export": {
-        "optimize.load_run",
-        "optimize.load_field",
+    "synthetic.stage": {"synthetic", "calibration", "calibration.targets", "calibration.quality", "geometry", "io"},
+    # photographs know nothing of scans, and neither of how a rig is calibrated, only what the file of it says
+    "capture": {"geometry", "io"},
+    "capture.images": {"capture", "geometry", "io"},
+    "capture.lidar": {"capture", "calibration.calibration_file", "geometry", "io"},
+    # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other
+    "runs": {"splatting", "evaluation", "geometry", "io"},
+    "optimize.nerfstudio": {"runs", "evaluation", "ops", "geometry", "io"},
+    "optimize.data": {"optimize.nerfstudio", "geometry", "io"},
+    "optimize.ges": {
+        "optimize.data",
+        "optimize.nerfstudio",
+        "runs",
         "splatting",
-        "isosurface",
+        "evaluation",
         "ops",
         "geometry",
         "io",
+    },
+    "optimize.rays": {"optimize.nerfstudio", "encodings", "ops", "geometry"},
+    "optimize": {
+        "optimize.data",
+        "optimize.ges",
+        "optimize.nerfstudio",
+        "runs",
+        "splatting",
+        "command_line",
+        "geometry",
+    },
+    # surfaces and their colors come of a run without the host; who exports opens the run
+    "export.surface": {"export.timing", "runs", "isosurface", "evaluation", "ops", "geometry", "io"},
+    "export.texture": {"export.timing", "runs", "geometry", "io"},
+    "export.files": {
+        "export.settings",
+        "export.surface",
+        "export.texture",
+        "optimize",
+        "runs",
+        "splatting",
         "evaluation",
+        "geometry",
+        "io",
+    },
+    "export": {
+        "export.files",
+        "export.surface",
+        "export.texture",
+        "optimize",
+        "runs",
+        "evaluation",
+        "ops",
+        "io",
+    },
+    "stages": {
+        "calibration.settings",
+        "capture.images.settings",
+        "capture.lidar.settings",
+        "export.settings",
+        "synthetic.settings",
+    },
+    "pipeline": {
+        "stages",
+        "command_line",
+        "optimize.train_settings",
+        "runs",
+        "evaluation",
+        "geometry",
+        "io",
+    },
+    "pages": {
+        "calibration",
+        "calibration.quality",
+        "capture.images",
+        "capture.lidar",
+        "export",
+        "optimize",
+        "runs",
+        "pipeline",
+        "report",
+        "geometry",
+        "io",
+    },
+    "doctor": {"ops"},
+    "commands": {
+        "calibration",
+        "capture.images",
+        "capture.lidar",
+        "export",
+        "export.files",
+        "synthetic",
+        "synthetic.stage",
+        "pipeline",
+        "pages",
+        "doctor",
+    },
+    "cli": {
+        "commands",
+        "calibration.settings",
+        "capture.images.settings",
+        "capture.lidar.settings",
+        "export.settings",
+        "synthetic.settings",
     },
 }
-COMPOSERS = {"pipeline", "cli", "commands", "doctor", "__init__"}  # may import everything
 ONLY_IN_OPTIMIZE = {"nerfstudio", "viser", "gsplat"}
+MOST_LINES, MOST_FILES = 500, 15
 
 # op family -> siblings it promises; the table only ever grows
 SIBLINGS = {
@@ -84,39 +205,105 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def unit_of(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    """A module's name below splatkit, as "io.ply"; of a package's own file that of the package."""
+    relative = path.relative_to(PACKAGE).with_suffix("")
+    parts = relative.parts[:-1] if relative.name == "__init__" and len(relative.parts) > 1 else relative.parts
+    return ".".join(parts)
+
+
+def within(name: str, whole: str) -> bool:
+    return name == whole or name.startswith(whole + ".")
+
+
+def room_of(name: str) -> str:
+    """The smallest room that a module is in."""
+    rooms = [room for room in MAY_IMPORT if within(name, room)]
+    return max(rooms, key=len) if rooms else name
+
+
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    if isinstance(tree, ast.If) and "TYPE_CHECKING" in {n.id for n in ast.walk(tree.test) if isinstance(n, ast.Name)}:
+        return
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        yield from executed(child)
 
 
 def imported_names(path: Path) -> set[str]:
+    """What a file imports, anywhere in it; of `from a import b` both a and a.b."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in executed(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
-            names.add(node.module)
-            if node.module == "splatkit":
-                names |= {f"splatkit.{alias.name}" for alias in node.names}
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
             names |= {arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
     return names
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path: Path):
-    unit = unit_of(path)
-    if unit in COMPOSERS:
-        return
-    for name in imported_names(path):
-        if not name.startswith("splatkit."):
-            assert unit == "optimize" or name.split(".")[0] not in ONLY_IN_OPTIMIZE, f"{path} imports {name}"
-            continue
-        target = name.removeprefix("splatkit.")
-        allowed = MAY_IMPORT[unit] | {unit, "errors"}
-        assert any(target == a or target.startswith(a + ".") for a in allowed), f"{path} imports {name}"
+MODULES = {name_of(path): path for path in modules()}
+
+
+def ours(names: set[str]) -> set[str]:
+    """The modules of splatkit among imported names; `_C`, which is compiled, too."""
+    found = {name.removeprefix("splatkit.") for name in names if name.startswith("splatkit.")}
+    return {name for name in found if name in MODULES or name == "_C"}
+
+
+IMPORTS = {name: ours(imported_names(path)) - {name} for name, path in MODULES.items()}
+
+
+def permits(entry: str, target: str) -> bool:
+    """Whether an entry of MAY_IMPORT stands for a module."""
+    return room_of(target) == entry if entry in MAY_IMPORT else within(target, entry)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_one_way(name: str):
+    room = room_of(name)
+    assert room in MAY_IMPORT, f"{name}: a new room; say in MAY_IMPORT what it may import"
+    for target in IMPORTS[name]:
+        fine = any(permits(entry, target) for entry in {room, *GROUND, *MAY_IMPORT[room]})
+        assert fine, f"splatkit.{name} imports splatkit.{target}"
+
+
+def test_every_right_to_import_is_used():
+    unused = []
+    for room, allowed in MAY_IMPORT.items():
+        used = {target for name, targets in IMPORTS.items() if room_of(name) == room for target in targets}
+        unused += [(room, entry) for entry in allowed if not any(permits(entry, target) for target in used)]
+    assert unused == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not within(name, "optimize")])
+def test_only_optimize_knows_the_host(name: str):
+    found = {part.split(".")[0] for part in imported_names(MODULES[name])} & ONLY_IN_OPTIMIZE
+    assert not found, f"splatkit.{name} imports {found}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Imports inside functions count: they hide a circle, they do not open it."""
+    open_, closed = list[str](), set[str]()
+
+    def visit(name: str) -> None:
+        if name in open_:
+            circle = [*open_[open_.index(name) :], name]
+            raise AssertionError(" -> ".join(circle))
+        if name in closed:
+            return
+        open_.append(name)
+        for target in sorted(IMPORTS.get(name, set())):
+            visit(target)
+        open_.pop()
+        closed.add(name)
+
+    for name in MODULES:
+        visit(name)
 
 
 @pytest.mark.parametrize("folder", sorted({p.parent.name for p in (ROOT / "cuda").rglob("*.h")} - {"cuda"}))
@@ -144,13 +331,21 @@ def test_every_op_family_has_its_siblings(family: str):
         assert (ROOT / sibling).is_file(), f"{family} lacks {sibling}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*modules(), *sorted((ROOT / "scripts").glob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))],
-    ids=lambda p: str(p.relative_to(ROOT)),
-)
+def sources() -> list[Path]:
+    """All files of Python that people write."""
+    return sorted(path for folder in ("splatkit", "scripts", "tests") for path in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short_enough_to_hold_in_the_head(path: Path):
-    assert len(path.read_text().splitlines()) <= 500
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+def test_folders_hold_few_enough_files_to_look_through():
+    """Beside `__init__.py`, which only says what the folder is."""
+    files = [path for path in sources() if path.name != "__init__.py" and ROOT / "tests" not in path.parents]
+    counts = Counter(str(path.parent.relative_to(ROOT)) for path in files)
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_top_level_is_the_agreed_one():

@@ -63,6 +63,6 @@ def test_doctor_reports_every_part(capsys):
 
 
 def test_a_library_that_is_missing_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "splatkit.synthetic.dataset", None)  # what Python does with a failed import
+    monkeypatch.setitem(sys.modules, "splatkit.synthetic.stage", None)  # what Python does with a failed import
     assert main(["scene", "studio", "--out", str(tmp_path / "out")]) == 2
     assert "splatkit doctor" in capsys.readouterr().err

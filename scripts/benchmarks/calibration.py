@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Record, record
+from splatkit.calibration.board_scene import Faults, board_scene, scan
 from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.inputs import examine_files, pair_files, read_scan
@@ -16,7 +17,6 @@ from splatkit.calibration.solver.parameters import Parameters
 from splatkit.calibration.solver.problem import information
 from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, make_problem, solve
-from splatkit.calibration.targets.board_scene import Faults, board_scene, scan
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.geometry.se3 import Array, invert, twist_between
 from splatkit.io.camera_files import read_intrinsics

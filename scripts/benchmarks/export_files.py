@@ -12,19 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.record import Record, record
 from splatkit.export.texture.blending import KEPT
-from splatkit.export.texture.photographs import View
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
+from splatkit.io.formats.sog import read_sog, write_sog
+from splatkit.io.memory import peak_memory_mb
 from splatkit.io.meshes import read_mesh
-from splatkit.io.sog import read_sog, write_sog
 from splatkit.io.splats import Splats, read_splats, write_splats
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
-from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
+from splatkit.runs.views import RunView
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 
@@ -90,10 +88,7 @@ def _measure_texture(quick: bool) -> list[Record]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generate_scene(read_scene(find_scene("studio")), folder, width, height, views)
-        seen = [
-            View(f.image_path, None, f.intrinsics, viewmats_from_opengl(torch.from_numpy(f.camera_to_world)).numpy())
-            for f in read_transforms(folder).frames
-        ]
+        seen = [RunView(frame.image_path, frame.posed, frame.camera) for frame in read_transforms(folder).frames]
         mesh = read_mesh(folder / "truth/mesh.ply")
         wall, cpu = time.perf_counter(), time.process_time()
         found: dict[str, Any] = color_mesh(mesh, seen, TextureSettings(texture_size=size)).record

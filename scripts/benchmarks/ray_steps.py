@@ -12,7 +12,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -21,10 +20,10 @@ from nerfstudio.engine.optimizers import Optimizers
 from torch import nn
 
 from benchmarks.record import Record, record
+from splatkit.io.memory import peak_memory_mb
 from splatkit.ops import native_threads_only
-from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
-from splatkit.optimize.rays import simplex_nerf_model
-from splatkit.optimize.rays.lattice_encodings import without_lpips
+from splatkit.optimize.nerfstudio.guards import without_lpips
+from splatkit.optimize.rays.lattice_encodings import FusedMlp
 from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method
 
 _RAYS = 1024
@@ -73,10 +72,6 @@ def _in_new_process(task: Any, *arguments: Any) -> Any:
         return pool.submit(task, *arguments).result()
 
 
-def _keep(_: nn.Module) -> int:
-    return 0
-
-
 def _simplex_nerf(settings: dict[str, Any]) -> Any:
     model = copy.deepcopy(simplex_nerf_method.config.pipeline.model)
     for name, value in settings.items():
@@ -101,9 +96,21 @@ def _set_up(data: Path, name: str) -> tuple[Any, Any]:
     config.pipeline.datamanager.data = data
     config.pipeline.datamanager.train_num_rays_per_batch = _RAYS
     torch.manual_seed(0)
-    unfused = patch.object(simplex_nerf_model, "fuse_networks", _keep)
-    with without_lpips(), unfused if name == "simplex-nerf-torch-layers" else nullcontext():
-        return config, config.pipeline.setup(device="cpu", test_mode="val")
+    with without_lpips():
+        pipeline = config.pipeline.setup(device="cpu", test_mode="val")
+    if name == "simplex-nerf-torch-layers":
+        _use_torch_layers(pipeline.model)
+    return config, pipeline
+
+
+def _use_torch_layers(model: nn.Module) -> None:
+    """Put torch's layers in the place of networks that run as one native pass."""
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if isinstance(child, FusedMlp):
+                last = [] if child.out_activation is None else [child.out_activation]
+                hidden = [part for layer in child.layers[:-1] for part in (layer, nn.ReLU())]
+                setattr(parent, name, nn.Sequential(*hidden, child.layers[-1], *last))
 
 
 def _threads_of(name: str) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.runs.views import viewmat_of
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
@@ -79,13 +79,13 @@ def make_seeded(name: str, data: Path | None, splats: int, kernel: str, width: i
     moved = torch.randn(splats, 3, generator=generator) * (0.5 * first.scales[drawn]) * (splats > len(points))
     shrunk = min(1.0, (len(points) / splats) ** 0.5)  # the same coverage whatever the count
     like = make_cloud(splats, kernel, width, height)
-    intrinsics = frame.intrinsics
-    focal = intrinsics.fl_x * max(width, height) / max(intrinsics.width, intrinsics.height)
+    camera = frame.camera
+    focal = camera.fx * max(width, height) / max(camera.width, camera.height)
     return like._replace(
         means=first.means[drawn] + moved,
         quats=first.quats[drawn],
         scales=first.scales[drawn] * shrunk,
-        viewmats=viewmats_from_opengl(torch.from_numpy(frame.camera_to_world)[None].float()),
+        viewmats=viewmat_of(frame.posed)[None],
         Ks=torch.tensor([[[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]]),
     )
 

@@ -15,9 +15,10 @@ import numpy as np
 from benchmarks.record import Record, record
 from splatkit.export.files.splat_export import export_splats
 from splatkit.export.settings import ExportSplatsSettings
-from splatkit.optimize.load_run import evaluate, load_run, mean_scores
-from splatkit.optimize.nerfstudio.process_memory import peak_memory_mb
+from splatkit.io.memory import peak_memory_mb
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
+from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.kernel import ShapeSettings
 

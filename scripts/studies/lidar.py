@@ -20,9 +20,11 @@ from splatkit.io.images import read_image, write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.report.plots import colorize_depth
+from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
+from splatkit.runs.views import RunView, view_centers
 from splatkit.splatting.densification import DensificationSettings
 from studies.store import group_by, mean_and_spread
 
@@ -90,19 +92,17 @@ def measure_case(case: LidarCase, dataset: Path, truth: Truth, pictures: Path) -
 def _depth_scores(run: TrainedRun, truth: Truth) -> dict[str, float]:
     """Medians over the held-out views of the errors of each, within `_FARTHEST_M`."""
     rows = []
-    for index, path in enumerate(run.eval_cameras.image_paths):
-        true = truth.depth(path)
+    for view in run.eval_views:
+        true = truth.depth(view.image_path)
         near = (true > 0) & (true < _FARTHEST_M)
-        rows.append(tuple(depth_metrics(_median_depth(run, index)[near], true[near]).values()))
+        rows.append(tuple(depth_metrics(_median_depth(run, view)[near], true[near]).values()))
     medians = np.median(np.array(rows), axis=0)
     return dict(zip(("depth_median", "depth_mean", "depth_within"), map(float, medians), strict=True))
 
 
-def _median_depth(run: TrainedRun, index: int) -> torch.Tensor:
-    """Of a held-out view, [H, W] m."""
-    cameras = run.eval_cameras
-    width, height = cameras.sizes[index].tolist()
-    rendering = run.render(cameras.viewmats[index], cameras.Ks[index], width, height, ("median_depths",))
+def _median_depth(run: TrainedRun, view: RunView) -> torch.Tensor:
+    """Of a view, [H, W] m."""
+    rendering = run.render(view.posed, ("median_depths",))
     assert rendering.median_depths is not None  # asked for
     return rendering.median_depths[0, ..., 0]
 
@@ -125,14 +125,12 @@ def write_comparison(out: Path, walk: Path, names: list[str]) -> None:
 
 def _mesh_scores(run: TrainedRun, truth: Truth) -> dict[str, float]:
     """The exported mesh against what the training cameras see of the truth, in meters."""
-    cameras = run.train_cameras
     try:
         mesh = make_surface(run, SurfaceSettings()).mesh
     except EmptyMeshError:
         return {"f_score": 0.0, "accuracy_median": float("inf")}
-    width, height = cameras.sizes[0].tolist()
-    seen = visible_sample(truth.mesh, cameras.viewmats, cameras.Ks, (width, height), min_views=2)
-    center = torch.linalg.inv(cameras.viewmats.double())[:, :3, 3].mean(0)
+    seen = visible_sample(truth.mesh, [view.posed for view in run.train_views], min_views=2)
+    center = torch.from_numpy(view_centers(run.train_views).mean(0))
     near = seen[(seen - center).norm(dim=1) < _FARTHEST_M]
     found = compare_surfaces(_near(mesh, center), truth.mesh, _TAU_M, truth_points=near)
     return {"f_score": found.f_score, "accuracy_median": found.accuracy_median}

@@ -28,10 +28,12 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh, write_mesh
-from splatkit.optimize.load_run import TrainedRun, load_run
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.progress import no_progress
 from splatkit.report.mesh_views import render_mesh_views
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import view_centers
 from splatkit.splatting.densification import DensificationSettings
 from studies.store import group_by, mean_and_spread
 
@@ -134,11 +136,10 @@ class _Truth:
     """The exact surface, and what of it counts: what two cameras see within the depth that was fused."""
 
     def __init__(self, mesh: Mesh, run: TrainedRun, max_depth: float) -> None:
-        cameras = run.train_cameras
-        width, height = cameras.sizes[0].tolist()
         self._mesh, self._max_depth = mesh, max_depth
-        self._center = torch.linalg.inv(cameras.viewmats.double())[:, :3, 3].mean(0)
-        seen = visible_sample(mesh, cameras.viewmats, cameras.Ks, (width, height), min_views=2, samples=_SAMPLES)
+        self._center = torch.from_numpy(view_centers(run.train_views).mean(0))
+        cameras = [view.posed for view in run.train_views]
+        seen = visible_sample(mesh, cameras, min_views=2, samples=_SAMPLES)
         self._seen = seen[self._near(seen)].numpy()
 
     def _near(self, points: Tensor) -> Tensor:

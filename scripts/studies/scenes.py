@@ -11,8 +11,9 @@ import cv2
 
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_image, write_image
-from splatkit.optimize.load_run import evaluate, load_run, mean_scores
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
+from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from studies.images import SHAPES
 from studies.store import Case

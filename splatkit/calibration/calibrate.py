@@ -11,10 +11,10 @@ from splatkit.calibration.frames import Frame, view_of
 from splatkit.calibration.intrinsics import calibrate_intrinsics
 from splatkit.calibration.quality.jackknife import observed_covariance
 from splatkit.calibration.quality.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
+from splatkit.calibration.quality.selection import Selection, select_freedom
 from splatkit.calibration.quality.validation import CrossValidation, cross_validate
 from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses
 from splatkit.calibration.solver.residuals import Kind
-from splatkit.calibration.solver.selection import Selection, select_freedom
 from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen

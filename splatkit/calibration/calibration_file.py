@@ -1,6 +1,5 @@
 """The calibration as a file, written for people and programs; `io.calibration_json` reads it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import splatkit
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
-from splatkit.io.atomic import atomic_file
 from splatkit.io.calibration_json import FORMAT, StoredCalibration, camera_entry
 
 _PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
@@ -19,7 +17,7 @@ _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is r
 
 
 def calibration_record(calibration: Calibration, names: list[str], inputs: dict[str, str]) -> dict[str, Any]:
-    """What `write_calibration` writes.
+    """What calibration.json holds.
 
     Args:
         calibration: the result.
@@ -72,12 +70,6 @@ def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str,
         "translation_sd_m": deviations[3:].tolist(),
         "deviations_over_noise_alone": calibration.over_noise(index),
     }
-
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record as JSON, complete or not at all."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def board_of(stored: StoredCalibration, path: Path) -> BoardTarget:

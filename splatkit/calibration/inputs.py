@@ -13,11 +13,11 @@ from splatkit.calibration.frames import Frame, examine_frame
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
+from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
 from splatkit.progress import Progress, no_progress, track
 
 _LOOKING = "looking for the board"
-_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FrameFiles:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Images in a folder, by name.
+    """Images in a folder, in natural order.
 
     Raises:
         FileNotFoundError: no such folder, or none in it.
@@ -38,7 +38,7 @@ def list_images(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    found = list_files(folder, IMAGE_SUFFIXES)
     if not found:
         raise FileNotFoundError(f"{folder}: no image in this folder")
     return found

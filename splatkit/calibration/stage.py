@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from splatkit.calibration.board_scene import capture_boards, write_boards
 from splatkit.calibration.calibrate import Calibration, calibrate_frames
-from splatkit.calibration.calibration_file import board_of, calibration_record, write_json
+from splatkit.calibration.calibration_file import board_of, calibration_record
 from splatkit.calibration.exports import write_exports
 from splatkit.calibration.frames import Frame
 from splatkit.calibration.inputs import (
@@ -33,7 +34,6 @@ from splatkit.calibration.settings import (
 )
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, solve
 from splatkit.calibration.targets.board_pdf import write_board
-from splatkit.calibration.targets.board_scene import capture_boards, write_boards
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
@@ -43,7 +43,7 @@ from splatkit.geometry.se3 import Array, is_rigid, twist_between
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.calibration_json import read_calibration
 from splatkit.io.camera_files import read_intrinsics
-from splatkit.io.json_files import read_json_object
+from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 
 _ADVISED = 3  # poses in the report
@@ -146,7 +146,7 @@ def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> Non
 
 
 def _first_guess(path: Path) -> Array:
-    record = read_json_object(path, "T_camera_lidar, 4 x 4")
+    record = read_json(path)
     try:
         value = record["cameras"][0]["T_camera_lidar"] if "cameras" in record else record["T_camera_lidar"]
         T = np.array(value, dtype=np.float64)

@@ -7,6 +7,7 @@ import tyro
 
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.commands.terminal import print_warnings, show_progress
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,33 @@ class Capture:
         | Annotated[CaptureLidarSettings, tyro.conf.subcommand("lidar", prefix_name=False)]
         | Annotated[CaptureStaticSettings, tyro.conf.subcommand("static", prefix_name=False)]
     )
+
+
+def run_capture_images(settings: CaptureImagesSettings) -> None:
+    """Make the dataset, with its report; say how good it is."""
+    from splatkit.capture.images.stage import capture_images
+    from splatkit.pages.capture_images import write_images_report
+
+    captured = capture_images(settings, show_progress, write_images_report)
+    print_warnings(captured.warnings)
+    print(f"{settings.out}: {captured.verdict()}")
+
+
+def run_capture_lidar(settings: CaptureLidarSettings) -> None:
+    """Make the dataset, with its report; say how good it is."""
+    from splatkit.capture.lidar.stage import capture_lidar
+    from splatkit.pages.capture_lidar import write_lidar_report
+
+    captured = capture_lidar(settings, show_progress, write_lidar_report)
+    print_warnings(captured.warnings)
+    print(f"{settings.out}: {captured.verdict()}")
+
+
+def run_capture_static(settings: CaptureStaticSettings) -> None:
+    """Make the dataset, with its report; say how good it is."""
+    from splatkit.capture.lidar.stage import capture_static
+    from splatkit.pages.capture_lidar import write_static_report
+
+    captured = capture_static(settings, show_progress, write_static_report)
+    print_warnings(captured.warnings)
+    print(f"{settings.out}: {captured.verdict()}")

@@ -6,6 +6,7 @@ Completeness: from the truth to the reconstruction. Chamfer: the mean of the two
 mean of the shares within tau. All in the units of the meshes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splatkit.geometry.se3 import invert, transform_points
+from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.triangles import TriangleMesh, sample_triangles
 
 # Relative depth within which a point counts as the surface that a ray to it meets first; rays are cast in float32.
@@ -94,9 +95,7 @@ def signed_distances(points: Tensor, mesh: TriangleMesh) -> Tensor:
 
 def visible_sample(
     mesh: TriangleMesh,
-    viewmats: Tensor,
-    Ks: Tensor,
-    size: tuple[int, int],
+    cameras: Sequence[PosedCamera],
     *,
     min_views: int = 3,
     samples: int = 100_000,
@@ -106,9 +105,7 @@ def visible_sample(
 
     Args:
         mesh: the true surface.
-        viewmats: [C, 4, 4] world to camera, OpenCV axes.
-        Ks: [C, 3, 3] px.
-        size: (width, height) px of all images.
+        cameras: that look at it.
         min_views: how many cameras must see a point.
         samples: points drawn on the whole mesh, of which the visible ones are returned.
         seed: of the drawing.
@@ -119,12 +116,9 @@ def visible_sample(
     points = sample_triangles(mesh, samples, torch.Generator().manual_seed(seed))
     caster = make_ray_caster(mesh)
     seen_by = torch.zeros(len(points), dtype=torch.int64)
-    for viewmat, K in zip(viewmats.double(), Ks.double(), strict=True):
-        local = transform_points(viewmat, points)
-        pixels = local @ K.T
-        pixels = pixels[:, :2] / pixels[:, 2:]
-        inside = (local[:, 2] > 0) & (pixels >= 0).all(-1) & (pixels < torch.tensor(size)).all(-1)
-        seen_by[inside] += _first_hit(caster, invert(viewmat)[:3, 3], points[inside])
+    for camera in cameras:
+        _, in_image = camera.project(points, nearest=0.0)
+        seen_by[in_image] += _first_hit(caster, torch.tensor(camera.center), points[in_image])
     return points[seen_by >= min_views]
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
+from splatkit.geometry.camera import PosedCamera
 from splatkit.io.mesh import Mesh
-from splatkit.io.projection import pixel_tangents
-from splatkit.io.transforms_json import Intrinsics
 
 _SUPERSAMPLING = 2
 _ROW = 4096  # cv2.remap takes no more than 32767 points in a row
@@ -35,15 +34,15 @@ class MeshRenderer:
             o3d.core.Tensor(np.ascontiguousarray(mesh.faces, dtype=np.uint32)),
         )
 
-    def render(self, camera: Intrinsics, viewmat: NDArray[np.float64], supersampling: int = _SUPERSAMPLING) -> MeshView:
-        """A picture from a camera with T_camera_world [4, 4] `viewmat`; each pixel is the mean of several rays."""
-        s = supersampling
+    def render(self, posed: PosedCamera, supersampling: int = _SUPERSAMPLING) -> MeshView:
+        """A picture from a camera; each pixel is the mean of several rays."""
+        s, camera = supersampling, posed.camera
         rows, columns = np.mgrid[0 : camera.height * s, 0 : camera.width * s]
         pixels = (np.stack([columns.ravel(), rows.ravel()], -1) + 0.5) / s
-        tangents = np.nan_to_num(pixel_tangents(pixels, camera), nan=1e6)
+        tangents = np.nan_to_num(camera.tangents(pixels), nan=1e6)
         rays = np.empty((len(pixels), 6), np.float32)
-        rays[:, :3] = -viewmat[:3, :3].T @ viewmat[:3, 3]
-        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ viewmat[:3, :3]
+        rays[:, :3] = posed.center
+        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
         colors, hit = self.colors_along(rays)
         shape = (camera.height, s, camera.width, s)
         coverage = hit.reshape(shape).mean((1, 3), dtype=np.float32)

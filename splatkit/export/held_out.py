@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, ViewScore, score_view
-from splatkit.export.texture.photographs import Photograph, View, read_photograph
+from splatkit.export.texture.photographs import Photograph, read_photograph
 from splatkit.io.mesh import Mesh
 from splatkit.progress import Progress, no_progress, track
+from splatkit.runs.views import RunView
 
 _MOST_PIXELS = 1_500_000  # of a photograph; larger ones are compared averaged down
 
@@ -44,7 +45,7 @@ class HeldOutScores:
         }
 
 
-def score_held_out(mesh: Mesh, views: Sequence[View], shown: int, progress: Progress = no_progress) -> HeldOutScores:
+def score_held_out(mesh: Mesh, views: Sequence[RunView], shown: int, progress: Progress = no_progress) -> HeldOutScores:
     """Render a mesh from each view, by the lens of its photograph; keep `shown` of the pictures, evenly chosen.
 
     Raises:
@@ -54,12 +55,12 @@ def score_held_out(mesh: Mesh, views: Sequence[View], shown: int, progress: Prog
     chosen = set(np.linspace(0, len(views) - 1, min(shown, len(views))).round().astype(int).tolist())
     scores, kept = {}, []
     for index in track(range(len(views)), "held-out views", progress, len(views)):
-        camera = views[index].camera
+        camera = views[index].photographed.camera
         reduction = int(np.ceil(np.sqrt(camera.width * camera.height / _MOST_PIXELS)))
         photograph = read_photograph(views[index], reduction)
-        view = renderer.render(photograph.view.camera, photograph.view.viewmat)
+        view = renderer.render(photograph.posed)
         score = score_view(view, photograph.image, photograph.usable)
-        scores[views[index].path.name] = score
+        scores[views[index].image_path.name] = score
         if index in chosen:
             kept.append(HeldOutView(photograph, view, score))
     return HeldOutScores(scores, tuple(kept))

@@ -13,18 +13,21 @@ from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.settings import ExportMeshSettings
-from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.texture.photographs import views_of
+from splatkit.export.surface.make_surface import Surface, make_surface
+from splatkit.export.surface.settings import SurfaceSettings
+from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
+from splatkit.io.splats import Splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import TrainedRun
 from splatkit.progress import Progress, no_progress
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import view_centers
 
 _SHOWN_VIEWS = 4
 
@@ -64,20 +67,18 @@ def export_mesh(
     timer = StepTimer()
     with timer.step("loading"):
         run = open_run(settings.load_config)
-        if isinstance(run, TrainedRun):
+        if isinstance(run, TrainedRun) and not settings.no_splats:
             check_exportable(run)
-        train, held_out = views_of(run.dataset, run.train_cameras), views_of(run.dataset, run.eval_cameras)
+        check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
-    surface = settings.surface_to_wrap()
     with timer.step("surface"):
-        points = None if surface.max_distance_from_points is None else _cloud(run.dataset)
-        found = make_surface(run, surface, progress, points)
+        found = _surface(run, settings.surface_to_wrap(), progress)
     with timer.step("colors"):
-        colored = color_mesh(found.mesh, train, settings.texture, progress)
+        colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
     scores = None
     if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
         with timer.step("held-out views"):
-            scores = score_held_out(colored.mesh, held_out, _SHOWN_VIEWS, progress)
+            scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(settings.load_config, run),
@@ -88,10 +89,7 @@ def export_mesh(
         "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
-    viewpoints = frame.apply(np.stack([np.linalg.inv(view.viewmat)[:3, 3] for view in train]))
-    splats = None
-    if not settings.no_splats and isinstance(run, TrainedRun):
-        splats = splat_values(splats_in_frame(run.splats, frame))
+    viewpoints = frame.apply(view_centers(run.train_views))
 
     def export_of(record: dict[str, Any]) -> MeshExport:
         return MeshExport(settings.out, mesh, frame, viewpoints, scores, record)
@@ -102,7 +100,7 @@ def export_mesh(
         settings.formats,
         frame=frame,
         record=record,
-        splats=splats,
+        splats=None if settings.no_splats else _splats(run, frame),
         overwrite=settings.overwrite,
         more=lambda folder, record: report(folder, export_of(record)),
     )
@@ -120,6 +118,15 @@ def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, A
         "dataset": str(run.dataset),
         "sources": [vars(source) for source in hash_files(sources)],
     }
+
+
+def _surface(run: TrainedRun | TrainedField, settings: SurfaceSettings, progress: Progress) -> Surface:
+    points = None if settings.max_distance_from_points is None else _cloud(run.dataset)
+    return make_surface(run, settings, progress, points)
+
+
+def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> Splats | None:
+    return splat_values(splats_in_frame(run.splats, frame)) if isinstance(run, TrainedRun) else None
 
 
 def _cloud(dataset: Path) -> NDArray[np.floating] | None:

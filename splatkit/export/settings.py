@@ -21,7 +21,7 @@ class ExportMeshSettings:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """Folder to make."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
@@ -57,7 +57,7 @@ class ExportSplatsSettings:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """File to write, ending in .ply or .sog."""
     format: Literal["ply", "sog"] | None = None
@@ -90,7 +90,7 @@ class ExportPointsSettings:
     """
 
     load_config: Path
-    """config.yml of the run. Loading one runs the code that it names: open only runs that you trust."""
+    """config.yml of the run."""
     out: Path
     """File to write, ending in .ply, .las or .laz."""
     count: int = 1_000_000

@@ -1,12 +1,12 @@
 """What the steps of an export found and cost."""
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from splatkit.io.memory import peak_memory_mb
 
 
 @dataclass
@@ -21,14 +21,13 @@ class StepTimer:
         found: dict[str, Any] = {}
         wall, cpu = time.perf_counter(), time.process_time()
         yield found
-        unit = 1 if sys.platform == "darwin" else 1024
         self.entries.append(
             {
                 "step": name,
                 **found,
                 "wall_s": round(time.perf_counter() - wall, 3),
                 "cpu_s": round(time.process_time() - cpu, 3),
-                "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3),
+                "peak_memory_gb": round(peak_memory_mb() / 1000, 3),
             }
         )
 

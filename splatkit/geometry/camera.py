@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from splatkit.errors import SettingsError
 from splatkit.geometry.lens_models import FISHEYE_LIMIT_RAD, LENS_MODELS, LensModel, LensName, five_step_tangents
 from splatkit.geometry.namespace import Array, floats, is_tensor, namespace_of
+from splatkit.geometry.se3 import invert, is_rigid
 
 _COUNTS: dict[str, tuple[int, ...]] = {"brown_conrady": (4, 5, 8), "kannala_brandt": (4,)}
 _EDGE_SAMPLES = 33
@@ -23,7 +24,6 @@ _BEYOND_EDGE = 1.05  # of the view's radius: farther rays are not looked at, for
 _RECTIFIED_SAMPLES = 9  # of each edge; OpenCV's number
 _PART = 16384  # pixels
 _NO_SKEW = 1e-6  # of the focal length
-_RIGID = 1e-3
 
 
 @dataclass(frozen=True)
@@ -317,7 +317,7 @@ class PosedCamera:
         T = np.array(self.T_world_camera, np.float64)
         if T.shape != (4, 4) or not np.isfinite(T).all():
             raise SettingsError(f"T_world_camera: expected a finite matrix [4, 4], got {T.tolist()}")
-        if np.abs(T[:3, :3].T @ T[:3, :3] - np.eye(3)).max() > _RIGID or np.linalg.det(T[:3, :3]) < 0:
+        if not is_rigid(T):
             raise SettingsError(f"T_world_camera: expected a rigid transform, got {T.tolist()}")
         T.flags.writeable = False
         object.__setattr__(self, "T_world_camera", T)
@@ -325,9 +325,7 @@ class PosedCamera:
     @cached_property
     def T_camera_world(self) -> NDArray[np.float64]:  # noqa: N802
         """[4, 4]."""
-        R, t = self.T_world_camera[:3, :3], self.T_world_camera[:3, 3]
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R.T, -(R.T @ t)
+        T = invert(self.T_world_camera)
         T.flags.writeable = False
         return T
 

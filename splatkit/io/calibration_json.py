@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.camera_files import camera_from_opencv, opencv_K, opencv_model
-from splatkit.io.json_files import read_json_object
+from splatkit.io.json_files import read_json
 
 FORMAT = "splatkit calibration 1"
 
@@ -51,7 +51,7 @@ def read_calibration(path: Path) -> StoredCalibration:
         FileNotFoundError: no such file.
         DatasetError: damaged, or of another kind; names the file.
     """
-    record = read_json_object(path, "a calibration")
+    record = read_json(path)
     if not is_calibration(record):
         raise DatasetError(f"{path}: is of format {record.get('format')!r}, expected {FORMAT!r}")
     try:

@@ -1,27 +1,34 @@
-"""JSON files that must hold an object."""
+"""JSON files: read with one clear line for what is wrong with them, written whole or not at all."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from splatkit.errors import DatasetError
+from splatkit.io.atomic import atomic_file
 
 
-def read_json_object(path: Path, what: str) -> dict[str, Any]:
-    """The object that a file holds.
-
-    Args:
-        path: of the file; a byte order mark does no harm.
-        what: was expected of it, for the message: "a calibration".
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: no JSON, or no object; names the file.
+        DatasetError: no JSON, or another thing than an object; names the file.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 are a ValueError too
-        raise DatasetError(f"{path}: not valid JSON ({error}); expected {what}") from None
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(content, dict):
-        raise DatasetError(f"{path}: expected {what}, a JSON object, got {type(content).__name__}")
+        raise DatasetError(f"{path}: expected a JSON object, got a {type(content).__name__}")
     return content
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write an object, for people too: one line a value."""
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

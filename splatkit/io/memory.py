@@ -1,6 +1,8 @@
-"""Whether there is memory enough, asked before any is taken."""
+"""Whether there is memory enough, asked before any is taken; and how much was."""
 
 import os
+import resource
+import sys
 from pathlib import Path
 
 
@@ -33,3 +35,9 @@ def require_memory(what: str, needed: float) -> None:
             f"{what} needs about {needed / 1e9:.2g} GB of memory, {available / 1e9:.2g} GB are available; close other "
             "programs or take a machine with more"
         )
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux KiB

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.gltf import write_glb
+from splatkit.io.formats.gltf import write_glb
+from splatkit.io.formats.ply import write_ply
+from splatkit.io.formats.wavefront import write_obj
 from splatkit.io.mesh import Mesh
-from splatkit.io.ply import write_ply
-from splatkit.io.wavefront import write_obj
 
 MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 _STL_HEADER_BYTES = 80

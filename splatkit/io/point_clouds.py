@@ -4,7 +4,6 @@ Files of PCD, PLY, LAS, LAZ, KITTI (`.bin`) and nuScenes (`.pcd.bin`) all become
 scans are read by `splatkit.io.bags`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.las import read_las
-from splatkit.io.pcd import read_pcd
-from splatkit.io.ply import join_fields, read_ply_vertices, stack_fields, write_ply
+from splatkit.io.formats.las import read_las
+from splatkit.io.formats.pcd import read_pcd
+from splatkit.io.formats.ply import join_fields, read_ply_vertices, stack_fields, write_ply
+from splatkit.io.listing import list_files
+from splatkit.io.time_units import seconds_of_points
 
 _COLOR_NAMES = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 _NORMAL_NAMES = ("nx", "ny", "nz")
@@ -26,7 +27,6 @@ _TIME_NAMES = ("time", "t", "timestamp", "time_stamp", "offset_time", "scalar_ti
 _KITTI_FIELDS, _NUSCENES_FIELDS = ("x", "y", "z", "intensity"), ("x", "y", "z", "intensity", "ring")
 _FARTHEST_M = 1000.0  # no spinning LiDAR reaches as far: most numbers beyond it are no coordinates
 _FAR_SHARE = 0.1
-_NANOSECONDS_FROM, _MICROSECONDS_FROM = 1e16, 1e13  # seconds since 1970 are 1.7e9
 
 
 class EmptyCloudError(DatasetError):
@@ -59,14 +59,14 @@ def read_point_cloud(path: Path) -> PointCloud:
     path = Path(path)
     read = next((read for suffix, read in _READERS.items() if path.name.lower().endswith(suffix)), None)
     if read is None:
-        raise DatasetError(f"{path}: not a point cloud that can be read; expected {', '.join(_READERS)}")
+        raise DatasetError(f"{path}: not a point cloud that can be read; expected {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     return cloud_from_fields(path, read(path))
 
 
 def list_point_clouds(folder: Path) -> list[Path]:
-    """The point clouds in a folder, by name; numbers in names count as numbers.
+    """The point clouds in a folder, in natural order.
 
     Raises:
         FileNotFoundError: no such folder, or none in it.
@@ -74,10 +74,10 @@ def list_point_clouds(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of point clouds")
-    found = [path for path in folder.iterdir() if path.is_file() and path.name.lower().endswith(tuple(_READERS))]
+    found = list_files(folder, SUFFIXES)
     if not found:
-        raise FileNotFoundError(f"{folder}: no point cloud in this folder; expected {', '.join(_READERS)} files")
-    return sorted(found, key=lambda path: _name_parts(path.name))
+        raise FileNotFoundError(f"{folder}: no point cloud in this folder; expected {', '.join(SUFFIXES)} files")
+    return found
 
 
 @np.errstate(invalid="ignore", over="ignore")  # damaged numbers are cast like others, and then looked at
@@ -109,7 +109,7 @@ def cloud_from_fields(path: Path, vertices: NDArray[np.void]) -> PointCloud:
         normals=normals,
         intensity=None if intensity is None else intensity.astype(np.float32),
         ring=None if ring is None else _whole_numbers(path, ring),
-        time=None if time is None else _seconds(time),
+        time=None if time is None else seconds_of_points(time),
         dropped=len(points) - int(measured.sum()),
     )
 
@@ -133,11 +133,6 @@ def write_point_cloud(path: Path, cloud: PointCloud, comments: tuple[str, ...] =
     for name, _, values in columns:
         vertices[name] = values
     write_ply(Path(path), vertices, comments=comments)
-
-
-def _name_parts(name: str) -> list[tuple[str, int]]:
-    """Text and number in turn: "pose10.pcd" -> ("pose", 10), (".pcd", 0)."""
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
 def _read_floats(path: Path, fields: tuple[str, ...]) -> NDArray[np.void]:
@@ -170,15 +165,6 @@ def _whole_numbers(path: Path, ring: NDArray[np.generic]) -> NDArray[np.int32]:
     return values.astype(np.int32)
 
 
-def _seconds(time: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Drivers count seconds, or nano- or microseconds: 32-bit integers within a scan, 64-bit numbers since 1970."""
-    if np.issubdtype(time.dtype, np.integer) and time.dtype.itemsize < 8:
-        return time.astype(np.float64) * 1e-9
-    values = time.astype(np.float64)
-    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0)
-    return values * (1e-9 if largest > _NANOSECONDS_FROM else 1e-6 if largest > _MICROSECONDS_FROM else 1)
-
-
 def _read_colors(path: Path, vertices: NDArray[np.void]) -> NDArray[np.uint8] | None:
     """Colors as uint8: 8-bit as they are, 16-bit and float in [0, 1] scaled to 8 bits."""
     present = set(vertices.dtype.names or ())
@@ -204,3 +190,4 @@ _READERS: dict[str, Callable[[Path], NDArray[np.void]]] = {  # the longer suffix
     ".las": read_las,
     ".laz": read_las,
 }
+SUFFIXES = tuple(_READERS)  # of files that hold points

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.ply import read_ply_vertices, stack_fields, write_ply
+from splatkit.io.formats.ply import read_ply_vertices, stack_fields, write_ply
 
 # beta, factor of the scales, factor of the opacity; linear in between.
 BAKE_TABLE = np.array(

@@ -1,9 +1,10 @@
 """nerfstudio's `transforms.json`: cameras, poses and file names of a dataset, checked before anything uses them.
 
-Poses are camera-to-world in OpenGL axes (x right, y up, z backward), as the file stores them. Paths are relative to the
-file's folder; one that leads out of it is refused unless the caller allows it. Frames whose image does not exist are
-dropped and listed, because real datasets contain them; a mask or depth map that does not exist is listed, and its frame
-does without. Everything else that is wrong is an error naming file and frame.
+The file stores poses as camera-to-world in OpenGL axes (x right, y up, z backward) and has names of its own for lenses;
+both end here: what is read is a `PosedCamera` in OpenCV's axes. Paths are relative to the file's folder; one that leads
+out of it is refused unless the caller allows it. Frames whose image does not exist are dropped and listed, because real
+datasets contain them; a mask or depth map that does not exist is listed, and its frame does without. Everything else
+that is wrong is an error naming file and frame.
 """
 
 import json
@@ -17,59 +18,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.errors import DatasetError
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.rig import MountedCamera
+from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import image_size
+from splatkit.io.json_files import read_json
 
-CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "EQUIRECTANGULAR")
-DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")  # the order of nerfstudio's distortion_params
+_PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
+_FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
+CAMERA_MODELS = (*_PERSPECTIVE, _FISHEYE, _EQUIRECTANGULAR)
+_DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")
 SPLIT_NAMES = ("train", "val", "test")
 _DEPTH_UNIT, _NERFSTUDIO_DEPTH_UNIT = "depth_unit_scale_factor", 1e-3
-
-# Poses pass through text and float32; the worst of the public datasets that were tried is off by 2e-6.
-_RIGID_TOLERANCE = 1e-3
+_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # between both axes; its own inverse
 
 
-@dataclass(frozen=True)
-class Intrinsics:
-    """A camera model at the resolution of its images."""
-
-    camera_model: str  # one of CAMERA_MODELS
-    width: int  # px
-    height: int  # px
-    fl_x: float  # px
-    fl_y: float  # px
-    cx: float  # px, the center of the first pixel is at 0.5
-    cy: float  # px
-    distortion: tuple[float, ...] = (0.0,) * 6  # in the order of DISTORTION_NAMES
-
-    def matrix(self) -> NDArray[np.float64]:
-        """K, [3, 3] px."""
-        return np.array([[self.fl_x, 0.0, self.cx], [0.0, self.fl_y, self.cy], [0.0, 0.0, 1.0]])
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One image with its camera."""
 
-    file_path: str  # as the file names it, relative to the dataset's folder
+    posed: PosedCamera  # by the name that the file gives the image: its path relative to the dataset's folder
     image_path: Path  # absolute
-    camera_to_world: NDArray[np.float64]  # [4, 4] OpenGL axes
-    intrinsics: Intrinsics
     mask_path: Path | None = None  # absolute
     depth_path: Path | None = None  # absolute
     depth_sigma_path: Path | None = None  # absolute; see splatkit.io.depth_maps
     rig_camera: str | None = None  # which camera of the rig took it
     time: float | None = None  # s, by the cameras' clock
 
+    @property
+    def file_path(self) -> str:
+        """The image as the file names it."""
+        return self.posed.name
 
-@dataclass(frozen=True)
-class RigCamera:
-    """Where the LiDAR was taken to be when depth maps and seed cloud were made."""
+    @property
+    def camera(self) -> Camera:
+        """The lens, at the resolution of the image."""
+        return self.posed.camera
 
-    name: str
-    T_camera_lidar: NDArray[np.float64]  # [4, 4]
-    covariance: NDArray[np.float64]  # [6, 6] of its twist: rotation (rad), then translation (m), camera frame
+    @property
+    def T_world_camera(self) -> NDArray[np.float64]:  # noqa: N802
+        """[4, 4] OpenCV axes."""
+        return self.posed.T_world_camera
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ class Transforms:
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_written_original, for whoever wants the original
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
     depth_unit: float = 1e-3  # of 16-bit depth maps and of .npy depth maps, in units of the poses
-    rig: tuple[RigCamera, ...] = ()  # cameras that have a LiDAR beside them
+    rig: tuple[MountedCamera, ...] = ()  # where the LiDAR was taken to be when depth maps and seed cloud were made
 
 
 def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
@@ -100,7 +91,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         DatasetError: the file or a frame of it cannot be used; the message names both.
     """
     path = _locate(Path(path))
-    meta = _parse(path)
+    meta = read_json(path)
     entries = meta.get("frames")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path}: no frames; expected a list 'frames' with one entry per image")
@@ -139,8 +130,8 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
     Paths are stored relative to its folder; intrinsics once for the file where all frames share them.
     """
     root = path.resolve().parent
-    shared = {frame.intrinsics for frame in transforms.frames}
-    meta: dict[str, Any] = _intrinsics_to_json(shared.pop()) if len(shared) == 1 else {}
+    shared = {frame.camera for frame in transforms.frames}
+    meta: dict[str, Any] = _camera_to_json(shared.pop()) if len(shared) == 1 else {}
     per_frame = not meta
     if transforms.ply_path is not None:
         meta["ply_file_path"] = _relative(transforms.ply_path, root)
@@ -206,16 +197,6 @@ def _locate(path: Path) -> Path:
     return file.parent.resolve() / file.name
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(meta, dict):
-        raise DatasetError(f"{path}: expected a JSON object, got a {type(meta).__name__}")
-    return meta
-
-
 def _frame_name(path: Path, entry: object, index: int) -> str:
     """'file: frame name' for messages; refuses what is not a frame."""
     if not isinstance(entry, dict) or not isinstance(entry.get("file_path"), str):
@@ -233,10 +214,8 @@ def _read_frame(entry: dict[str, Any], meta: dict[str, Any], image_path: Path, p
     if camera is not None and not isinstance(camera, str):
         raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
     return Frame(
-        file_path=entry["file_path"],
+        posed=PosedCamera(entry["file_path"], _read_camera({**meta, **entry}, size, where), _read_pose(entry, where)),
         image_path=image_path,
-        camera_to_world=_read_pose(entry, where),
-        intrinsics=_read_intrinsics({**meta, **entry}, size, where),
         mask_path=files["mask_path"],
         depth_path=files["depth_file_path"],
         depth_sigma_path=files["depth_sigma_file_path"],
@@ -246,17 +225,19 @@ def _read_frame(entry: dict[str, Any], meta: dict[str, Any], image_path: Path, p
 
 
 def _read_pose(entry: dict[str, Any], where: str) -> NDArray[np.float64]:
-    return _rigid(entry.get("transform_matrix"), f"{where}: transform_matrix")
+    """T_world_camera of the OpenGL pose that the file stores."""
+    pose = _rigid(entry.get("transform_matrix"), f"{where}: transform_matrix")
+    return np.asarray(pose @ _OPENGL)
 
 
 def _rigid(value: object, where: str) -> NDArray[np.float64]:
     pose = _matrix(value, where)
-    rotation = pose[:3, :3]
-    error = np.abs(rotation.T @ rotation - np.eye(3)).max()
-    if error > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+    if rigid_error(pose) > RIGID_TOLERANCE:
+        rotation = pose[:3, :3]
+        error, determinant = np.abs(rotation.T @ rotation - np.eye(3)).max(), np.linalg.det(rotation)
         raise DatasetError(
             f"{where} is not a rigid pose (R^T R differs from 1 by {error:.2g}, "
-            f"det R = {np.linalg.det(rotation):.3g}); scale belongs into the translations, a mirrored axis nowhere"
+            f"det R = {determinant:.3g}); scale belongs into the translations, a mirrored axis nowhere"
         )
     return pose
 
@@ -272,13 +253,13 @@ def _matrix(value: object, where: str) -> NDArray[np.float64]:
     if not np.isfinite(matrix).all():
         raise DatasetError(f"{where}: contains NaN or infinity")
     bottom = np.array([[0.0, 0.0, 0.0, 1.0]])
-    if len(matrix) == 4 and np.abs(matrix[3] - bottom).max() > _RIGID_TOLERANCE:
+    if len(matrix) == 4 and np.abs(matrix[3] - bottom).max() > RIGID_TOLERANCE:
         raise DatasetError(f"{where}: the last row must be 0 0 0 1, got {matrix[3].tolist()}")
     return np.concatenate([matrix[:3], bottom])
 
 
-def _read_intrinsics(values: dict[str, Any], size: tuple[int, int], where: str) -> Intrinsics:
-    """Intrinsics of one frame; `values` holds the file's entries overridden by the frame's, size is the image's own."""
+def _read_camera(values: dict[str, Any], size: tuple[int, int], where: str) -> Camera:
+    """The camera of one frame; `values` holds the file's entries overridden by the frame's, size is the image's own."""
     model = values.get("camera_model", "OPENCV")
     if model not in CAMERA_MODELS:
         raise DatasetError(f"{where}: camera_model {model!r} is unknown; expected one of {', '.join(CAMERA_MODELS)}")
@@ -289,19 +270,22 @@ def _read_intrinsics(values: dict[str, Any], size: tuple[int, int], where: str) 
                 f"{where}: the image is {width}x{height} px but the file says {name} = {values[name]}; "
                 "intrinsics and images must have one resolution"
             )
+    if model == _EQUIRECTANGULAR:
+        # The image is the whole sphere, whatever focal lengths the file states.
+        return Camera("equirectangular", width, height, width / (2 * math.pi), height / math.pi, width / 2, height / 2)
     fl_x = _focal_length(values, "x", width, where)
     has_fl_y = "fl_y" in values or "camera_angle_y" in values
-    distortion = tuple(_number(values, name, where) if name in values else 0.0 for name in DISTORTION_NAMES)
-    return Intrinsics(
-        camera_model=model,
-        width=width,
-        height=height,
-        fl_x=fl_x,
-        fl_y=_focal_length(values, "y", height, where) if has_fl_y else fl_x,
-        cx=_number(values, "cx", where) if "cx" in values else width / 2,
-        cy=_number(values, "cy", where) if "cy" in values else height / 2,
-        distortion=distortion,
-    )
+    fl_y = _focal_length(values, "y", height, where) if has_fl_y else fl_x
+    cx = _number(values, "cx", where) if "cx" in values else width / 2
+    cy = _number(values, "cy", where) if "cy" in values else height / 2
+    k1, k2, k3, k4, p1, p2 = (_number(values, k, where) if k in values else 0.0 for k in _DISTORTION_NAMES)
+    if model == _FISHEYE:
+        return Camera("kannala_brandt", width, height, fl_x, fl_y, cx, cy, (k1, k2, k3, k4))
+    if k4 != 0:
+        raise DatasetError(f"{where}: camera_model {model} has no k4: remove it, or name the model OPENCV_FISHEYE")
+    if not any((k1, k2, k3, p1, p2)):
+        return Camera("pinhole", width, height, fl_x, fl_y, cx, cy)
+    return Camera("brown_conrady", width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2, k3))
 
 
 def _focal_length(values: dict[str, Any], axis: str, extent: int, where: str) -> float:
@@ -353,7 +337,7 @@ def _read_applied_transform(meta: dict[str, Any], path: Path) -> NDArray[np.floa
     return None if value is None else _matrix(value, f"{path}: applied_transform")
 
 
-def _read_rig(meta: dict[str, Any], path: Path) -> tuple[RigCamera, ...]:
+def _read_rig(meta: dict[str, Any], path: Path) -> tuple[MountedCamera, ...]:
     rig = meta.get("rig", {})
     if not isinstance(rig, dict) or not all(isinstance(entry, dict) for entry in rig.values()):
         raise DatasetError(f"{path}: rig: expected an object with one entry for each camera")
@@ -367,14 +351,39 @@ def _read_rig(meta: dict[str, Any], path: Path) -> tuple[RigCamera, ...]:
         if covariance.shape != (6, 6) or not np.isfinite(covariance).all():
             raise DatasetError(f"{where}: covariance: expected a 6x6 matrix of finite numbers")
         pose = _rigid(entry.get("T_camera_lidar"), f"{where}: T_camera_lidar")
-        cameras.append(RigCamera(name, pose, covariance))
+        cameras.append(MountedCamera(name, pose, covariance))
     return tuple(cameras)
 
 
-def _intrinsics_to_json(intrinsics: Intrinsics) -> dict[str, Any]:
-    values = {"camera_model": intrinsics.camera_model, "w": intrinsics.width, "h": intrinsics.height}
-    values |= {name: getattr(intrinsics, name) for name in ("fl_x", "fl_y", "cx", "cy")}
-    return values | dict(zip(DISTORTION_NAMES, intrinsics.distortion, strict=True))
+def _camera_to_json(camera: Camera) -> dict[str, Any]:
+    values: dict[str, Any] = {"camera_model": model_name(camera), "w": camera.width, "h": camera.height}
+    values |= {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    return values | dict(zip(_DISTORTION_NAMES, distortion_params(camera), strict=True))
+
+
+def model_name(camera: Camera) -> str:
+    """The lens as the file names it."""
+    names = {"pinhole": "PINHOLE", "brown_conrady": "OPENCV", "kannala_brandt": _FISHEYE}
+    return names.get(camera.model, _EQUIRECTANGULAR)
+
+
+def distortion_params(camera: Camera) -> tuple[float, ...]:
+    """k1, k2, k3, k4, p1, p2: the order that nerfstudio has for all lenses.
+
+    Raises:
+        SettingsError: the lens has coefficients or a shape that have no name there.
+    """
+    if camera.model == "kannala_brandt":
+        return (*camera.distortion, 0.0, 0.0)
+    if camera.model == "orthographic":
+        raise SettingsError("camera: orthographic images have no name in transforms.json")
+    if not camera.distortion:
+        return (0.0,) * len(_DISTORTION_NAMES)
+    k1, k2, p1, p2, *more = camera.distortion
+    k3, *rational = more or [0.0]
+    if any(rational):
+        raise SettingsError("camera: rational distortion (8 coefficients) has no name in transforms.json")
+    return (k1, k2, k3, 0.0, p1, p2)
 
 
 def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str, Any]:
@@ -390,8 +399,8 @@ def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str,
     if frame.time is not None:
         entry["time"] = frame.time
     if with_intrinsics:
-        entry |= _intrinsics_to_json(frame.intrinsics)
-    return entry | {"transform_matrix": frame.camera_to_world.tolist()}
+        entry |= _camera_to_json(frame.camera)
+    return entry | {"transform_matrix": (frame.T_world_camera @ _OPENGL).tolist()}
 
 
 def _relative(path: Path, root: Path) -> str:

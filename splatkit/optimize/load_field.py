@@ -5,24 +5,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from nerfstudio.cameras.cameras import Cameras, CameraType
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.models.base_model import Model
 from torch import Tensor
 
-from splatkit.optimize.load_run import (
-    RenderedView,
-    RunCameras,
-    TrainedRun,
-    dataset_cameras,
-    load_run,
-    parse_dataset,
-    read_config,
-)
-from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
+from splatkit.geometry.camera import PosedCamera
+from splatkit.optimize.load_run import dataset_views, load_run, parse_dataset, read_config
+from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import RenderedView, RunView
 
 FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
 _PREFIX = "_model."
@@ -30,7 +26,7 @@ _CHUNK = 1 << 15  # points whose distances are computed at a time
 _VIEW_PIXELS = 9_000  # that a core renders in about a second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainedField:
     """What export needs of a run that trained on rays."""
 
@@ -38,8 +34,8 @@ class TrainedField:
     method: str
     transform: Tensor  # [3, 4] from the dataset's frame, before scaling, to the model's
     scale: float  # from lengths of the dataset to lengths of the model
-    train_cameras: RunCameras
-    eval_cameras: RunCameras
+    train_views: tuple[RunView, ...]
+    eval_views: tuple[RunView, ...]
     dataset: Path
     checkpoint: Path
     step: int  # index of the last step done
@@ -49,9 +45,9 @@ class TrainedField:
         """How many pixels of a view are worth their time on one core."""
         return _VIEW_PIXELS
 
-    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
-        """What a camera of the dataset's frame sees of the field; as `TrainedRun.render_surface`."""
-        camera = self._camera(viewmat, K, width, height)
+    def render_surface(self, posed: PosedCamera) -> RenderedView:
+        """What a pinhole of the dataset's frame sees of the field; as `TrainedRun.render_surface`."""
+        camera = self._camera(posed)
         bundle = camera.generate_rays(camera_indices=0, keep_shape=True)
         lengths = bundle.metadata["directions_norm"][..., 0]  # of a ray along which z grows by 1
         with torch.no_grad():
@@ -59,8 +55,7 @@ class TrainedField:
         depths, expected = self._depths(outputs, lengths)
         alphas = outputs["accumulation"][..., 0]
         return RenderedView(
-            viewmat,
-            K,
+            posed,
             torch.where(alphas > 0, depths, 0) / self.scale,
             (expected - depths) / self.scale,
             self._normals(outputs, bundle.directions),
@@ -92,15 +87,13 @@ class TrainedField:
         away = (normals * directions).sum(-1, keepdim=True) > 0
         return torch.where(away, -normals, normals) @ self.transform[:, :3]  # rows: R^T n
 
-    def _camera(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> Cameras:
-        pose = opengl_from_viewmats(viewmat.double())[:3]
-        R, t = self.transform[:, :3].double(), self.transform[:, 3].double()
-        placed = torch.cat([R @ pose[:, :3], (self.scale * (R @ pose[:, 3] + t))[:, None]], 1)
-        return Cameras(
-            camera_to_worlds=placed[None].float(),
-            fx=float(K[0, 0]), fy=float(K[1, 1]), cx=float(K[0, 2]), cy=float(K[1, 2]),
-            width=width, height=height, camera_type=CameraType.PERSPECTIVE,
-        )  # fmt: skip
+    def _camera(self, posed: PosedCamera) -> Cameras:
+        """The camera in the model's frame, whose scale moves it and does not stretch its axes."""
+        R, t = (part.double().numpy() for part in (self.transform[:, :3], self.transform[:, 3]))
+        T = np.eye(4)
+        T[:3, :3] = R @ posed.T_world_camera[:3, :3]
+        T[:3, 3] = self.scale * (R @ posed.center + t)
+        return to_nerfstudio([PosedCamera(posed.name, posed.camera, T)])
 
 
 class FieldDistance:
@@ -143,8 +136,8 @@ def _load_field(config_path: Path, config: TrainerConfig) -> TrainedField:
         method=config.method_name,
         transform=train.dataparser_transform.float(),
         scale=float(train.dataparser_scale),
-        train_cameras=dataset_cameras(train),
-        eval_cameras=dataset_cameras(test),
+        train_views=dataset_views(train),
+        eval_views=dataset_views(test),
         dataset=Path(config.pipeline.datamanager.data),
         checkpoint=checkpoint,
         step=int(state["step"]),

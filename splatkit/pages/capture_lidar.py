@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.lidar.alignment import Alignment
 from splatkit.capture.lidar.dataset import WrittenDepths
 from splatkit.capture.lidar.moving import LidarScene
 from splatkit.capture.lidar.photographs import Photograph
+from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
 from splatkit.io.depth_maps import read_depth_map

@@ -90,7 +90,7 @@ def _add_held_out(report: HtmlReport, export: MeshExport) -> None:
         score = shown.score
         report.figures(
             [
-                Picture(photograph, shown.photograph.view.path.name),
+                Picture(photograph, Path(shown.photograph.posed.name).name),
                 Picture(
                     to_uint8(shown.view.image),
                     f"{score.psnr:.2f} dB ({score.psnr_exposed:.2f}), {100 * score.coverage:.0f} % covered",

@@ -12,7 +12,6 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
 from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import ImageScore, TrainedRun, evaluate, mean_scores, read_target, render_view
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.truth import SceneTruth
@@ -20,6 +19,7 @@ from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
 from splatkit.report.turntable import Turntable
 from splatkit.runs.scalars import read_scalars
+from splatkit.runs.trained_run import ImageScore, TrainedRun, evaluate, mean_scores, read_target
 
 _SHOWN_VIEWS = 3
 _SHOWN_SIDES = 4  # of the mesh
@@ -61,7 +61,7 @@ def _add_glance(
     if export is not None:
         numbers.append((f"{export['mesh']['faces']:,}", f"triangles, in {export['units']}"))
     if truth is not None and run is not None and export is not None:
-        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run.train_cameras, _reach(export))
+        distances = truth.compare(read_mesh(_mesh_path(pipeline)), run.train_views, _reach(export))
         numbers.append((f"{1000 * distances.accuracy_median:.0f} mm", "mesh to truth, median"))
     report.section("At a glance")
     if numbers:
@@ -109,18 +109,16 @@ def _add_views(report: HtmlReport, run: TrainedRun, scores: Sequence[ImageScore]
         f"Photographs that training never saw, their renderings, the difference (bright is {_ERROR_LIMIT:g} of the "
         "brightness range or more) and rendered depth (red is near)."
     )
-    cameras = run.eval_cameras
-    for index in np.linspace(0, len(cameras) - 1, min(_SHOWN_VIEWS, len(cameras))).round().astype(int).tolist():
-        target = read_target(cameras.image_paths[index])
-        rendered = render_view(run, cameras, index)
-        width, height = cameras.sizes[index].tolist()
-        rendering = run.render(cameras.viewmats[index], cameras.Ks[index], width, height)
+    views = run.eval_views
+    for index in np.linspace(0, len(views) - 1, min(_SHOWN_VIEWS, len(views))).round().astype(int).tolist():
+        target, rendering = read_target(views[index].image_path), run.render(views[index].posed)
+        rendered = rendering.colors[0].clamp(0, 1)
         depths = torch.where(rendering.alphas[0] > 0.5, rendering.depths[0], 0.0)[..., 0].numpy()
         near, far = np.quantile(depths[depths > 0], [0.01, 0.99]) if (depths > 0).any() else (0.0, 1.0)
         score = scores[index]
         report.figures(
             [
-                Picture(to_uint8(target.numpy()), cameras.image_paths[index].name),
+                Picture(to_uint8(target.numpy()), views[index].image_path.name),
                 Picture(to_uint8(rendered.numpy()), f"{score.psnr:.2f} dB, SSIM {score.ssim:.3f}"),
                 Picture(colorize_error(rendered.numpy(), target.numpy(), _ERROR_LIMIT), "difference"),
                 Picture(colorize_depth(depths, float(near), float(far)), f"depth, {near:.2f} to {far:.2f}"),
@@ -145,7 +143,7 @@ def _add_mesh(
     if truth is None or run is None:
         return
     reach = _reach(export)
-    found = truth.compare(mesh, run.train_cameras, reach)
+    found = truth.compare(mesh, run.train_views, reach)
     report.table(
         [f"distance, up to {reach:g} m from the cameras", "mean", "median"],
         [

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from splatkit.io.listing import IMAGE_SUFFIXES, list_files
+from splatkit.io.point_clouds import SUFFIXES
 from splatkit.pipeline.config import Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 
-_IMAGES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
-_SCANS = {".ply", ".pcd", ".las", ".laz", ".bin"}
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
 _SPLATS, _STEPS = 100_000, 7000  # where the file says nothing
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
@@ -87,9 +87,9 @@ def _made_here(path: Path, step: Step) -> bool:
 
 
 def _in_files(path: Path) -> Workload:
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    images = [file for file in files if file.suffix.lower() in _IMAGES and "depth" not in file.parts]
-    scans = sum(file.suffix.lower() in _SCANS for file in files)
+    files = [path] if path.is_file() else list_files(path, below=True)
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and "depth" not in file.parts]
+    scans = sum(file.name.lower().endswith(SUFFIXES) for file in files)
     return Workload(len(images), _megapixels(images[0]) if images else 0.0, scans)
 
 

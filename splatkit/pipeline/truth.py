@@ -1,6 +1,7 @@
 """What is exactly known of a generated scene, to judge a pipeline that began with one."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,8 @@ from splatkit.evaluation.geometry import SurfaceDistances, compare_surfaces, vis
 from splatkit.geometry.se3 import twist_between
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_run import RunCameras
 from splatkit.pipeline.config import Pipeline
+from splatkit.runs.views import RunView, view_centers
 
 _TAU_M, _TAU_OF_DIAGONAL = 0.05, 1 / 200  # the smaller one
 _FARTHEST_M = 30.0  # by default: hills farther from the cameras are scenery
@@ -45,14 +46,13 @@ class SceneTruth:
         """Of the scene, m."""
         return float(np.linalg.norm(np.ptp(self.mesh.vertices, axis=0)))
 
-    def compare(self, mesh: Mesh, cameras: RunCameras, farthest: float = _FARTHEST_M) -> SurfaceDistances:
+    def compare(self, mesh: Mesh, views: Sequence[RunView], farthest: float = _FARTHEST_M) -> SurfaceDistances:
         """Distances between a mesh and what at least three cameras see of the truth.
 
         Both count as far as `farthest` (m) from the middle of the cameras.
         """
-        width, height = cameras.sizes[0].tolist()
-        seen = visible_sample(self.mesh, cameras.viewmats, cameras.Ks, (width, height))
-        center = torch.linalg.inv(cameras.viewmats.double())[:, :3, 3].mean(0)
+        seen = visible_sample(self.mesh, [view.posed for view in views])
+        center = torch.from_numpy(view_centers(views).mean(0))
         seen = seen[(seen - center).norm(dim=1) < farthest]
         corners = torch.as_tensor(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
         near = ((corners - center).norm(dim=-1) < farthest).all(1).numpy()

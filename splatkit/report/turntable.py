@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import compose
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.mesh import Mesh
-from splatkit.io.transforms_json import Intrinsics
 from splatkit.progress import Progress, no_progress, track
 
 _FIELD_OF_VIEW_DEG = 35.0  # of the shorter side
@@ -33,7 +34,7 @@ class Turntable:
         self._center = (low + high) / 2
         width, height = size
         focal = min(size) / (2 * np.tan(np.deg2rad(_FIELD_OF_VIEW_DEG) / 2))
-        self._camera = Intrinsics("PINHOLE", width, height, focal, focal, width / 2, height / 2)
+        self._camera = Camera("pinhole", width, height, focal, focal, width / 2, height / 2)
         tangents = np.array(size) / (2 * focal)
         azimuths = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         self._distance = max(_fitting_distance((used - self._center) @ self._axes(a).T, tangents) for a in azimuths)
@@ -49,10 +50,8 @@ class Turntable:
     def picture(self, azimuth_deg: float, supersampling: int = 2) -> NDArray[np.uint8]:
         """The mesh from a side, [H, W, 3], before a plain ground."""
         axes = self._axes(np.deg2rad(azimuth_deg))
-        viewmat = np.eye(4)
-        viewmat[:3, :3] = axes
-        viewmat[:3, 3] = -axes @ (self._center - self._distance * axes[2])
-        view = self._renderer.render(self._camera, viewmat, supersampling)
+        T_world_camera = compose(axes.T, self._center - self._distance * axes[2])
+        view = self._renderer.render(PosedCamera("turntable", self._camera, T_world_camera), supersampling)
         return to_uint8(view.image + (1 - view.coverage[..., None]) * _GROUND)
 
     def _axes(self, azimuth: float) -> NDArray[np.float64]:

@@ -13,21 +13,21 @@ truth/              depth/NAME.npy    float32 z-depth at pixel centers, m, 0 whe
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from splatkit.geometry.se3 import invert
+from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
-from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
-from splatkit.synthetic.cameras import Pinhole, orbit_cameras
+from splatkit.io.transforms_json import Frame, Transforms, write_transforms
+from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import Color, SceneDescription
 from splatkit.synthetic.tracer import TracedView, Tracer
 
@@ -95,16 +95,10 @@ def _straight_colors(view: TracedView, background: Color) -> NDArray[np.float32]
     return np.where(alphas > 0, covered, behind).clip(0, 1)
 
 
-def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[Pinhole]) -> None:
+def _write_cameras(out: Path, names: Sequence[str], cameras: Sequence[PosedCamera]) -> None:
     out = out.resolve()
-    first = cameras[0]
-    intrinsics = Intrinsics(
-        "OPENCV", first.width, first.height, first.K[0, 0], first.K[1, 1], first.K[0, 2], first.K[1, 2]
-    )
     files = [f"images/{name}.png" for name in names]
-    viewmats = invert(torch.from_numpy(np.stack([camera.camera_to_world for camera in cameras])))
-    poses = opengl_from_viewmats(viewmats).numpy()
-    frames = tuple(Frame(file, out / file, pose, intrinsics) for file, pose in zip(files, poses, strict=True))
+    frames = tuple(Frame(replace(camera, name=file), out / file) for file, camera in zip(files, cameras, strict=True))
     held_out = tuple(files[::HOLD_OUT_INTERVAL])
     train = tuple(file for file in files if file not in held_out)
     splits = {"train": train, "val": held_out, "test": held_out}
@@ -125,7 +119,7 @@ def scene_summary(description: SceneDescription, mesh: Mesh, seed: int) -> dict[
     }
 
 
-def _seed_cloud(tracer: Tracer, cameras: Sequence[Pinhole], count: int, rng: np.random.Generator) -> PointCloud:
+def _seed_cloud(tracer: Tracer, cameras: Sequence[PosedCamera], count: int, rng: np.random.Generator) -> PointCloud:
     """`count` noisy points of the surface that at least two cameras see, colored by one of these."""
     points: list[NDArray[np.float64]] = []
     colors: list[NDArray[np.float32]] = []

@@ -92,7 +92,7 @@ class CameraRig:
 
 
 @dataclass(frozen=True)
-class RigCamera:
+class CameraMount:
     """A camera on a rig."""
 
     name: str  # its images are NAME_0000.png, ...
@@ -124,7 +124,7 @@ class Walk:
     sway_deg: float  # amplitude of the rig's roll and pitch
     bob: float  # m, of its height
     lidar: SpinningLidar
-    cameras: tuple[RigCamera, ...]
+    cameras: tuple[CameraMount, ...]
 
 
 @dataclass(frozen=True)

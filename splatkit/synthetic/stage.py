@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from splatkit.calibration.board_scene import capture_boards, write_boards
 from splatkit.calibration.quality.simulation import Rig
-from splatkit.calibration.targets.board_scene import capture_boards, write_boards
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
 from splatkit.errors import SettingsError

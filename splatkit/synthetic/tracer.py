@@ -5,13 +5,14 @@ albedo * (ambient + diffuse * lambert * shadow) + gloss * highlight * shadow, th
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.mesh import Mesh
-from splatkit.synthetic.cameras import Pinhole
 from splatkit.synthetic.description import SceneDescription, SceneObject
 from splatkit.synthetic.outdoor import make_terrain, make_tree
 from splatkit.synthetic.solids import Solid, make_box, make_cylinder, make_sphere, make_stairs, make_torus
@@ -52,6 +53,17 @@ class _Hits:
     face_normals: NDArray[np.float32]  # [M, 3]
 
 
+class TracedCamera(Protocol):
+    """What takes a picture: a `PosedCamera`, or one whose pose changes from row to row."""
+
+    @property
+    def camera(self) -> Camera:
+        """The lens."""
+
+    def rays(self, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Origins [N, 3] and directions [N, 3] in the world, z-depth 1 long, of pixels [N, 2]."""
+
+
 class Tracer:
     """A scene made ready for tracing; the same description and seed give the same bits."""
 
@@ -83,16 +95,16 @@ class Tracer:
         direction = np.array(description.light.direction, dtype=np.float32)
         self._to_light = direction / np.linalg.norm(direction)
 
-    def render(self, camera: Pinhole, supersampling: int, rng: np.random.Generator) -> TracedView:
+    def render(self, view: TracedCamera, supersampling: int, rng: np.random.Generator) -> TracedView:
         """Render a view; colors take `supersampling`^2 jittered rays per pixel, the rest one through its center."""
-        height, width, n = camera.height, camera.width, supersampling
+        height, width, n = view.camera.height, view.camera.width, supersampling
         rows, columns = np.mgrid[0 : height * n, 0 : width * n]
         grid = np.stack([columns, rows], axis=-1).reshape(-1, 2)
         pixels = (grid + rng.random(grid.shape, dtype=np.float32)) / n
-        colors, covered = self._trace_colors(*camera.rays(pixels))
+        colors, covered = self._trace_colors(*view.rays(pixels))
         shape = (height, n, width, n)
         rows, columns = np.mgrid[0:height, 0:width] + 0.5
-        origins, directions = camera.rays(np.stack([columns, rows], axis=-1).reshape(-1, 2))
+        origins, directions = view.rays(np.stack([columns, rows], axis=-1).reshape(-1, 2))
         hits = self._cast(origins, directions)
         depths = np.zeros(height * width, np.float32)
         normals = np.zeros((height * width, 3), np.float32)
@@ -105,11 +117,11 @@ class Tracer:
             normals=normals.reshape(height, width, 3),
         )
 
-    def visible(self, points: NDArray[np.floating], camera: Pinhole, tolerance: float) -> NDArray[np.bool_]:
+    def visible(self, points: NDArray[np.floating], posed: PosedCamera, tolerance: float) -> NDArray[np.bool_]:
         """Whether the camera sees each world point [N, 3] -> [N], up to `tolerance` m of depth."""
-        pixels, depths = camera.project(points)
-        inside = (depths > 0) & (pixels >= 0).all(-1) & (pixels < (camera.width, camera.height)).all(-1)
-        hits = self._cast(camera.center, camera.directions(np.where(inside[:, None], pixels, 0.0)))
+        pixels, inside = posed.project(points, nearest=0.0)
+        depths = posed.local(points)[:, 2]
+        hits = self._cast(*posed.rays(np.where(inside[:, None], pixels, 0.0)))
         seen_depths = np.full(len(points), np.inf)
         seen_depths[hits.mask] = hits.distances
         return inside & (depths <= seen_depths + tolerance)

@@ -3,13 +3,16 @@
 The rig's frame is the LiDAR's: x ahead, y to the left, z up.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from splatkit.synthetic.cameras import Pinhole
-from splatkit.synthetic.description import RigCamera, SpinningLidar, Walk
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.synthetic.cameras import pinhole_by_view
+from splatkit.synthetic.description import CameraMount, SpinningLidar, Walk
 
 Array = NDArray[np.float64]
 
@@ -49,36 +52,48 @@ class RigMotion:
         return out
 
 
-class WalkingCamera(Pinhole):
-    """A camera at one moment of the walk; with a rolling shutter each row has its own, the middle one this moment."""
+@dataclass(frozen=True, eq=False)
+class RollingShutter:
+    """A camera whose rows are taken one after the other while it moves; the middle one at `posed`."""
 
-    def __init__(self, camera: RigCamera, size: tuple[int, int], motion: RigMotion, time: float, readout_s: float):
-        width, height = size
-        focal = width / (2 * np.tan(np.deg2rad(camera.horizontal_fov_deg) / 2))
-        K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-        T_lidar_camera = lidar_from_camera(camera)
-        super().__init__(width, height, K, (motion.poses(np.array([time])) @ T_lidar_camera)[0])
-        self._row_poses = None
-        if readout_s > 0:
-            edges = (np.arange(height + 1) / height - 0.5) * readout_s + time
-            self._row_poses = motion.poses(edges) @ T_lidar_camera  # at the upper edge of each row, and below the last
+    posed: PosedCamera
+    row_poses: Array  # T_world_camera [H + 1, 4, 4] at the upper edge of each row, and below the last
+
+    @property
+    def camera(self) -> Camera:
+        """The lens."""
+        return self.posed.camera
 
     def rays(self, pixels: NDArray[np.floating]) -> tuple[Array, Array]:
         """Origins [N, 3] and world directions [N, 3], z-depth 1 long, of pixel coordinates [N, 2]."""
-        if self._row_poses is None:
-            return super().rays(pixels)
-        row = np.clip(pixels[:, 1], 0, self.height)
-        first = np.minimum(row.astype(np.int64), self.height - 1)
+        height = self.camera.height
+        row = np.clip(pixels[:, 1], 0, height)
+        first = np.minimum(row.astype(np.int64), height - 1)
         share = (row - first)[:, None]
         # Within a row the pose hardly changes: a straight line between both edges' rays is exact enough.
-        local = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=-1) @ np.linalg.inv(self.K).T
-        low, high = self._row_poses[first], self._row_poses[first + 1]
+        local = self.camera.unproject(pixels, np.ones(len(pixels)))
+        low, high = self.row_poses[first], self.row_poses[first + 1]
         origins = low[:, :3, 3] * (1 - share) + high[:, :3, 3] * share
         turned = [np.einsum("nij,nj->ni", pose[:, :3, :3], local) for pose in (low, high)]
         return origins, turned[0] * (1 - share) + turned[1] * share
 
 
-def lidar_from_camera(camera: RigCamera) -> Array:
+def carried_camera(mount: CameraMount, size: tuple[int, int], motion: RigMotion, time: float) -> PosedCamera:
+    """A camera of the rig where it is at a time, s."""
+    camera = pinhole_by_view(*size, mount.horizontal_fov_deg)
+    return PosedCamera(mount.name, camera, (motion.poses(np.array([time])) @ lidar_from_camera(mount))[0])
+
+
+def rolling_shutter(
+    posed: PosedCamera, mount: CameraMount, motion: RigMotion, time: float, readout_s: float
+) -> RollingShutter:
+    """The same camera when it takes `readout_s` from its first row to its last, the middle of it at `time`."""
+    height = posed.camera.height
+    edges = (np.arange(height + 1) / height - 0.5) * readout_s + time
+    return RollingShutter(posed, motion.poses(edges) @ lidar_from_camera(mount))
+
+
+def lidar_from_camera(camera: CameraMount) -> Array:
     """T_lidar_camera [4, 4]."""
     out = np.eye(4)
     turn = Rotation.from_euler("ZY", [camera.yaw_deg, -camera.pitch_deg], degrees=True).as_matrix()

@@ -15,28 +15,27 @@ truth/              trajectory.txt, rig.json, cameras.json: the same without def
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
 from splatkit.io.images import write_image
+from splatkit.io.json_files import write_json
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 from splatkit.io.trajectories import Trajectory, write_trajectory
-from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
-from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats
+from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary
 from splatkit.synthetic.defects import Defects, LidarFaults
-from splatkit.synthetic.description import RigCamera, SceneDescription, Walk
+from splatkit.synthetic.description import CameraMount, SceneDescription, SpinningLidar, Walk
 from splatkit.synthetic.disturbances import disturbed_poses, exposed, wrong_extrinsics
 from splatkit.synthetic.lidar import scan_turn
 from splatkit.synthetic.tracer import Tracer
-from splatkit.synthetic.walk import RigMotion, WalkingCamera, lidar_from_camera
+from splatkit.synthetic.walk import RigMotion, carried_camera, lidar_from_camera, rolling_shutter
 
 _SUPERSAMPLING = 3
 _POSES_PER_S = 200.0
@@ -54,7 +53,7 @@ class Shot:
     """One image to take."""
 
     name: str
-    camera: RigCamera
+    mount: CameraMount
     time: float  # s
     held_out: bool
 
@@ -92,11 +91,7 @@ def generate_walk(
     if walk is None:
         raise ValueError(f"{description.name}: this scene has no walk")
     check_size(width, height)
-    moments = views // len(walk.cameras)
-    if moments < 2 or views % len(walk.cameras):
-        raise ValueError(f"views: expected a multiple of {len(walk.cameras)} (cameras), at least twice it, got {views}")
-    if scans < 1:
-        raise ValueError(f"scans: expected at least 1, got {scans}")
+    moments = _moments(walk, views, scans)
     # A stream of random numbers for each purpose, so that what one of them takes moves no other.
     motion_rng, image_rng, seed_rng, lidar_rng, *stated = (np.random.default_rng([seed, 1, k]) for k in range(7))
     tracer, motion = Tracer(description, seed), RigMotion(walk, motion_rng)
@@ -104,22 +99,14 @@ def generate_walk(
         (out / folder).mkdir(parents=True, exist_ok=True)
     shots = _plan(walk, moments, motion.duration)
     size = (width, height)
-    cameras = [WalkingCamera(shot.camera, size, motion, shot.time, 0.0) for shot in shots]
+    cameras = [carried_camera(shot.mount, size, motion, shot.time) for shot in shots]
     train = [camera for camera, shot in zip(cameras, shots, strict=True) if not shot.held_out]
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, seed_rng), comments=_UNITS)
     stops = stated[0].normal(scale=defects.exposure_stops, size=len(shots))
-    for shot, exposure in track(zip(shots, stops, strict=True), "photographing", progress, len(shots)):
-        camera = WalkingCamera(shot.camera, size, motion, shot.time, defects.rolling_shutter_s)
-        view = tracer.render(camera, _SUPERSAMPLING, image_rng)
-        write_image(out / f"images/{shot.name}.png", exposed(view.colors, float(exposure), defects.blur_px))
-        np.save(out / f"truth/depth/{shot.name}.npy", view.depths)
-    starts = np.arange(scans) * motion.duration / scans
-    for index, start in track(enumerate(starts), "scanning", progress, scans):
-        cloud = scan_turn(tracer, motion, walk.lidar, float(start), faults, lidar_rng)
-        assert cloud.time is not None
-        stamped = dataclasses.replace(cloud, time=cloud.time + defects.time_offset_s)
-        write_point_cloud(out / f"lidar/scan_{index:04d}.ply", stamped, comments=_UNITS)
-    true_poses = np.stack([camera.camera_to_world for camera in cameras])
+    capture = _Capture(out, tracer, motion, faults, defects, progress)
+    capture.photograph(shots, size, stops, image_rng)
+    capture.scan(walk.lidar, scans, lidar_rng)
+    true_poses = np.stack([camera.T_world_camera for camera in cameras])
     poses = disturbed_poses(true_poses, defects.pose_noise_deg, defects.pose_noise_m, stated[1])
     _write_cameras(out, shots, cameras, poses)
     _write_motion(out, motion, walk, defects, stated[2])
@@ -127,7 +114,50 @@ def generate_walk(
     write_mesh(out / "truth/mesh.ply", tracer.mesh, comments=_UNITS)
     summary = scene_summary(description, tracer.mesh, seed)
     summary |= {"defects": dataclasses.asdict(defects), "lidar_faults": dataclasses.asdict(faults)}
-    _write_json(out / "truth/scene.json", summary)
+    write_json(out / "truth/scene.json", summary)
+
+
+def _moments(walk: Walk, views: int, scans: int) -> int:
+    """How many moments so many images are taken at; ValueError where these counts make no walk."""
+    moments = views // len(walk.cameras)
+    if moments < 2 or views % len(walk.cameras):
+        raise ValueError(f"views: expected a multiple of {len(walk.cameras)} (cameras), at least twice it, got {views}")
+    if scans < 1:
+        raise ValueError(f"scans: expected at least 1, got {scans}")
+    return moments
+
+
+@dataclasses.dataclass(frozen=True)
+class _Capture:
+    """What all measurements of a walk share."""
+
+    out: Path
+    tracer: Tracer
+    motion: RigMotion
+    faults: LidarFaults
+    defects: Defects
+    progress: Progress
+
+    def photograph(
+        self, shots: list[Shot], size: tuple[int, int], stops: NDArray[np.float64], rng: np.random.Generator
+    ) -> None:
+        """Write all images [width, height] = size, exposed by so many stops too much, and their true depths."""
+        for shot, exposure in track(zip(shots, stops, strict=True), "photographing", self.progress, len(shots)):
+            camera, readout_s = carried_camera(shot.mount, size, self.motion, shot.time), self.defects.rolling_shutter_s
+            taken = rolling_shutter(camera, shot.mount, self.motion, shot.time, readout_s) if readout_s > 0 else camera
+            view = self.tracer.render(taken, _SUPERSAMPLING, rng)
+            image = exposed(view.colors, float(exposure), self.defects.blur_px)
+            write_image(self.out / f"images/{shot.name}.png", image)
+            np.save(self.out / f"truth/depth/{shot.name}.npy", view.depths)
+
+    def scan(self, lidar: SpinningLidar, count: int, rng: np.random.Generator) -> None:
+        """Write `count` scans, evenly spread over the walk."""
+        starts = np.arange(count) * self.motion.duration / count
+        for index, start in track(enumerate(starts), "scanning", self.progress, count):
+            cloud = scan_turn(self.tracer, self.motion, lidar, float(start), self.faults, rng)
+            assert cloud.time is not None
+            stamped = dataclasses.replace(cloud, time=cloud.time + self.defects.time_offset_s)
+            write_point_cloud(self.out / f"lidar/scan_{index:04d}.ply", stamped, comments=_UNITS)
 
 
 def _plan(walk: Walk, moments: int, duration: float) -> list[Shot]:
@@ -140,12 +170,12 @@ def _plan(walk: Walk, moments: int, duration: float) -> list[Shot]:
     ]
 
 
-def _seed_cloud(tracer: Tracer, cameras: list[WalkingCamera], rng: np.random.Generator) -> PointCloud:
+def _seed_cloud(tracer: Tracer, cameras: list[PosedCamera], rng: np.random.Generator) -> PointCloud:
     """Points under pixels of all views that another one sees too, with the noise that half a pixel makes."""
     points, colors, noise = [], [], []
-    share = max(1, round(_SEED_SHARE * cameras[0].width * cameras[0].height / len(cameras)))
+    share = max(1, round(_SEED_SHARE * cameras[0].camera.width * cameras[0].camera.height / len(cameras)))
     for camera in cameras:
-        pixels = rng.random((_SEED_TRIALS * share, 2)) * (camera.width, camera.height)
+        pixels = rng.random((_SEED_TRIALS * share, 2)) * (camera.camera.width, camera.camera.height)
         origins, directions = camera.rays(pixels)
         depths = tracer.measure(origins, directions, shade=False).distances
         hit = np.isfinite(depths)
@@ -156,7 +186,7 @@ def _seed_cloud(tracer: Tracer, cameras: list[WalkingCamera], rng: np.random.Gen
         kept = np.flatnonzero(seen >= _SEEN_BY)[:share]
         points.append(found[kept])
         colors.append(tracer.colors_at(found[kept], camera.center))
-        noise.append(_SEED_NOISE_PX * depths[hit][kept] / camera.K[0, 0])
+        noise.append(_SEED_NOISE_PX * depths[hit][kept] / camera.camera.fx)
     places = np.concatenate(points)
     if len(places) == 0:
         raise ValueError("views: no point is seen by two of these views; take more of them")
@@ -164,17 +194,11 @@ def _seed_cloud(tracer: Tracer, cameras: list[WalkingCamera], rng: np.random.Gen
     return PointCloud(noisy.astype(np.float32), np.round(np.concatenate(colors) * 255).astype(np.uint8))
 
 
-def _write_cameras(out: Path, shots: list[Shot], cameras: list[WalkingCamera], poses: NDArray[np.float64]) -> None:
+def _write_cameras(out: Path, shots: list[Shot], cameras: list[PosedCamera], poses: NDArray[np.float64]) -> None:
     out = out.resolve()
-    opengl = opengl_from_viewmats(invert(torch.from_numpy(poses))).numpy()
     frames = tuple(
-        Frame(
-            f"images/{shot.name}.png",
-            out / f"images/{shot.name}.png",
-            pose,
-            Intrinsics("OPENCV", c.width, c.height, c.K[0, 0], c.K[1, 1], c.K[0, 2], c.K[1, 2]),
-        )
-        for shot, c, pose in zip(shots, cameras, opengl, strict=True)
+        Frame(PosedCamera(f"images/{shot.name}.png", camera.camera, pose), out / f"images/{shot.name}.png")
+        for shot, camera, pose in zip(shots, cameras, poses, strict=True)
     )
     held_out = tuple(frame.file_path for frame, shot in zip(frames, shots, strict=True) if shot.held_out)
     train = tuple(frame.file_path for frame in frames if frame.file_path not in held_out)
@@ -197,13 +221,13 @@ def _write_motion(out: Path, motion: RigMotion, walk: Walk, defects: Defects, rn
     write_trajectory(out / "trajectory.txt", Trajectory(times + defects.time_offset_s, stated_poses))
     true, stated = [], []
     for camera in walk.cameras:
-        T_camera_lidar = np.linalg.inv(lidar_from_camera(camera))
+        T_camera_lidar = invert(lidar_from_camera(camera))
         wrong = wrong_extrinsics(T_camera_lidar, defects.extrinsic_deg, defects.extrinsic_m, rng)
         true.append({"name": camera.name, "T_camera_lidar": T_camera_lidar.tolist()})
         stated.append({"name": camera.name, "T_camera_lidar": wrong.tolist()})
     lidar = dataclasses.asdict(walk.lidar)
-    _write_json(out / "truth/rig.json", {"cameras": true, "lidar": lidar, "time_offset_s": defects.time_offset_s})
-    _write_json(out / "rig.json", {"cameras": stated, "lidar": lidar})
+    write_json(out / "truth/rig.json", {"cameras": true, "lidar": lidar, "time_offset_s": defects.time_offset_s})
+    write_json(out / "rig.json", {"cameras": stated, "lidar": lidar})
 
 
 def _write_truth(folder: Path, shots: list[Shot], poses: NDArray[np.float64], stops: NDArray[np.float64]) -> None:
@@ -211,8 +235,4 @@ def _write_truth(folder: Path, shots: list[Shot], poses: NDArray[np.float64], st
         {"name": shot.name, "time_s": shot.time, "T_world_camera": pose.tolist(), "exposure_stops": float(exposure)}
         for shot, pose, exposure in zip(shots, poses, stops, strict=True)
     ]
-    _write_json(folder / "cameras.json", {"axes": "x right, y down, z forward", "images": entries})
-
-
-def _write_json(path: Path, record: dict[str, object]) -> None:
-    path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / "cameras.json", {"axes": "x right, y down, z forward", "images": entries})

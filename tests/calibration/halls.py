@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from splatkit.calibration.board_scene import Faults, board_scene, scan
 from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.frames import Frame
 from splatkit.calibration.quality.simulation import Rig, draw_views, example_rig
-from splatkit.calibration.targets.board_scene import Faults, board_scene, scan
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.geometry.se3 import Array, invert, transform_points
 

@@ -9,7 +9,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.calibrate import calibrate_frames
-from splatkit.calibration.calibration_file import board_of, calibration_record, write_json
+from splatkit.calibration.calibration_file import board_of, calibration_record
 from splatkit.calibration.exports import write_exports
 from splatkit.calibration.quality.advice import advise
 from splatkit.calibration.quality.check import check_frames
@@ -18,6 +18,7 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import CalibrationRefusedError, DatasetError
 from splatkit.geometry.se3 import compose, exp_se3, invert
 from splatkit.io.calibration_json import read_calibration
+from splatkit.io.json_files import write_json
 from tests.calibration.halls import TARGET
 
 

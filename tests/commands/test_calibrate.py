@@ -51,46 +51,6 @@ def test_from_photographs_and_scans_to_report_and_check(scene, tmp_path, capsys)
     assert "the frames contradict it" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("board", "other", "seed"),  # of seven poses, at least four near enough for markers in images of this width
-    [
-        ("charuco:5x4:0.15:0.12:4x4_50", "charuco:5x4:0.15:0.12:6x6_250", "3"),
-        ("aprilgrid:3x2:0.2:0.25", "charuco:4x3:0.2:0.15", "1"),
-    ],
-)
-def test_boards_with_markers_from_photographs_and_scans(tmp_path, capsys, board, other, seed):
-    pattern = ["--board", board, "--board-size", "0.85x0.61"]
-    folder, out = tmp_path / "scene", tmp_path / "calibration"
-    made = ["--out", str(folder), "--poses", "7", "--width", "900", "--seed", seed]
-    assert main(["calibrate", "scene", *made, *pattern]) == 0
-    camera = ["--intrinsics", str(folder / "camera.yaml")]
-    assert main(["calibrate", "run", *inputs(folder), *pattern, *camera, "--out", str(out), "--workers", "2"]) == 0
-    assert re.search(r"[4-7] of 7 frames used", capsys.readouterr().out)
-    stored = read_calibration(out / "calibration.json")
-    truth = np.array(json.loads((folder / "truth.json").read_text())["T_camera_lidar"])
-    twist = twist_between(stored.T_camera_lidar[0], truth)
-    assert np.degrees(np.linalg.norm(twist[:3])) < 0.3
-    assert np.linalg.norm(twist[3:]) < 0.02
-    assert main(["calibrate", "check", "--calibration", str(out / "calibration.json"), *inputs(folder)]) == 0
-    assert main(["calibrate", "run", *inputs(folder), "--board", other, *camera, "--out", str(tmp_path / "none")]) == 3
-    assert "no pattern in the image" in capsys.readouterr().err
-    assert not (tmp_path / "none").exists()
-
-
-@pytest.mark.slow
-def test_intrinsics_are_found_where_none_are_given(scene, tmp_path):
-    out = tmp_path / "calibration"
-    assert main(["calibrate", "run", *inputs(scene), *BOARD, "--camera-model", "fisheye", "--out", str(out)]) == 0
-    stored = read_calibration(out / "calibration.json")
-    truth = json.loads((scene / "truth.json").read_text())
-    twist = twist_between(stored.T_camera_lidar[0], np.array(truth["T_camera_lidar"]))
-    assert len(stored.joint_covariances[0]) == 14
-    covariance = stored.joint_covariances[0][:6, :6]
-    assert np.linalg.norm(twist[3:]) < 0.05
-    assert twist @ np.linalg.solve(covariance, twist) < 22.5  # chi-square of six, 99.9 %
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,13 +1,12 @@
 """Surface distances on constructed answers."""
 
-from typing import Any
-
 import numpy as np
 import open3d as o3d
 import pytest
 import torch
 
 from splatkit.evaluation.geometry import compare_surfaces, point_to_surface, visible_sample
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.mesh import Mesh
 
 
@@ -57,17 +56,16 @@ def test_points_are_measured_to_triangles_not_to_vertices():
     torch.testing.assert_close(point_to_surface(points, plane(0.0)), torch.tensor([0.7, 1.0]).double())
 
 
-def cameras_above(count) -> dict[str, Any]:
+def cameras_above(count, width=100) -> list[PosedCamera]:
     """Cameras at z = 3 that look down at a square around (0.5, 0.5)."""
-    viewmat = torch.tensor([[1.0, 0, 0, -0.5], [0, -1, 0, 0.5], [0, 0, -1, 3], [0, 0, 0, 1]])
-    K = torch.tensor([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
-    return {"viewmats": viewmat.expand(count, 4, 4), "Ks": K.expand(count, 3, 3)}
+    pose = np.array([[1.0, 0, 0, 0.5], [0, -1, 0, 0.5], [0, 0, -1, 3], [0, 0, 0, 1]])
+    return [PosedCamera("above", Camera("pinhole", width, 100, 100.0, 100.0, 50.0, 50.0), pose)] * count
 
 
 def test_only_what_cameras_see_is_sampled():
     upper, lower = plane(1.0, 0.5), plane(0.0)
     both = Mesh(np.concatenate([upper.vertices, lower.vertices]), np.concatenate([upper.faces, lower.faces + 4]))
-    points = visible_sample(both, **cameras_above(3), size=(100, 100), samples=20_000)
+    points = visible_sample(both, cameras_above(3), samples=20_000)
     hidden = (points[:, 2] < 0.5) & (points[:, :2] < 0.24).all(-1)  # below the upper square, seen along the rays
     assert (points[:, 2] > 0.5).any()
     assert (points[:, 2] < 0.5).any()
@@ -75,9 +73,9 @@ def test_only_what_cameras_see_is_sampled():
 
 
 def test_points_seen_by_too_few_cameras_or_outside_the_image_are_left_out():
-    assert len(visible_sample(plane(0.0), **cameras_above(2), size=(100, 100), samples=100)) == 0
-    assert len(visible_sample(plane(0.0), **cameras_above(2), size=(100, 100), min_views=2, samples=100)) == 100
-    left = visible_sample(plane(0.0), **cameras_above(3), size=(50, 100), samples=1000)
+    assert len(visible_sample(plane(0.0), cameras_above(2), samples=100)) == 0
+    assert len(visible_sample(plane(0.0), cameras_above(2), min_views=2, samples=100)) == 100
+    left = visible_sample(plane(0.0), cameras_above(3, width=50), samples=1000)
     assert 400 < len(left) < 600
     assert left[:, 0].max() < 0.5
 

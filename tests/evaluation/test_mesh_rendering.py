@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, score_view
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import compose
 from splatkit.io.mesh import Mesh, Texture
-from splatkit.io.transforms_json import Intrinsics
 
-CAMERA = Intrinsics("PINHOLE", 40, 40, 40.0, 40.0, 20.0, 20.0)
+CAMERA = PosedCamera("origin", Camera("pinhole", 40, 40, 40.0, 40.0, 20.0, 20.0), np.eye(4))
 
 
 def square(textured: bool) -> Mesh:
@@ -22,7 +23,7 @@ def square(textured: bool) -> Mesh:
 
 
 def test_each_pixel_shows_its_texel():
-    view = MeshRenderer(square(True)).render(CAMERA, np.eye(4))
+    view = MeshRenderer(square(True)).render(CAMERA)
     assert view.coverage.min() == 1
     texture = square(True).texture
     assert texture is not None
@@ -32,14 +33,13 @@ def test_each_pixel_shows_its_texel():
 
 
 def test_vertex_colors_are_interpolated_and_what_is_not_there_is_black():
-    moved = np.eye(4)
-    moved[2, 3] = 1.0
-    view = MeshRenderer(square(False)).render(CAMERA, moved)
+    moved = PosedCamera("moved", CAMERA.camera, compose(np.eye(3), np.array([0, 0, -1.0])))
+    view = MeshRenderer(square(False)).render(moved)
     assert view.coverage.sum() == pytest.approx(400)  # half as wide and high from twice as far
     assert view.image[0, 0].tolist() == [0, 0, 0]
     np.testing.assert_allclose(view.image[29, 10] * 255, [255, 0, 0], atol=20)
     np.testing.assert_allclose(
-        MeshRenderer(Mesh(square(False).vertices, square(False).faces)).render(CAMERA, moved).image[20, 20], 0.7
+        MeshRenderer(Mesh(square(False).vertices, square(False).faces)).render(moved).image[20, 20], 0.7
     )
 
 

@@ -16,14 +16,18 @@ import trimesh
 
 from splatkit.cli import main
 from splatkit.export import run_export
+from splatkit.export.files.point_export import export_points
+from splatkit.export.run_export import MeshExport, export_mesh
+from splatkit.export.settings import ExportMeshSettings, ExportPointsSettings
 from splatkit.export.surface.make_surface import Surface
+from splatkit.export.texture.settings import TextureSettings
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.splats import read_splats
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.load_run import RunCameras, TrainedRun
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import RunView
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
@@ -36,11 +40,8 @@ def scene(tmp_path_factory):
     return folder
 
 
-def cameras_of(frames) -> RunCameras:
-    poses = torch.from_numpy(np.stack([frame.camera_to_world for frame in frames])).float()
-    Ks = torch.from_numpy(np.stack([frame.intrinsics.matrix() for frame in frames])).float()
-    sizes = torch.tensor([[frame.intrinsics.width, frame.intrinsics.height] for frame in frames])
-    return RunCameras(tuple(frame.image_path for frame in frames), viewmats_from_opengl(poses), Ks, sizes)
+def views_of(frames) -> tuple[RunView, ...]:
+    return tuple(RunView(frame.image_path, frame.posed, frame.camera) for frame in frames)
 
 
 @pytest.fixture
@@ -54,9 +55,9 @@ def run(scene, tmp_path, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     splats = splats_from_points(torch.rand(50, 3, generator=generator), torch.rand(50, 3), 1, 100, generator)
     loaded = TrainedRun(
-        splats, 1, "classic", "generalized_exponential", cameras_of(frames[1:]), cameras_of(frames[:1]), scene,
-        checkpoint, 1,
-    )  # fmt: skip
+        *(splats, 1, "classic", "generalized_exponential"),
+        *(views_of(frames[1:]), views_of(frames[:1]), scene, checkpoint, 1),
+    )
     truth = read_mesh(scene / "truth/mesh.ply")
 
     def surface(*_) -> Surface:
@@ -68,14 +69,19 @@ def run(scene, tmp_path, monkeypatch):
     return config
 
 
-def export(run, out, *more: str) -> int:
+def export(run, out, **more) -> MeshExport:
+    texture = TextureSettings(texture_size=256, unwrap_timeout_s=0)
+    return export_mesh(ExportMeshSettings(run, out, **{"texture": texture, **more}))
+
+
+def command(run, out, *more: str) -> int:
     words = ["export", "mesh", "--load-config", str(run), "--out", str(out)]
     return main([*words, "--texture-size", "256", "--unwrap-timeout-s", "0", *more])
 
 
 def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
     out = tmp_path / "out"
-    assert export(run, out, "--formats", "glb", "obj", "ply", "stl") == 0
+    assert command(run, out, "--formats", "glb", "obj", "ply", "stl") == 0
     record = json.loads((out / "export.json").read_text())
     names = {path.name for path in out.iterdir()}
     assert names == {
@@ -105,8 +111,9 @@ def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
 
 def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
     out = tmp_path / "out"
-    few = ("--no-splats", "--no-report", "--no-turntable", "--formats", "ply", "--texture", "vertices")
-    assert export(run, out, *few, "--frame", "normalized") == 0
+    colors = TextureSettings(texture="vertices")
+    done = export(run, out, no_splats=True, formats=("ply",), texture=colors, frame="normalized")
+    assert done.frame.name == "normalized"
     assert {path.name for path in out.iterdir()} == {"mesh.ply", "export.json"}
     record = json.loads((out / "export.json").read_text())
     mesh = read_mesh(out / "mesh.ply")
@@ -119,9 +126,17 @@ def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
     np.testing.assert_allclose([low, high], [scene_mesh.vertices.min(0), scene_mesh.vertices.max(0)], atol=1e-5)
 
 
+def test_a_mesh_without_splats_comes_of_kernels_that_no_splat_file_holds(run, tmp_path):
+    loaded = run_export.open_run(run)
+    object.__setattr__(loaded, "kernel", "compact_beta")
+    with pytest.raises(ValueError, match="compact_beta"):
+        export(run, tmp_path / "out", formats=("ply",))
+    done = export(run, tmp_path / "out", formats=("ply",), no_splats=True)
+    assert {path.name for path in done.out.iterdir()} == {"mesh.ply", "export.json"}
+
+
 def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
-    words = ["export", "points", "--load-config", str(run), "--count", "5000"]
-    assert main([*words, "--out", str(tmp_path / "a.ply")]) == 0
+    assert export_points(ExportPointsSettings(run, tmp_path / "a.ply", count=5000)).units == "m"
     cloud = read_point_cloud(tmp_path / "a.ply")
     assert len(cloud.points) == 5000
     assert cloud.normals is not None
@@ -129,7 +144,7 @@ def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
     assert cloud.colors.std() > 30
     geo = tmp_path / "geo.json"
     geo.write_text(json.dumps({"crs": "EPSG:25832", "offset": [691000, 5334000, 500]}))
-    assert main([*words, "--out", str(tmp_path / "a.laz"), "--georeference", str(geo)]) == 0
+    export_points(ExportPointsSettings(run, tmp_path / "a.laz", count=5000, georeference=geo))
     placed = read_point_cloud(tmp_path / "a.laz")
     np.testing.assert_allclose(placed.points - [691000, 5334000, 500], cloud.points, atol=1e-4)
 
@@ -146,7 +161,7 @@ def test_what_cannot_be_is_said_in_one_line(run, tmp_path, capsys, more, word):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_export, "make_surface", None)  # not even begun
         try:
-            code = export(run, tmp_path / "out", *more)
+            code = command(run, tmp_path / "out", *more)
         except SystemExit as error:  # tyro builds the settings
             code = int(str(error.code))
     assert code == 2
@@ -158,11 +173,11 @@ def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, mon
     copy = shutil.copytree(scene, tmp_path / "scene")
     frames = read_transforms(copy).frames
     loaded = run_export.open_run(run)
-    object.__setattr__(loaded, "train_cameras", cameras_of(frames[1:]))
+    object.__setattr__(loaded, "train_views", views_of(frames[1:]))
     object.__setattr__(loaded, "dataset", copy)
     frames[3].image_path.unlink()
     monkeypatch.setattr(run_export, "make_surface", None)
-    assert export(run, tmp_path / "out") == 2
+    assert command(run, tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "frame_0003.png: this photograph is gone" in error
@@ -172,14 +187,14 @@ def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, mon
 def test_a_full_disk_leaves_what_was_there(run, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     few = ("--no-report", "--no-turntable")
-    assert export(run, out, *few) == 0
+    assert command(run, out, *few) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
 
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("splatkit.io.gltf._write", full)
-    assert export(run, out, *few, "--overwrite") == 2
+    monkeypatch.setattr("splatkit.io.formats.gltf._write", full)
+    assert command(run, out, *few, "--overwrite") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "the disk is full" in error
@@ -192,13 +207,13 @@ def test_a_read_only_place_is_named(run, tmp_path, capsys, monkeypatch):
         raise OSError(30, os.strerror(30))
 
     monkeypatch.setattr("splatkit.io.atomic.tempfile.mkdtemp", refuse)
-    assert export(run, tmp_path / "there" / "out", "--no-report", "--no-turntable") == 2
+    assert command(run, tmp_path / "there" / "out", "--no-report", "--no-turntable") == 2
     assert "read-only" in capsys.readouterr().err
 
 
 def test_splats_keep_their_place_in_the_normalized_folder(run, tmp_path):
     out = tmp_path / "out"
-    assert export(run, out, "--frame", "normalized", "--no-report", "--no-turntable", "--formats", "ply") == 0
+    export(run, out, frame="normalized", formats=("ply",))
     record = json.loads((out / "export.json").read_text())
     loaded = run_export.open_run(run)
     assert isinstance(loaded, TrainedRun)

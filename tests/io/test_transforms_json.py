@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatkit.errors import DatasetError
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.rig import MountedCamera
 from splatkit.io.images import write_image
-from splatkit.io.transforms_json import Frame, Intrinsics, RigCamera, Transforms, read_transforms, write_transforms
+from splatkit.io.transforms_json import Frame, Transforms, read_transforms, write_transforms
 
 POSE = [[0.0, 0.0, 1.0, 3.0], [1.0, 0.0, 0.0, -2.0], [0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0]]
 
@@ -35,8 +37,9 @@ def test_reads_poses_intrinsics_and_splits(tmp_path):
     meta |= {"train_filenames": ["images/0.png", "images/2.png"], "test_filenames": ["images/1.png"]}
     result = read(tmp_path, meta)
     assert [frame.file_path for frame in result.frames] == ["images/0.png", "images/1.png", "images/2.png"]
-    np.testing.assert_array_equal(result.frames[0].camera_to_world, POSE)
-    assert result.frames[0].intrinsics == Intrinsics("OPENCV", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0, 0, 0))
+    # The file's cameras look along -z with y up, ours along z with y down.
+    np.testing.assert_array_equal(result.frames[0].T_world_camera, np.array(POSE) * [1, -1, -1, 1])
+    assert result.frames[0].camera == Camera("brown_conrady", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0, 0))
     assert result.splits == {"train": ("images/0.png", "images/2.png"), "test": ("images/1.png",)}
     assert result.missing == ()
 
@@ -45,15 +48,52 @@ def test_intrinsics_of_a_frame_override_those_of_the_file(tmp_path):
     meta = dataset(tmp_path)
     meta["frames"][1]["fl_x"] = 99.0
     result = read(tmp_path, meta)
-    assert [frame.intrinsics.fl_x for frame in result.frames] == [7.0, 99.0, 7.0]
+    assert [frame.camera.fx for frame in result.frames] == [7.0, 99.0, 7.0]
 
 
 def test_field_of_view_gives_the_focal_length(tmp_path):
     meta = dataset(tmp_path)
     del meta["fl_x"], meta["fl_y"], meta["cx"], meta["cy"]
-    intrinsics = read(tmp_path, meta | {"camera_angle_x": np.pi / 2}).frames[0].intrinsics
-    assert intrinsics.fl_x == intrinsics.fl_y == pytest.approx(4.0)
-    assert (intrinsics.cx, intrinsics.cy) == (4.0, 3.0)
+    camera = read(tmp_path, meta | {"camera_angle_x": np.pi / 2}).frames[0].camera
+    assert camera.fx == camera.fy == pytest.approx(4.0)
+    assert (camera.cx, camera.cy) == (4.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"camera_model": "OPENCV", "k1": 0.0}, Camera("pinhole", 8, 6, 7.0, 7.5, 4.0, 3.0)),
+        ({"camera_model": "PINHOLE"}, Camera("brown_conrady", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0, 0))),
+        (
+            {"camera_model": "OPENCV", "k2": 0.2, "k3": 0.3, "p1": 0.4, "p2": 0.5},
+            Camera("brown_conrady", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0.2, 0.4, 0.5, 0.3)),
+        ),
+        (
+            {"camera_model": "OPENCV_FISHEYE", "k4": 0.4},
+            Camera("kannala_brandt", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0.4)),
+        ),
+        (
+            {"camera_model": "EQUIRECTANGULAR", "k1": 0.0},
+            Camera("equirectangular", 8, 6, 8 / (2 * np.pi), 6 / np.pi, 4.0, 3.0),
+        ),
+    ],
+)
+def test_lenses_have_our_names(tmp_path, stated, expected):
+    result = read(tmp_path, dataset(tmp_path) | stated)
+    assert result.frames[0].camera == expected
+    write_transforms(tmp_path / "again.json", result)
+    again = read_transforms(tmp_path / "again.json").frames[0]
+    assert again.camera == expected
+    np.testing.assert_array_equal(again.T_world_camera, result.frames[0].T_world_camera)
+
+
+def test_a_lens_without_a_name_there_is_refused(tmp_path):
+    plain = read(tmp_path, dataset(tmp_path))
+    camera = Camera("brown_conrady", 8, 6, 7.0, 7.5, 4.0, 3.0, (0.1, 0, 0, 0, 0, 0.1, 0, 0))
+    frame = dataclasses.replace(plain.frames[0], posed=dataclasses.replace(plain.frames[0].posed, camera=camera))
+    with pytest.raises(SettingsError, match="rational"):
+        write_transforms(tmp_path / "other.json", dataclasses.replace(plain, frames=(frame,)))
+    assert not (tmp_path / "other.json").exists()
 
 
 @pytest.mark.parametrize("per_frame", [False, True])
@@ -64,10 +104,8 @@ def test_what_is_written_is_read_back(tmp_path, per_frame):
     root = tmp_path.resolve()
     frames = tuple(
         Frame(
-            f"images/{i}.png",
+            PosedCamera(f"images/{i}.png", Camera("pinhole", 8, 6, 5.0 + i * per_frame, 5.0, 4.0, 3.0), np.array(POSE)),
             root / f"images/{i}.png",
-            np.array(POSE),
-            Intrinsics("PINHOLE", 8, 6, 5.0 + i * per_frame, 5.0, 4.0, 3.0),
             mask_path=root / "mask.png",
             depth_path=root / "depth.npy",
         )
@@ -76,7 +114,7 @@ def test_what_is_written_is_read_back(tmp_path, per_frame):
     written = Transforms(root, frames, root / "points.ply", {"train": ("images/0.png",)}, applied_scale=0.5)
     write_transforms(tmp_path / "transforms.json", written)
     result = read_transforms(tmp_path / "transforms.json")
-    assert [frame.intrinsics for frame in result.frames] == [frame.intrinsics for frame in frames]
+    assert [frame.camera for frame in result.frames] == [frame.camera for frame in frames]
     assert result.frames[0].mask_path == root / "mask.png"
     assert result.frames[0].depth_path == root / "depth.npy"
     assert (result.ply_path, result.splits, result.applied_scale) == (written.ply_path, written.splits, 0.5)
@@ -127,6 +165,10 @@ def text_focal_length(meta):
     meta["frames"][1]["fl_x"] = "7"
 
 
+def perspective_k4(meta):
+    meta["frames"][1]["k4"] = 0.1
+
+
 def other_size(meta):
     meta["frames"][1]["w"] = 16
 
@@ -165,6 +207,7 @@ def unknown_split_name(meta):
         (text_pose, r"frame 1 .*: transform_matrix: expected a 4x4 matrix of numbers"),
         (no_focal_length, r"frame 0 \(images/0.png\): intrinsics are missing"),
         (text_focal_length, r"frame 1 .*fl_x must be a finite number"),
+        (perspective_k4, r"frame 1 .*has no k4"),
         (other_size, r"frame 1 .*the image is 8x6 px but the file says w = 16"),
         (outside, r"frame 1 .*leads out of the dataset's folder"),
         (absolute, r"frame 1 .*leads out of the dataset's folder"),
@@ -238,7 +281,7 @@ def test_what_a_lidar_adds_round_trips(tmp_path):
     plain = read(tmp_path, dataset(tmp_path))
     pose = np.eye(4)
     pose[:3, 3] = 0.1, -0.2, 0.3
-    rig = (RigCamera("left", pose, np.diag([1e-6] * 6)),)
+    rig = (MountedCamera("left", pose, np.diag([1e-6] * 6)),)
     first = dataclasses.replace(
         plain.frames[0],
         depth_path=tmp_path / "d.png",

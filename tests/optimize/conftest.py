@@ -12,12 +12,14 @@ import pytest
 import torch
 from nerfstudio.engine.trainer import TrainerConfig
 
+from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
 from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
-from splatkit.io.transforms_json import RigCamera, read_transforms, write_transforms
+from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats, viewmats_from_opengl
+from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.rasterization import rasterization
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
@@ -82,8 +84,8 @@ def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
     folder = shutil.copytree(tiny_dataset, tmp_path_factory.mktemp("depths") / "ball")
     transforms, s, frames = read_transforms(folder), scene_splats(), []
     for frame in transforms.frames:
-        viewmat = viewmats_from_opengl(torch.from_numpy(frame.camera_to_world).float())
-        K = torch.from_numpy(frame.intrinsics.matrix()).float()
+        viewmat = viewmat_of(frame.posed)
+        K = intrinsics_of(frame.camera)
         rendering = rasterization(
             s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], WIDTH, HEIGHT, sh_degree=0,
             outputs=["median_depths"],
@@ -98,7 +100,7 @@ def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
             write_depth_sigmas(paths[1], 0.02 * (depths > 0))
             frame = dataclasses.replace(frame, depth_path=paths[0], depth_sigma_path=paths[1], rig_camera="left")
         frames.append(frame)
-    rig = (RigCamera("left", np.eye(4), np.diag([0.01**2] * 3 + [0.02**2] * 3)),)
+    rig = (MountedCamera("left", np.eye(4), np.diag([0.01**2] * 3 + [0.02**2] * 3)),)
     cloud = read_point_cloud(folder / "points.ply")
     normals = cloud.points - np.array([10.0, 0, 0])
     write_point_cloud(folder / "points.ply", PointCloud(cloud.points, cloud.colors, normals.astype(np.float32)))

@@ -11,10 +11,12 @@ from nerfstudio.scripts.train import main
 
 from splatkit.errors import SettingsError
 from splatkit.evaluation.depth import depth_metrics
+from splatkit.geometry.camera import Camera
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.data.lenses import lens_of
-from splatkit.optimize.data.measured_cloud import depth_error_image, measured_cloud
+from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.measured_depth import MeasuredDepth
+from splatkit.optimize.ges.depth_error import depth_error_image
 from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import DepthSettings
@@ -70,8 +72,7 @@ def test_switched_off_depths_change_no_gradient(make_depth_config):
 
 
 def one_view():
-    K = torch.tensor([[[40.0, 0, 20], [0, 40, 15], [0, 0, 1]]])
-    return View(torch.eye(4)[None], K, 40, 30)
+    return View(Camera("pinhole", 40, 30, 40.0, 40.0, 20.0, 15.0), torch.eye(4)[None])
 
 
 def wall_and_floater(floater_depth=1.5):

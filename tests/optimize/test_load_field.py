@@ -9,9 +9,11 @@ from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.scripts.train import main
 
 from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import TrainedRun, parse_dataset
+from splatkit.optimize.load_run import parse_dataset
 from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, list_checkpoints
+from splatkit.runs.trained_run import TrainedRun
+from splatkit.runs.views import viewmat_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
@@ -36,10 +38,10 @@ def test_cameras_and_depths_are_those_of_the_dataset(make_ray_config, tiny_datas
     run, config = opened(make_ray_config, method)
     frames = json.loads((tiny_dataset / "transforms.json").read_text())["frames"]
     poses = {frame["file_path"]: torch.tensor(frame["transform_matrix"]) for frame in frames}
-    expected = torch.stack([poses[f"images/{path.name}"] for path in run.train_cameras.image_paths])
-    torch.testing.assert_close(run.train_cameras.viewmats, viewmats_from_opengl(expected), atol=1e-4, rtol=0)
-    cameras = run.train_cameras
-    view = run.render_surface(cameras.viewmats[0], cameras.Ks[0], 56, 40)
+    expected = torch.stack([poses[f"images/{view.image_path.name}"] for view in run.train_views])
+    viewmats = torch.stack([viewmat_of(view.posed) for view in run.train_views])
+    torch.testing.assert_close(viewmats, viewmats_from_opengl(expected), atol=1e-4, rtol=0)
+    view = run.render_surface(run.train_views[0].posed)
     assert view.depths.shape == view.alphas.shape == (40, 56)
     assert run.scale < 0.5  # the host shrinks the scene
     bundle = parse_dataset(config, "train").cameras.generate_rays(camera_indices=0, keep_shape=True)
@@ -53,8 +55,7 @@ def test_cameras_and_depths_are_those_of_the_dataset(make_ray_config, tiny_datas
 def test_signed_distances_vanish_where_views_see_the_surface(make_ray_config):
     run, _ = opened(make_ray_config, "simplex-sdf")
     assert run.distance is not None
-    cameras = run.train_cameras
-    view = run.render_surface(cameras.viewmats[0], cameras.Ks[0], 56, 40)
+    view = run.render_surface(run.train_views[0].posed)
     rows, columns = (view.alphas > 0.9).nonzero().unbind(1)
     assert len(rows) > 20
     pixels = torch.stack([columns + 0.5, rows + 0.5, torch.ones_like(rows)], -1).float()

@@ -1,1 +1,1 @@
-"""How far a calibration can be trusted: jackknife, observability, held-out frames, refusals, advice, simulation."""
+"""How far to trust a calibration: what to estimate, jackknife, observability, unseen frames, refusals, advice."""

@@ -1,1 +1,1 @@
-"""From boards to extrinsics: closed-form start, least squares with covariance, choice of what to estimate."""
+"""From boards to extrinsics: closed-form start, least squares with covariance."""

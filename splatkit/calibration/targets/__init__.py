@@ -1,1 +1,1 @@
-"""What is calibrated with: boards, their patterns and notations, sheets to print, and a generated hall with boards."""
+"""What is calibrated with: boards, their patterns and notations, and sheets to print."""

@@ -1,7 +1,6 @@
 """The photographs of a folder: which there are, whether they can be read, how sharp they are, and which way is up."""
 
 import math
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from PIL import Image
 
 from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.errors import DatasetError
+from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.progress import Progress
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 _UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
 _EXIF_ORIENTATION = 0x0112
 # Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
@@ -45,14 +44,12 @@ def list_images(folder: Path) -> list[tuple[str, Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    found = [path for path in files if path.suffix.lower() in SUFFIXES]
+    found = list_files(folder, IMAGE_SUFFIXES, below=True)
     if not found:
-        other = next((path for path in files if path.suffix.lower() in _UNREADABLE_SUFFIXES), None)
+        other = next(iter(list_files(folder, _UNREADABLE_SUFFIXES, below=True)), None)
         advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
-        raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(SUFFIXES)}{advice}")
-    named = [(path.relative_to(folder).as_posix(), path) for path in found]
-    return sorted(named, key=lambda image: _counting_key(image[0]))
+        raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(IMAGE_SUFFIXES)}{advice}")
+    return [(path.relative_to(folder).as_posix(), path) for path in found]
 
 
 def read_image_files(images: Sequence[tuple[str, Path]], workers: int, progress: Progress) -> tuple[ImageFile, ...]:
@@ -99,7 +96,3 @@ def _look_at(name: str, path: Path) -> ImageFile:
     if min(gray.shape) < 8:
         raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
     return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), up)
-
-
-def _counting_key(name: str) -> list[tuple[str, int]]:
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]

@@ -24,7 +24,7 @@ from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_
 from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.colmap_cameras import colmap_camera
-from splatkit.io.images import read_mask, write_image
+from splatkit.io.images import image_size, read_mask, write_image
 from splatkit.progress import Progress
 
 
@@ -116,17 +116,18 @@ def _link_images(folder: Path, images: Sequence[ImageFile | GivenCamera], masks:
         link = links[image.name] = f"{index:06d}{path.suffix.lower()}"
         if not (folder / "images" / link).is_symlink():
             (folder / "images" / link).symlink_to(path.resolve())
-        if image.name in masks:
-            _write_mask(folder / "masks" / f"{link}.png", masks[image.name])
+        if masks:
+            _write_mask(folder / "masks" / f"{link}.png", masks.get(image.name), path)
     return links
 
 
-def _write_mask(path: Path, mask: Path) -> None:
-    """As COLMAP reads it: one channel, black where nothing is to be found."""
+def _write_mask(path: Path, mask: Path | None, image: Path) -> None:
+    """As COLMAP reads it: one channel, black where nothing is to be found; it wants one of each image or of none."""
     if path.is_file():
         return
     path.parent.mkdir(exist_ok=True)
-    write_image(path, np.where(read_mask(mask), 255, 0).astype(np.uint8))
+    counts = np.ones(image_size(image)[::-1], dtype=bool) if mask is None else read_mask(mask)
+    write_image(path, np.where(counts, 255, 0).astype(np.uint8))
 
 
 def _mask_folder(folder: Path, masks: dict[str, Path]) -> Path | None:

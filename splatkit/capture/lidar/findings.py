@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from splatkit.capture.lidar.alignment import Alignment
 from splatkit.capture.lidar.dataset import WrittenDepths
 from splatkit.capture.lidar.moving import LidarScene
+from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.static import StaticScene
 from splatkit.io.point_clouds import PointCloud
 

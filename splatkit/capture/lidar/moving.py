@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.capture.lidar.alignment import Alignment, UndeterminedError, agreed, align_surfaces
-from splatkit.capture.lidar.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.coloring import ColorView, color_points
 from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
 from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
-from splatkit.capture.lidar.pose_alignment import PoseAlignment, align_poses
+from splatkit.capture.lidar.registration.alignment import Alignment, UndeterminedError, agreed, align_surfaces
+from splatkit.capture.lidar.registration.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
+from splatkit.capture.lidar.registration.pose_alignment import PoseAlignment, align_poses
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError

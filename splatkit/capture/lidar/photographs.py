@@ -11,9 +11,8 @@ from splatkit.capture.conventions import intrinsics_of, name_below_images, openg
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
+from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.io.transforms_json import Intrinsics, Transforms
-
-_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:
 def _images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    paths = list_files(folder, IMAGE_SUFFIXES)
     if not paths:
-        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(_SUFFIXES)} files")
+        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(IMAGE_SUFFIXES)} files")
     return paths
 
 

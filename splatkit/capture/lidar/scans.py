@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.io.bags import list_scan_topics, read_scans
+from splatkit.io.listing import list_files
 from splatkit.io.point_clouds import PointCloud, list_point_clouds, read_point_cloud
+from splatkit.io.time_units import SECONDS_FROM, seconds_since_1970
 
 _ONE_TURN_S = 2.0  # times of points below it count from the scan's own stamp
-_NANOSECONDS_FROM, _MICROSECONDS_FROM, _MILLISECONDS_FROM = 1e16, 1e13, 1e11  # seconds since 1970 are 1.7e9
 _STAMP = re.compile(r"\d+(?:\.\d+)?(?=\D*$)")
 
 
@@ -52,7 +53,7 @@ class ScanSource:
         """The files that hold the scans."""
         if not self.is_recording:
             return list_point_clouds(self.path)
-        return sorted(path for path in self.path.rglob("*") if path.is_file()) if self.path.is_dir() else [self.path]
+        return list_files(self.path, below=True) if self.path.is_dir() else [self.path]
 
     def read(self) -> Iterator[Scan]:
         """Scans in the order of their names, or of their recording.
@@ -107,7 +108,4 @@ def _stamp_in_name(path: Path) -> float | None:
     if found is None:
         return None
     value = float(found.group())
-    for limit, factor in ((_NANOSECONDS_FROM, 1e-9), (_MICROSECONDS_FROM, 1e-6), (_MILLISECONDS_FROM, 1e-3)):
-        if value >= limit:
-            return value * factor
-    return value if value >= 1e8 else None
+    return seconds_since_1970(value) if value >= SECONDS_FROM else None

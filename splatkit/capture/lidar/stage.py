@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.conventions import name_below_images
-from splatkit.capture.lidar.alignment import Alignment
 from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, write_lidar_dataset
 from splatkit.capture.lidar.findings import (
     lidar_figures,
@@ -20,6 +19,7 @@ from splatkit.capture.lidar.findings import (
 from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.moving import LidarScene, locate, scene_depths
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
+from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig, read_rig
 from splatkit.capture.lidar.scans import ScanSource, select_points, within_ranges
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings

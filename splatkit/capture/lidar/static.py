@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.lidar.alignment import Alignment, Similarity, align_surfaces
-from splatkit.capture.lidar.camera_path import depth_ratios, scale_from_ratios
 from splatkit.capture.lidar.depth_pass import DepthTarget, depth_maps
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.moving import seed_cloud
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
+from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, align_surfaces
+from splatkit.capture.lidar.registration.camera_path import depth_ratios, scale_from_ratios
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError

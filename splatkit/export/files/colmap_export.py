@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
-import torch
 
 from splatkit.errors import SettingsError
 from splatkit.export.settings import ExportColmapSettings
+from splatkit.geometry.camera import Camera
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.colmap_cameras import colmap_camera
 from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.transforms_json import Intrinsics, Transforms, read_transforms
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.io.transforms_json import Transforms, read_transforms
 
 _TEXT = "text"  # folder of the text form; the binary one is what programs look for first
 
@@ -53,15 +52,13 @@ def export_colmap(settings: ExportColmapSettings) -> ColmapExport:
 
 def _add_images(model: pycolmap.Reconstruction, transforms: Transforms) -> int:
     """Images by their names relative to the dataset's folder; returns the number of cameras."""
-    ids: dict[Intrinsics, int] = {}
-    poses = torch.from_numpy(np.stack([frame.camera_to_world for frame in transforms.frames]))
-    viewmats = viewmats_from_opengl(poses).numpy()
-    for number, (frame, viewmat) in enumerate(zip(transforms.frames, viewmats, strict=True), start=1):
-        if frame.intrinsics not in ids:
-            ids[frame.intrinsics] = len(ids) + 1
-            model.add_camera_with_trivial_rig(colmap_camera(frame.intrinsics, len(ids)))
-        image = pycolmap.Image(name=frame.file_path, camera_id=ids[frame.intrinsics], image_id=number)
-        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(viewmat[:3]))
+    ids: dict[Camera, int] = {}
+    for number, frame in enumerate(transforms.frames, start=1):
+        if frame.camera not in ids:
+            ids[frame.camera] = len(ids) + 1
+            model.add_camera_with_trivial_rig(colmap_camera(frame.camera, len(ids)))
+        image = pycolmap.Image(name=frame.file_path, camera_id=ids[frame.camera], image_id=number)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(frame.posed.T_camera_world[:3]))
     return len(ids)
 
 

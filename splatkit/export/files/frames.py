@@ -9,7 +9,6 @@ with place in the system = scale * rotation @ place in the dataset + offset. Coo
 has 7 digits, and offsets of surveys take them all.
 """
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.io.json_files import read_json
 from splatkit.io.mesh import Mesh
 
 FrameName = Literal["input", "normalized"]
@@ -118,8 +118,8 @@ def export_frame(
 def dataset_units(dataset: Path) -> str:
     """ "m" where the dataset says so (capture.json, or the head of its cloud), else "scene units"."""
     folder = dataset if dataset.is_dir() else dataset.parent
-    record = _read_json(folder / "capture.json")
-    if record is not None:
+    if (folder / "capture.json").is_file():
+        record = read_json(folder / "capture.json")
         return _METERS if record.get("scale") == "metric" else "scene units"
     head = b""
     if (folder / "points.ply").is_file():
@@ -138,11 +138,11 @@ def read_georeference(dataset: Path, path: Path | None) -> Georeference | None:
     if path is not None:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected JSON with crs and offset")
-        content = _read_json(path)
-        return _georeference(content.get("georeference", content) if content is not None else None, path)
+        content = read_json(path)
+        return _georeference(content.get("georeference", content), path)
     file = dataset / "transforms.json" if dataset.is_dir() else dataset
-    content = _read_json(file)
-    if content is None or content.get("georeference") is None:
+    content = read_json(file) if file.is_file() else {}
+    if content.get("georeference") is None:
         return None
     return _georeference(content["georeference"], file)
 
@@ -165,14 +165,3 @@ def _georeference(entry: object, path: Path) -> Georeference:
         raise DatasetError(f"{path}: georeference: scale: expected a positive number, got {scale}")
     x, y, z = offset.tolist()
     return Georeference(entry["crs"], (x, y, z), tuple(tuple(row) for row in rotation.tolist()), scale)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a file; None where there is none."""
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from error
-    return content if isinstance(content, dict) else None

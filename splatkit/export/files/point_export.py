@@ -13,7 +13,7 @@ from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
 from splatkit.export.settings import ExportPointsSettings
 from splatkit.export.surface.make_surface import make_surface
-from splatkit.export.texture.photographs import views_of
+from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_points
 from splatkit.geometry.triangles import sample_faces
@@ -62,12 +62,12 @@ def export_points(settings: ExportPointsSettings, progress: Progress = no_progre
     if out.suffix.lower() != ".ply":
         _laspy(out)
     run = open_run(settings.load_config)
-    views = views_of(run.dataset, run.train_cameras)
+    check_photographs(run.train_views)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     mesh = make_surface(run, settings.surface, progress).mesh
     drawn, faces = sample_faces(mesh, count, torch.Generator().manual_seed(0))
     points, normals = drawn.numpy(), mesh.face_normals()[faces.numpy()]
-    colors, seen = color_points(mesh, points, normals, views, TextureSettings(), progress)
+    colors, seen = color_points(mesh, points, normals, run.train_views, TextureSettings(), progress)
     if mesh.vertex_colors is not None:  # of what no photograph shows
         colors[~seen] = mesh.vertex_colors[mesh.faces[faces.numpy()[~seen], 0]]
     placed = export_frame(settings.frame, points, run.dataset, settings.georeference)

@@ -10,9 +10,11 @@ from torch import Tensor
 from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io import splats as splat_files
+from splatkit.io.formats.sog import read_sog, write_sog
 from splatkit.io.memory import require_memory
-from splatkit.io.sog import read_sog, write_sog
-from splatkit.optimize.load_run import TrainedRun, evaluate, load_run, mean_scores
+from splatkit.optimize.load_run import load_run
+from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
+from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.rasterization import rasterization
 from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
@@ -89,13 +91,15 @@ def largest_contributions(run: TrainedRun) -> Tensor:
     """
     s = run.splats
     largest = torch.zeros(len(s))
-    cameras = run.train_cameras
-    for viewmat, K, (width, height) in zip(cameras.viewmats, cameras.Ks, cameras.sizes.tolist(), strict=True):
+    for view in run.train_views:
         share = torch.ones(len(s), 1, requires_grad=True)
+        viewmat, K = viewmat_of(view.posed), intrinsics_of(view.rendered)
         rendering = rasterization(
-            s.means, s.quats, s.scales, s.opacities, s.betas, share, viewmat[None], K[None], width, height,
-            rasterize_mode=run.rasterize_mode, kernel=run.kernel,
-        )  # fmt: skip
+            *(s.means, s.quats, s.scales, s.opacities, s.betas, share),
+            *(viewmat[None], K[None], view.rendered.width, view.rendered.height),
+            rasterize_mode=run.rasterize_mode,
+            kernel=run.kernel,
+        )
         (gradient,) = torch.autograd.grad(rendering.colors.sum(), share)
         largest = torch.maximum(largest, gradient[:, 0])
     return largest

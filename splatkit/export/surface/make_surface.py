@@ -15,13 +15,14 @@ from splatkit.export.surface.decimation import decimate
 from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.surface.fusion import fuse
 from splatkit.export.surface.refinement import RefinementSettings, refine
-from splatkit.export.surface.rendered_views import SurfaceSource, render_views
+from splatkit.export.surface.rendered_views import render_views
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.surface.sightings import count_sightings
 from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.progress import Progress, no_progress
+from splatkit.runs.views import SurfaceSource
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _LARGE_FACE = 4.0  # times the median size of faces
@@ -59,7 +60,7 @@ def make_surface(
     if settings.max_distance_from_points is not None and points is None:
         raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
     with timer.step("render") as found:
-        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_cameras), 1))
+        limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_views), 1))
         views = render_views(run, limit, progress)
         found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
     with timer.step("planes") as found:
@@ -70,6 +71,22 @@ def make_surface(
             max_depth=settings.max_depth,
         )
         found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
+    mesh, reach = _fused(run, settings, planes, points, timer, progress)
+    mesh = _finish(mesh, settings, planes, reach, timer)
+    with timer.step("color"):
+        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
+    return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
+
+
+def _fused(
+    run: SurfaceSource,
+    settings: SurfaceSettings,
+    planes: PlaneViews,
+    points: NDArray[np.floating] | None,
+    timer: StepTimer,
+    progress: Progress,
+) -> tuple[Mesh, float]:
+    """The surface of all views together, refined if that is asked for; and how far from it its views may differ."""
     with timer.step("fuse") as found:
         fusion = fuse(
             planes,
@@ -92,7 +109,7 @@ def make_surface(
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)
     if len(mesh.faces) == 0:
-        agreeing = min(settings.min_views, len(views))
+        agreeing = min(settings.min_views, len(planes))
         raise EmptyMeshError(
             f"fusion found no surface that {agreeing} views agree on (voxel size {fusion.grid.spacing:g}); "
             "check that depths and poses belong together, or lower min_views"
@@ -105,10 +122,7 @@ def make_surface(
             found |= {"settings": asdict(refinement)} | _counts(mesh)
         if len(mesh.faces) == 0:
             raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
-    mesh = _finish(mesh, settings, planes, reach, timer)
-    with timer.step("color"):
-        mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
-    return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
+    return mesh, reach
 
 
 def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, timer: StepTimer) -> Mesh:

@@ -4,34 +4,15 @@ Large photographs are rendered smaller: the surface resolves what its voxels do,
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from splatkit.errors import EmptyMeshError
-from splatkit.optimize.load_run import RenderedView, RunCameras
 from splatkit.progress import Progress, no_progress, track
-
-
-class SurfaceSource(Protocol):
-    """A run that a surface can be made of, e.g. `TrainedRun`."""
-
-    @property
-    def train_cameras(self) -> RunCameras:
-        """Cameras whose views are rendered."""
-
-    @property
-    def view_pixels(self) -> int:
-        """How many pixels of a view it can render in about a second on one core."""
-
-    @property
-    def distance(self) -> Callable[[Tensor], Tensor] | None:
-        """Signed distances of points [M, 3] -> [M], negative inside, of runs that have them."""
-
-    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
-        """What a camera of the dataset's frame sees."""
+from splatkit.runs.views import RenderedView, SurfaceSource
 
 
 class RenderedViews:
@@ -59,8 +40,7 @@ class RenderedViews:
     @property
     def centers(self) -> Tensor:
         """[C, 3] float64 of the cameras."""
-        viewmats = torch.stack([view.viewmat for view in self._packed]).double()
-        return -(viewmats[:, :3, :3].transpose(1, 2) @ viewmats[:, :3, 3:])[..., 0]
+        return torch.stack([torch.tensor(view.posed.center) for view in self._packed])
 
 
 def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = no_progress) -> RenderedViews:
@@ -69,17 +49,13 @@ def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = no_pr
     Raises:
         EmptyMeshError: no view shows anything, or what is rendered is not finite.
     """
-    cameras = run.train_cameras
     limit = min(max_pixels, run.view_pixels)
 
     def render() -> Iterator[RenderedView]:
-        for index in track(range(len(cameras)), "rendering depth", progress, len(cameras)):
-            size = cameras.sizes[index].tolist()
-            width, height = reduced_size(size[0], size[1], limit)
-            K = cameras.Ks[index].clone()
-            K[0] *= width / size[0]
-            K[1] *= height / size[1]
-            yield run.render_surface(cameras.viewmats[index], K, width, height)
+        for view in track(run.train_views, "rendering depth", progress, len(run.train_views)):
+            camera = view.rendered
+            small = camera.scaled(*reduced_size(camera.width, camera.height, limit))
+            yield run.render_surface(replace(view.posed, camera=small))
 
     views = RenderedViews(render())
     if not any((view.depths > 0).any() for view in views):
@@ -98,8 +74,7 @@ def _pack(view: RenderedView) -> RenderedView:
     finite = torch.isfinite(view.depths) & torch.isfinite(view.normals).all(-1) & torch.isfinite(view.alphas)
     shown = finite & (view.depths > 0)
     return RenderedView(
-        view.viewmat.float(),
-        view.K.float(),
+        view.posed,
         torch.where(shown, view.depths, 0).float(),
         torch.where(shown, view.spreads, 0).nan_to_num(0, 0, 0).half(),
         (torch.where(shown[..., None], view.normals, 0).clamp(-1, 1) * 127).round().to(torch.int8),

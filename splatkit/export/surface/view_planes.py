@@ -16,7 +16,8 @@ from torch.nn.functional import avg_pool2d, normalize, pad
 
 from splatkit.errors import EmptyMeshError
 from splatkit.export.surface.rendered_views import RenderedViews
-from splatkit.optimize.load_run import RenderedView
+from splatkit.geometry.camera import PosedCamera
+from splatkit.runs.views import RenderedView, intrinsics_of, viewmat_of
 
 _SLOPE_STEP = 2  # px between the neighbors whose depths make a slope
 _SMOOTHING = 2  # px, radius of the window over which normals of a pixel's own surface are averaged
@@ -29,11 +30,28 @@ _EMPTY_ALPHA = 0.05  # below it a pixel shows that there is nothing
 class ViewPlanes(NamedTuple):
     """Planes of a view's pixels in the camera's frame: n . x = offset. H * W pixels row by row."""
 
-    viewmat: Tensor  # [4, 4]
-    K: Tensor  # [3, 3]
-    width: int
-    height: int
+    posed: PosedCamera
     rows: Tensor  # [H * W, 8]: normal, offset, z-depth (inf: nothing is there, 0: unknown), weight, 2 for alignment
+
+    @property
+    def width(self) -> int:
+        """Px."""
+        return self.posed.camera.width
+
+    @property
+    def height(self) -> int:
+        """Px."""
+        return self.posed.camera.height
+
+    @property
+    def viewmat(self) -> Tensor:
+        """T_camera_world [4, 4] float32."""
+        return viewmat_of(self.posed)
+
+    @property
+    def K(self) -> Tensor:  # noqa: N802
+        """[3, 3] float32, px."""
+        return intrinsics_of(self.posed.camera)
 
     @property
     def depths(self) -> Tensor:
@@ -49,8 +67,7 @@ class ViewPlanes(NamedTuple):
 class _PackedPlanes(NamedTuple):
     """What `ViewPlanes` are made of again, 8 bytes a pixel."""
 
-    viewmat: Tensor
-    K: Tensor
+    posed: PosedCamera
     depths: Tensor  # [H, W] float32, as in the rows
     normals: Tensor  # [H, W, 3] int8, camera's frame
     weights: Tensor  # [H, W] uint8
@@ -105,7 +122,7 @@ class PlaneViews:
         found = []
         for packed in self._packed:
             near = packed.depths[(packed.weights > 0) & (packed.depths <= self.max_depth)][::_SAMPLE_STRIDE]
-            found.append(near / _focal(packed.K))
+            found.append(near / _focal(intrinsics_of(packed.posed.camera)))
         return float(torch.cat(found).median())
 
 
@@ -135,7 +152,7 @@ def _pack_planes(view: RenderedView, min_alpha: float, max_incidence_deg: float)
     weights = torch.where(kept, weights.clamp(1 / 255, 1), 0)
     shown = torch.where(view.alphas < _EMPTY_ALPHA, torch.inf, torch.where(kept, depths, 0))
     return _PackedPlanes(
-        view.viewmat, K, shown, (normals * 127).round().to(torch.int8), (weights * 255).round().to(torch.uint8)
+        view.posed, shown, (normals * 127).round().to(torch.int8), (weights * 255).round().to(torch.uint8)
     )
 
 
@@ -145,11 +162,13 @@ def _unpack_planes(packed: _PackedPlanes, max_depth: float) -> ViewPlanes:
     depths = torch.where(near, packed.depths, 0)
     weights = torch.where(near, packed.weights.float() / 255, 0)
     normals = normalize(packed.normals.float(), dim=-1)
-    points = _pixel_rays(packed.K, width, height) * torch.where(weights > 0, depths, 0)[..., None]
+    points = (
+        _pixel_rays(intrinsics_of(packed.posed.camera), width, height) * torch.where(weights > 0, depths, 0)[..., None]
+    )
     offsets = (normals * points).sum(-1)
     filler = torch.zeros_like(weights)
     rows = torch.cat([normals, torch.stack([offsets, depths, weights, filler, filler], -1)], -1)
-    return ViewPlanes(packed.viewmat, packed.K, width, height, rows.reshape(-1, 8))
+    return ViewPlanes(packed.posed, rows.reshape(-1, 8))
 
 
 def _focal(K: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from splatkit.export.texture.blending import Blend, Samples, blend, solve_gains
 from splatkit.export.texture.mesh_colors import spread_colors, vertex_normals
-from splatkit.export.texture.photographs import View, read_photograph
+from splatkit.export.texture.photographs import read_photograph
 from splatkit.export.texture.settings import BYTES_PER_TEXEL, PACKED_SHARE, TextureSettings
 from splatkit.export.texture.texels import Texels, fill_gaps, rasterize_texels
 from splatkit.export.texture.unwrapping import Unwrapping, unwrap
@@ -26,6 +26,7 @@ from splatkit.export.timing import StepTimer
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.mesh import Mesh, Texture
 from splatkit.progress import Progress, no_progress, track
+from splatkit.runs.views import RunView
 
 Array = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ class ColoredMesh:
 
 
 def color_mesh(
-    mesh: Mesh, views: Sequence[View], settings: TextureSettings, progress: Progress = no_progress
+    mesh: Mesh, views: Sequence[RunView], settings: TextureSettings, progress: Progress = no_progress
 ) -> ColoredMesh:
     """Project photographs onto a mesh.
 
@@ -69,7 +70,12 @@ def color_mesh(
 
 
 def _color_vertices(
-    mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
+    mesh: Mesh,
+    depths: MeshDepths,
+    normals: Array,
+    views: Sequence[RunView],
+    settings: TextureSettings,
+    progress: Progress,
 ) -> ColoredMesh:
     timer = StepTimer()
     surface = _Points(mesh.vertices.astype(np.float32), normals, np.zeros(0, np.int64))
@@ -85,7 +91,7 @@ def color_points(
     mesh: Mesh,
     points: NDArray[np.floating],
     normals: NDArray[np.floating],
-    views: Sequence[View],
+    views: Sequence[RunView],
     settings: TextureSettings,
     progress: Progress = no_progress,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -96,12 +102,17 @@ def color_points(
 
 
 def _paint_image(
-    mesh: Mesh, depths: MeshDepths, normals: Array, views: Sequence[View], settings: TextureSettings, progress: Progress
+    mesh: Mesh,
+    depths: MeshDepths,
+    normals: Array,
+    views: Sequence[RunView],
+    settings: TextureSettings,
+    progress: Progress,
 ) -> ColoredMesh:
     """Texels and vertices together: the latter fill what no photograph shows."""
     timer = StepTimer()
     with timer.step("unwrapping"):
-        density, area = _resolved(mesh, depths, list(views))
+        density, area = _resolved(mesh, depths, views)
         size = settings.texture_size or _chosen_size(density * area, len(mesh.faces), settings)
         unwrapping = unwrap(mesh, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
     with timer.step("photographs"):
@@ -126,7 +137,7 @@ def _paint_image(
     return ColoredMesh(replace(mesh, vertex_colors=vertex_colors, vertex_normals=normals, texture=texture), record)
 
 
-def _resolved(mesh: Mesh, depths: MeshDepths, views: list[View]) -> tuple[float, float]:
+def _resolved(mesh: Mesh, depths: MeshDepths, views: Sequence[RunView]) -> tuple[float, float]:
     """Pixels in a square unit of surface, the median over what photographs show, and the surface's area."""
     points, faces = sample_faces(mesh, _DENSITY_POINTS, torch.Generator().manual_seed(0))
     found = pixel_density(depths, points.numpy(), mesh.face_normals()[faces.numpy()], views)
@@ -164,7 +175,7 @@ def _texel_points(mesh: Mesh, normals: Array, texels: Texels) -> _Points:
 
 
 def _gather(
-    mesh: Mesh, depths: MeshDepths, surface: _Points, views: Sequence[View], reduction: int, progress: Progress
+    mesh: Mesh, depths: MeshDepths, surface: _Points, views: Sequence[RunView], reduction: int, progress: Progress
 ) -> Samples:
     """Look at all points in all photographs."""
     points, normals, faces = surface.places, surface.normals, surface.texel_faces
@@ -189,10 +200,10 @@ def _gather(
     return samples
 
 
-def _observers(views: Sequence[View], depths: MeshDepths, reduction: int) -> Iterator[Observer]:
+def _observers(views: Sequence[RunView], depths: MeshDepths, reduction: int) -> Iterator[Observer]:
     """One for each view; the next one is made while the last one is used."""
 
-    def make(view: View) -> Observer:
+    def make(view: RunView) -> Observer:
         return Observer(read_photograph(view, reduction), depths)
 
     with ThreadPoolExecutor(1) as pool:

@@ -6,7 +6,8 @@ its second difference is not zero one surface ends before another. There photogr
 slightly off takes the wrong one: such pixels count little.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -14,10 +15,10 @@ import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from splatkit.export.texture.photographs import Photograph, View, reduced_camera
+from splatkit.export.texture.photographs import Photograph, reduced_camera
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.triangles import TriangleMesh
-from splatkit.io.projection import pixel_tangents, project
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.runs.views import RunView
 
 _DEPTH_PIXELS = 400_000  # a depth map has fewer pixels than this, or half a photograph's where that has twice as many
 _TOLERANCE_PX = 3.0  # depths agree within so many footprints of a pixel
@@ -50,16 +51,18 @@ class MeshDepths:
             o3d.core.Tensor(np.ascontiguousarray(mesh.faces, dtype=np.uint32)),
         )
 
-    def look(self, camera: Intrinsics, viewmat: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def look(self, posed: PosedCamera) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """1 / z [H, W] at pixel centers, 0 where nothing is, and the faces that are seen there."""
-        rows, columns = np.mgrid[0 : camera.height, 0 : camera.width]
+        rows, columns = np.mgrid[0 : posed.camera.height, 0 : posed.camera.width]
         pixels = np.stack([columns.ravel(), rows.ravel()], -1) + 0.5
-        tangents = pixel_tangents(pixels, camera)
+        tangents = posed.camera.tangents(pixels)
         blind = ~np.isfinite(tangents).all(1)
         tangents[blind] = 0
         rays = np.empty((len(pixels), 6), np.float32)
-        rays[:, :3] = -viewmat[:3, :3].T @ viewmat[:3, 3]
-        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ viewmat[:3, :3]  # z is 1: t_hit is depth
+        rays[:, :3] = posed.center
+        rays[:, 3:] = (
+            np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
+        )  # z is 1: t_hit is depth
         answer = self._scene.cast_rays(o3d.core.Tensor(rays))
         depths = answer["t_hit"].numpy()
         depths[blind] = np.inf
@@ -81,13 +84,12 @@ class Observer:
     """
 
     def __init__(self, photograph: Photograph, mesh: MeshDepths) -> None:
-        self._view, self._image = photograph.view, photograph.image
-        camera = photograph.view.camera
+        self._posed, self._image = photograph.posed, photograph.image
+        camera = photograph.posed.camera
         reduction = max(1, int(np.sqrt(camera.width * camera.height / _DEPTH_PIXELS)))
         self._depth_camera = reduced_camera(camera, reduction)
-        self._inverse, self.faces = mesh.look(self._depth_camera, photograph.view.viewmat)
+        self._inverse, self.faces = mesh.look(replace(photograph.posed, camera=self._depth_camera))
         self._trust = _trust(self._inverse, self._depth_camera, photograph.usable)
-        self._center = -photograph.view.viewmat[:3, :3].T @ photograph.view.viewmat[:3, 3]
 
     def may_see(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points [N, 3] lie in the picture, face it, and are not far behind what is seen there."""
@@ -105,27 +107,26 @@ class Observer:
         indices, z, pixels, cosines = indices[kept], z[kept], pixels[kept], cosines[kept]
         places = self._depth_pixels(pixels)
         inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
-        tolerance = _TOLERANCE_PX / camera.fl_x
+        tolerance = _TOLERANCE_PX / camera.fx
         agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
         trust = _sample(self._trust, places, cv2.INTER_LINEAR)
         kept = np.flatnonzero(agrees & (trust > 0))
         indices, z, pixels, cosines, trust = indices[kept], z[kept], pixels[kept], cosines[kept], trust[kept]
         colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
-        lens = self._view.camera
-        qualities = lens.fl_x * lens.fl_y * cosines / (z * z) * trust
+        lens = self._posed.camera
+        qualities = lens.fx * lens.fy * cosines / (z * z) * trust
         qualities[colors.max(1) >= _SATURATED] *= _SATURATED_WEIGHT
         return Observation(indices, colors, qualities.astype(np.float32))
 
     def _look_at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-        viewmat = self._view.viewmat.astype(np.float32)
-        local = points @ viewmat[:3, :3].T + viewmat[:3, 3]
-        pixels, inside = project(local, self._view.camera, nearest=1e-6)
-        toward = self._center.astype(np.float32) - points
+        local = self._posed.local(points)
+        pixels, inside = self._posed.camera.project(local, nearest=1e-6)
+        toward = self._posed.center.astype(np.float32) - points
         cosines = np.einsum("nd,nd->n", toward, normals) / np.maximum(np.linalg.norm(toward, axis=1), 1e-12)
         return local, local[:, 2], pixels, inside, cosines
 
     def _depth_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        full, small = self._view.camera, self._depth_camera
+        full, small = self._posed.camera, self._depth_camera
         return pixels * np.array([small.width / full.width, small.height / full.height], np.float32)
 
     def _dilated(self) -> NDArray[np.float32]:
@@ -134,27 +135,27 @@ class Observer:
 
 
 def pixel_density(
-    mesh: MeshDepths, points: NDArray[np.floating], normals: NDArray[np.floating], views: list[View]
+    mesh: MeshDepths, points: NDArray[np.floating], normals: NDArray[np.floating], views: Sequence[RunView]
 ) -> NDArray[np.float64]:
     """Pixels that the best photograph has in a square unit around points [N, 3]: [N], 0 where none sees a point."""
     best = np.zeros(len(points))
     for view in views:
-        center = -view.viewmat[:3, :3].T @ view.viewmat[:3, 3]
-        local = points @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
-        _, inside = project(local, view.camera, nearest=1e-6)
+        camera, center = view.photographed.camera, view.photographed.center
+        local = view.photographed.local(points)
+        _, inside = camera.project(local, nearest=1e-6)
         toward = center - points
         cosines = (toward * normals).sum(1) / np.linalg.norm(toward, axis=1)
         candidates = np.flatnonzero(inside & (cosines > _MIN_COSINE))
         candidates = candidates[mesh.visible(points[candidates], center, 1e-3)]
-        density = view.camera.fl_x * view.camera.fl_y * cosines[candidates] / local[candidates, 2] ** 2
+        density = camera.fx * camera.fy * cosines[candidates] / local[candidates, 2] ** 2
         best[candidates] = np.maximum(best[candidates], density)
     return best
 
 
-def _trust(inverse: NDArray[np.float32], camera: Intrinsics, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _trust(inverse: NDArray[np.float32], camera: Camera, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
     """How far each pixel [H, W] of a depth map is to be trusted, from 0 to 1."""
     behind, before = np.zeros(inverse.shape, bool), np.zeros(inverse.shape, bool)
-    limit = _JUMP_PX / camera.fl_x
+    limit = _JUMP_PX / camera.fx
     for axis in (0, 1):
         middle = np.moveaxis(inverse, axis, 0)
         bend = middle[:-2] - 2 * middle[1:-1] + middle[2:]

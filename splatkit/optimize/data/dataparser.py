@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
-from splatkit.optimize.data.lenses import Lens, lens_of
+from splatkit.optimize.data.lenses import Lens, lens_of, trained_camera
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.seed_points import load_seed_points, pixel_footprints, scene_extent
+from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
 
 EVAL_INTERVAL = 8  # every 8th image, sorted by name, is held out: the convention of Mip-NeRF 360 and 3DGS
 _NAMED_AT_MOST = 5  # missing files printed by name
@@ -57,11 +56,12 @@ class SplatkitDataParser(DataParser):
         if split == "train":
             metadata |= _clouds(transforms, frames, lenses)
         masks = [frame.mask_path for frame in frames]
-        metadata |= {"lenses": lenses, "mask_paths": masks, **_depth_metadata(transforms, frames)}
+        metadata |= {"photographed": [frame.posed for frame in frames], "lenses": lenses, "mask_paths": masks}
+        metadata |= _depth_metadata(transforms, frames)
         half = torch.full((3,), extent)
         return DataparserOutputs(
             image_filenames=[frame.image_path for frame in frames],
-            cameras=_cameras(frames, lenses),
+            cameras=to_nerfstudio([trained_camera(frame, lens) for frame, lens in zip(frames, lenses, strict=True)]),
             scene_box=SceneBox(aabb=torch.stack([-half, half])),
             mask_filenames=None if None in masks else masks,
             metadata=metadata,
@@ -115,25 +115,6 @@ def _depth_metadata(transforms: Transforms, frames: list[Frame]) -> dict[str, An
         "rig": transforms.rig,
         "rig_cameras": [frame.rig_camera for frame in frames],
     }
-
-
-def _cameras(frames: list[Frame], lenses: list[Lens]) -> Cameras:
-    poses = np.stack([frame.camera_to_world[:3] for frame in frames])
-    K = torch.from_numpy(np.stack([lens.K for lens in lenses])).float()
-    fisheye = [lens.is_fisheye for lens in lenses]
-    distortions = torch.tensor([lens.intrinsics.distortion if lens.is_fisheye else (0.0,) * 6 for lens in lenses])
-    return Cameras(
-        camera_to_worlds=torch.from_numpy(poses).float(),
-        fx=K[:, 0, 0].clone(),
-        fy=K[:, 1, 1].clone(),
-        cx=K[:, 0, 2].clone(),
-        cy=K[:, 1, 2].clone(),
-        width=torch.tensor([frame.intrinsics.width for frame in frames]),
-        height=torch.tensor([frame.intrinsics.height for frame in frames]),
-        distortion_params=distortions if any(fisheye) else None,
-        camera_type=torch.tensor([(CameraType.FISHEYE if f else CameraType.PERSPECTIVE).value for f in fisheye]),
-        metadata={},  # `ns-export cameras` writes into it
-    )
 
 
 def _report_missing(transforms: Transforms) -> None:

@@ -72,7 +72,7 @@ def measured_depth(
         x, y = np.floor(positions).astype(np.int64).T
         rows, columns, positions = (values[allowed[y, x]] for values in (rows, columns, positions))
     if lens is not None:
-        positions = rectify_positions(positions, lens)
+        positions = np.nan_to_num(rectify_positions(positions, lens), nan=-1.0)  # seen by no ray: left out below
     out_width, out_height = (int(size * scale) for size in image_size)
     x, y = np.floor(positions * scale).astype(np.int64).T
     depths, sigmas = depth_map.depths[rows, columns], depth_map.sigmas[rows, columns]

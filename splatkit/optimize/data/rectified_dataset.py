@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import image_size, read_image, read_mask
-from splatkit.optimize.data.lenses import Lens, rectify, usable_pixels
+from splatkit.optimize.data.lenses import Lens, rectify
 from splatkit.optimize.data.measured_depth import MeasuredDepth, measured_depth
 
 
@@ -54,11 +54,11 @@ class RectifiedDataset(InputDataset):
         if self.lenses is None:
             return None
         lens, path = self.lenses[index], self.metadata["mask_paths"][index]
-        usable = usable_pixels(lens)
+        usable = lens.trained.usable_pixels()  # of a native fisheye: what looks far sideways does not count
         if path is None:
             return usable
         mask = read_mask(path)
-        size = (lens.intrinsics.height, lens.intrinsics.width)
+        size = (lens.stored.height, lens.stored.width)
         if mask.shape != size:
             raise DatasetError(
                 f"{path}: the mask has {mask.shape[1]}x{mask.shape[0]} px, its image {size[1]}x{size[0]}"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splatkit.errors import DatasetError
 from splatkit.io.transforms_json import Frame, Transforms
-from splatkit.optimize.data.lenses import Lens, view_of_frame
+from splatkit.optimize.data.lenses import Lens, trained_camera
 
 RANDOM_POINTS = 20_000  # enough to find a small scene, few enough for a CPU
 _FOOTPRINT_VIEWS = 64  # of more images these are enough to know how closely a place is seen
@@ -57,11 +57,11 @@ def pixel_footprints(points: Tensor, frames: Sequence[Frame], lenses: Sequence[L
     out = torch.full((len(points),), torch.inf)
     stride = max(1, -(-len(frames) // _FOOTPRINT_VIEWS))
     for frame, lens in list(zip(frames, lenses, strict=True))[::stride]:
-        view = view_of_frame(frame, lens)
-        pixels, depths = view.project(points)
-        size = torch.tensor([view.width, view.height])
+        camera = lens.trained
+        pixels, depths = trained_camera(frame, lens).image(points)
+        size = torch.tensor([camera.width, camera.height])
         seen = (depths > 0) & (pixels >= 0).all(1) & (pixels < size).all(1)
-        out[seen] = torch.minimum(out[seen], depths[seen] / view.K[0, 0, 0])
+        out[seen] = torch.minimum(out[seen], depths[seen] / camera.fx)
     seen = out.isfinite()
     return torch.where(seen, out, out[seen].max() if seen.any() else 1.0)
 
@@ -77,13 +77,13 @@ def scene_extent(transforms: Transforms) -> float:
 
 
 def _centers(transforms: Transforms) -> np.ndarray:
-    return np.stack([frame.camera_to_world[:3, 3] for frame in transforms.frames])
+    return np.stack([frame.posed.center for frame in transforms.frames])
 
 
 def _random_points(transforms: Transforms) -> Tensor:
     """Points in a ball around the place the cameras look at, reaching as far as the cameras."""
     centers = _centers(transforms)
-    axes = np.stack([-frame.camera_to_world[:3, 2] for frame in transforms.frames])
+    axes = np.stack([frame.T_world_camera[:3, 2] for frame in transforms.frames])
     # The point nearest to all optical axes in the least-squares sense; the small ridge keeps parallel axes solvable.
     across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
     system, right = across.sum(0), (across @ centers[:, :, None]).sum(0)[:, 0]

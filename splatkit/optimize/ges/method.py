@@ -10,6 +10,7 @@ from nerfstudio.plugins.types import MethodSpecification
 
 from splatkit.optimize.data.datamanager import GesDatamanagerConfig
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
+from splatkit.optimize.ges.model import GesModel
 from splatkit.optimize.ges.pipeline import GesPipeline
 from splatkit.optimize.ges.settings import GesModelConfig
 from splatkit.optimize.nerfstudio.guards import apply_host_guards
@@ -66,7 +67,7 @@ ges_method = MethodSpecification(
         pipeline=VanillaPipelineConfig(
             _target=GesPipeline,
             datamanager=GesDatamanagerConfig(dataparser=SplatkitDataParserConfig()),
-            model=GesModelConfig(),
+            model=GesModelConfig(_target=GesModel),
         ),
         optimizers=_optimizers(),
         viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 15),

@@ -23,8 +23,8 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from splatkit.errors import DatasetError
 from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
-from splatkit.optimize.data.measured_cloud import depth_error_image
 from splatkit.optimize.data.measured_depth import MeasuredDepth
+from splatkit.optimize.ges.depth_error import depth_error_image
 from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
 from splatkit.optimize.ges.image_corrections import (
     SceneCameraOptimizer,

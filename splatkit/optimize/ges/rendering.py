@@ -65,7 +65,7 @@ class Rasterizer:
         Raises:
             SettingsError: of a fisheye, whose depths make no grid of points.
         """
-        if view.distortions is not None:
+        if view.is_fisheye:
             raise SettingsError("regularization.normal_weight: needs pinholes; add splatkit-data --fisheye rectified")
         normals = camera_facing_normals(splats.means, splats.quats, splats.scales, view.viewmats)[0]
         rendering = self.render(splats, view, normals)

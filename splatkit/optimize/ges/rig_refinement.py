@@ -16,9 +16,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn.functional import grid_sample, max_pool2d
 
-from splatkit.geometry.se3 import transform_points
+from splatkit.geometry.rig import MountedCamera
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.atomic import atomic_file
-from splatkit.io.transforms_json import RigCamera
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import robust_depth_loss
@@ -33,7 +33,7 @@ class RigRefinement(torch.nn.Module):
 
     precisions: Tensor
 
-    def __init__(self, rig: Sequence[RigCamera], of_images: Sequence[str | None]) -> None:
+    def __init__(self, rig: Sequence[MountedCamera], of_images: Sequence[str | None]) -> None:
         """Start as stated.
 
         Args:
@@ -60,10 +60,10 @@ class RigRefinement(torch.nn.Module):
             return None
         indices = measured.indices
         pixels = torch.stack([indices % measured.width, indices // measured.width], 1) + 0.5
-        stated = view.unproject(pixels, measured.depths)
+        stated = view.camera.unproject(pixels, measured.depths)
         points = transform_points(torch.linalg.matrix_exp(_twist_matrix(self.twists[camera])), stated)
         with torch.no_grad():
-            columns, rows = view.image(points).floor().long().unbind(1)
+            columns, rows = view.camera.image(points).floor().long().unbind(1)
             kept = (points[:, 2] > 0) & (columns >= 0) & (columns < measured.width)
             kept &= (rows >= 0) & (rows < measured.height)
             moved = (rows * measured.width + columns)[kept].int()
@@ -83,7 +83,7 @@ class RigRefinement(torch.nn.Module):
         depths = rendered.detach().permute(2, 0, 1)[None]
         spread = max_pool2d(depths, 3, 1, 1) + max_pool2d(-depths, 3, 1, 1)
         size = points.new_tensor([view.width, view.height])
-        grid = (2 * view.image(points) / size - 1)[None, None]
+        grid = (2 * view.camera.image(points) / size - 1)[None, None]
         values = grid_sample(depths, grid, align_corners=False, padding_mode="border")[0, 0, 0]
         spreads = grid_sample(spread, grid.detach(), mode="nearest", align_corners=False)[0, 0, 0]
         smooth = (values > 0) & (spreads < _EDGE_SHARE * values)
@@ -105,7 +105,7 @@ class RigRefinement(torch.nn.Module):
         """Write the refined poses to a file, and say how far each camera moved."""
         record = {}
         for camera, (name, pose) in zip(self._rig, self.refined_poses().items(), strict=True):
-            move = pose @ np.linalg.inv(camera.T_camera_lidar)
+            move = pose @ invert(camera.T_camera_lidar)
             angle = math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(move[:3, :3]) - 1) / 2))))
             distance = float(np.linalg.norm(pose[:3, 3] - camera.T_camera_lidar[:3, 3]))
             record[name] = {"T_camera_lidar": pose.tolist(), "turned_deg": angle, "moved": distance}

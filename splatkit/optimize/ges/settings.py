@@ -17,17 +17,13 @@ from splatkit.splatting.regularization import RegularizationSettings
 MAX_LOBES = 8  # more take more numbers than harmonics of degree 3
 
 
-def _model() -> type:
-    from splatkit.optimize.ges.model import GesModel
-
-    return GesModel
-
-
 @dataclass
 class GesModelConfig(ModelConfig):
-    """Generalized exponential splatting: Gaussian splatting whose splats learn how sharp they are."""
+    """Generalized exponential splatting: Gaussian splatting whose splats learn how sharp they are.
 
-    _target: type = field(default_factory=_model)
+    The model that it sets up is named by the method (`method.py`), so that settings do not depend on what they set.
+    """
+
     sh_degree: Literal[0, 1, 2, 3] = 3
     """Degree of the spherical harmonics that make colors depend on the direction of view."""
     lobes: int = 0

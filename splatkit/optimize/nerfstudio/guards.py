@@ -12,7 +12,7 @@ import stat
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import walk_tb
@@ -150,3 +150,24 @@ def _provide_ffmpeg() -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(target)
     os.environ["PATH"] = os.environ.get("PATH", "") + os.pathsep + str(folder)
+
+
+@contextlib.contextmanager
+def without_lpips() -> Iterator[None]:
+    """Inside, models of nerfstudio are built without LPIPS, whose weights they would download.
+
+    They look the class up when `populate_modules` runs; `metrics` measures LPIPS where its weights are there.
+    """
+    import torchmetrics.image.lpip as module
+
+    original = module.LearnedPerceptualImagePatchSimilarity
+    module.LearnedPerceptualImagePatchSimilarity = _NoLpips
+    try:
+        yield
+    finally:
+        module.LearnedPerceptualImagePatchSimilarity = original
+
+
+class _NoLpips(torch.nn.Module):
+    def __init__(self, **_: Any) -> None:
+        super().__init__()

@@ -5,12 +5,8 @@ more than thirty times slower than ours, networks up to four times. Names and si
 a method means what it meant.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Iterable
 
-import torchmetrics.image.lpip
 from nerfstudio.field_components.encodings import HashEncoding
 from nerfstudio.field_components.mlp import MLP
 from torch import Tensor, nn
@@ -78,18 +74,3 @@ def _fits(network: MLP) -> bool:
         return False
     widest = max(network.in_dim, network.layer_width, network.out_dim)
     return isinstance(network.activation, nn.ReLU) and widest <= MAX_WIDTH
-
-
-@contextmanager
-def without_lpips() -> Iterator[None]:
-    """Inside, the host's models are built without LPIPS.
-
-    They build it in `populate_modules`, which downloads weights; `optimize.metrics` measures it where they are there.
-    """
-    with patch.object(torchmetrics.image.lpip, "LearnedPerceptualImagePatchSimilarity", _Nothing):
-        yield
-
-
-class _Nothing(nn.Module):
-    def __init__(self, **_: Any) -> None:
-        super().__init__()

@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from unittest.mock import patch
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes
-from nerfstudio.models import nerfacto
 from nerfstudio.models.nerfacto import NerfactoModel, NerfactoModelConfig
 from nerfstudio.utils import colormaps
 from torch import Tensor
 
+from splatkit.optimize.nerfstudio.guards import without_lpips
 from splatkit.optimize.nerfstudio.metrics import image_metrics
 from splatkit.optimize.rays.coarse_to_fine import before_each_step, set_levels
-from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings, without_lpips
+from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings
 from splatkit.optimize.rays.simplex_fields import SimplexDensityField, SimplexNerfField
 
 
@@ -38,10 +37,16 @@ class SimplexNerfModel(NerfactoModel):
     config: SimplexNerfModelConfig
 
     def populate_modules(self) -> None:
-        """Nerfacto's parts, with fields, encodings and networks of ours."""
-        fields = patch.multiple(nerfacto, NerfactoField=SimplexNerfField, HashMLPDensityField=SimplexDensityField)
-        with without_lpips(), fields:
+        """Nerfacto's parts, with fields, encodings and networks of ours.
+
+        Nerfacto names the classes of its fields. Ours add methods alone, so that its fields can become ours.
+        """
+        with without_lpips():
             super().populate_modules()
+        self.field.__class__ = SimplexNerfField
+        for network in self.proposal_networks:
+            network.__class__ = SimplexDensityField
+        self.density_fns = [density.__self__.density_fn for density in self.density_fns]
         if replace_encodings(self, self.config.lattice) == 0:
             raise ValueError("implementation: expected torch; tcnn fuses the encoding with its network")
         fuse_networks(self)

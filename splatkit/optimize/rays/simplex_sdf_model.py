@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from splatkit.encodings import SimplexHashEncoding
+from splatkit.optimize.nerfstudio.guards import without_lpips
 from splatkit.optimize.nerfstudio.metrics import image_metrics
 from splatkit.optimize.rays.coarse_to_fine import before_each_step, set_levels
-from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings, without_lpips
+from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings
 
 
 @dataclass

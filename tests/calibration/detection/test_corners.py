@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from splatkit.calibration.board_scene import board_scene, photograph
 from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.quality.simulation import example_rig
-from splatkit.calibration.targets.board_scene import board_scene, photograph
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import compose, exp_se3, invert, transform_points
 from tests.calibration.halls import TARGET

@@ -5,20 +5,18 @@ import dataclasses
 import numpy as np
 import pycolmap
 import pytest
-import torch
 
 from splatkit.cli import main
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.io.projection import project
-from splatkit.io.transforms_json import Frame, Intrinsics, Transforms, write_transforms
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 
 LENSES = (
-    Intrinsics("PINHOLE", 64, 48, 60.0, 61.0, 31.5, 24.5),
-    Intrinsics("OPENCV", 64, 48, 60.0, 61.0, 32.0, 24.0, (-0.1, 0.02, 0.0, 0.0, 0.001, -0.002)),
-    Intrinsics("OPENCV", 64, 48, 60.0, 61.0, 32.0, 24.0, (-0.1, 0.02, 0.003, 0.0, 0.001, -0.002)),
-    Intrinsics("OPENCV_FISHEYE", 64, 48, 40.0, 40.0, 32.0, 24.0, (0.02, -0.01, 0.001, 0.0, 0.0, 0.0)),
+    Camera("pinhole", 64, 48, 60.0, 61.0, 31.5, 24.5),
+    Camera("brown_conrady", 64, 48, 60.0, 61.0, 32.0, 24.0, (-0.1, 0.02, 0.001, -0.002)),
+    Camera("brown_conrady", 64, 48, 60.0, 61.0, 32.0, 24.0, (-0.1, 0.02, 0.001, -0.002, 0.003)),
+    Camera("kannala_brandt", 64, 48, 40.0, 40.0, 32.0, 24.0, (0.02, -0.01, 0.001, 0.0)),
 )
 
 
@@ -34,7 +32,7 @@ def dataset(tmp_path):
         pose[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         pose[:3, :3] *= np.sign(np.linalg.det(pose[:3, :3]))
         pose[:3, 3] = rng.normal(size=3)
-        frames.append(Frame(f"images/{index}.png", folder / f"images/{index}.png", pose, lens))
+        frames.append(Frame(PosedCamera(f"images/{index}.png", lens, pose), folder / f"images/{index}.png"))
     cloud = PointCloud(rng.normal(scale=3, size=(300, 3)).astype(np.float32), rng.integers(0, 255, (300, 3), np.uint8))
     write_point_cloud(folder / "points.ply", cloud)
     transforms = Transforms(folder, tuple(frames), folder / "points.ply")
@@ -52,9 +50,7 @@ def test_points_fall_on_the_same_pixels(dataset, tmp_path, form):
     compared = 0
     for frame in transforms.frames:
         image = next(each for each in model.images.values() if each.name == frame.file_path)
-        viewmat = viewmats_from_opengl(torch.from_numpy(frame.camera_to_world)).numpy()
-        local = cloud.points @ viewmat[:3, :3].T + viewmat[:3, 3]
-        pixels, inside = project(local, frame.intrinsics)
+        pixels, inside = frame.posed.project(cloud.points)
         for point, pixel in zip(cloud.points[inside], pixels[inside], strict=True):
             found = image.project_point(point.astype(np.float64))
             assert found is not None
@@ -78,10 +74,11 @@ def test_a_bounded_number_of_points(dataset, tmp_path, capsys):
 
 def test_a_lens_without_a_name_there_is_refused(dataset, tmp_path, capsys):
     transforms, _ = dataset
-    panorama = dataclasses.replace(transforms.frames[0].intrinsics, camera_model="EQUIRECTANGULAR")
-    frames = (dataclasses.replace(transforms.frames[0], intrinsics=panorama), *transforms.frames[1:])
+    panorama = Camera("equirectangular", 64, 48, 64 / (2 * np.pi), 48 / np.pi, 32.0, 24.0)
+    posed = dataclasses.replace(transforms.frames[0].posed, camera=panorama)
+    frames = (dataclasses.replace(transforms.frames[0], posed=posed), *transforms.frames[1:])
     write_transforms(transforms.root / "transforms.json", dataclasses.replace(transforms, frames=frames))
     out = tmp_path / "sparse"
     assert main(["export", "colmap", "--data", str(transforms.root), "--out", str(out)]) == 2
-    assert "EQUIRECTANGULAR" in capsys.readouterr().err
+    assert "equirectangular" in capsys.readouterr().err
     assert not out.exists()

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from splatkit.export.files import splat_export
-from splatkit.export.files.splat_export import largest_contributions, splats_of_file
+from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions, splats_of_file
 from splatkit.export.settings import ExportSplatsSettings
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import compose
+from splatkit.io.formats.sog import read_sog
 from splatkit.io.images import write_image
-from splatkit.io.sog import read_sog
 from splatkit.io.splats import read_splats
-from splatkit.optimize.load_run import RunCameras, TrainedRun, evaluate, mean_scores, render_view
+from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
+from splatkit.runs.views import RunView
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.spherical_beta import seed_lobes
 from splatkit.splatting.splats import Splats
@@ -34,25 +37,26 @@ def run(tmp_path, monkeypatch):
         "betas": 1.2 + 5 * torch.rand(400, generator=generator),
         "shN": 0.1 * torch.randn(400, 3, 3, generator=generator),
     }
-    viewmats = torch.eye(4).repeat(3, 1, 1)
-    viewmats[:, 2, 3] = 4.0
-    viewmats[:, 0, 3] = torch.tensor([-0.3, 0.0, 0.3])
-    paths = tuple(tmp_path / f"{index}.png" for index in range(3))
-    K = torch.tensor([[60.0, 0, WIDTH / 2], [0, 60, HEIGHT / 2], [0, 0, 1]])
-    cameras = RunCameras(paths, viewmats, K.repeat(3, 1, 1), torch.tensor([[WIDTH, HEIGHT]] * 3))
+    camera = Camera("pinhole", WIDTH, HEIGHT, 60.0, 60.0, WIDTH / 2, HEIGHT / 2)
+    views = []
+    for x in (0.3, 0.0, -0.3):
+        path = tmp_path / f"{len(views)}.png"
+        views.append(
+            RunView(path, PosedCamera(path.name, camera, compose(np.eye(3), np.array([x, 0.0, -4.0]))), camera)
+        )
     run = TrainedRun(
         splats=Splats(**values),
         sh_degree=1,
         rasterize_mode="classic",
         kernel="generalized_exponential",
-        train_cameras=cameras,
-        eval_cameras=cameras,
+        train_views=tuple(views),
+        eval_views=tuple(views),
         dataset=tmp_path,
         checkpoint=tmp_path / "step-1.ckpt",
         step=1,
     )
-    for index, path in enumerate(paths):
-        write_image(path, render_view(run, cameras, index).numpy())
+    for view in views:
+        write_image(view.image_path, run.image(view.posed).numpy())
     monkeypatch.setattr(splat_export, "load_run", lambda path: run)
     return run
 
@@ -84,10 +88,8 @@ def test_splats_that_add_nothing_to_any_view_are_left_out_where_asked(run, tmp_p
 
 
 def test_contributions_add_up_to_what_the_images_cover(run):
-    cameras = run.train_cameras
-    first = RunCameras(cameras.image_paths[:1], cameras.viewmats[:1], cameras.Ks[:1], cameras.sizes[:1])
-    one_view = replace(run, train_cameras=first)
-    view = run.render(run.train_cameras.viewmats[0], run.train_cameras.Ks[0], WIDTH, HEIGHT)
+    view = run.render(run.train_views[0].posed)
+    one_view = replace(run, train_views=run.train_views[:1])
     assert float(largest_contributions(one_view).sum()) == pytest.approx(float(view.alphas.sum()), rel=1e-4)
 
 
@@ -105,8 +107,8 @@ def with_lobes(run, monkeypatch):
     lobes[..., :3] = 0.1 * torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(1))
     lobes[..., 3:5] += 2 * torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(2))  # angles run free
     changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
-    for index, path in enumerate(run.eval_cameras.image_paths):
-        write_image(path, render_view(changed, run.eval_cameras, index).numpy())
+    for view in run.eval_views:
+        write_image(view.image_path, changed.image(view.posed).numpy())
     monkeypatch.setattr(splat_export, "load_run", lambda path: changed)
     return changed
 

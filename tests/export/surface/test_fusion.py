@@ -16,26 +16,26 @@ from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
 from splatkit.export.surface.rendered_views import RenderedViews, reduced_size
 from splatkit.export.surface.sparse_tsdf import SparseTsdf, block_corners, touched_blocks
 from splatkit.export.surface.view_planes import PlaneViews, trusted_depths
-from splatkit.geometry.se3 import invert
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.mesh import Mesh
-from splatkit.optimize.load_run import RenderedView, RunCameras
+from splatkit.runs.views import RenderedView, RunView
 from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.tracer import Tracer
 
 RADIUS = 0.5
 SIZE = 80
+CAMERA = Camera("pinhole", SIZE, SIZE, 100.0, 100.0, SIZE / 2, SIZE / 2)
 COLOR = (0.2, 0.5, 1.0)
 FUSED = SurfaceSettings(voxel_size=0.018, refinement_rounds=0)  # a pixel's footprint: these depths have no noise
 
 
 def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
     """A sphere from the quadratic formula, seen from `eye`, which is given from its center."""
-    K = torch.tensor([[100.0, 0, SIZE / 2], [0, 100, SIZE / 2], [0, 0, 1]], dtype=torch.float64)
     grid = torch.arange(SIZE, dtype=torch.float64) + 0.5
-    pixels = torch.stack([*torch.meshgrid(grid, grid, indexing="xy"), torch.ones(SIZE, SIZE)], -1)
+    pixels = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1)
     pose = look_at_origin(eye)
-    directions = pixels @ torch.linalg.inv(K).T @ pose[:3, :3].T
+    directions = CAMERA.unproject(pixels, torch.ones_like(pixels[..., 0])) @ pose[:3, :3].T
     a, b = directions.square().sum(-1), directions @ eye
     root = b * b - a * (eye @ eye - RADIUS**2)
     depths = torch.where(root > 0, (-b - root.clamp_min(0).sqrt()) / a, 0.0)
@@ -43,9 +43,13 @@ def sphere_view(eye: Tensor, center: Tensor) -> RenderedView:
     normals = torch.where(hit[..., None], (eye + depths[..., None] * directions) / RADIUS, 0)
     pose[:3, 3] += center
     return RenderedView(
-        invert(pose).float(), K.float(), depths.float(), torch.zeros(SIZE, SIZE), normals.float(), hit.float(),
+        PosedCamera("", CAMERA, pose.numpy()),
+        depths.float(),
+        torch.zeros(SIZE, SIZE),
+        normals.float(),
+        hit.float(),
         torch.tensor(COLOR).expand(SIZE, SIZE, 3),
-    )  # fmt: skip
+    )
 
 
 def look_at_origin(eye: Tensor) -> Tensor:
@@ -69,21 +73,20 @@ class SphereRun:
         eyes = [[2 * math.cos(a), 2 * math.sin(a), (-1) ** n * 0.8] for n, a in enumerate(angles)]
         views = [sphere_view(torch.tensor(eye, dtype=torch.float64), self.center) for eye in eyes]
         self.views = [RenderedView(**{**view._asdict(), **changes}) for view in views]
-        self.train_cameras = RunCameras(
-            tuple(Path(f"{n}.png") for n in range(count)),
-            torch.stack([view.viewmat for view in self.views]),
-            torch.stack([view.K for view in self.views]),
-            torch.tensor([[SIZE, SIZE]] * count),
-        )
+
+    @property
+    def train_views(self) -> list[RunView]:
+        """As a run has them."""
+        return [RunView(Path("x.png"), view.posed, view.posed.camera) for view in self.views]
 
     view_pixels = 1 << 20
     distance: Callable[[Tensor], Tensor] | None = None
 
-    def render_surface(self, viewmat: Tensor, K: Tensor, width: int, height: int) -> RenderedView:
+    def render_surface(self, posed: PosedCamera) -> RenderedView:
         """The view of that camera."""
-        index = next(n for n, view in enumerate(self.views) if torch.equal(view.viewmat, viewmat))
-        assert self.views[index].depths.shape == (height, width)
-        return self.views[index]
+        view = next(v for v in self.views if np.array_equal(v.posed.T_world_camera, posed.T_world_camera))
+        assert view.depths.shape == (posed.camera.height, posed.camera.width)
+        return view
 
 
 def radii(mesh: Mesh, center: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
@@ -123,12 +126,12 @@ def test_a_signed_distance_of_its_own_is_the_field():
 
 def test_weights_decide_between_views_that_disagree():
     """Two cameras at one place see a wall at different depths; the surface lies between them by their weights."""
-    K = torch.tensor([[50.0, 0, 20], [0, 50, 20], [0, 0, 1]])
+    posed = PosedCamera("", Camera("pinhole", 40, 40, 50.0, 50.0, 20.0, 20.0), np.eye(4))
     facing = torch.tensor([0.0, 0, -1]).expand(40, 40, 3)
 
     def wall(depth: float, length: float) -> RenderedView:
         flat = torch.full((40, 40), depth)
-        return RenderedView(torch.eye(4), K, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
+        return RenderedView(posed, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
 
     planes = PlaneViews(
         RenderedViews([wall(1.97, 0.75), wall(2.03, 0.25)]), min_alpha=0.5, max_incidence_deg=80, max_depth=None
@@ -159,16 +162,14 @@ def test_voxels_behind_a_camera_are_never_fused():
     """A camera that looks away from the sphere, with the same depths, must not change what the others made."""
     run = SphereRun()
     views = RenderedViews(run.views)
-    turned = run.views[0].viewmat.clone()
-    turned[[0, 2]] *= -1  # half a turn about its own vertical axis, at its place
-    around = torch.linalg.inv(run.views[0].viewmat)
-    assert torch.allclose(torch.linalg.inv(turned)[:3, 3], around[:3, 3], atol=1e-5)
+    half_a_turn = np.diag([-1.0, 1.0, -1.0, 1.0])  # about its own vertical axis, at its place
+    turned = PosedCamera("", CAMERA, run.views[0].posed.T_world_camera @ half_a_turn)
     settings: dict[str, Any] = {"min_alpha": 0.5, "max_incidence_deg": 80.0, "max_depth": None}
     planes = PlaneViews(views, **settings)
     keys = touched_blocks(planes, 0.02, 0.08)
     tsdf = SparseTsdf.empty(keys, 0.02, 0.08)
     backward = PlaneViews(
-        RenderedViews([run.views[0]._replace(viewmat=turned, depths=torch.full((SIZE, SIZE), 3.0))]), **settings
+        RenderedViews([run.views[0]._replace(posed=turned, depths=torch.full((SIZE, SIZE), 3.0))]), **settings
     )
     for view in backward:
         tsdf.integrate(view)
@@ -201,12 +202,10 @@ def test_transparent_and_missing_pixels_are_masked():
 
 def flat_view(depths: Tensor, alphas: Tensor | None = None) -> RenderedView:
     height, width = depths.shape
-    K = torch.tensor([[100.0, 0, width / 2], [0, 100, height / 2], [0, 0, 1]])
+    posed = PosedCamera("", Camera("pinhole", width, height, 100.0, 100.0, width / 2, height / 2), np.eye(4))
     ones = torch.ones(height, width)
     normals = torch.tensor([0.0, 0, -1]).expand(height, width, 3)
-    return RenderedView(
-        torch.eye(4), K, depths, 0 * ones, normals, ones if alphas is None else alphas, normals.abs() * 0.5
-    )
+    return RenderedView(posed, depths, 0 * ones, normals, ones if alphas is None else alphas, normals.abs() * 0.5)
 
 
 def test_each_step_that_loses_the_surface_says_so():
@@ -254,12 +253,10 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
     for camera in cameras:
         seen = tracer.render(camera, 1, rng)
         depths = torch.from_numpy(seen.depths).float()
-        viewmat = invert(torch.from_numpy(camera.camera_to_world)).float()
         # Without normals of its own, a view has those of its slopes.
         run.views.append(
             RenderedView(
-                viewmat,
-                torch.from_numpy(camera.K).float(),
+                camera,
                 depths,
                 0 * depths,
                 torch.zeros(*depths.shape, 3),
@@ -267,10 +264,8 @@ def test_the_true_depth_of_the_studio_gives_its_mesh_back():
                 torch.from_numpy(seen.colors).float(),
             )
         )
-    viewmats, Ks = (torch.stack([getattr(view, name) for view in run.views]) for name in ("viewmat", "K"))
-    run.train_cameras = RunCameras((Path("x"),) * 30, viewmats, Ks, torch.tensor([[160, 120]] * 30))
     mesh = make_surface(run, SurfaceSettings(voxel_size=0.0105, refinement_rounds=0)).mesh  # the median footprint
-    seen_points = visible_sample(tracer.mesh, viewmats, Ks, (160, 120), samples=20_000)
+    seen_points = visible_sample(tracer.mesh, cameras, samples=20_000)
     result = compare_surfaces(mesh, tracer.mesh, tau=0.02, truth_points=seen_points, samples=20_000)
     diagonal = np.linalg.norm(np.ptp(tracer.mesh.vertices, axis=0))
     assert result.accuracy_mean < 0.002 * diagonal

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from splatkit.errors import DatasetError
 from splatkit.evaluation.mesh_rendering import MeshRenderer, score_view
-from splatkit.export.texture.photographs import View, read_photograph, views_of
+from splatkit.export.texture.photographs import check_photographs, read_photograph
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import compose
 from splatkit.io.images import read_image, write_image
 from splatkit.io.mesh import Mesh, Texture
 from splatkit.io.meshes import read_mesh
-from splatkit.io.transforms_json import Intrinsics, read_transforms
-from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
+from splatkit.io.transforms_json import read_transforms
+from splatkit.runs.views import RunView
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 
@@ -32,18 +33,15 @@ def studio(tmp_path_factory) -> Path:
     return folder
 
 
-def views(folder: Path) -> list[View]:
-    return [
-        View(f.image_path, f.mask_path, f.intrinsics, viewmats_from_opengl(torch.from_numpy(f.camera_to_world)).numpy())
-        for f in read_transforms(folder).frames
-    ]
+def views(folder: Path) -> list[RunView]:
+    return [RunView(f.image_path, f.posed, f.camera, f.mask_path) for f in read_transforms(folder).frames]
 
 
-def held_out_psnr(mesh: Mesh, chosen: list[View]) -> float:
+def held_out_psnr(mesh: Mesh, chosen: list[RunView]) -> float:
     renderer, scores = MeshRenderer(mesh), []
     for view in chosen:
         photograph = read_photograph(view)
-        scores.append(score_view(renderer.render(view.camera, view.viewmat), photograph.image, photograph.usable))
+        scores.append(score_view(renderer.render(view.photographed), photograph.image, photograph.usable))
     return float(np.mean([score.psnr for score in scores]))
 
 
@@ -60,15 +58,15 @@ def test_a_texture_shows_photographs_that_it_was_not_made_from(studio):
     assert textured > at_vertices + 5  # the floor has vertices at its rim alone
 
 
-def exposed(studio: Path, folder: Path) -> list[View]:
+def exposed(studio: Path, folder: Path) -> list[RunView]:
     """The same views by photographs whose exposures differ by up to a stop, each channel by itself."""
     rng, out = np.random.default_rng(5), []
     for view in views(studio):
-        image = read_image(view.path).astype(np.float64)
+        image = read_image(view.image_path).astype(np.float64)
         image[..., :3] *= 2 ** (rng.uniform(-0.8, 0.2, 3) / 2.2)
-        path = folder / view.path.name
+        path = folder / view.image_path.name
         write_image(path, np.clip(image + 0.5, 0, 255).astype(np.uint8))
-        out.append(replace(view, path=path))
+        out.append(replace(view, image_path=path))
     return out
 
 
@@ -81,7 +79,7 @@ def test_exposures_are_made_equal(studio, tmp_path):
         renderer, scores = MeshRenderer(found), []
         for view in views(studio)[::2]:
             photograph = read_photograph(view)
-            rendered = renderer.render(view.camera, view.viewmat)
+            rendered = renderer.render(view.photographed)
             scores.append(score_view(rendered, photograph.image, photograph.usable).psnr_exposed)
         return float(np.mean(scores))
 
@@ -104,28 +102,25 @@ def ramps(row, column):
     return np.stack([column, 255 - row, np.full_like(row, 90)], -1)
 
 
-def look_down(x: float, y: float, height: float) -> np.ndarray:
+def look_down(camera: Camera, x: float, y: float, height: float) -> PosedCamera:
     """A camera above (x, y) that looks straight down, its rows along the world's x."""
-    viewmat = np.diag([1.0, -1.0, -1.0, 1.0])
-    viewmat[:3, 3] = -viewmat[:3, :3] @ [x, y, height]
-    return viewmat
+    return PosedCamera("above", camera, compose(np.diag([1.0, -1.0, -1.0]), np.array([x, y, height])))
 
 
 @pytest.mark.parametrize(
     "camera",
     [
-        Intrinsics("PINHOLE", 160, 120, 90.0, 91.0, 78.0, 61.0),
-        Intrinsics("OPENCV", 160, 120, 90.0, 91.0, 78.0, 61.0, (-0.2, 0.03, 0.0, 0.0, 0.002, -0.003)),
-        Intrinsics("OPENCV_FISHEYE", 160, 120, 60.0, 60.0, 80.0, 60.0, (0.03, -0.01, 0.002, 0.0, 0.0, 0.0)),
+        Camera("pinhole", 160, 120, 90.0, 91.0, 78.0, 61.0),
+        Camera("brown_conrady", 160, 120, 90.0, 91.0, 78.0, 61.0, (-0.2, 0.03, 0.002, -0.003)),
+        Camera("kannala_brandt", 160, 120, 60.0, 60.0, 80.0, 60.0, (0.03, -0.01, 0.002, 0.0)),
     ],
 )
 def test_colors_lie_where_any_lens_saw_them(camera, tmp_path):
     truth, chosen = board(ramps), []
     for index, (x, y) in enumerate([(-0.2, 0.1), (0.3, -0.2), (0.0, 0.0)]):
-        viewmat = look_down(x, y, 1.3)
-        path = tmp_path / f"{index}.png"
-        write_image(path, MeshRenderer(truth).render(camera, viewmat).image)
-        chosen.append(View(path, None, camera, viewmat))
+        posed, path = look_down(camera, x, y, 1.3), tmp_path / f"{index}.png"
+        write_image(path, MeshRenderer(truth).render(posed).image)
+        chosen.append(RunView(path, posed, camera))
     colored = color_mesh(replace(truth, texture=None), chosen, replace(SMALL, texture_size=256)).mesh
     points = np.random.default_rng(0).uniform(-0.6, 0.6, (300, 2))
     rays = np.zeros((300, 6), np.float32)
@@ -137,18 +132,18 @@ def test_colors_lie_where_any_lens_saw_them(camera, tmp_path):
 
 def test_what_is_hidden_does_not_take_the_color_of_what_hides_it(tmp_path):
     ground, plate = board(ramps), board(lambda row, column: np.stack([0 * row, 0 * row, 0 * row + 255], -1), 0.5, 0.2)
-    camera = Intrinsics("PINHOLE", 160, 120, 80.0, 80.0, 80.0, 60.0)
+    camera = Camera("pinhole", 160, 120, 80.0, 80.0, 80.0, 60.0)
     both = Mesh(
         np.concatenate([ground.vertices, plate.vertices]), np.concatenate([ground.faces, plate.faces + 4]), None
     )
     chosen = []
     for index, x in enumerate([-0.7, 0.0, 0.7]):
-        viewmat = look_down(x, 0.0, 1.5)
-        views_of_both = [MeshRenderer(mesh).render(camera, viewmat) for mesh in (ground, plate)]
+        posed = look_down(camera, x, 0.0, 1.5)
+        views_of_both = [MeshRenderer(mesh).render(posed) for mesh in (ground, plate)]
         image = np.where(views_of_both[1].coverage[..., None] > 0, views_of_both[1].image, views_of_both[0].image)
         path = tmp_path / f"{index}.png"
         write_image(path, image)
-        chosen.append(View(path, None, camera, viewmat))
+        chosen.append(RunView(path, posed, camera))
     colored = color_mesh(both, chosen, replace(SMALL, texture_size=512)).mesh
     rays = np.zeros((400, 6), np.float32)
     rays[:, :2] = np.random.default_rng(1).uniform(-0.5, 0.5, (400, 2))
@@ -161,14 +156,15 @@ def test_what_is_hidden_does_not_take_the_color_of_what_hides_it(tmp_path):
 
 
 def test_masked_pixels_do_not_count(tmp_path):
-    truth, camera, viewmat = board(ramps), Intrinsics("PINHOLE", 80, 60, 45.0, 45.0, 40.0, 30.0), look_down(0, 0, 1.3)
-    image = MeshRenderer(truth).render(camera, viewmat).image
+    truth, camera = board(ramps), Camera("pinhole", 80, 60, 45.0, 45.0, 40.0, 30.0)
+    posed = look_down(camera, 0, 0, 1.3)
+    image = MeshRenderer(truth).render(posed).image
     image[20:40, 30:50] = (1, 0, 1)
     write_image(tmp_path / "a.png", image)
     mask = np.full((60, 80), 255, np.uint8)
     mask[19:41, 29:51] = 0
     write_image(tmp_path / "mask.png", mask)
-    view = View(tmp_path / "a.png", tmp_path / "mask.png", camera, viewmat)
+    view = RunView(tmp_path / "a.png", posed, camera, tmp_path / "mask.png")
     found = color_mesh(replace(truth, texture=None), [view], replace(SMALL, texture_size=128))
     assert found.mesh.texture is not None
     image = found.mesh.texture.image.astype(int)
@@ -177,17 +173,12 @@ def test_masked_pixels_do_not_count(tmp_path):
 
 
 def test_a_photograph_that_is_gone_is_named(studio, tmp_path):
-    from splatkit.optimize.load_run import RunCameras
-
     chosen = views(studio)[:2]
-    gone = replace(chosen[0], path=tmp_path / "gone.png")
+    gone = replace(chosen[0], image_path=tmp_path / "gone.png")
     with pytest.raises(DatasetError, match=r"gone\.png: this photograph is gone"):
         color_mesh(read_mesh(studio / "truth/mesh.ply"), [chosen[1], gone], SMALL)
-    cameras = RunCameras(
-        (tmp_path / "gone.png",), torch.eye(4)[None], torch.eye(3)[None] * 100, torch.tensor([[160, 120]])
-    )
     with pytest.raises(DatasetError, match=r"gone\.png: this photograph is gone"):
-        views_of(tmp_path, cameras)
+        check_photographs([chosen[1], gone])
 
 
 def test_settings_that_cannot_be_are_refused():

@@ -12,9 +12,10 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
-from splatkit.optimize.load_run import evaluate, load_run
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.nerfstudio.trainer import GesTrainer
+from splatkit.runs.trained_run import evaluate
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernel import ShapeSettings

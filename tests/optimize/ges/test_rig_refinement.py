@@ -8,15 +8,16 @@ import torch
 from nerfstudio.scripts.train import main
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera
+from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import exp_se3
-from splatkit.io.transforms_json import RigCamera
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.rig_refinement import RigRefinement
 from splatkit.optimize.ges.view import View
 from tests.optimize.test_training import final_state
 
 WIDTH, HEIGHT, FLOOR = 64, 48, 0.01
-K = torch.tensor([[[50.0, 0, 32], [0, 50, 24], [0, 0, 1]]])
+CAMERA = Camera("pinhole", WIDTH, HEIGHT, 50.0, 50.0, 32.0, 24.0)
 STATED = exp_se3(np.array([0.3, -0.2, 0.1, 0.1, 0.2, -0.1]))
 TWIST = np.array([0.02, -0.02, 0.015, 0.03, -0.02, 0.03])  # the true pose is exp(TWIST) @ STATED
 
@@ -28,24 +29,24 @@ def rolling_ground(x, y):
 
 def views_of_ground():
     y, x = torch.meshgrid(torch.arange(HEIGHT) + 0.5, torch.arange(WIDTH) + 0.5, indexing="ij")
-    return View(torch.eye(4)[None], K, WIDTH, HEIGHT), rolling_ground(x, y)[..., None]
+    return View(CAMERA, torch.eye(4)[None]), rolling_ground(x, y)[..., None]
 
 
 def stated_measurements(view, rendered):
     """What a LiDAR at its true place measures of the ground, carried over to pixels by the wrong pose."""
     y, x = torch.meshgrid(torch.arange(2, HEIGHT, 2) + 0.5, torch.arange(2, WIDTH, 2) + 0.5, indexing="ij")
     pixels = torch.stack([x.flatten(), y.flatten()], 1)
-    true = view.unproject(pixels, rendered[..., 0][y.long(), x.long()].flatten()).double().numpy()
+    true = CAMERA.unproject(pixels, rendered[..., 0][y.long(), x.long()].flatten()).double().numpy()
     wrong = np.linalg.inv(exp_se3(TWIST))
     moved = torch.from_numpy(true @ wrong[:3, :3].T + wrong[:3, 3]).float()
-    columns, rows = view.image(moved).floor().long().unbind(1)
+    columns, rows = CAMERA.image(moved).floor().long().unbind(1)
     kept = (columns >= 0) & (columns < WIDTH) & (rows >= 0) & (rows < HEIGHT)
     indices = (rows * WIDTH + columns)[kept].int()
     return MeasuredDepth(indices, moved[kept, 2], torch.full((int(kept.sum()),), 0.01), WIDTH, HEIGHT)
 
 
 def refinement(covariance=1e-2):
-    return RigRefinement([RigCamera("left", STATED, covariance * np.eye(6))], ["left", None])
+    return RigRefinement([MountedCamera("left", STATED, covariance * np.eye(6))], ["left", None])
 
 
 def test_a_wrong_pose_is_recovered_from_rendered_depths():
@@ -63,7 +64,7 @@ def test_a_wrong_pose_is_recovered_from_rendered_depths():
         optimizer.step()
         schedule.step()
     # Rotations and moves can stand for each other in so narrow a view: what counts is where points come to lie.
-    stated = view.unproject(
+    stated = CAMERA.unproject(
         torch.tensor([[5.5, 5.5], [60.5, 9.5], [30.5, 40.5]]), torch.tensor([3.0, 5.0, 4.0])
     ).numpy()
     poses = [

@@ -1,6 +1,5 @@
 """What every reader of poses gives, whatever its format."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,24 +42,6 @@ class GivenCameras:
     left_out: tuple[str, ...] = ()  # what was left out, and why
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        FileNotFoundError: no such file.
-        DatasetError: no JSON, or another thing than an object; names the file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{path}: expected a JSON object, got a {type(content).__name__}")
-    return content
 
 
 def number(values: dict[str, Any], name: str, where: Path | str) -> float:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.conventions import opengl
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number, read_json
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import image_size, read_image
+from splatkit.io.json_files import read_json
 from splatkit.io.transforms_json import Intrinsics
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds

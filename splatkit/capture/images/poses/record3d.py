@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.capture.conventions import opengl
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers, read_json
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
+from splatkit.io.json_files import read_json
 from splatkit.io.transforms_json import Intrinsics
 
 _UNIT_TOLERANCE = 0.01

@@ -16,10 +16,10 @@ from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.camera_files import read_intrinsics
 from splatkit.io.images import image_size
+from splatkit.io.time_units import seconds_since_1970
 from splatkit.io.trajectories import read_trajectory
 
 _FARTHEST_S = 0.5  # between two poses: across a longer gap nobody knows the way
-_NANOSECONDS_FROM = 1e16  # of numbers in names: seconds since 1970 are 1.7e9
 
 
 def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsics: Path | None) -> GivenCameras:
@@ -28,7 +28,7 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
     Args:
         trajectory: of the camera.
         images: their folder.
-        times: CSV with the columns file,time_s; by default names are times, in seconds or nanoseconds.
+        times: CSV with the columns file,time_s; by default names are times, in whatever unit.
         intrinsics: YAML or JSON of the camera, pixel centers at integers, as ROS and OpenCV have it.
 
     Raises:
@@ -82,4 +82,4 @@ def _time_of(image: Path, name: str, stamps: dict[str, float] | None, times: Pat
         value = float("nan")
     if not np.isfinite(value):
         raise DatasetError(f"{image}: its name is no time; give --image-times, a CSV with the columns file,time_s")
-    return value * 1e-9 if value > _NANOSECONDS_FROM else value
+    return seconds_since_1970(value)

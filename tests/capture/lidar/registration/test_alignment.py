@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar.alignment import Alignment, Similarity, agreed, align_surfaces, changed
+from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, agreed, align_surfaces, changed
 from splatkit.capture.lidar.voxel_map import VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar.alignment import Similarity
-from splatkit.capture.lidar.pose_alignment import align_poses, closed_form
+from splatkit.capture.lidar.registration.alignment import Similarity
+from splatkit.capture.lidar.registration.pose_alignment import align_poses, closed_form
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.lidar.alignment import Alignment, Similarity, changed, robust_scale
+from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, changed, robust_scale
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert

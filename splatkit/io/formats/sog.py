@@ -19,7 +19,14 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.quantization import LOBE_STEPS, line_codebook, morton_order, pack_lobes, unpack_lobes, vector_palette
+from splatkit.io.formats.quantization import (
+    LOBE_STEPS,
+    line_codebook,
+    morton_order,
+    pack_lobes,
+    unpack_lobes,
+    vector_palette,
+)
 from splatkit.io.splats import Splats, bake_factors
 
 _VERSION = 2
@@ -44,67 +51,93 @@ def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_
         raise ValueError("splats: expected at least one, got none")
     if not all(np.isfinite(values).all() for values in table):
         raise ValueError("splats: some have NaN or infinite parameters")
-    count = len(splats.means)
-    order = morton_order(splats.means)
-    width = 4 * -(-int(np.ceil(np.sqrt(count))) // 4)
-    size = (-(-count // width), width)
-    images: dict[str, NDArray[np.uint8]] = {}
+    pictures = _Pictures(splats)
+    meta: dict[str, Any] = {"version": _VERSION, "count": len(splats.means), "antialias": antialiased}
+    meta["means"] = _means(splats, pictures)
+    own, betas = _own_parts(splats, pictures)
+    if own:
+        meta["splatkit"] = own
+    scale_factors, opacity_factors = bake_factors(betas)
+    code, labels = line_codebook(np.log(np.maximum(splats.scales, 1e-30) * scale_factors[:, None]))
+    meta["scales"] = {"codebook": code.tolist(), "files": [pictures.add("scales.webp", *labels.T)]}
+    meta["quats"] = {"files": [pictures.add("quats.webp", *_pack_quats(splats.quats))]}
+    code, labels = line_codebook(splats.sh0)
+    opacities = np.round(np.clip(splats.opacities * opacity_factors, 0, 1) * 255).astype(np.uint8)
+    meta["sh0"] = {"codebook": code.tolist(), "files": [pictures.add("sh0.webp", *labels.T, opacities)]}
+    if splats.shN.shape[1]:
+        meta["shN"] = _harmonics(splats, palette_size, pictures)
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, pixels in pictures.images.items():
+            archive.writestr(zipfile.ZipInfo(name), _encode(pixels))
+        archive.writestr(zipfile.ZipInfo("meta.json"), json.dumps(_short(meta)), compress_type=zipfile.ZIP_DEFLATED)
+    return path.stat().st_size
 
-    def image(name: str, *channels: NDArray[Any]) -> str:
-        pixels = np.zeros((size[0] * size[1], len(channels)), np.uint8)
-        pixels[:count] = np.stack(channels, 1)[order]
+
+class _Pictures:
+    """The images of a file, in the order in which they are stored; a splat has the same pixel in each."""
+
+    def __init__(self, splats: Splats) -> None:
+        self.images: dict[str, NDArray[np.uint8]] = {}
+        self._count, self._order = len(splats.means), morton_order(splats.means)
+        width = 4 * -(-int(np.ceil(np.sqrt(self._count))) // 4)
+        self._size = (-(-self._count // width), width)
+
+    def add(self, name: str, *channels: NDArray[Any]) -> str:
+        """One more, of channels [N]; returns its name."""
+        pixels = np.zeros((self._size[0] * self._size[1], len(channels)), np.uint8)
+        pixels[: self._count] = np.stack(channels, 1)[self._order]
         if len(channels) == 4:
-            pixels[count:, 3] = 255
-        images[name] = pixels.reshape(*size, len(channels))
+            pixels[self._count :, 3] = 255
+        self.images[name] = pixels.reshape(*self._size, len(channels))
         return name
 
-    meta: dict[str, Any] = {"version": _VERSION, "count": count, "antialias": antialiased}
+
+def _means(splats: Splats, pictures: _Pictures) -> dict[str, Any]:
+    """Logarithms of places, in 16 bits."""
     logarithmic = np.sign(splats.means) * np.log1p(np.abs(splats.means.astype(np.float64)))
     low, high = logarithmic.min(0), logarithmic.max(0)
     steps = np.round((logarithmic - low) / np.maximum(high - low, 1e-12) * 65535).astype(np.int64)
-    meta["means"] = {
+    return {
         "mins": low.tolist(),
         "maxs": high.tolist(),
-        "files": [image("means_l.webp", *(steps & 255).T), image("means_u.webp", *(steps >> 8).T)],
+        "files": [pictures.add("means_l.webp", *(steps & 255).T), pictures.add("means_u.webp", *(steps >> 8).T)],
     }
+
+
+def _own_parts(splats: Splats, pictures: _Pictures) -> tuple[dict[str, Any], NDArray[Any]]:
+    """What other viewers pass over: exponents and lobes; and the exponents [N] that a reader will see."""
+    own: dict[str, Any] = {}
     betas = splats.betas
     if (betas != 2).any():
         code, labels = line_codebook(betas)
         code = np.clip(code, 1, 8)
         betas = code[labels]  # the bake must fit the exponents that a reader will see
-        meta["splatkit"] = {"betas": {"codebook": code.tolist(), "files": [image("betas.webp", labels)]}}
+        own["betas"] = {"codebook": code.tolist(), "files": [pictures.add("betas.webp", labels)]}
     if splats.lobes.shape[1]:
         code, bytes_of_lobes = pack_lobes(splats.lobes)
         files = [
-            image(f"lobes_{k}_{name}.webp", *part.T)
+            pictures.add(f"lobes_{k}_{name}.webp", *part.T)
             for k, lobe in enumerate(bytes_of_lobes.transpose(1, 0, 2))
             for name, part in (("color", lobe[:, :3]), ("shape", lobe[:, 3:]))
         ]
-        meta.setdefault("splatkit", {})["lobes"] = {"codebook": code.tolist(), "steps": LOBE_STEPS, "files": files}
-    scale_factors, opacity_factors = bake_factors(betas)
-    code, labels = line_codebook(np.log(np.maximum(splats.scales, 1e-30) * scale_factors[:, None]))
-    meta["scales"] = {"codebook": code.tolist(), "files": [image("scales.webp", *labels.T)]}
-    meta["quats"] = {"files": [image("quats.webp", *_pack_quats(splats.quats))]}
-    code, labels = line_codebook(splats.sh0)
-    opacities = np.round(np.clip(splats.opacities * opacity_factors, 0, 1) * 255).astype(np.uint8)
-    meta["sh0"] = {"codebook": code.tolist(), "files": [image("sh0.webp", *labels.T, opacities)]}
-    if splats.shN.shape[1]:
-        chosen = palette_size or int(np.clip(count // _SPLATS_PER_ENTRY, _PALETTE_MIN, _PALETTE_MAX))
-        palette, indices = vector_palette(splats.shN.reshape(count, -1), chosen)
-        code, entries = line_codebook(palette)
-        images["shN_centroids.webp"] = _palette_image(entries, splats.shN.shape[1])
-        labels_file = image("shN_labels.webp", indices & 255, indices >> 8, np.zeros_like(indices))
-        meta["shN"] = {
-            "count": len(palette),
-            "bands": _DEGREES[splats.shN.shape[1]],
-            "codebook": code.tolist(),
-            "files": ["shN_centroids.webp", labels_file],
-        }
-    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, pixels in images.items():
-            archive.writestr(zipfile.ZipInfo(name), _encode(pixels))
-        archive.writestr(zipfile.ZipInfo("meta.json"), json.dumps(_short(meta)), compress_type=zipfile.ZIP_DEFLATED)
-    return path.stat().st_size
+        own["lobes"] = {"codebook": code.tolist(), "steps": LOBE_STEPS, "files": files}
+    return own, betas
+
+
+def _harmonics(splats: Splats, palette_size: int | None, pictures: _Pictures) -> dict[str, Any]:
+    """A palette of vectors for what is above degree 0."""
+    count = len(splats.means)
+    chosen = palette_size or int(np.clip(count // _SPLATS_PER_ENTRY, _PALETTE_MIN, _PALETTE_MAX))
+    palette, indices = vector_palette(splats.shN.reshape(count, -1), chosen)
+    code, entries = line_codebook(palette)
+    pictures.images["shN_centroids.webp"] = _palette_image(entries, splats.shN.shape[1])
+    labels_file = pictures.add("shN_labels.webp", indices & 255, indices >> 8, np.zeros_like(indices))
+    return {
+        "count": len(palette),
+        "bands": _DEGREES[splats.shN.shape[1]],
+        "codebook": code.tolist(),
+        "files": ["shN_centroids.webp", labels_file],
+    }
 
 
 def read_sog(path: Path) -> Splats:

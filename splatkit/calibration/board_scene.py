@@ -14,7 +14,6 @@ import yaml
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.calibration_file import write_json
 from splatkit.calibration.detection.beams import LidarScan
 from splatkit.calibration.quality.simulation import Rig, draw_views, lidar_rays
 from splatkit.calibration.targets.pattern import make_pattern
@@ -23,6 +22,7 @@ from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, compose, invert, transform_points
 from splatkit.io.camera_files import opencv_K, opencv_model
 from splatkit.io.images import write_image
+from splatkit.io.json_files import write_json
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
 
 # Rays of a pixel, x and y from its center: in four columns and four rows, so that upright edges have five shades.

@@ -1,0 +1,239 @@
+"""The stages `capture lidar` and `static` on a generated walk with exact truth and on a real scan."""
+
+import dataclasses
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from splatkit.capture.lidar.motion import place_scan
+from splatkit.capture.lidar.registration.alignment import Similarity
+from splatkit.capture.lidar.scans import ScanSource
+from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.lidar.stage import capture_lidar, capture_static
+from splatkit.geometry.se3 import invert
+from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
+from splatkit.io.trajectories import read_trajectory
+from splatkit.io.transforms_json import read_transforms, write_transforms
+from splatkit.pages.capture_lidar import write_lidar_report, write_static_report
+from splatkit.synthetic.defects import Defects
+from splatkit.synthetic.settings import SceneSettings
+from splatkit.synthetic.stage import make_scene
+
+TO_IMAGES = Similarity(0.37, Rotation.from_rotvec((0.4, -0.2, 0.7)).as_matrix(), np.array([3.0, -1.0, 0.5]))
+OFFSET_S = 0.03
+
+
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory):
+    """Twelve moments of two cameras, a scan at each of them and between; the LiDAR's clock is ahead."""
+    folder = tmp_path_factory.mktemp("walk") / "walk"
+    defects = Defects(time_offset_s=OFFSET_S)
+    make_scene(SceneSettings("courtyard", folder, width=160, height=120, views=24, scans=24, defects=defects))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(walk, tmp_path_factory):
+    """The photographs with poses and points in another world, as structure from motion gives them."""
+    folder = tmp_path_factory.mktemp("images").resolve()
+    shutil.copytree(walk / "images", folder / "images")
+    read = read_transforms(walk)
+    poses = TO_IMAGES.apply_to_poses(np.stack([frame.camera_to_world for frame in read.frames]))
+    frames = tuple(
+        dataclasses.replace(frame, camera_to_world=pose, image_path=folder / frame.file_path)
+        for frame, pose in zip(read.frames, poses, strict=True)
+    )
+    cloud = read_point_cloud(walk / "points.ply")
+    moved = dataclasses.replace(cloud, points=TO_IMAGES.apply(cloud.points))
+    write_point_cloud(folder / "points.ply", moved)
+    ply = folder / "points.ply"
+    write_transforms(folder / "transforms.json", dataclasses.replace(read, root=folder, frames=frames, ply_path=ply))
+    return folder
+
+
+def settings(walk, out, **more) -> CaptureLidarSettings:
+    return CaptureLidarSettings(walk / "lidar", (walk / "truth/rig.json",), out=out, **more)
+
+
+def timed(walk):
+    return {"image_times": walk / "images.csv", "trajectory": walk / "trajectory.txt"}
+
+
+def depth_errors(walk, out):
+    errors = []
+    for frame in read_transforms(out).frames:
+        assert frame.depth_path is not None
+        found = read_depth_map(frame.depth_path, frame.depth_sigma_path)
+        name = frame.image_path.stem
+        true = np.load(walk / f"truth/depth/{name}.npy")
+        both = (found.depths > 0) & (true > 0)
+        errors.append(np.stack([found.depths[both] - true[both], found.sigmas[both]]))
+    return np.concatenate(errors, axis=1)
+
+
+def test_photographs_of_another_world_become_a_metric_dataset(walk, images, tmp_path):
+    out = tmp_path / "dataset"
+    captured = capture_lidar(settings(walk, out, dataset=images, **timed(walk)), report=write_lidar_report)
+    assert captured.verdict().startswith("24 photographs")
+    record = json.loads((out / "capture.json").read_text())
+    figures = record["figures"]
+    assert figures["alignment"]["scale"] * TO_IMAGES.scale == pytest.approx(1.0, abs=2e-3)
+    assert figures["time_offset_s"] == pytest.approx(OFFSET_S, abs=2e-3)
+    assert record["scale"] == "metric"
+    assert len(record["sources"]) == 24 + 24 + 3
+    dataset, stated = read_transforms(out), read_transforms(walk)
+    truth = {frame.image_path.name: frame.camera_to_world for frame in stated.frames}
+    for frame in dataset.frames:
+        assert np.linalg.norm(frame.camera_to_world[:3, 3] - truth[frame.image_path.name][:3, 3]) < 0.03
+    assert dict(dataset.splits) == dict(stated.splits)
+    assert [camera.name for camera in dataset.rig] == ["left", "right"]
+    assert {frame.rig_camera for frame in dataset.frames} == {"left", "right"}
+    assert dataset.applied_transform is not None
+    np.testing.assert_allclose(dataset.applied_transform, figures["alignment"]["T_world_images"])
+    errors, sigmas = depth_errors(walk, out)
+    assert errors.size > 20_000
+    assert np.median(np.abs(errors)) < 0.04
+    assert np.mean(np.abs(errors) < 3 * sigmas) > 0.93
+    seed = read_point_cloud(out / "points.ply")
+    assert seed.colors is not None
+    assert seed.normals is not None
+    assert len(seed.points) > 50_000
+    page = (out / "report.html").read_text()
+    assert "LiDAR points on photographs" in page
+    assert "http" not in page
+    with pytest.raises(FileExistsError, match="already exists"):
+        capture_lidar(settings(walk, out, dataset=images, **timed(walk)))
+
+
+def test_photographs_without_poses_get_them_from_the_trajectory(walk, tmp_path):
+    rig = json.loads((walk / "truth/rig.json").read_text())
+    K = read_transforms(walk).frames[0].intrinsics.matrix()
+    K[:2, 2] -= 0.5
+    for camera in rig["cameras"]:
+        camera |= {"K": K.tolist(), "width": 160, "height": 120}
+    (tmp_path / "rig.json").write_text(json.dumps(rig))
+    out = tmp_path / "out"
+    known = settings(walk, out, images=(walk / "images",), time_offset=OFFSET_S, points=20_000, **timed(walk))
+    capture_lidar(dataclasses.replace(known, calibration=(tmp_path / "rig.json",)))
+    truth = {frame.image_path.name: frame.camera_to_world for frame in read_transforms(walk).frames}
+    dataset = read_transforms(out)
+    for frame in dataset.frames:
+        np.testing.assert_allclose(frame.camera_to_world, truth[frame.image_path.name], atol=2e-3)
+    assert dataset.ply_path is not None
+    assert len(read_point_cloud(dataset.ply_path).points) <= 20_000
+    assert np.median(np.abs(depth_errors(walk, out)[0])) < 0.04
+
+
+def test_without_a_trajectory_scans_near_photographs_give_the_scale(walk, images, tmp_path):
+    out = tmp_path / "out"
+    capture_lidar(settings(walk, out, dataset=images, image_times=walk / "images.csv", time_offset=OFFSET_S))
+    figures = json.loads((out / "capture.json").read_text())["figures"]
+    assert figures["alignment"]["method"] == "depth ratios"
+    assert figures["alignment"]["scale"] * TO_IMAGES.scale == pytest.approx(1.0, abs=0.02)
+    assert np.median(np.abs(depth_errors(walk, out)[0])) < 0.15  # a tenth of a second on a straight line
+
+
+@pytest.fixture(scope="module")
+def standing(walk, tmp_path_factory):
+    """One of the scans as if the rig had stood still, and the number of its moment."""
+    folder = tmp_path_factory.mktemp("standing")
+    path = read_trajectory(walk / "trajectory.txt")
+    scan = list(ScanSource(walk / "lidar").read())[7]  # begins when the images of moment 3 were taken
+    placed = place_scan(scan, path)
+    assert placed is not None
+    T_lidar_world = invert(path.at(placed.times[:1]))[0]
+    points = placed.cloud.points @ T_lidar_world[:3, :3].T + T_lidar_world[:3, 3]
+    write_point_cloud(folder / "scan.ply", PointCloud(points, intensity=placed.cloud.intensity))
+    return folder / "scan.ply", T_lidar_world
+
+
+def test_one_scan_gives_photographs_around_it_their_scale(walk, images, standing, tmp_path):
+    scan, T_lidar_world = standing
+    out = tmp_path / "out"
+    anchors = ("left_0003.png", "right_0003.png")
+    calibration = (walk / "truth/rig.json",)
+    capture_static(CaptureStaticSettings(scan, calibration, dataset=images, anchor=anchors, out=out))
+    figures = json.loads((out / "capture.json").read_text())["figures"]
+    assert figures["alignment"]["scale"] * TO_IMAGES.scale == pytest.approx(1.0, abs=5e-3)
+    truth = {frame.image_path.name: frame.camera_to_world for frame in read_transforms(walk).frames}
+    for frame in read_transforms(out).frames:
+        expected = T_lidar_world @ truth[frame.image_path.name]
+        assert np.linalg.norm(frame.camera_to_world[:3, 3] - expected[:3, 3]) < 0.06
+
+
+def nuscenes(data_dir, folder):
+    """The rig of the sample as a plain file, and its photographs in one folder."""
+    source = data_dir / "nuscenes_sample"
+    record = pickle.loads(next(source.glob("*.pkl")).read_bytes())["data_list"][0]
+    cameras = []
+    (folder / "images").mkdir()
+    for name, camera in record["images"].items():
+        K = np.array(camera["cam2img"])[:3, :3]
+        pose = np.array(camera["lidar2cam"])
+        cameras.append({"name": name, "T_camera_lidar": pose.tolist(), "K": K.tolist(), "width": 1600, "height": 900})
+        shutil.copy(source / camera["img_path"], folder / "images")
+    (folder / "rig.json").write_text(json.dumps({"cameras": cameras}))
+    return next(source.glob("*.pcd.bin")), record
+
+
+def test_six_cameras_of_a_car_and_one_scan(data_dir, tmp_path):
+    scan, record = nuscenes(data_dir, tmp_path)
+    out = tmp_path / "out"
+    known = CaptureStaticSettings(scan, (tmp_path / "rig.json",), (tmp_path / "images",), min_range=2.5, out=out)
+    assert capture_static(known, report=write_static_report).verdict().startswith("6 photographs")
+    dataset = read_transforms(out)
+    assert {frame.rig_camera for frame in dataset.frames} == set(record["images"])
+    for frame in dataset.frames:
+        assert frame.depth_path is not None
+        depths = read_depth_map(frame.depth_path).depths
+        assert (depths > 0).sum() > 1500
+        # Boxes that people drew around things in this camera: points on them lie at their depth.
+        assert 2.5 < np.median(depths[depths > 0]) < 40
+    checked = 0
+    for name, boxes in record["cam_instances"].items():
+        (frame,) = [frame for frame in dataset.frames if frame.rig_camera == name]
+        assert frame.depth_path is not None
+        depths = read_depth_map(frame.depth_path).depths
+        for box in boxes:
+            left, top, right, bottom = (int(value) for value in box["bbox"])
+            inside = depths[max(top, 0) : bottom, max(left, 0) : right]
+            center, extent = box["center_2d"], max(box["bbox_3d"][3:6])
+            if right - left > 40 and (inside > 0).sum() > 10:
+                nearest = np.quantile(inside[inside > 0], 0.2)
+                checked += 1
+                assert nearest < box["depth"] + extent, (name, center)
+    assert checked >= 3
+
+
+def test_an_interrupt_leaves_nothing_behind(walk, images, tmp_path, monkeypatch):
+    from splatkit.capture.lidar import depth, depth_pass
+
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return depth.project_depth(*arguments)
+
+    monkeypatch.setattr(depth_pass, "project_depth", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        capture_lidar(settings(walk, tmp_path / "out", dataset=images, **timed(walk)))
+    assert len(calls) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listed_images_that_do_not_exist_are_warned_of(walk, images, tmp_path):
+    copy = shutil.copytree(images, tmp_path / "copy")
+    (copy / "images/left_0005.png").unlink()
+    out = tmp_path / "out"
+    captured = capture_lidar(settings(walk, out, dataset=copy, **timed(walk)), report=write_lidar_report)
+    (warning,) = captured.warnings
+    assert warning.startswith("1 listed images do not exist and are left out")
+    assert json.loads((out / "capture.json").read_text())["warnings"] == [warning]
+    assert f"Warning: {warning}" in (out / "report.html").read_text()
