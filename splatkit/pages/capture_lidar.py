@@ -159,7 +159,7 @@ def _rig_table(report: HtmlReport, rig: Rig) -> None:
                 " ".join(f"{value:.3f}" for value in camera.T_camera_lidar[:3, 3]),
                 f"{np.degrees(np.linalg.norm(deviations[:3])):.3g}",
                 f"{1e3 * np.linalg.norm(deviations[3:]):.3g}",
-                "measured" if camera.stated_covariance else "assumed, for its file says nothing",
+                "measured" if camera.is_covariance_stated else "assumed, for its file says nothing",
             )
         )
     header = ("camera", "translation of T_camera_lidar, m", "rotation sd, deg", "translation sd, mm", "deviations are")
