@@ -147,7 +147,7 @@ def _lenses(report: HtmlReport, scene: SolvedScene) -> None:
             model_name(lens),
             f"{lens.fx:.1f}, {lens.fy:.1f}",
             f"{lens.cx:.1f}, {lens.cy:.1f}",
-            ", ".join(f"{name} {value:.3g}" for name, value in lens.coefficients.items()),
+            ", ".join(f"{name} {value:.3g}" for name, value in zip(lens.coefficients, lens.distortion, strict=False)),
         )
         for lens, count in zip(lenses[:20], counts[:20], strict=True)
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splatkit.calibration.calibration_file import read_calibration
+from splatkit.io.calibration_json import read_calibration
 from splatkit.calibration.settings import BoardSceneSettings, CalibrateSettings, CheckSettings
 from splatkit.calibration.stage import calibrate, check_calibration, make_board_scene
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError

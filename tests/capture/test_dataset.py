@@ -4,15 +4,17 @@ import json
 import numpy as np
 import pytest
 
-from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
+from splatkit.capture.dataset import CapturedFrame, CapturedScene, check_lens, name_below_images, write_dataset
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.rig import MountedCamera
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import PointCloud, read_point_cloud
-from splatkit.io.transforms_json import Intrinsics, RigCamera, read_transforms
+from splatkit.io.transforms_json import read_transforms
 
 WIDTH, HEIGHT = 12, 8
-INTRINSICS = Intrinsics("OPENCV", WIDTH, HEIGHT, 10.0, 11.0, 6.5, 4.25, (0.1, -0.02, 0.0, 0.0, 1e-3, 2e-3))
+CAMERA = Camera("brown_conrady", WIDTH, HEIGHT, 10.0, 11.0, 6.5, 4.25, (0.1, -0.02, 1e-3, 2e-3, 0.0))
 
 
 def pose(x: float) -> np.ndarray:
@@ -24,7 +26,7 @@ def pose(x: float) -> np.ndarray:
 def frame(name: str, x: float = 0.0, **more) -> CapturedFrame:
     rng = np.random.default_rng(len(name))
     image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    return CapturedFrame(name, image, pose(x), INTRINSICS, **more)
+    return CapturedFrame(PosedCamera(name, CAMERA, pose(x)), image, **more)
 
 
 @pytest.fixture
@@ -44,11 +46,11 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
     scene = CapturedScene(
         points=PointCloud(points, rng.integers(0, 256, (5, 3), dtype=np.uint8)),
         applied_transform=turned,
-        rig=(RigCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
+        rig=(MountedCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
         splits={"train": ("left/1.jpg",), "val": ("left/2.jpg",), "test": ("left/2.jpg",)},
     )
     frames = [
-        CapturedFrame("left/1.jpg", photograph, pose(1.0), INTRINSICS, mask, depth, "left", 3.5),
+        CapturedFrame(PosedCamera("left/1.jpg", CAMERA, pose(1.0)), photograph, mask, depth, "left", 3.5),
         dataclasses.replace(frame("left/2.jpg", 2.0), mask=~mask, depth=depth, rig_camera="left", time=4.5),
     ]
     folder = tmp_path / "out"
@@ -65,8 +67,8 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
     assert read.ply_path is not None
     assert np.array_equal(read_point_cloud(read.ply_path).points, points)
     for given, found in zip(frames, read.frames, strict=True):
-        assert np.array_equal(found.camera_to_world, given.camera_to_world)
-        assert (found.intrinsics, found.time, found.rig_camera) == (INTRINSICS, given.time, "left")
+        assert np.array_equal(found.T_world_camera, given.posed.T_world_camera)
+        assert (found.camera, found.time, found.rig_camera) == (CAMERA, given.time, "left")
         assert found.mask_path is not None
         assert found.depth_path is not None
         assert np.array_equal(read_image(found.mask_path)[..., 0] > 0, np.asarray(given.mask))
@@ -132,11 +134,32 @@ def test_what_makes_no_dataset_is_refused(tmp_path, frames, scene, message):
 
 def test_images_masks_and_depths_of_another_size_are_named(tmp_path, photograph):
     small = np.ones((HEIGHT, WIDTH - 1), np.float32)
-    wide = dataclasses.replace(INTRINSICS, width=WIDTH + 1)
+    wide = dataclasses.replace(CAMERA, width=WIDTH + 1)
     for bad, named in (
-        (CapturedFrame("a.jpg", photograph, pose(0), wide), "photograph.jpg"),
+        (CapturedFrame(PosedCamera("a.jpg", wide, pose(0)), photograph), "photograph.jpg"),
         (frame("a.png", mask=small > 0), "mask of a.png"),
         (frame("a.png", depth=DepthMap(small, small)), "depth map of a.png"),
     ):
         with pytest.raises(DatasetError, match=named):
             write_dataset(tmp_path, [bad], CapturedScene())
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("images/left/0001.png", "left/0001.png"),
+        ("./images/0001.png", "0001.png"),
+        ("color/0001.jpg", "color/0001.jpg"),
+        ("../elsewhere/0001.jpg", "elsewhere/0001.jpg"),
+        ("images", "images"),
+        (".hidden.png", ".hidden.png"),
+    ],
+)
+def test_names_begin_below_the_folder_of_images(path, name):
+    assert name_below_images(path) == name
+
+
+def test_lenses_that_the_file_cannot_name_are_refused_before_any_work():
+    check_lens(CAMERA, "here")
+    with pytest.raises(DatasetError, match=r"here: .*rational"):
+        check_lens(dataclasses.replace(CAMERA, distortion=(0.01,) * 8), "here")

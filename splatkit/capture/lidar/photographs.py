@@ -39,9 +39,7 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
     for frame in transforms.frames:
         name = Path(frame.file_path).name
         if frame.camera.model == "equirectangular":
-            raise DatasetError(
-                f"{frame.image_path}: EQUIRECTANGULAR images have no z-depth; cut them into pinhole views"
-            )
+            raise DatasetError(f"{frame.image_path}: panoramas have no z-depth; cut them into pinhole views")
         if times is not None and name not in times:
             raise DatasetError(f"{frame.image_path}: the table of image times has no line for {name}")
         out.append(

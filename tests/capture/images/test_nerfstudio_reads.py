@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.transforms_json import Intrinsics
 from tests.room import Room, photograph_room
 
 
@@ -20,7 +19,7 @@ def dataset(tmp_path_factory) -> tuple[Path, Room]:
     """The room, small, with depth maps of its exact surfaces, masks and points."""
     folder = tmp_path_factory.mktemp("host")
     room = photograph_room(folder / "photographs", count=6, size=(64, 48))
-    lens = Intrinsics("OPENCV", *room.size, room.K[0, 0], room.K[1, 1], room.K[0, 2], room.K[1, 2])
+    lens = Camera.from_K("pinhole", room.K, *room.size)
     frames = []
     for index, (name, pose) in enumerate(zip(room.names, room.poses, strict=True)):
         depths = np.full(room.size[::-1], 1.0 + 0.5 * index, np.float32)
@@ -28,7 +27,7 @@ def dataset(tmp_path_factory) -> tuple[Path, Room]:
         mask = np.ones(room.size[::-1], bool)
         mask[:, :5] = False
         frames.append(
-            CapturedFrame(name, room.folder / name, opengl(pose), lens, mask, DepthMap(depths, 0.01 * depths))
+            CapturedFrame(PosedCamera(name, lens, pose), room.folder / name, mask, DepthMap(depths, 0.01 * depths))
         )
     rng = np.random.default_rng(0)
     points = rng.uniform([-2, 1, 0], [2, 4, 2], size=(200, 3))
@@ -56,7 +55,7 @@ def test_its_parser_reads_cameras_points_and_masks(dataset):
     folder, room = dataset
     outputs = parse(folder)
     names = [path.name for path in outputs.image_filenames]
-    poses = np.stack([opengl(room.poses[room.names.index(name)]) for name in names])
+    poses = np.stack([room.poses[room.names.index(name)] @ np.diag([1.0, -1, -1, 1]) for name in names])
     assert np.abs(outputs.cameras.camera_to_worlds.numpy() - poses[:, :3]).max() < 1e-6
     assert outputs.cameras.fx[0].item() == pytest.approx(room.K[0, 0])
     assert outputs.metadata["points3D_xyz"].shape == (200, 3)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,16 +17,18 @@ from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import read_poses
 from splatkit.cli import main
 from splatkit.errors import SplatkitError
-from splatkit.io.colmap_cameras import colmap_camera, intrinsics_from_colmap
+from splatkit.geometry.camera import Camera
+from splatkit.io.camera_files import opencv_K
+from splatkit.io.colmap_cameras import camera_from_colmap, colmap_camera
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import write_image
 from splatkit.io.trajectories import Trajectory, write_trajectory
-from splatkit.io.transforms_json import Intrinsics, read_transforms
+from splatkit.io.transforms_json import read_transforms
 from tests.room import look_at
 
 WIDTH, HEIGHT = 24, 18
 COUNT = 4
-PINHOLE = Intrinsics("PINHOLE", WIDTH, HEIGHT, 20.0, 21.0, 12.25, 8.5)
+PINHOLE = Camera("pinhole", WIDTH, HEIGHT, 20.0, 21.0, 12.25, 8.5)
 FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 POINTS = np.array([[0.0, 0.0, 0.5], [0.5, 0.25, 1.0], [-0.25, 0.5, 0.75]])
 
@@ -60,7 +62,7 @@ def colmap_model() -> pycolmap.Reconstruction:
     model.add_camera_with_trivial_rig(colmap_camera(PINHOLE, 1))
     for index, pose in enumerate(true_poses()):
         image = pycolmap.Image(image_id=index + 1, name=f"{index}.png", camera_id=1)
-        pixels = [PINHOLE.matrix() @ (np.linalg.inv(pose) @ [*point, 1])[:3] for point in POINTS]
+        pixels = [PINHOLE.K @ (np.linalg.inv(pose) @ [*point, 1])[:3] for point in POINTS]
         image.points2D = pycolmap.Point2DList([pycolmap.Point2D(p[:2] / p[2]) for p in pixels])
         model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(np.linalg.inv(pose)[:3]))
     for index, point in enumerate(POINTS):
@@ -176,8 +178,8 @@ def test_cameras_are_read_as_they_were_written(form, tmp_path):
     back = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
     for camera, pose in zip(found.cameras, true_poses(), strict=True):
         expected = np.linalg.inv(back) @ pose if form.y_up else pose
-        assert np.abs(camera.T_world_camera - expected).max() < form.tolerance
-        assert replace(camera.intrinsics, camera_model="PINHOLE") == PINHOLE
+        assert np.abs(camera.posed.T_world_camera - expected).max() < form.tolerance
+        assert camera.posed.camera == PINHOLE
         assert camera.image.is_file()
     assert found.up == ("y" if form.y_up else "unknown" if "colmap" in form.name else "z")
     assert found.left_out == ()
@@ -211,8 +213,8 @@ def test_polycam_becomes_a_metric_dataset_with_depth_and_z_up(tmp_path):
     write_image(tmp_path / "export/keyframes/corrected_images/1250000.jpg", textured())
     assert main(["capture", "images", "--poses", str(tmp_path / "export"), "--out", str(tmp_path / "out")]) == 0
     transforms = read_transforms(tmp_path / "out")
-    poses = np.stack([frame.camera_to_world for frame in transforms.frames])
-    assert np.abs(poses - true_poses() @ FLIP).max() < 1e-12
+    poses = np.stack([frame.T_world_camera for frame in transforms.frames])
+    assert np.abs(poses - true_poses()).max() < 1e-12
     assert [frame.time for frame in transforms.frames] == [1.0, 1.25, 1.5, 1.75]
     assert transforms.frames[0].depth_path is not None
     assert read_depth_map(transforms.frames[0].depth_path).depths[1, 1] == pytest.approx(2.0)
@@ -232,7 +234,7 @@ def test_record3d_may_give_intrinsics_of_each_frame(tmp_path):
     meta["perFrameIntrinsicCoeffs"] = [[20.0 + index, 21.0, 12.25, 8.5] for index in range(COUNT)]
     (tmp_path / "metadata").write_text(json.dumps(meta))
     cameras = read({"path": tmp_path}).cameras
-    assert [camera.intrinsics.fl_x for camera in cameras] == [20.0, 21.0, 22.0, 23.0]
+    assert [camera.posed.camera.fx for camera in cameras] == [20.0, 21.0, 22.0, 23.0]
     assert [camera.time for camera in cameras] == [0.0, 0.5, 1.0, 1.5]
 
 
@@ -243,31 +245,25 @@ def test_images_between_two_poses_and_outside_of_the_trajectory(tmp_path):
     assert [camera.name for camera in found.cameras] == ["0.png", "1.png", "2.png"]
     assert "3.png: its time 99.000000 s is not within the trajectory" in found.left_out
     between = true_poses()[:2, :3, 3].mean(0)
-    assert np.allclose(found.cameras[0].T_world_camera[:3, 3], between, atol=2e-6)
+    assert np.allclose(found.cameras[0].posed.T_world_camera[:3, 3], between, atol=2e-6)
 
 
 @pytest.mark.parametrize(
     "lens",
     [
         PINHOLE,
-        Intrinsics("OPENCV", 640, 480, 500.0, 510.0, 321.0, 239.0, (0.1, -0.05, 0.0, 0.0, 1e-3, -2e-3)),
-        Intrinsics("OPENCV", 640, 480, 500.0, 510.0, 321.0, 239.0, (0.1, -0.05, 0.01, 0.0, 1e-3, -2e-3)),
-        Intrinsics("OPENCV_FISHEYE", 640, 480, 250.0, 251.0, 321.0, 239.0, (0.1, -0.05, 0.01, 0.002, 0.0, 0.0)),
+        Camera("brown_conrady", 640, 480, 500.0, 510.0, 321.0, 239.0, (0.1, -0.05, 1e-3, -2e-3, 0.0)),
+        Camera("brown_conrady", 640, 480, 500.0, 510.0, 321.0, 239.0, (0.1, -0.05, 1e-3, -2e-3, 0.01)),
+        Camera("brown_conrady", 640, 480, 500.0, 510.0, 321.0, 239.0, (0.1, -0.05, 1e-3, -2e-3, 0.01, 0.2, 0.1, 0.03)),
+        Camera("kannala_brandt", 640, 480, 250.0, 251.0, 321.0, 239.0, (0.1, -0.05, 0.01, 0.002)),
     ],
 )
 def test_lenses_keep_their_pixels_on_the_way_to_colmap_and_back(lens):
     camera = colmap_camera(lens, 1)
-    assert intrinsics_from_colmap(camera, "here") == lens
+    assert camera_from_colmap(camera, "here") == lens
     points = np.array([[0.1, 0.2, 1.0], [-0.3, 0.15, 1.2], [0.5, -0.4, 2.0]])
-    k1, k2, k3, k4, p1, p2 = lens.distortion
-    K = lens.matrix()
-    K[:2, 2] -= 0.5
-    if lens.camera_model == "OPENCV_FISHEYE":
-        expected, _ = cv2.fisheye.projectPoints(
-            points[:, None], np.zeros(3), np.zeros(3), K, np.array([k1, k2, k3, k4])
-        )
-    else:
-        expected, _ = cv2.projectPoints(points[:, None], np.zeros(3), np.zeros(3), K, np.array([k1, k2, p1, p2, k3]))
+    project = cv2.fisheye.projectPoints if lens.model == "kannala_brandt" else cv2.projectPoints
+    expected, _ = project(points[:, None], np.zeros(3), np.zeros(3), opencv_K(lens), np.array(lens.distortion))
     assert np.allclose(camera.img_from_cam(points), expected.reshape(-1, 2) + 0.5, atol=1e-9)
 
 
@@ -304,7 +300,7 @@ def test_damaged_files_are_one_error_that_names_them(form, file, tmp_path_factor
         try:
             found = read(files)
             for camera in found.cameras:
-                assert np.isfinite(camera.T_world_camera).all()
+                assert np.isfinite(camera.posed.T_world_camera).all()
                 if camera.read_depth is not None:
                     camera.read_depth()
         except (SplatkitError, FileNotFoundError) as error:

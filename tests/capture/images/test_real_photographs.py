@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def centers(transforms) -> np.ndarray:
     """[N, 3] in the order of names."""
-    return np.stack([f.camera_to_world[:3, 3] for f in sorted(transforms.frames, key=lambda f: f.file_path)])
+    return np.stack([f.T_world_camera[:3, 3] for f in sorted(transforms.frames, key=lambda f: f.file_path)])
 
 
 def test_fountain_is_found_from_photographs_alone(data_dir, tmp_path):
@@ -34,8 +34,7 @@ def test_fountain_is_found_from_photographs_alone(data_dir, tmp_path):
     figures = json.loads((out / "capture.json").read_text())["figures"]
     assert figures["mean_reprojection_px"] < 0.4
     assert figures["points"] > 2000
-    lens = found.frames[0].intrinsics
-    assert lens.fl_x == pytest.approx(surveyed.frames[0].intrinsics.fl_x, rel=0.005)
+    assert found.frames[0].camera.fx == pytest.approx(surveyed.frames[0].camera.fx, rel=0.005)
 
 
 def test_fox_is_triangulated_from_given_poses_of_both_formats(data_dir, tmp_path):
@@ -50,11 +49,10 @@ def test_fox_is_triangulated_from_given_poses_of_both_formats(data_dir, tmp_path
     (part / "transforms.json").write_text(json.dumps({**meta, "ply_file_path": None, "frames": frames}))
     given = read_transforms(part)
     model = pycolmap.Reconstruction()
-    model.add_camera_with_trivial_rig(colmap_camera(given.frames[0].intrinsics, 1))
+    model.add_camera_with_trivial_rig(colmap_camera(given.frames[0].camera, 1))
     for index, known in enumerate(given.frames):
-        pose = known.camera_to_world @ np.diag([1.0, -1.0, -1.0, 1.0])
         image = pycolmap.Image(image_id=index + 1, name=known.image_path.name, camera_id=1)
-        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(np.linalg.inv(pose)[:3]))
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(known.posed.T_camera_world[:3]))
     (tmp_path / "model").mkdir()
     model.write_text(tmp_path / "model")
     outs = [tmp_path / "by_transforms", tmp_path / "by_colmap"]

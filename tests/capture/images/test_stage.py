@@ -12,9 +12,10 @@ import pytest
 
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.stage import CapturedImages, capture_images
+from splatkit.geometry.camera import Camera
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.transforms_json import Intrinsics, read_transforms
+from splatkit.io.transforms_json import read_transforms
 from splatkit.progress import Progress, no_progress
 from tests.room import Room, on_surface, photograph_room, similarity_errors
 
@@ -40,11 +41,11 @@ def captured(room, tmp_path_factory) -> Path:
 def test_cameras_and_points_are_found_from_photographs_alone(room, captured):
     transforms = read_transforms(captured)
     assert [frame.file_path for frame in transforms.frames] == [f"images/{name}" for name in room.names]
-    centers = np.stack([frame.camera_to_world[:3, 3] for frame in transforms.frames])
+    centers = np.stack([frame.T_world_camera[:3, 3] for frame in transforms.frames])
     truth = room.poses[:, :3, 3]
     extent = np.linalg.norm(np.ptp(truth, axis=0))
     assert similarity_errors(centers, truth).max() < 0.005 * extent
-    assert transforms.frames[0].intrinsics.fl_x == pytest.approx(room.K[0, 0], rel=0.01)
+    assert transforms.frames[0].camera.fx == pytest.approx(room.K[0, 0], rel=0.01)
     record = json.loads((captured / "capture.json").read_text())
     assert record["figures"]["registered"] == len(room.names)
     assert record["figures"]["mean_reprojection_px"] < 0.5
@@ -65,7 +66,7 @@ def test_the_world_stands_upright_and_the_file_says_how_it_was_turned(captured):
     low = points[points[:, 2] < np.quantile(points[:, 2], 0.3)]
     normal = np.linalg.eigh(np.cov(low.T))[1][:, 0]
     assert abs(normal[2]) > np.cos(np.radians(2))
-    assert min(frame.camera_to_world[2, 1] for frame in transforms.frames) > 0.9
+    assert max(frame.T_world_camera[2, 1] for frame in transforms.frames) < -0.9
     assert transforms.applied_transform is not None
     rotation = transforms.applied_transform[:3, :3]
     assert np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-12
@@ -77,11 +78,11 @@ def write_truth(room: Room, folder: Path) -> Path:
     folder.mkdir()
     shutil.copytree(room.folder, folder / "images")
     frames = []
-    lens = Intrinsics("PINHOLE", *room.size, room.K[0, 0], room.K[1, 1], room.K[0, 2], room.K[1, 2])
+    lens = Camera.from_K("pinhole", room.K, *room.size)
     flip = np.diag([1.0, -1.0, -1.0, 1.0])
     for name, pose in zip(room.names, room.poses, strict=True):
         frames.append({"file_path": f"images/{name}", "transform_matrix": (pose @ flip).tolist()})
-    meta = {"w": lens.width, "h": lens.height, "fl_x": lens.fl_x, "fl_y": lens.fl_y, "cx": lens.cx, "cy": lens.cy}
+    meta = {"w": lens.width, "h": lens.height, "fl_x": lens.fx, "fl_y": lens.fy, "cx": lens.cx, "cy": lens.cy}
     (folder / "transforms.json").write_text(json.dumps({**meta, "frames": frames}))
     return folder
 
@@ -91,9 +92,8 @@ def test_with_given_poses_points_lie_on_the_surfaces(room, tmp_path):
     out = tmp_path / "out"
     capture(None, out, poses=given)
     transforms = read_transforms(out)
-    flip = np.diag([1.0, -1.0, -1.0, 1.0])
     for frame, pose in zip(transforms.frames, room.poses, strict=True):
-        assert np.array_equal(frame.camera_to_world, pose @ flip)
+        assert np.array_equal(frame.T_world_camera, pose)
     assert transforms.ply_path is not None
     distances = on_surface(read_point_cloud(transforms.ply_path).points)
     assert len(distances) > 500
@@ -118,10 +118,9 @@ def test_nothing_is_found_where_masks_are_black(room, tmp_path):
     # Each point was found in the left parts of at least two images.
     seen = np.zeros(len(points), int)
     for frame in transforms.frames:
-        local = (points - frame.camera_to_world[:3, 3]) @ frame.camera_to_world[:3, :3] * [1, -1, -1]
-        lens = frame.intrinsics
-        x, y = lens.fl_x * local[:, 0] / local[:, 2] + lens.cx, lens.fl_y * local[:, 1] / local[:, 2] + lens.cy
-        seen += (local[:, 2] > 0) & (x > -2) & (x < room.size[0] * 2 / 3 + 2) & (y > -2) & (y < room.size[1] + 2)
+        pixels, depths = frame.posed.image(points)
+        x, y = pixels.T
+        seen += (depths > 0) & (x > -2) & (x < room.size[0] * 2 / 3 + 2) & (y > -2) & (y < room.size[1] + 2)
     assert (seen >= 2).all()
 
 
@@ -147,15 +146,14 @@ def test_undistorted_images_are_pinhole_images_of_the_same_scene(room, tmp_path)
     capture(None, out, poses=given, undistort=True)
     transforms = read_transforms(out)
     before, after = read_transforms(given).frames[3], transforms.frames[3]
-    assert after.intrinsics.camera_model == "PINHOLE"
-    assert after.intrinsics.distortion == (0.0,) * 6
+    assert after.camera.model == "pinhole"
     # A pixel of the new image by the lens's own formula, against the old image there.
-    lens, new = before.intrinsics, after.intrinsics
-    x, y = (40.5 - new.cx) / new.fl_x, (200.5 - new.cy) / new.fl_y
-    k1, k2, _, _, p1, _ = lens.distortion
+    lens, new = before.camera, after.camera
+    x, y = (40.5 - new.cx) / new.fx, (200.5 - new.cy) / new.fy
+    k1, k2, p1, *_ = lens.distortion
     radial = 1 + k1 * (x * x + y * y) + k2 * (x * x + y * y) ** 2
-    u = lens.fl_x * (x * radial + 2 * p1 * x * y) + lens.cx - 0.5
-    v = lens.fl_y * (y * radial + p1 * (x * x + y * y + 2 * y * y)) + lens.cy - 0.5
+    u = lens.fx * (x * radial + 2 * p1 * x * y) + lens.cx - 0.5
+    v = lens.fy * (y * radial + p1 * (x * x + y * y + 2 * y * y)) + lens.cy - 0.5
     old = read_image(before.image_path).astype(float)
     column, row = int(u), int(v)
     a, b = u - column, v - row
@@ -182,7 +180,7 @@ def test_a_video_becomes_a_dataset_with_times(tmp_path):
     transforms = read_transforms(out)
     taken = [round((frame.time or 0) * 9) for frame in transforms.frames]
     assert taken == [1, 4, 7, 10, 13, 16, 19, 22]
-    centers = np.stack([frame.camera_to_world[:3, 3] for frame in transforms.frames])
+    centers = np.stack([frame.T_world_camera[:3, 3] for frame in transforms.frames])
     truth = room.poses[taken, :3, 3]
     assert similarity_errors(centers, truth).max() < 0.02 * np.linalg.norm(np.ptp(truth, axis=0))
     record = json.loads((out / "capture.json").read_text())

@@ -3,16 +3,16 @@
 import numpy as np
 
 from splatkit.capture.lidar.coloring import ColorView, color_points
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.geometry.camera import Camera, PosedCamera
 
-CAMERA = Intrinsics("OPENCV", 160, 120, 120.0, 120.0, 80.0, 60.0)
+CAMERA = Camera("pinhole", 160, 120, 120.0, 120.0, 80.0, 60.0)
 RED, BLUE = (200, 30, 20), (10, 40, 210)
 
 
 def view(image, x=0.0, mask=None):
     pose = np.eye(4)
     pose[0, 3] = x
-    return ColorView(pose, CAMERA, lambda: image, None if mask is None else lambda: mask)
+    return ColorView(PosedCamera("view", CAMERA, pose), lambda: image, None if mask is None else lambda: mask)
 
 
 def wall(z, half, step=0.04):

@@ -5,15 +5,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from splatkit.capture.lidar.depth import depth_deviations, project_depth
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.geometry.camera import Camera
 from splatkit.synthetic.defects import LidarFaults
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.lidar import scan_turn
 from splatkit.synthetic.tracer import Tracer
-from splatkit.synthetic.walk import RigMotion, WalkingCamera
+from splatkit.synthetic.walk import RigMotion, carried_camera
 
-CAMERA = Intrinsics("OPENCV", 64, 48, 50.0, 50.0, 32.0, 24.0)
-K, SIZE = CAMERA.matrix(), (64, 48)
+CAMERA = Camera("pinhole", 64, 48, 50.0, 50.0, 32.0, 24.0)
+K, SIZE = CAMERA.K, (64, 48)
 
 
 def test_depths_lie_in_the_pixels_of_their_points():
@@ -67,11 +67,10 @@ def test_depths_of_a_walk_are_true_and_most_hidden_points_are_left_out():
         poses = motion.poses(cloud.time)
         scans.append(np.einsum("nij,nj->ni", poses[:, :3, :3], cloud.points) + poses[:, :3, 3])
     world = np.concatenate(scans)
-    for rig_camera in walk.cameras:
-        camera = WalkingCamera(rig_camera, (320, 240), motion, 4.02, 0.0)
-        local = (world - camera.center) @ camera.camera_to_world[:3, :3]
-        found = project_depth(local, Intrinsics("OPENCV", 320, 240, *camera.K[[0, 1, 0, 1], [0, 1, 2, 2]]), 0.02)
-        pixels, z = camera.project(world)
+    for mount in walk.cameras:
+        camera = carried_camera(mount, (320, 240), motion, 4.02)
+        found = project_depth(camera.local(world), camera.camera, 0.02)
+        pixels, z = camera.image(world)
         inside = np.flatnonzero((z > 0.05) & ((pixels >= 0) & (pixels < (320, 240))).all(1))
         columns, rows = pixels[inside].astype(int).T
         kept = np.isclose(found.depths[rows, columns], z[inside], rtol=1e-5)

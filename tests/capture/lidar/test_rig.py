@@ -49,8 +49,8 @@ def test_a_plain_file_gives_extrinsics_and_assumed_deviations(tmp_path):
     left, wide = rig.cameras
     np.testing.assert_array_equal(left.T_camera_lidar, POSE)
     assert left.camera is not None
-    assert (left.camera.width, left.camera.K[0, 0], wide.camera) == (200, 400, None)
-    assert not left.stated_covariance
+    assert (left.camera.width, left.camera.fx, wide.camera) == (200, 400, None)
+    assert not left.is_covariance_stated
     np.testing.assert_allclose(np.degrees(np.sqrt(left.covariance[0, 0])), 1.0)
     assert rig.range_noise_m == DEFAULT_RANGE_NOISE_M
 
@@ -59,7 +59,7 @@ def test_calibrations_of_single_cameras_make_one_rig(tmp_path):
     rig = read_rig([calibration(tmp_path / name / "calibration.json") for name in ("front", "rear")])
     assert [camera.name for camera in rig.cameras] == ["front", "rear"]
     assert rig.cameras[0].covariance.shape == (6, 6)
-    assert rig.cameras[0].stated_covariance
+    assert rig.cameras[0].is_covariance_stated
     assert (rig.range_noise_m, rig.ring_bias) == (0.017, {3: 0.01})
 
 

@@ -43,9 +43,13 @@ def images(walk, tmp_path_factory):
     folder = tmp_path_factory.mktemp("images").resolve()
     shutil.copytree(walk / "images", folder / "images")
     read = read_transforms(walk)
-    poses = TO_IMAGES.apply_to_poses(np.stack([frame.camera_to_world for frame in read.frames]))
+    poses = TO_IMAGES.apply_to_poses(np.stack([frame.T_world_camera for frame in read.frames]))
     frames = tuple(
-        dataclasses.replace(frame, camera_to_world=pose, image_path=folder / frame.file_path)
+        dataclasses.replace(
+            frame,
+            posed=dataclasses.replace(frame.posed, T_world_camera=pose),
+            image_path=folder / frame.file_path,
+        )
         for frame, pose in zip(read.frames, poses, strict=True)
     )
     cloud = read_point_cloud(walk / "points.ply")
@@ -87,9 +91,9 @@ def test_photographs_of_another_world_become_a_metric_dataset(walk, images, tmp_
     assert record["scale"] == "metric"
     assert len(record["sources"]) == 24 + 24 + 3
     dataset, stated = read_transforms(out), read_transforms(walk)
-    truth = {frame.image_path.name: frame.camera_to_world for frame in stated.frames}
+    truth = {frame.image_path.name: frame.T_world_camera for frame in stated.frames}
     for frame in dataset.frames:
-        assert np.linalg.norm(frame.camera_to_world[:3, 3] - truth[frame.image_path.name][:3, 3]) < 0.03
+        assert np.linalg.norm(frame.T_world_camera[:3, 3] - truth[frame.image_path.name][:3, 3]) < 0.03
     assert dict(dataset.splits) == dict(stated.splits)
     assert [camera.name for camera in dataset.rig] == ["left", "right"]
     assert {frame.rig_camera for frame in dataset.frames} == {"left", "right"}
@@ -112,7 +116,7 @@ def test_photographs_of_another_world_become_a_metric_dataset(walk, images, tmp_
 
 def test_photographs_without_poses_get_them_from_the_trajectory(walk, tmp_path):
     rig = json.loads((walk / "truth/rig.json").read_text())
-    K = read_transforms(walk).frames[0].intrinsics.matrix()
+    K = read_transforms(walk).frames[0].camera.K
     K[:2, 2] -= 0.5
     for camera in rig["cameras"]:
         camera |= {"K": K.tolist(), "width": 160, "height": 120}
@@ -120,10 +124,10 @@ def test_photographs_without_poses_get_them_from_the_trajectory(walk, tmp_path):
     out = tmp_path / "out"
     known = settings(walk, out, images=(walk / "images",), time_offset=OFFSET_S, points=20_000, **timed(walk))
     capture_lidar(dataclasses.replace(known, calibration=(tmp_path / "rig.json",)))
-    truth = {frame.image_path.name: frame.camera_to_world for frame in read_transforms(walk).frames}
+    truth = {frame.image_path.name: frame.T_world_camera for frame in read_transforms(walk).frames}
     dataset = read_transforms(out)
     for frame in dataset.frames:
-        np.testing.assert_allclose(frame.camera_to_world, truth[frame.image_path.name], atol=2e-3)
+        np.testing.assert_allclose(frame.T_world_camera, truth[frame.image_path.name], atol=2e-3)
     assert dataset.ply_path is not None
     assert len(read_point_cloud(dataset.ply_path).points) <= 20_000
     assert np.median(np.abs(depth_errors(walk, out)[0])) < 0.04
@@ -160,10 +164,10 @@ def test_one_scan_gives_photographs_around_it_their_scale(walk, images, standing
     capture_static(CaptureStaticSettings(scan, calibration, dataset=images, anchor=anchors, out=out))
     figures = json.loads((out / "capture.json").read_text())["figures"]
     assert figures["alignment"]["scale"] * TO_IMAGES.scale == pytest.approx(1.0, abs=5e-3)
-    truth = {frame.image_path.name: frame.camera_to_world for frame in read_transforms(walk).frames}
+    truth = {frame.image_path.name: frame.T_world_camera for frame in read_transforms(walk).frames}
     for frame in read_transforms(out).frames:
         expected = T_lidar_world @ truth[frame.image_path.name]
-        assert np.linalg.norm(frame.camera_to_world[:3, 3] - expected[:3, 3]) < 0.06
+        assert np.linalg.norm(frame.T_world_camera[:3, 3] - expected[:3, 3]) < 0.06
 
 
 def nuscenes(data_dir, folder):
