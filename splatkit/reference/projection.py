@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from splatkit.geometry.lens_models import LENS_MODELS
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.reference.antialiasing import filter_splats
-from splatkit.reference.camera_models import fisheye_image, orthographic_image
 from splatkit.reference.compact_weight import compact_support
 from splatkit.reference.gef_weight import gef_support
 
@@ -80,11 +80,8 @@ def project_splats(
     points = torch.where(in_depth[..., None], points, torch.tensor([0.1, 0.1, 1.0], dtype=points.dtype))
     if camera_model == "pinhole":
         means2d, jacobian = _pinhole_image(points, Ks, width, height)
-    elif camera_model == "orthographic":
-        means2d, jacobian = orthographic_image(points, Ks)
     else:
-        assert distortions is not None
-        means2d, jacobian = fisheye_image(points, Ks, distortions)
+        means2d, jacobian = _lens_image(points, Ks, distortions)
     factors = quat_to_rotmat(quats) * scales[:, None, :]
     projected = jacobian @ rotations @ factors[None]  # [C, N, 2, 3], square root of the 2-D covariance
     covars2d = projected @ projected.transpose(-1, -2)
@@ -116,6 +113,16 @@ def project_splats(
         torch.where(visible, opacities, 0.0),
         torch.where(visible, betas, 0.0),
     )
+
+
+def _lens_image(points: Tensor, Ks: Tensor, distortions: Tensor | None) -> tuple[Tensor, Tensor]:
+    """means2d [C, N, 2] px and Jacobians [C, N, 2, 3] of points [C, N, 3]: a fisheye's; without distortions [C, 4], an
+    orthographic camera's, whose focal lengths are px per world unit."""
+    lens = LENS_MODELS["orthographic" if distortions is None else "kannala_brandt"]
+    coefficients = [] if distortions is None else [k[:, None] for k in distortions.unbind(-1)]
+    plane, slopes, _ = lens.linearize(points, coefficients)
+    focal = torch.stack([Ks[:, 0, 0], Ks[:, 1, 1]], -1)[:, None]  # [C, 1, 2]
+    return plane * focal + Ks[:, None, :2, 2], slopes * focal[..., None]
 
 
 def _pinhole_image(points: Tensor, Ks: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:

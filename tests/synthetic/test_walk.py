@@ -11,7 +11,7 @@ from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.lidar import scan_turn
 from splatkit.synthetic.outdoor import make_terrain, make_tree
 from splatkit.synthetic.tracer import Tracer
-from splatkit.synthetic.walk import RigMotion, WalkingCamera, lidar_from_camera
+from splatkit.synthetic.walk import RigMotion, carried_camera, lidar_from_camera, rolling_shutter
 
 EXACT = LidarFaults(range_noise_m=0, dropout=0, divergence_rad=0)
 
@@ -161,30 +161,30 @@ def test_wide_beams_mix_at_edges_alone(tracer, motion, walk):
 
 def test_cameras_sit_on_the_rig(motion, walk):
     for camera in walk.cameras:
-        taken = WalkingCamera(camera, (40, 30), motion, 2.5, 0.0)
+        taken = carried_camera(camera, (40, 30), motion, 2.5)
         np.testing.assert_allclose(
-            taken.camera_to_world, motion.poses(np.array([2.5]))[0] @ lidar_from_camera(camera), atol=1e-12
+            taken.T_world_camera, motion.poses(np.array([2.5]))[0] @ lidar_from_camera(camera), atol=1e-12
         )
         view = lidar_from_camera(camera)[:3, 2]  # in the rig: x ahead, y left, z up
         assert np.degrees(np.arctan2(view[1], view[0])) == pytest.approx(camera.yaw_deg)
         assert np.degrees(np.arcsin(view[2])) == pytest.approx(camera.pitch_deg)
         assert lidar_from_camera(camera)[2, 1] < -0.99  # the camera's y axis points down
-        edge = taken.directions(np.array([[0.0, 15.0], [40.0, 15.0]]))
+        edge = taken.rays(np.array([[0.0, 15.0], [40.0, 15.0]]))[1]
         angle = np.degrees(np.arccos(edge[0] @ edge[1] / np.prod(np.linalg.norm(edge, axis=1))))
         assert angle == pytest.approx(camera.horizontal_fov_deg)
 
 
 def test_each_row_of_a_rolling_shutter_has_its_own_moment(motion, walk):
     camera, readout = walk.cameras[0], 0.05
-    rolling = WalkingCamera(camera, (40, 30), motion, 2.5, readout)
+    still = carried_camera(camera, (40, 30), motion, 2.5)
+    rolling = rolling_shutter(still, camera, motion, 2.5, readout)
     for row in (0, 11, 29):
         pixels = np.stack([np.arange(40) + 0.5, np.full(40, row + 0.5)], axis=-1)
         origins, directions = rolling.rays(pixels)
-        moment = WalkingCamera(camera, (40, 30), motion, 2.5 + ((row + 0.5) / 30 - 0.5) * readout, 0.0)
+        moment = carried_camera(camera, (40, 30), motion, 2.5 + ((row + 0.5) / 30 - 0.5) * readout)
         np.testing.assert_allclose(origins, np.tile(moment.center, (40, 1)), atol=1e-6)
-        np.testing.assert_allclose(directions, moment.directions(pixels), atol=5e-6)
-    still = WalkingCamera(camera, (40, 30), motion, 2.5, 0.0).rays(pixels)[1]
-    assert np.abs(still - directions).max() > 1e-3
+        np.testing.assert_allclose(directions, moment.rays(pixels)[1], atol=5e-6)
+    assert np.abs(still.rays(pixels)[1] - directions).max() > 1e-3
 
 
 @pytest.mark.parametrize(

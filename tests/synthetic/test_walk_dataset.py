@@ -19,7 +19,6 @@ from splatkit.synthetic.disturbances import disturbed_poses, exposed, wrong_extr
 from splatkit.synthetic.walk_dataset import generate_walk
 
 EXACT = LidarFaults(range_noise_m=0, dropout=0, divergence_rad=0)
-OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 WRONG = Defects(
     pose_noise_deg=0.5, pose_noise_m=0.02, exposure_stops=0.3, extrinsic_deg=2.0, extrinsic_m=0.05, time_offset_s=0.04
 )
@@ -78,7 +77,7 @@ def test_it_is_a_dataset_with_every_eighth_moment_held_out(courtyard):
     times = {row.split(",")[0]: float(row.split(",")[1]) for row in rows[1:]}
     for frame in transforms.frames:
         entry = truth[frame.image_path.stem]
-        np.testing.assert_allclose(frame.camera_to_world @ OPENGL, entry["T_world_camera"], atol=1e-12)
+        np.testing.assert_allclose(frame.T_world_camera, entry["T_world_camera"], atol=1e-12)
         assert times[frame.file_path] == pytest.approx(entry["time_s"], abs=1e-6)
         assert read_image_float(frame.image_path).shape == (36, 48, 3)
 
@@ -115,8 +114,8 @@ def test_depth_is_that_of_an_independent_ray_caster(courtyard):
     depths = np.load(courtyard / f"truth/depth/{frame.image_path.stem}.npy")
     rows, columns = rng.integers(36, size=40), rng.integers(48, size=40)
     pixels = np.stack([columns + 0.5, rows + 0.5, np.ones(40)], axis=-1)
-    pose = frame.camera_to_world @ OPENGL
-    directions = pixels @ np.linalg.inv(frame.intrinsics.matrix()).T @ pose[:3, :3].T
+    pose = frame.T_world_camera
+    directions = pixels @ np.linalg.inv(frame.camera.K).T @ pose[:3, :3].T
     expected = hit_depths(mesh, pose[:3, 3], directions)
     found = depths[rows, columns]
     np.testing.assert_array_equal(found == 0, np.isinf(expected))
@@ -137,9 +136,9 @@ def test_scans_lie_on_the_depth_of_the_images(courtyard):
         points.append(np.einsum("nij,nj->ni", poses[:, :3, :3], cloud.points) + poses[:, :3, 3])
     world, close = np.concatenate(points), 0
     for frame in transforms.frames:
-        pose = frame.camera_to_world @ OPENGL
+        pose = frame.T_world_camera
         local = (world - pose[:3, 3]) @ pose[:3, :3]
-        image = local @ frame.intrinsics.matrix().T
+        image = local @ frame.camera.K.T
         pixels = image[:, :2] / image[:, 2:]
         inside = (local[:, 2] > 0.3) & (pixels >= 0).all(1) & (pixels < (48, 36)).all(1)
         columns, rows = pixels[inside].astype(int).T
@@ -179,8 +178,8 @@ def test_stated_extrinsics_and_clocks_are_wrong_by_what_was_asked(courtyard, wro
 
 def test_stated_poses_are_noisy_and_the_truth_is_not(courtyard, wrong):
     assert digests(wrong / "truth/depth") == digests(courtyard / "truth/depth")
-    clean = np.stack([frame.camera_to_world for frame in read_transforms(courtyard).frames])
-    noisy = np.stack([frame.camera_to_world for frame in read_transforms(wrong).frames])
+    clean = np.stack([frame.T_world_camera for frame in read_transforms(courtyard).frames])
+    noisy = np.stack([frame.T_world_camera for frame in read_transforms(wrong).frames])
     assert (noisy - clean)[:, :3, 3].std() == pytest.approx(0.02, rel=0.35)
     turns = Rotation.from_matrix(np.einsum("nji,njk->nik", clean[:, :3, :3], noisy[:, :3, :3])).as_rotvec()
     assert np.degrees(turns).std() == pytest.approx(0.5, rel=0.35)
