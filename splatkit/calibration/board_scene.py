@@ -255,8 +255,3 @@ def write_boards(folder: Path, rig: Rig, target: BoardTarget, captures: Iterable
         {"T_camera_lidar": rig.T_camera_lidar.tolist(), "T_camera_board": poses, "board": target.__dict__},
     )
     return len(poses)
-
-
-def board_corners(pose: Array, camera: Camera, target: BoardTarget) -> Array:
-    """Where the corners of a board truly are in the image, [columns * rows, 2] px."""
-    return camera.project(transform_points(pose, target.corners()))[0]
