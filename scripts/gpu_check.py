@@ -57,9 +57,15 @@ class Check:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
         try:
             done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                timeout=limit_s, check=False,
-            )  # fmt: skip
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=limit_s,
+                check=False,
+            )
             code, output = done.returncode, done.stdout
         except subprocess.TimeoutExpired as error:
             printed = error.stdout or b""

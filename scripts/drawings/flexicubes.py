@@ -116,6 +116,12 @@ def main(out: Path) -> None:
     first, *others = turntable(way, frame)
     with atomic_file(out / "flexicubes_sphere.webp") as temporary:
         first.save(
-            temporary, "WEBP", save_all=True, append_images=others, duration=int(1000 * _FRAME_SECONDS), loop=0,
-            quality=20, method=6,
-        )  # fmt: skip
+            temporary,
+            "WEBP",
+            save_all=True,
+            append_images=others,
+            duration=int(1000 * _FRAME_SECONDS),
+            loop=0,
+            quality=20,
+            method=6,
+        )

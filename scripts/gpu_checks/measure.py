@@ -191,9 +191,19 @@ def time_gsplat(
 
     def render(leaves: SeededSplats) -> Tensor:
         image: Tensor = rasterize(
-            leaves.means, leaves.quats, leaves.scales, leaves.opacities, leaves.colors, viewmats, Ks,
-            width, height, sh_degree=3, packed=False, render_mode="RGB+ED",
-        )[0]  # fmt: skip
+            leaves.means,
+            leaves.quats,
+            leaves.scales,
+            leaves.opacities,
+            leaves.colors,
+            viewmats,
+            Ks,
+            width,
+            height,
+            sh_degree=3,
+            packed=False,
+            render_mode="RGB+ED",
+        )[0]
         return image
 
     return time_both_ways(render, splats, "cuda", repeats)

@@ -83,19 +83,27 @@ def reconstruct(mesh: Mesh, method: str, resolution: int, steps: int, samples: i
     distances = signed_distances(points.reshape(-1, 3).double(), mesh).float().reshape(points.shape[:3])
     field = nn.Parameter(distances)
     target = SurfaceTarget(
-        torch.from_numpy(mesh.vertices).float(), torch.from_numpy(mesh.faces).long(), samples,
+        torch.from_numpy(mesh.vertices).float(),
+        torch.from_numpy(mesh.faces).long(),
+        samples,
         torch.Generator().manual_seed(0),
-    )  # fmt: skip
+    )
     surface_of = extractor(method, resolution)
     fit_surface(surface_of, field, target, FitSettings(steps=steps, field_rate=_CELL_SHARE * 2 / resolution))
     found = surface_of.eval()(field).mesh
     spent = time.process_time() - start
     return {
-        "method": method, "resolution": resolution, "steps": steps, "cpu_s": spent,
-        **asdict(compare_details(found, mesh)), **asdict(measure_quality(found)),
+        "method": method,
+        "resolution": resolution,
+        "steps": steps,
+        "cpu_s": spent,
+        **asdict(compare_details(found, mesh)),
+        **asdict(measure_quality(found)),
         "self_intersecting": float(self_intersecting_faces(found).mean()),
-        "vertices": len(found.vertices), "faces": len(found.faces), **asdict(measure_topology(found)),
-    }  # fmt: skip
+        "vertices": len(found.vertices),
+        "faces": len(found.faces),
+        **asdict(measure_topology(found)),
+    }
 
 
 def table(results: list[Result]) -> str:

@@ -75,9 +75,15 @@ def test_a_device_that_the_sanitizer_cannot_watch_is_no_failure(gpu_check: Modul
 
 def test_report_is_one_json_and_one_table_with_peers(gpu_check: ModuleType, tmp_path: Path):
     record = {
-        "name": "frame/forward", "params": {"splats": 10, "width": 4}, "unit": "ms",
-        "median": 1.25, "min": 1.0, "max": 2.0, "repeats": 3, "peers": {"gsplat": 2.5},
-    }  # fmt: skip
+        "name": "frame/forward",
+        "params": {"splats": 10, "width": 4},
+        "unit": "ms",
+        "median": 1.25,
+        "min": 1.0,
+        "max": 2.0,
+        "repeats": 3,
+        "peers": {"gsplat": 2.5},
+    }
     steps = [gpu_check.Step("build", "passed", 12.3, "a | b")]
     gpu_check.write_report(tmp_path, {"GPU": "none"}, steps, [record, {**record, "name": "copy", "peers": {}}])
     assert json.loads((tmp_path / "gpu_check.json").read_text())["records"][0] == record

@@ -91,9 +91,15 @@ def _record(path, scans, count):
             stamp = types["builtin_interfaces/msg/Time"](sec=1_700_000_000, nanosec=number * 10**8)
             message = types[name](
                 header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="lidar"),
-                height=1, width=count, fields=fields, is_bigendian=False, point_step=16, row_step=16 * count,
-                data=points.view(np.uint8).reshape(-1), is_dense=True,
-            )  # fmt: skip
+                height=1,
+                width=count,
+                fields=fields,
+                is_bigendian=False,
+                point_step=16,
+                row_step=16 * count,
+                data=points.view(np.uint8).reshape(-1),
+                is_dense=True,
+            )
             writer.write(topic, number * 10**8, store.serialize_cdr(message, name))
 
 
