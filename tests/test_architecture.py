@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "io": {"geometry"},
     "evaluation": {"geometry", "ops", "io"},
     "report": {"geometry", "io", "evaluation"},
-    "splatting": {"ops", "geometry"},
+    "splatting": {"ops", "geometry", "io"},
     "encodings": {"ops", "io"},
     "isosurface": {"ops", "geometry"},
     # from what is calibrated with to how far the result is to be trusted, one step at a time
