@@ -1,4 +1,4 @@
-"""Reconstruct meshes by optimization: `scripts/flexicubes_benchmark.py OUT [--quick]`.
+"""Reconstruct meshes by optimization: `scripts/study.py flexicubes OUT [--quick]`.
 
 FlexiCubes, and as controls dual marching cubes with vertices at centroids and marching cubes, fit the same targets from
 the same start (the true distances on the grid) under the same loss: points and normals of the surface, both ways. Every
@@ -18,8 +18,6 @@ from typing import Annotated
 import torch
 import tyro
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the controls lie beside this file
 
 from benchmarks.marching_cubes import MarchingCubes
 from splatkit.evaluation.geometry import signed_distances
@@ -146,7 +144,7 @@ def main(
         resolutions, meshes, steps = (16,), ("box",), 10
     data = os.environ.get("SPLATKIT_DATA")
     if data is None and set(meshes) != {"box"}:
-        sys.exit("flexicubes_benchmark: set SPLATKIT_DATA to the folder of the real scenes (it holds meshes)")
+        sys.exit("study flexicubes: set SPLATKIT_DATA to the folder of the real scenes (it holds meshes)")
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for resolution in resolutions:
@@ -163,7 +161,3 @@ def main(
     with atomic_file(out / "table.md") as temporary:
         temporary.write_text(table(results))
     print((out / "table.md").read_text())
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -1,16 +1,13 @@
 """The reconstruction benchmark and the isosurface family of the benchmark run, and go on where they stopped."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
 from benchmarks.isosurface import measure_isosurface
 from benchmarks.marching_cubes import MarchingCubes
-from flexicubes_benchmark import main
+from studies.flexicubes_study import main
 from tests.isosurface_cases import assert_closed_manifold, grid_points
 
 

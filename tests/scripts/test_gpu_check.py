@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ROOT / "scripts"
 
 
@@ -22,8 +22,8 @@ def gpu_check(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def run_program(name: str, *arguments: str) -> str:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(SCRIPTS / "gpu_checks" / name), "--device", "cpu", *arguments]
+    path = os.pathsep.join([str(ROOT), str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", f"gpu_checks.{name}", "--device", "cpu", *arguments]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -88,7 +88,7 @@ def test_report_is_one_json_and_one_table_with_peers(gpu_check: ModuleType, tmp_
 
 
 def test_measurements_run_on_the_cpu(tmp_path: Path):
-    run_program("measure.py", "--quick", "--json", str(tmp_path / "records.json"))
+    run_program("measure", "--quick", "--json", str(tmp_path / "records.json"))
     records = json.loads((tmp_path / "records.json").read_text())
     names = {record["name"] for record in records}
     assert {"copy", "training/step", "frame/forward", "frame/backward", "phase/rasterize", "intersections"} <= names
@@ -96,4 +96,4 @@ def test_measurements_run_on_the_cpu(tmp_path: Path):
 
 
 def test_small_case_reaches_every_gradient():
-    run_program("small_case.py")
+    run_program("small_case")
