@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.io.formats.trajectories import Trajectory, read_trajectory
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
-from splatkit.io.trajectories import Trajectory, read_trajectory
 from splatkit.io.transforms_json import Frame, read_transforms
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import colorize_depth

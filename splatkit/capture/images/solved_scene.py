@@ -8,7 +8,7 @@ import pycolmap
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.colmap_cameras import intrinsics_from_colmap
+from splatkit.io.formats.colmap_cameras import intrinsics_from_colmap
 from splatkit.io.transforms_json import Intrinsics
 
 _FARTHEST = 1e12  # in whatever units: what is larger is damage

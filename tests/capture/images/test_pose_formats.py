@@ -17,10 +17,10 @@ from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import read_poses
 from splatkit.cli import main
 from splatkit.errors import SplatkitError
-from splatkit.io.colmap_cameras import colmap_camera, intrinsics_from_colmap
 from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.formats.colmap_cameras import colmap_camera, intrinsics_from_colmap
+from splatkit.io.formats.trajectories import Trajectory, write_trajectory
 from splatkit.io.images import write_image
-from splatkit.io.trajectories import Trajectory, write_trajectory
 from splatkit.io.transforms_json import Intrinsics, read_transforms
 from tests.room import look_at
 

@@ -118,7 +118,7 @@ def test_a_million_points_a_second_stream_in_bounded_memory(tmp_path):
     """Four seconds, 64 MB, through motion compensation into a map: what is held at most does not grow with them."""
     from splatkit.capture.lidar.motion import place_scans
     from splatkit.capture.lidar.voxel_map import VoxelMap
-    from splatkit.io.trajectories import Trajectory
+    from splatkit.io.formats.trajectories import Trajectory
 
     _record(tmp_path / "bag", 40, 100_000)
     path = Trajectory(1.7e9 + np.array([-1.0, 10.0]), np.tile(np.eye(4), (2, 1, 1)))
