@@ -11,7 +11,6 @@ from splatkit.calibration.board_scene import Faults, board_scene, scan
 from splatkit.calibration.calibrate import calibrate_frames
 from splatkit.calibration.detection.extraction import find_boards
 from splatkit.calibration.inputs import examine_files, pair_files, read_scan
-from splatkit.calibration.intrinsics import read_intrinsics
 from splatkit.calibration.quality.simulation import LidarName, draw_views, example_rig
 from splatkit.calibration.solver.closed_form import DegenerateViewsError
 from splatkit.calibration.solver.parameters import Parameters
@@ -20,6 +19,7 @@ from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, make_problem, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.geometry.se3 import Array, invert, twist_between
+from splatkit.io.camera_files import read_intrinsics
 
 _TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
 _LIDARS: tuple[LidarName, ...] = ("16", "32", "64", "solid")

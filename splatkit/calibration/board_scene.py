@@ -14,12 +14,13 @@ import yaml
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.beams import LidarScan
 from splatkit.calibration.quality.simulation import Rig, draw_views, lidar_rays
 from splatkit.calibration.targets.pattern import make_pattern
 from splatkit.calibration.targets.target import BoardTarget
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, compose, invert, transform_points
+from splatkit.io.camera_files import opencv_K, opencv_model
 from splatkit.io.images import write_image
 from splatkit.io.json_files import write_json
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
@@ -155,7 +156,7 @@ def _shade_rows(planes: list[_Plane], camera: Camera, T_camera_lidar: Array, sta
     Surfaces are of one color between edges, so one ray is exact there.
     """
     above, below = max(start - 1, 0), min(stop + 1, camera.height)
-    centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(above, below)), -1)
+    centers = np.stack(np.meshgrid(np.arange(camera.width), np.arange(above, below)), -1) + 0.5
     colors = _shade(planes, camera, T_camera_lidar, centers.reshape(-1, 2)).reshape(*centers.shape[:2], 3)
     window = np.ones((3, 3), np.uint8)
     edge = (cv2.dilate(colors, window) - cv2.erode(colors, window)).max(2) > 0
@@ -166,7 +167,7 @@ def _shade_rows(planes: list[_Plane], camera: Camera, T_camera_lidar: Array, sta
 
 def _shade(planes: list[_Plane], camera: Camera, T_camera_lidar: Array, pixels: Array) -> Array:
     """Light [N, 3] along the rays of pixels [N, 2]."""
-    flat = camera.normalized(pixels.astype(np.float64))
+    flat = camera.tangents(pixels)
     directions = np.concatenate([flat, np.ones((len(flat), 1))], 1) @ T_camera_lidar[:3, :3]
     _, number, place = _cast(planes, invert(T_camera_lidar)[:3, 3], directions)
     normals = np.stack([plane.pose[:3, 2] for plane in planes])[number]
@@ -243,11 +244,11 @@ def write_boards(folder: Path, rig: Rig, target: BoardTarget, captures: Iterable
         poses.append(capture.T_camera_board.tolist())
     camera = rig.camera
     record = {
-        "distortion_model": camera.model,
+        "distortion_model": opencv_model(camera),
         "width": camera.width,
         "height": camera.height,
-        "K": camera.K.ravel().tolist(),
-        "D": camera.distortion.tolist(),
+        "K": opencv_K(camera).ravel().tolist(),
+        "D": list(camera.distortion),
     }
     (folder / "camera.yaml").write_text(yaml.safe_dump(record), encoding="utf-8")
     write_json(

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.association import associate
 from splatkit.calibration.detection.extraction import BoardCandidate
 from splatkit.calibration.frames import Frame, view_of
-from splatkit.calibration.intrinsics import CameraModel, calibrate_intrinsics
+from splatkit.calibration.intrinsics import calibrate_intrinsics
 from splatkit.calibration.quality.jackknife import observed_covariance
 from splatkit.calibration.quality.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
 from splatkit.calibration.quality.selection import Selection, select_freedom
@@ -20,7 +19,9 @@ from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, invert, transform_points, twist_between
+from splatkit.io.camera_files import CameraModel
 from splatkit.progress import Progress, no_progress
 
 _OUTLINE_M = 0.006
@@ -232,7 +233,7 @@ def _measured_noise(
     for index, camera in enumerate(cameras):
         seen = [corners for view in views if (corners := view.corners[index]) is not None]
         for corners, pose in zip(seen, board_poses(seen, target, camera), strict=True):
-            projected = camera.project(transform_points(pose, target.corners()))[0]
+            projected = camera.image(transform_points(pose, target.corners()))
             corner_errors.append(np.sqrt(np.nanmean((projected - corners) ** 2)))
     return SensorNoise(
         corner_px=max(float(np.median(corner_errors)), _LEAST_CORNER_PX),

@@ -1,7 +1,5 @@
-"""The calibration as a file: written for people and programs, read by the capture stage."""
+"""The calibration as a file, written for people and programs; `io.calibration_json` reads it."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +8,12 @@ from scipy.spatial.transform import Rotation
 
 import splatkit
 from splatkit.calibration.calibrate import Calibration
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
-from splatkit.geometry.se3 import Array
+from splatkit.io.calibration_json import FORMAT, StoredCalibration, camera_entry
 
-_FORMAT = "splatkit calibration 1"
 _PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
-
-
-@dataclass(frozen=True)
-class StoredCalibration:
-    """What a file holds.
-
-    Attributes:
-        cameras: intrinsics, to be used together with the extrinsics.
-        T_camera_lidar: [C, 4, 4].
-        joint_covariances: [6 + P, 6 + P] of each camera: of the twist, that is rotation (rad), then translation (m),
-            camera frame, and of its intrinsics (fx, fy, cx, cy, distortion) where they were estimated too.
-        target: the board.
-        noise: corner_px, range_m, outline_m.
-        ring_bias: m, by number of the laser.
-        intensity_bias: knots and m at each.
-    """
-
-    cameras: tuple[Camera, ...]
-    T_camera_lidar: Array
-    joint_covariances: tuple[Array, ...]
-    target: BoardTarget
-    noise: dict[str, float]
-    ring_bias: dict[int, float]
-    intensity_bias: tuple[list[float], list[float]]
 
 
 def calibration_record(calibration: Calibration, names: list[str], inputs: dict[str, str]) -> dict[str, Any]:
@@ -58,7 +30,7 @@ def calibration_record(calibration: Calibration, names: list[str], inputs: dict[
     judged = [[item.__dict__ for item in view] for view in calibration.leave_one_out.held_out]
     by_name = dict(zip([frame.name for frame in calibration.frames], judged, strict=True))
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": splatkit.__version__,
         "direction": _DIRECTION,
         "pixels": _PIXELS,
@@ -88,11 +60,7 @@ def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str,
     deviations = np.sqrt(np.diag(covariance))
     return {
         "name": name,
-        "model": camera.model,
-        "width": camera.width,
-        "height": camera.height,
-        "K": camera.K.tolist(),
-        "distortion": camera.distortion.tolist(),
+        **camera_entry(camera),
         "T_camera_lidar": T.tolist(),
         "quaternion_wxyz": [w, x, y, z],
         "translation_m": T[:3, 3].tolist(),
@@ -104,42 +72,13 @@ def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str,
     }
 
 
-def is_calibration(record: dict[str, Any]) -> bool:
-    """Whether a JSON object is one that `splatkit calibrate` wrote."""
-    return record.get("format") == _FORMAT
-
-
-def read_calibration(path: Path) -> StoredCalibration:
-    """Read a calibration.json.
+def board_of(stored: StoredCalibration, path: Path) -> BoardTarget:
+    """The board that a calibration was made with.
 
     Raises:
-        FileNotFoundError: no such file.
-        DatasetError: damaged, or of another kind; names the file.
+        DatasetError: it is damaged; names the file.
     """
-    path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != _FORMAT:
-            raise DatasetError(f"{path}: is of format {record['format']!r}, expected {_FORMAT!r}")
-        cameras = tuple(
-            Camera(
-                np.array(item["K"], float),
-                np.array(item["distortion"], float),
-                int(item["width"]),
-                int(item["height"]),
-                item["model"],
-            )
-            for item in record["cameras"]
-        )
-        bias = record["lidar"]["intensity_bias"]
-        return StoredCalibration(
-            cameras=cameras,
-            T_camera_lidar=np.array([item["T_camera_lidar"] for item in record["cameras"]], float),
-            joint_covariances=tuple(np.array(item["covariance_with_intrinsics"], float) for item in record["cameras"]),
-            target=BoardTarget(**record["board"]),
-            noise={name: float(record["noise"][name]) for name in ("corner_px", "range_m", "outline_m")},
-            ring_bias={int(ring): float(value) for ring, value in record["lidar"]["ring_bias_m"].items()},
-            intensity_bias=(list(bias["knots"]), list(bias["values_m"])),
-        )
-    except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        return BoardTarget(**stored.board)
+    except (TypeError, ValueError) as error:
         raise DatasetError(f"{path}: is no calibration of splatkit, or damaged ({error!r})") from None

@@ -6,11 +6,12 @@ import numpy as np
 import yaml
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.camera import Camera
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, invert
 from splatkit.io.atomic import atomic_file
+from splatkit.io.camera_files import opencv_K, opencv_model, opencv_parameters
 
-_COLMAP_MODELS = {("pinhole", 0): "PINHOLE", ("pinhole", 4): "OPENCV", ("fisheye", 4): "OPENCV_FISHEYE"}
+_COLMAP_MODELS = {("pinhole", 0): "PINHOLE", ("brown_conrady", 4): "OPENCV", ("kannala_brandt", 4): "OPENCV_FISHEYE"}
 
 
 def write_exports(folder: Path, names: list[str], cameras: tuple[Camera, ...], T_camera_lidar: Array) -> list[Path]:
@@ -56,21 +57,21 @@ def ros_transform(name: str, T_camera_lidar: Array) -> str:
 
 def kitti_lines(camera: Camera, T_camera_lidar: Array) -> str:
     """`P` of rectified images and `Tr` from LiDAR to camera, twelve numbers each, row by row."""
-    P = np.concatenate([camera.K, np.zeros((3, 1))], 1)
+    P = np.concatenate([opencv_K(camera), np.zeros((3, 1))], 1)
     rows = (("P", P), ("Tr", T_camera_lidar[:3]))
     return "".join(f"{name}: " + " ".join(f"{value:.12e}" for value in matrix.ravel()) + "\n" for name, matrix in rows)
 
 
 def camera_chain(camera: Camera, T_camera_lidar: Array) -> str:
     """Intrinsics and extrinsic in the form of Kalibr's camera chains."""
-    model = "equidistant" if camera.model == "fisheye" else "radtan"
+    model = "equidistant" if opencv_model(camera) == "fisheye" else "radtan"
     return yaml.safe_dump(
         {
             "cam0": {
                 "camera_model": "pinhole",
-                "intrinsics": [float(camera.K[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2))],
+                "intrinsics": opencv_parameters(camera)[:4].tolist(),
                 "distortion_model": model,
-                "distortion_coeffs": camera.distortion.tolist(),
+                "distortion_coeffs": list(camera.distortion),
                 "resolution": [camera.width, camera.height],
                 "T_cam_lidar": T_camera_lidar.tolist(),
             }
@@ -85,17 +86,15 @@ def colmap_rig(names: list[str], cameras: tuple[Camera, ...], T_camera_lidar: Ar
     for name, camera, T in zip(names, cameras, T_camera_lidar, strict=True):
         relative = T @ invert(T_camera_lidar[0])
         x, y, z, w = (float(value) for value in Rotation.from_matrix(relative[:3, :3]).as_quat())
-        fx, fy, cx, cy = (float(camera.K[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
         model = _COLMAP_MODELS.get((camera.model, len(camera.distortion)), "FULL_OPENCV")
-        distortion = camera.distortion.tolist()
+        distortion = list(camera.distortion)
         if model == "FULL_OPENCV":
             distortion += [0.0] * (8 - len(distortion))
-        # COLMAP's origin is the corner of the first pixel, OpenCV's its center.
         out.append(
             {
                 "image_prefix": f"{name}/",
                 "camera_model_name": model,
-                "camera_params": [fx, fy, cx + 0.5, cy + 0.5, *distortion],
+                "camera_params": [camera.fx, camera.fy, camera.cx, camera.cy, *distortion],
                 "ref_sensor": not out,
                 "cam_from_rig_rotation": [w, x, y, z],
                 "cam_from_rig_translation": relative[:3, 3].tolist(),

@@ -9,8 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from splatkit.calibration.board_scene import capture_boards, write_boards
 from splatkit.calibration.calibrate import Calibration, calibrate_frames
-from splatkit.calibration.calibration_file import calibration_record, read_calibration
-from splatkit.calibration.camera import Camera
+from splatkit.calibration.calibration_file import board_of, calibration_record
 from splatkit.calibration.exports import write_exports
 from splatkit.calibration.frames import Frame
 from splatkit.calibration.inputs import (
@@ -21,7 +20,6 @@ from splatkit.calibration.inputs import (
     pair_files,
     without_partner,
 )
-from splatkit.calibration.intrinsics import read_intrinsics
 from splatkit.calibration.quality.advice import PoseAdvice, advise
 from splatkit.calibration.quality.check import Checked, check_frames
 from splatkit.calibration.quality.observability import pixel_uncertainty
@@ -40,8 +38,11 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, is_rigid, twist_between
 from splatkit.io.atomic import atomic_directory
+from splatkit.io.calibration_json import read_calibration
+from splatkit.io.camera_files import read_intrinsics
 from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 
@@ -151,7 +152,7 @@ def _first_guess(path: Path) -> Array:
         T = np.array(value, dtype=np.float64)
     except (KeyError, ValueError, TypeError, IndexError):
         raise DatasetError(f"{path}: expected JSON with T_camera_lidar, 4 x 4") from None
-    if T.shape != (4, 4) or not is_rigid(T):
+    if not is_rigid(T):
         raise DatasetError(f"{path}: T_camera_lidar is no rigid transform of 4 x 4")
     return T
 
@@ -172,10 +173,11 @@ def check_calibration(settings: CheckSettings, progress: Progress = no_progress)
     stored = read_calibration(settings.calibration)
     if len(stored.cameras) != len(settings.images):
         raise SettingsError(f"--images: {len(settings.images)} folders for {len(stored.cameras)} cameras of the file")
+    target = board_of(stored, settings.calibration)
     files = pair_files(list(settings.images), settings.clouds)
-    frames = examine_files(files, stored.target, settings.workers, progress)
+    frames = examine_files(files, target, settings.workers, progress)
     _check_sizes(frames, stored.cameras)
-    return check_frames(stored, frames)
+    return check_frames(stored, target, frames)
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,8 @@ def advise_poses(settings: AdviseSettings) -> list[PoseAdvice]:
     """
     stored = read_calibration(settings.calibration)
     rig = Rig(stored.cameras[0], settings.lidar, stored.T_camera_lidar[0], SensorNoise(**stored.noise))
-    return advise(rig, stored.target, stored.joint_covariances[0][:6, :6], settings.count)
+    target = board_of(stored, settings.calibration)
+    return advise(rig, target, stored.joint_covariances[0][:6, :6], settings.count)
 
 
 def draw_board(settings: BoardSettings) -> BoardTarget:

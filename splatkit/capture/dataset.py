@@ -12,31 +12,36 @@ NAME is a photograph's name with its suffix, as COLMAP names masks: 1.jpg and 1.
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.errors import DatasetError
+from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.rig import MountedCamera
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
 from splatkit.io.images import image_size, write_image
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.io.transforms_json import Frame, Intrinsics, RigCamera, Transforms, write_transforms
+from splatkit.io.transforms_json import Frame, Transforms, distortion_params, write_transforms
 
 
 @dataclass(frozen=True)
 class CapturedFrame:
     """One photograph and what is known of it."""
 
-    name: str  # below images/, with its suffix; may hold folders, as "left/0001.jpg"
+    posed: PosedCamera  # in the frame that is written; its name is below images/, with its suffix: "left/0001.jpg"
     image: Path | NDArray[np.uint8]  # file to take, or [H, W, 3 or 4] to write in the format of the name
-    camera_to_world: NDArray[np.float64]  # [4, 4] OpenGL axes, in the frame that is written
-    intrinsics: Intrinsics
     mask: Path | NDArray[np.bool_] | None = None  # a PNG, or [H, W], True where the image counts
     depth: DepthMap | None = None
     rig_camera: str | None = None  # name of a camera of the rig
     time: float | None = None  # s, by the cameras' clock
+
+    @property
+    def name(self) -> str:
+        """Below images/."""
+        return self.posed.name
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class CapturedScene:
 
     points: PointCloud | None = None  # seed cloud, colored, in the frame of the poses
     applied_transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))  # [4, 4] T_written_original
-    rig: tuple[RigCamera, ...] = ()
+    rig: tuple[MountedCamera, ...] = ()
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names of frames
     depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
     comments: tuple[str, ...] = ()  # of points.ply, as "units: m, z up"
@@ -57,6 +62,24 @@ class WrittenDataset:
 
     transforms: Transforms
     depths_left_out: int  # because a depth map of this unit does not reach that far
+
+
+def name_below_images(file_path: str) -> str:
+    """What a captured dataset calls an image: its path without the folder `images`, and without ways out of it."""
+    parts = [part for part in PurePosixPath(file_path).parts if part not in ("..", "/")]
+    return "/".join(parts[1:] if parts[0] == "images" and len(parts) > 1 else parts)
+
+
+def check_lens(camera: Camera, where: Path | str) -> None:
+    """Refuse a lens that transforms.json cannot name, before any work is done.
+
+    Raises:
+        DatasetError: it cannot; `where` is named.
+    """
+    try:
+        distortion_params(camera)
+    except SettingsError as error:
+        raise DatasetError(f"{where}: {error}") from None
 
 
 def write_dataset(
@@ -129,15 +152,13 @@ def _write_files(folder: Path, frame: CapturedFrame, depth_unit: float, link: bo
     left_out = 0
     has_sigmas = frame.depth is not None and bool(frame.depth.sigmas.any())
     if frame.depth is not None:
-        _check_size(f"depth map of {frame.name}", frame.depth.depths.shape[::-1], frame.intrinsics)
+        _check_size(f"depth map of {frame.name}", frame.depth.depths.shape[::-1], frame.posed.camera)
         left_out = write_depth_map(depth_path, frame.depth.depths, depth_unit)
         if has_sigmas:
             write_depth_sigmas(sigma_path, frame.depth.sigmas, depth_unit)
     described = Frame(
-        file_path=f"images/{frame.name}",
+        posed=replace(frame.posed, name=f"images/{frame.name}"),
         image_path=image_path,
-        camera_to_world=frame.camera_to_world,
-        intrinsics=frame.intrinsics,
         mask_path=mask_path if frame.mask is not None else None,
         depth_path=depth_path if frame.depth is not None else None,
         depth_sigma_path=sigma_path if has_sigmas else None,
@@ -150,25 +171,25 @@ def _write_files(folder: Path, frame: CapturedFrame, depth_unit: float, link: bo
 def _write_photograph(path: Path, frame: CapturedFrame, link: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(frame.image, Path):
-        _check_size(str(frame.image), image_size(frame.image), frame.intrinsics)
+        _check_size(str(frame.image), image_size(frame.image), frame.posed.camera)
         _take_file(frame.image, path, link)
     else:
-        _check_size(f"image of {frame.name}", frame.image.shape[1::-1], frame.intrinsics)
+        _check_size(f"image of {frame.name}", frame.image.shape[1::-1], frame.posed.camera)
         write_image(path, frame.image)
 
 
 def _write_mask(path: Path, frame: CapturedFrame, mask: Path | NDArray[np.bool_]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(mask, Path):
-        _check_size(str(mask), image_size(mask), frame.intrinsics)
+        _check_size(str(mask), image_size(mask), frame.posed.camera)
         _take_file(mask, path, link=False)
     else:
-        _check_size(f"mask of {frame.name}", mask.shape[::-1], frame.intrinsics)
+        _check_size(f"mask of {frame.name}", mask.shape[::-1], frame.posed.camera)
         write_image(path, np.where(mask, 255, 0).astype(np.uint8))
 
 
-def _check_size(what: str, size: tuple[int, ...], intrinsics: Intrinsics) -> None:
-    stated = (intrinsics.width, intrinsics.height)
+def _check_size(what: str, size: tuple[int, ...], camera: Camera) -> None:
+    stated = (camera.width, camera.height)
     if tuple(size) != stated:
         raise DatasetError(f"{what}: has {size[0]}x{size[1]} px, the intrinsics are of {stated[0]}x{stated[1]} px")
 

@@ -67,13 +67,18 @@ def _numpy_radius(x: Any, y: Any, least: float) -> Any:
     return np.maximum(np.hypot(x, y), least)
 
 
+def _numpy_arctan2(y: Any, x: Any) -> Any:
+    """As np.arctan2, of contiguous copies: it rounds otherwise where a strided array seems to reach into the result."""
+    return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
+
+
 _NUMPY = SimpleNamespace(
     sqrt=np.sqrt,
     sin=np.sin,
     cos=np.cos,
     tan=np.tan,
     arctan=np.arctan,
-    arctan2=np.arctan2,
+    arctan2=_numpy_arctan2,
     abs=np.abs,
     where=np.where,
     maximum=np.maximum,

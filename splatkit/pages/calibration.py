@@ -13,6 +13,7 @@ from splatkit.calibration.quality.observability import pixel_uncertainty, weakes
 from splatkit.calibration.stage import CalibratedRig
 from splatkit.calibration.views import corners_seen
 from splatkit.geometry.se3 import Array, invert, transform_points
+from splatkit.io.camera_files import opencv_parameters
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_outline, draw_points
@@ -21,6 +22,7 @@ from splatkit.report.plots import plot_points
 _RANGES_M = (2.0, 5.0, 10.0, 20.0)
 _OVERLAYS = 4
 _CAMERA_COLOR, _LIDAR_COLOR = (48, 86, 211), (228, 87, 46)
+_NEAREST_M = 0.1
 _CLOSE_UP = 0.35  # of the board's extent, about it
 
 
@@ -96,7 +98,7 @@ def _extrinsic(report: HtmlReport, calibration: Calibration, index: int, name: s
             ("camera in the LiDAR's frame, m", _three(origin)),
             ("deviation of the rotation about x, y, z, deg", _three(np.degrees(sd[:3]), 4)),
             ("deviation of the translation, mm", _three(1e3 * sd[3:], 2)),
-            ("intrinsics to use with it", " ".join(f"{value:.4f}" for value in camera.parameters)),
+            ("intrinsics to use with it", " ".join(f"{value:.4f}" for value in opencv_parameters(camera))),
         ],
     )
     rows = []
@@ -131,25 +133,19 @@ def _overlay(calibration: Calibration, index: int, number: int, image: NDArray[n
     solution = calibration.solution
     camera, T = solution.guess.cameras[index], solution.guess.T_camera_lidar[index]
     points = transform_points(T, calibration.frames[number].scan.points)
-    pixels = camera.project(points[points[:, 2] > 0.1])[0]
-    depth = points[points[:, 2] > 0.1, 2]
-    flat = camera.normalized(pixels)
-    seen = ((pixels >= 0) & (pixels < [camera.width, camera.height])).all(1)
-    # Distortion folds: what lies far outside comes back into the image.
-    again = points[points[:, 2] > 0.1, :2] / depth[:, None]
-    seen &= np.linalg.norm(flat - again, axis=1) < 0.02
-    drawn = draw_points(image, pixels[seen], depth[seen], radius=max(1, camera.width // 900))
+    pixels, seen = camera.project(points, _NEAREST_M)
+    drawn = draw_points(image, pixels[seen], points[seen, 2], radius=max(1, camera.width // 900))
     outline = calibration.target.outline()
     by_scan = transform_points(T @ calibration.boards[number].T_lidar_board, outline)
-    drawn = draw_outline(drawn, camera.project(by_scan)[0], _LIDAR_COLOR)
+    drawn = draw_outline(drawn, camera.image(by_scan), _LIDAR_COLOR)
     by_pattern = transform_points(T @ solution.guess.T_lidar_board[number], outline)
-    return draw_outline(drawn, camera.project(by_pattern)[0], _CAMERA_COLOR)
+    return draw_outline(drawn, camera.image(by_pattern), _CAMERA_COLOR)
 
 
 def _close_up(calibration: Calibration, index: int, number: int, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     solution = calibration.solution
     board = solution.guess.T_camera_lidar[index] @ solution.guess.T_lidar_board[number]
-    pixels = solution.guess.cameras[index].project(transform_points(board, calibration.target.outline()))[0]
+    pixels = solution.guess.cameras[index].image(transform_points(board, calibration.target.outline()))
     low, high = pixels.min(0), pixels.max(0)
     margin = _CLOSE_UP * (high - low).max()
     height, width = drawn.shape[:2]

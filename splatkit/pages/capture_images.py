@@ -11,6 +11,7 @@ from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.stage import CapturedImages
 from splatkit.io.images import read_image
+from splatkit.io.transforms_json import model_name
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import plot_histogram, plot_points
@@ -84,7 +85,7 @@ def _errors(report: HtmlReport, scene: SolvedScene) -> None:
 
 def _coverage(report: HtmlReport, scene: SolvedScene, in_order: bool) -> None:
     report.section("Coverage")
-    poses = np.stack([view.T_world_camera for view in scene.views])
+    poses = np.stack([view.posed.T_world_camera for view in scene.views])
     places = scene.points if len(scene.points) else poses[:, :3, 3]
     colors = scene.colors if len(scene.points) else np.full((len(places), 3), 200, np.uint8)
     path = poses[:, :3, 3] if in_order else np.zeros((0, 3))
@@ -114,10 +115,9 @@ def _overlay(view: SolvedView, scene: SolvedScene, file: ImageFile) -> Picture:
     scale = min(_OVERLAY_WIDTH / image.shape[1], 1.0)
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    T_camera_world = np.linalg.inv(view.T_world_camera)
     step = max(len(view.points) // _MOST_DOTS, 1)
-    depths = scene.points[view.points[::step]] @ T_camera_world[2, :3] + T_camera_world[2, 3]
-    drawn = draw_points(image, view.pixels[::step] * scale - 0.5, depths)
+    depths = view.posed.local(scene.points[view.points[::step]])[:, 2]
+    drawn = draw_points(image, view.pixels[::step] * scale, depths)
     return Picture(drawn, f"{view.name}: {len(view.points)} points, {view.errors.mean():.2f} px")
 
 
@@ -138,17 +138,17 @@ def _sharpness(report: HtmlReport, gathered: GatheredImages, placed: set[str]) -
 
 def _lenses(report: HtmlReport, scene: SolvedScene) -> None:
     report.section("Lenses")
-    lenses = list(dict.fromkeys(view.intrinsics for view in scene.views))
-    counts = [sum(view.intrinsics == lens for view in scene.views) for lens in lenses]
+    lenses = list(dict.fromkeys(view.posed.camera for view in scene.views))
+    counts = [sum(view.posed.camera == lens for view in scene.views) for lens in lenses]
     rows = [
         (
             str(count),
             f"{lens.width}x{lens.height}",
-            lens.camera_model,
-            f"{lens.fl_x:.1f}, {lens.fl_y:.1f}",
+            model_name(lens),
+            f"{lens.fx:.1f}, {lens.fy:.1f}",
             f"{lens.cx:.1f}, {lens.cy:.1f}",
-            ", ".join(f"{value:.3g}" for value in lens.distortion),
+            ", ".join(f"{name} {value:.3g}" for name, value in lens.coefficients.items()),
         )
         for lens, count in zip(lenses[:20], counts[:20], strict=True)
     ]
-    report.table(("photographs", "px", "model", "focal lengths, px", "center, px", "k1 to k4, p1, p2"), rows)
+    report.table(("photographs", "px", "model", "focal lengths, px", "center, px", "distortion"), rows)

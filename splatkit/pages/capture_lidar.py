@@ -144,7 +144,7 @@ def _overlay(folder: Path, photo: Photograph) -> Picture:
         rows, columns = (part[:: len(part) // _MOST_DOTS] for part in (rows, columns))
     scale = min(1.0, _OVERLAY_WIDTH / image.shape[1])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    pixels = (np.column_stack([columns, rows]) + 0.5) * scale - 0.5
+    pixels = (np.column_stack([columns, rows]) + 0.5) * scale
     return Picture(draw_points(small, pixels, depths[rows, columns], radius=1), photo.name)
 
 
@@ -159,7 +159,7 @@ def _rig_table(report: HtmlReport, rig: Rig) -> None:
                 " ".join(f"{value:.3f}" for value in camera.T_camera_lidar[:3, 3]),
                 f"{np.degrees(np.linalg.norm(deviations[:3])):.3g}",
                 f"{1e3 * np.linalg.norm(deviations[3:]):.3g}",
-                "measured" if camera.stated_covariance else "assumed, for its file says nothing",
+                "measured" if camera.is_covariance_stated else "assumed, for its file says nothing",
             )
         )
     header = ("camera", "translation of T_camera_lidar, m", "rotation sd, deg", "translation sd, mm", "deviations are")

@@ -1,4 +1,4 @@
-"""What one sensor saw, drawn over a photograph."""
+"""What one sensor saw, drawn over a photograph. The center of the first pixel is at 0.5; OpenCV draws with it at 0."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from splatkit.report.plots import colorize_depth
 
+_CENTER = 0.5
 _SHIFT = 4  # bits of a pixel's fraction that OpenCV draws with
 
 
@@ -19,7 +20,7 @@ def draw_points(
     near, far = np.quantile(depths, [0.02, 0.98])
     colors = colorize_depth(depths[None], float(near), float(max(far, near + 1e-6)))[0]
     for index in np.argsort(-depths):
-        place = tuple(round(float(value) * 2**_SHIFT) for value in pixels[index])
+        place = tuple(round(float(value) * 2**_SHIFT) for value in pixels[index] - _CENTER)
         color = tuple(int(value) for value in colors[index])
         cv2.circle(out, place, radius * 2**_SHIFT, color, -1, cv2.LINE_AA, _SHIFT)
     return out
@@ -30,6 +31,6 @@ def draw_outline(
 ) -> NDArray[np.uint8]:
     """A closed polygon [N, 2] px on a photograph [H, W, 3]."""
     out = np.ascontiguousarray(image).copy()
-    points = np.round(corners * 2**_SHIFT).astype(np.int32)[:, None]
+    points = np.round((corners - _CENTER) * 2**_SHIFT).astype(np.int32)[:, None]
     cv2.polylines(out, [points], True, color, width, cv2.LINE_AA, _SHIFT)
     return out

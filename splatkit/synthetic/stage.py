@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from splatkit.calibration.board_scene import capture_boards, write_boards
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.quality.simulation import Rig
 from splatkit.calibration.targets.target_notation import parse_target
 from splatkit.calibration.views import SensorNoise
 from splatkit.errors import SettingsError
+from splatkit.geometry.camera import Camera
+from splatkit.geometry.se3 import invert
 from splatkit.io.atomic import atomic_directory
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import generate_scene
@@ -70,10 +71,9 @@ def _hold_boards(folder: Path, walk: Walk, settings: SceneSettings, progress: Pr
     width, height = _BOARD_SIZE_PX
     for number, mounted in enumerate(walk.cameras):
         focal = width / (2 * np.tan(np.deg2rad(mounted.horizontal_fov_deg) / 2))
-        K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-        camera = Camera(K, np.zeros(5), width, height)
+        camera = Camera("brown_conrady", width, height, focal, focal, width / 2, height / 2, (0.0,) * 5)
         noise = SensorNoise(corner_px=0.3, range_m=LidarFaults().range_noise_m, outline_m=0.001)
-        rig = Rig(camera, "32", np.linalg.inv(lidar_from_camera(mounted)), noise)
+        rig = Rig(camera, "32", invert(lidar_from_camera(mounted)), noise)
         captures = capture_boards(rig, target, settings.board_poses, seed=settings.seed + number)
         label = f"holding the board before {mounted.name}"
         write_boards(folder / mounted.name, rig, target, track(captures, label, progress, settings.board_poses))

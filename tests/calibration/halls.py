@@ -33,7 +33,7 @@ def hall_frames(lidar, count, seed=0, faults=None, corner_px=0.15):
     frames = []
     for index, pose in enumerate(poses):
         taken = scan(board_scene(TARGET, invert(rig.T_camera_lidar) @ pose), rig, faults, ring_bias, rng)
-        pixels = rig.camera.project(transform_points(pose, TARGET.corners()))[0]
+        pixels = rig.camera.image(transform_points(pose, TARGET.corners()))
         corners = pixels + rng.normal(0, corner_px, pixels.shape)
         size = (rig.camera.width, rig.camera.height)
         frames.append(Frame(f"pose{index:02d}", (corners,), (size,), find_boards(taken, TARGET), taken))

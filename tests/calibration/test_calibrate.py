@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.calibrate import calibrate_frames
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.solver.closed_form import DegenerateViewsError
 from splatkit.calibration.solver.parameters import Freedom
 from splatkit.errors import CalibrationRefusedError
@@ -157,7 +156,7 @@ def test_intrinsics_are_found_from_the_boards_and_what_they_leave_open_is_stated
 
 
 def test_two_cameras_share_one_problem(hall):
-    second = Camera(hall.rig.camera.K, hall.rig.camera.distortion, 1920, 1208, "fisheye")
+    second = replace(hall.rig.camera)
     frames = [
         replace(frame, corners=(frame.corners[0], frame.corners[0] if k % 3 else None), sizes=frame.sizes * 2)
         for k, frame in enumerate(hall.frames)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.calibrate import calibrate_frames
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.inputs import examine_files, pair_files
-from splatkit.calibration.intrinsics import read_intrinsics
 from splatkit.calibration.solver.closed_form import DegenerateViewsError
 from splatkit.calibration.solver.solve import PLANE_ONLY, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
+from splatkit.geometry.camera import Camera
+from splatkit.io.camera_files import read_intrinsics
 from splatkit.io.images import read_image
 from tests.calibration.halls import TARGET
 
@@ -48,7 +48,7 @@ def test_opencalib_boards_that_are_parallel_are_refused():
     folder = data_folder("opencalib_joint")
     target = BoardTarget(17, 7, 0.05, 1.2, 1.1)
     circles = np.loadtxt(folder / "circle.csv", delimiter=",", skiprows=1)
-    camera = Camera(np.array([[3060.0, 0, 960], [0, 3060, 600], [0, 0, 1]]), np.zeros(0), 1920, 1200)
+    camera = Camera("pinhole", 1920, 1200, 3060.0, 3060.0, 960.5, 600.5)
     views = []
     for path in sorted((folder / "images").glob("*.jpg")):
         corners = find_corners(read_image(path)[..., :3], target)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from splatkit.calibration.camera import Camera
 from splatkit.capture.conventions import intrinsics_of
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera
 from splatkit.io.projection import project
 from splatkit.io.transforms_json import Intrinsics
 from splatkit.reference.camera_models import fisheye_image

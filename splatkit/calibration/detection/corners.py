@@ -15,6 +15,7 @@ _MARGIN = 0.25  # of the pattern's extent, about it in the cut-out
 _APART, _WINDOW = 0.25, 0.25
 _ROUGH = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 _FINE = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE
+_CENTER = 0.5  # of the first pixel; in this file, as in OpenCV, it is at 0
 _STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
 
 
@@ -53,7 +54,7 @@ def find_corners(image: NDArray[np.uint8], target: BoardTarget) -> Array | None:
         fine = fine[::-1] if flipped else fine
         same = np.abs(fine - refined).max() < _APART * apart
         refined = min(refined, fine, key=lambda corners: _unevenness(corners, target)) if same else refined
-    return _facing(refined + np.array([x, y]), target)
+    return _facing(refined + np.array([x, y]) + _CENTER, target)
 
 
 def _search(gray: NDArray[np.uint8], size: tuple[int, int]) -> Array | None:

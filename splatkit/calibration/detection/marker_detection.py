@@ -14,6 +14,7 @@ _WINDOW = 0.8  # of the least distance from a corner to the next edge
 _MARGIN = 0.3  # of a bit, along its border, that is not read: there pixels of small markers are shared with others
 _LEAST_PERIMETER = 0.01  # of markers, over the longer side of the image
 _ENLARGED = 2
+_CENTER = 0.5  # of the first pixel; in this file, as in OpenCV, it is at 0
 _STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
 
 
@@ -39,7 +40,7 @@ def find_marked_corners(gray: NDArray[np.uint8], target: BoardTarget) -> Array |
     refined = np.asarray(cv2.cornerSubPix(gray, start, (window, window), (-1, -1), _STOP), np.float64)[:, 0]
     out = np.full_like(rough, np.nan)
     stayed = np.linalg.norm(refined - rough[seen], axis=1) < window
-    out[np.flatnonzero(seen)[stayed]] = refined[stayed]
+    out[np.flatnonzero(seen)[stayed]] = refined[stayed] + _CENTER
     return out if stayed.sum() >= _LEAST_CORNERS else None
 
 

@@ -69,7 +69,7 @@ def advise(rig: Rig, target: BoardTarget, covariance: Array | None, count: int, 
 
 
 def _words(rig: Rig, T_camera_board: Array) -> str:
-    center = rig.camera.project(T_camera_board[None, :3, 3])[0][0] / [rig.camera.width, rig.camera.height]
+    center = rig.camera.image(T_camera_board[None, :3, 3])[0] / [rig.camera.width, rig.camera.height]
     across, down = (names[int(np.clip(3 * value, 0, 2))] for names, value in zip(_PLACES, center, strict=True))
     place = "middle" if across == down == "middle" else f"{down} {across}"
     normal = T_camera_board[:3, 2]

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.calibration_file import StoredCalibration
 from splatkit.calibration.frames import Frame
 from splatkit.calibration.quality.observability import pixel_uncertainty
 from splatkit.calibration.solver.closed_form import board_poses
+from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.se3 import transform_points
+from splatkit.io.calibration_json import StoredCalibration
 
 _SIGMAS = 4.0
 _RECTANGLE_M = 0.012  # how well a plate's center is known from one scan
@@ -49,7 +50,7 @@ class Checked:
         return self.center_m <= self.allowed_m
 
 
-def check_frames(stored: StoredCalibration, frames: list[Frame]) -> Checked:
+def check_frames(stored: StoredCalibration, target: BoardTarget, frames: list[Frame]) -> Checked:
     """Compare; each frame's candidate nearest to the pattern is taken as the board.
 
     Raises:
@@ -64,19 +65,19 @@ def check_frames(stored: StoredCalibration, frames: list[Frame]) -> Checked:
             if seen is None:
                 continue
             camera, T = stored.cameras[index], stored.T_camera_lidar[index]
-            center = board_poses([seen], stored.target, camera)[0, :3, 3]
+            center = board_poses([seen], target, camera)[0, :3, 3]
             places = transform_points(T, np.stack([board.T_lidar_board[:3, 3] for board in frame.candidates]))
             distances = np.linalg.norm(places - center, axis=1)
             nearest = int(distances.argmin())
             if distances[nearest] > _NEAREST_M:
                 left_out.append((frame.name, f"no board within {_NEAREST_M} m of where the image has it"))
                 continue
-            pixels = camera.project(np.stack([places[nearest], center]))[0]
+            pixels = camera.image(np.stack([places[nearest], center]))
             found.append(
                 CheckedFrame(frame.name, float(distances[nearest]), float(np.linalg.norm(pixels[0] - pixels[1])))
             )
             distance = float(np.linalg.norm(center))
-            angle = pixel_uncertainty(stored.joint_covariances[index], camera, distance).max() / camera.K[0, 0]
+            angle = pixel_uncertainty(stored.joint_covariances[index], camera, distance).max() / camera.fx
             allowed.append(float(np.hypot(angle * distance, _RECTANGLE_M)))
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])

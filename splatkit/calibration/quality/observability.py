@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.camera import Camera
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, point_motion
 
 _GRID = (0.1, 0.5, 0.9)  # of the image, where uncertainty is stated
+FIRST_PIXEL = 0.5  # its center, from which the grid counts
 _AXES = ("right", "down", "forward")  # of the camera's x, y, z
 _LEVER_M = 3.0  # a rotation counts as much as the translation that it causes this far away
 
@@ -34,9 +35,8 @@ def pixel_uncertainty(covariance: Array, camera: Camera, range_m: float) -> Arra
         [3, 3] standard deviations along the worst direction in the image, by rows and columns of a grid over it.
     """
     x, y = np.meshgrid(np.array(_GRID) * camera.width, np.array(_GRID) * camera.height)
-    rays = np.concatenate([camera.normalized(np.stack([x.ravel(), y.ravel()], 1)), np.ones((9, 1))], 1)
-    points = range_m * rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    _, to_points, to_intrinsics = camera.project_with_derivatives(points)
+    points = range_m * camera.rays(np.stack([x.ravel(), y.ravel()], 1) + FIRST_PIXEL)
+    _, to_points, to_intrinsics = camera.jacobians(points)
     to_pixels = np.concatenate([to_points @ point_motion(points), to_intrinsics], 2)[:, :, : len(covariance)]
     spread = to_pixels @ covariance @ np.swapaxes(to_pixels, 1, 2)
     return np.sqrt(np.linalg.eigvalsh(spread)[:, 1]).reshape(3, 3)

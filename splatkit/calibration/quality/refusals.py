@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.association import Association, associate
 from splatkit.calibration.frames import Frame
 from splatkit.calibration.solver.closed_form import board_poses
@@ -10,6 +9,7 @@ from splatkit.calibration.solver.solve import Solution
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, transform_points
 
 LEAST_FRAMES = 3
@@ -88,7 +88,7 @@ def _explanations(
         f"the {target.parts} look {target.square * _SCALES[best] * 1e3:.0f} mm wide, not {target.square * 1e3:.0f} mm"
     )
     out.append((f"{size}; is the size of the {target.parts} in meters?", scaled[best]))
-    mirrored = [np.array([camera.width - 1, 0]) + seen * [-1, 1] for seen in corners]
+    mirrored = [np.array([camera.width, 0]) + seen * [-1, 1] for seen in corners]
     flipped = [seen.reshape(target.rows, target.columns, 2)[:, ::-1].reshape(-1, 2) for seen in mirrored]
     answer = associate(candidates, board_poses(flipped, target, camera), target)
     out.append(("the images look mirrored", 0.0 if answer is None else answer.votes))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.quality.validation import CrossValidation, cross_validate
 from splatkit.calibration.solver.closed_form import DegenerateViewsError
 from splatkit.calibration.solver.parameters import Freedom
@@ -16,6 +15,7 @@ from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array
 
 FOLDS = 5

@@ -7,17 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.beams import LidarScan, estimate_beams
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise
 from splatkit.errors import SplatkitError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, compose, invert, transform_points
 
 LidarName = Literal["16", "32", "64", "solid"]
 _RANGE_M = (1.8, 4.5)
 _TILT = np.radians(40)
 _IN_PLANE = (np.radians(45) - 0.3, np.radians(45) + 0.3)  # turned so that scan lines cross two edges
+_CENTER = 0.5  # of the first pixel: places are drawn from there on, so that seeds give the poses they always gave
 _MARGIN = 0.05  # of the image, that boards keep from its border
 _LEAST_ON_LINE = 5  # returns, for its ends to count as rim
 _TRIES = 1000
@@ -38,11 +39,10 @@ class Rig:
 
 def example_rig(lidar: LidarName, noise: SensorNoise | None = None) -> Rig:
     """A fisheye camera of 1920 x 1208 px beside a LiDAR whose x axis points where the camera looks."""
-    K = np.array([[1180.0, 0, 960], [0, 1180, 604], [0, 0, 1]])
     axes = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
     turn = Rotation.from_euler("xyz", [3, -2, 1.5], degrees=True).as_matrix()
     extrinsic = compose(turn @ axes, np.array([0.06, -0.21, -0.08]))
-    camera = Camera(K, np.zeros(4), 1920, 1208, "fisheye")
+    camera = Camera("kannala_brandt", 1920, 1208, 1180.0, 1180.0, 960.5, 604.5, (0.0,) * 4)
     return Rig(camera, lidar, extrinsic, noise or SensorNoise(corner_px=0.3, range_m=0.02, outline_m=0.001))
 
 
@@ -50,9 +50,9 @@ def resized(rig: Rig, width: int) -> Rig:
     """The rig with a camera of the same lens and fewer or more pixels."""
     camera = rig.camera
     factor = width / camera.width
-    K = camera.K * np.array([[factor], [factor], [1.0]])
-    K[:2, 2] += (factor - 1) / 2  # pixel centers lie at integers
-    return replace(rig, camera=replace(camera, K=K, width=width, height=round(camera.height * factor)))
+    fx, fy, cx, cy = (factor * camera.parameters[:4]).tolist()
+    height = round(camera.height * factor)
+    return replace(rig, camera=replace(camera, fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height))
 
 
 def likely_lidar(scan: LidarScan) -> LidarName:
@@ -82,7 +82,7 @@ def draw_views(rig: Rig, target: BoardTarget, count: int, rng: np.random.Generat
 
 def measure(rig: Rig, target: BoardTarget, T_camera_board: Array, rng: np.random.Generator) -> BoardView:
     """What the rig sees of the board at a pose."""
-    pixels = rig.camera.project(transform_points(T_camera_board, target.corners()))[0]
+    pixels = rig.camera.image(transform_points(T_camera_board, target.corners()))
     directions, line = lidar_rays(rig.lidar, rng)
     T_lidar_board = invert(rig.T_camera_lidar) @ T_camera_board
     normal, origin = T_lidar_board[:3, 2], T_lidar_board[:3, 3]
@@ -146,14 +146,14 @@ def _draw_pose(rig: Rig, target: BoardTarget, rng: np.random.Generator) -> Array
     size = np.array([rig.camera.width, rig.camera.height])
     for _ in range(_TRIES):
         depth = rng.uniform(*_RANGE_M)
-        ray = rig.camera.normalized(rng.uniform(0.1, 0.9, (1, 2)) * size)[0]
+        ray = rig.camera.tangents(rng.uniform(0.1, 0.9, (1, 2)) * size + _CENTER)[0]
         tilt = Rotation.from_euler("xy", rng.uniform(-_TILT, _TILT, 2))
         rotation = (tilt * Rotation.from_euler("z", rng.uniform(*_IN_PLANE))).as_matrix()
         pose = compose(rotation, depth * np.append(ray, 1.0))
         outline = transform_points(pose, target.outline())
         if outline[:, 2].min() < 0.5:
             continue
-        pixels = rig.camera.project(outline)[0]
+        pixels = rig.camera.image(outline) - _CENTER
         if (pixels < _MARGIN * size).any() or (pixels > (1 - _MARGIN) * size).any():
             continue
         seen = transform_points(invert(rig.T_camera_lidar), outline)

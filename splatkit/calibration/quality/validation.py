@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from splatkit.calibration.quality.observability import FIRST_PIXEL
 from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses
 from splatkit.calibration.solver.parameters import Freedom, RangeBasis, range_weights
 from splatkit.calibration.solver.problem import Problem, normal_equations, robust_cost
@@ -55,7 +56,7 @@ def judge(solution: Solution, view: BoardView, center: Array, target: BoardTarge
         extrinsic = solution.guess.T_camera_lidar[index]
         board = board_poses([seen], target, camera)[0]
         both = np.stack([transform_points(extrinsic, center[None])[0], board[:3, 3]])
-        pixels = camera.project(both)[0]
+        pixels = camera.image(both)
         offsets = (transform_points(extrinsic, points) - board[:3, 3]) @ board[:3, 2]
         out.append(
             HeldOut(
@@ -148,10 +149,7 @@ def _spread(solutions: list[Solution]) -> float:
     """Over the whole image: points that the mean calibration sees there, _FAR_M away."""
     camera = solutions[0].guess.cameras[0]
     x, y = np.meshgrid(np.array([0.1, 0.3, 0.5, 0.7, 0.9]) * camera.width, np.array([0.1, 0.5, 0.9]) * camera.height)
-    flat = camera.normalized(np.stack([x.ravel(), y.ravel()], 1))
-    rays = np.concatenate([flat, np.ones((len(flat), 1))], 1)
-    points = transform_points(
-        invert(solutions[0].T_camera_lidar), _FAR_M * rays / np.linalg.norm(rays, axis=1, keepdims=True)
-    )
-    seen = np.stack([s.guess.cameras[0].project(transform_points(s.T_camera_lidar, points))[0] for s in solutions])
+    rays = camera.rays(np.stack([x.ravel(), y.ravel()], 1) + FIRST_PIXEL)
+    points = transform_points(invert(solutions[0].T_camera_lidar), _FAR_M * rays)
+    seen = np.stack([s.guess.cameras[0].image(transform_points(s.T_camera_lidar, points)) for s in solutions])
     return float(np.sqrt(((seen - seen.mean(0)) ** 2).sum(2).mean()))

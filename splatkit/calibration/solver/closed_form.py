@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import corners_seen
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, compose
 
+_LEAST_CORNERS = 4
 MIN_SPREAD = 0.05  # singular value of the stacked normals, by the root of their count; parallel boards have 0
 
 
@@ -24,10 +25,11 @@ def board_poses(views: list[Array], target: BoardTarget, camera: Camera) -> Arra
 
 def _board_pose(index: int, seen: Array, target: BoardTarget, camera: Camera) -> Array:
     where = corners_seen(seen)
-    rays = camera.normalized(seen[where])
-    if not np.isfinite(rays).all():
+    rays, corners = camera.tangents(seen[where]), target.corners()[where]
+    shown = np.isfinite(rays).all(1)  # not beyond the fold of the lens
+    if shown.sum() < _LEAST_CORNERS:
         raise DegenerateViewsError(f"view {index}: its corners lie where the camera model sees nothing")
-    corners = target.corners()[where]
+    rays, corners = rays[shown], corners[shown]
     undistorted = np.zeros(4)
     found, rotation, translation = cv2.solvePnP(corners, rays, np.eye(3), undistorted, flags=cv2.SOLVEPNP_IPPE)
     if not found:

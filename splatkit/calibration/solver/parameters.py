@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.views import BoardView
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, exp_se3
 
 _FOCAL_SD, _CENTER_SD, _DISTORTION_SD = 30.0, 30.0, 0.2  # px, px, 1: what supplied intrinsics may be off

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.solver.parameters import Layout, Parameters, Prior, RangeBasis
 from splatkit.calibration.solver.residuals import Block, Kind, corner_residuals, plane_residuals, rim_residuals
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array
 
 HUBER = 2.5  # standard deviations where the loss turns from square to straight
@@ -27,23 +27,42 @@ class Problem:
 
     def blocks(self, guess: Parameters, kinds: tuple[Kind, ...]) -> list[list[Block]]:
         """Residuals of all views, of the kinds that are wanted and measured."""
-        return [self._view_blocks(index, guess, kinds) for index in range(len(self.views))]
+        out: list[list[Block]] = [[] for _ in self.views]
+        if "corners" in kinds:
+            for camera in range(len(self.cameras)):
+                for index, block in self._corner_blocks(camera, guess):
+                    out[index].append(block)
+        for index, blocks in enumerate(out):
+            blocks += self._lidar_blocks(index, guess, kinds)
+        return out
 
-    def _view_blocks(self, index: int, guess: Parameters, kinds: tuple[Kind, ...]) -> list[Block]:
+    def _corner_blocks(self, camera: int, guess: Parameters) -> list[tuple[int, Block]]:
+        """Of the views that a camera sees the board in, with their numbers."""
+        views = {index: seen for index, view in enumerate(self.views) if (seen := view.corners[camera]) is not None}
+        if not views:
+            return []
+        columns = self.layout.camera(camera)
+        boards = [guess.T_lidar_board[index] for index in views]
+        found = corner_residuals(
+            list(views.values()),
+            self.target,
+            guess.cameras[camera],
+            self.noise,
+            guess.T_camera_lidar[camera],
+            boards,
+        )
+        return [
+            (index, Block("corners", values, to_board, columns, to_camera[:, : len(columns)], camera))
+            for index, (values, to_board, to_camera) in zip(views, found, strict=True)
+        ]
+
+    def _lidar_blocks(self, index: int, guess: Parameters, kinds: tuple[Kind, ...]) -> list[Block]:
         view, board = self.views[index], guess.T_lidar_board[index]
         out: list[Block] = []
-        for camera, corners in enumerate(view.corners):
-            if "corners" in kinds and corners is not None:
-                values, to_board, to_extrinsic, to_intrinsics = corner_residuals(
-                    corners, self.target, guess.cameras[camera], self.noise, guess.T_camera_lidar[camera], board
-                )
-                parts = [np.r_[self.layout.extrinsic(camera)], np.r_[self.layout.intrinsics(camera)]]
-                to_shared = np.concatenate([to_extrinsic, to_intrinsics[:, : len(parts[1])]], 1)
-                out.append(Block("corners", values, to_board, np.concatenate(parts).astype(int), to_shared, camera))
         if "plane" in kinds:
             weights = self.basis.weights[index]
             values, to_board, to_errors = plane_residuals(view, self.noise, board, weights @ guess.range_bias)
-            columns = np.r_[self.layout.biases].astype(np.int64)
+            columns = np.arange(self.layout.biases.start, self.layout.biases.stop)
             out.append(Block("plane", values, to_board, columns, to_errors[:, None] * weights))
         if "rim" in kinds and len(view.rim):
             values, to_board = rim_residuals(view, self.target, self.noise, board)
@@ -122,7 +141,7 @@ def information(
 def inflations(blocks: list[list[Block]]) -> dict[str, float]:
     """By what each kind's measurements are worth less than their derivatives say: E[psi^2] / E[psi']^2."""
     out: dict[str, float] = {}
-    for kind in {block.kind for view in blocks for block in view}:
+    for kind in sorted({block.kind for view in blocks for block in view}):
         x = np.concatenate([block.values for view in blocks for block in view if block.kind == kind])
         root = np.sqrt(1 + (x / HUBER) ** 2)
         out[kind] = float(max(np.mean((x / root) ** 2) / np.mean(root**-3) ** 2, 1e-6))

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, lengths, point_motion, transform_points
 
 Kind = Literal["corners", "plane", "rim"]
@@ -48,28 +48,43 @@ class Block:
 
 
 def corner_residuals(
-    corners: Array,
+    views: list[Array],
     target: BoardTarget,
     camera: Camera,
     noise: SensorNoise,
     T_camera_lidar: Array,
-    T_lidar_board: Array,
-) -> tuple[Array, Array, Array, Array]:
-    """Distances of the corners that are seen in the image, x and y of each, in standard deviations.
+    T_lidar_board: list[Array],
+) -> list[tuple[Array, Array, Array]]:
+    """Distances of the corners that are seen in each view's image, x and y of each, in standard deviations.
+
+    All views at once: they are many, and of few corners.
+
+    Args:
+        views: corners [columns * rows, 2] px, NaN where unseen.
+        target: the board.
+        camera: that sees it.
+        noise: of the sensors.
+        T_camera_lidar: [4, 4].
+        T_lidar_board: [4, 4] of each view.
 
     Returns:
-        Values [n] and derivatives to the twists of T_lidar_board [n, 6] and T_camera_lidar [n, 6], and to the
-        camera's parameters [n, 4 + D].
+        Of each view values [n] and derivatives to the twist of T_lidar_board [n, 6], and to that of T_camera_lidar and
+        the camera's parameters [n, 6 + 4 + D].
     """
-    seen = corners_seen(corners)
-    points_lidar = transform_points(T_lidar_board, target.corners()[seen])
+    seen = [corners_seen(corners) for corners in views]
+    boards = [transform_points(T, target.corners()[where]) for T, where in zip(T_lidar_board, seen, strict=True)]
+    points_lidar = np.concatenate(boards)
     points = transform_points(T_camera_lidar, points_lidar)
-    pixels, to_points, to_intrinsics = camera.project_with_derivatives(points)
+    pixels, to_points, to_intrinsics = camera.jacobians(points)
     sigma = noise.corner_px
-    to_extrinsic = (to_points @ point_motion(points)).reshape(-1, 6) / sigma
-    to_board = (to_points @ T_camera_lidar[:3, :3] @ point_motion(points_lidar)).reshape(-1, 6) / sigma
-    values = (pixels - corners[seen]).reshape(-1) / sigma
-    return values, to_board, to_extrinsic, to_intrinsics.reshape(len(values), -1) / sigma
+    measured = np.concatenate([corners[where] for corners, where in zip(views, seen, strict=True)])
+    values = (pixels - measured) / sigma
+    to_board = to_points @ T_camera_lidar[:3, :3] @ point_motion(points_lidar) / sigma
+    to_camera = np.concatenate([to_points @ point_motion(points), to_intrinsics], 2) / sigma
+    ends = np.cumsum([len(board) for board in boards])[:-1]
+    parts = zip(*(np.split(array, ends) for array in (values, to_board, to_camera)), strict=True)
+    columns = to_camera.shape[2]
+    return [(a.reshape(-1), b.reshape(-1, 6), c.reshape(-1, columns)) for a, b, c in parts]
 
 
 def plane_residuals(

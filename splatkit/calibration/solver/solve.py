@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses, extrinsic_from_planes
 from splatkit.calibration.solver.parameters import (
     Freedom,
@@ -29,6 +28,7 @@ from splatkit.calibration.solver.problem import (
 from splatkit.calibration.solver.residuals import Block, Kind
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView, SensorNoise, check_views
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, invert
 
 PLANE_ONLY: tuple[Kind, ...] = ("corners", "plane")

@@ -1,6 +1,7 @@
 """The planar board that camera and LiDAR look at: a pattern in the middle of a rectangular plate."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -73,19 +74,27 @@ class BoardTarget:
         return "tags" if self.kind == "aprilgrid" else "squares"
 
     def corners(self) -> Array:
-        """Corners [columns * rows, 3], row by row, m."""
-        x, y = np.meshgrid(self._places(self.columns), self._places(self.rows))
-        return np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], 1)
-
-    def _places(self, count: int) -> Array:
-        """Of corners along an axis [count], their middle at zero."""
-        steps = np.arange(count, dtype=np.float64)
-        places = self.square * steps
-        if self.kind == "aprilgrid":
-            places = np.ceil(steps / 2) * self.square + np.floor(steps / 2) * self.gap
-        return places - (places[0] + places[-1]) / 2
+        """Corners [columns * rows, 3], row by row, m; not to be written to."""
+        return _corners(self)
 
     def outline(self) -> Array:
         """Corners of the plate [4, 3], around it, m."""
         signs = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float64)
         return signs * [self.width / 2, self.height / 2, 0]
+
+
+@cache  # solvers ask for them at every step
+def _corners(target: BoardTarget) -> Array:
+    x, y = np.meshgrid(_places(target, target.columns), _places(target, target.rows))
+    corners = np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], 1)
+    corners.flags.writeable = False
+    return corners
+
+
+def _places(target: BoardTarget, count: int) -> Array:
+    """Of corners along an axis [count], their middle at zero."""
+    steps = np.arange(count, dtype=np.float64)
+    places = target.square * steps
+    if target.kind == "aprilgrid":
+        places = np.ceil(steps / 2) * target.square + np.floor(steps / 2) * target.gap
+    return places - (places[0] + places[-1]) / 2

@@ -8,18 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
+from splatkit.geometry.camera import PosedCamera
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.rectification import is_distorted, rectified_matrix, rectify
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.io.rectification import rectify
 from splatkit.progress import Progress
 
 _Y_UP = np.array([0.0, 1.0, 0.0])
@@ -52,7 +51,7 @@ def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool)
     ups = {file.name: file.up for file in gathered.files}
     direction = _Y_UP
     if up == "unknown":
-        poses = np.stack([view.T_world_camera for view in scene.views])
+        poses = np.stack([view.posed.T_world_camera for view in scene.views])
         found = up_direction(poses, [ups[view.name] for view in scene.views])
         if found is None:
             return UprightScene(scene, original, f"{place}; not turned: cameras were held in all ways")
@@ -85,7 +84,7 @@ def write_image_dataset(
                 yield _undistorted(frame) if undistort else frame
                 advance(1)
 
-    kept = {view.name: _written_name(view.name, undistort and is_distorted(view.intrinsics)) for view in scene.views}
+    kept = {view.name: _written_name(view.name, undistort and not view.posed.camera.is_pinhole) for view in scene.views}
     splits = {} if gathered.given is None else gathered.given.splits
     captured = CapturedScene(
         points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
@@ -103,10 +102,8 @@ def _native(
     if masks:
         mask = masks.get(view.name, np.ones((file.height, file.width), dtype=bool))
     return CapturedFrame(
-        name=view.name,
+        posed=view.posed,
         image=file.path,
-        camera_to_world=opengl(view.T_world_camera),
-        intrinsics=view.intrinsics,
         mask=mask,
         depth=depth,
         time=time,
@@ -123,28 +120,26 @@ def _depth(camera: GivenCamera) -> DepthMap:
     """The depth map of an image; an empty one where it has none, for others do."""
     if camera.read_depth is not None:
         return camera.read_depth()
-    empty = np.zeros((camera.intrinsics.height, camera.intrinsics.width), dtype=np.float32)
+    lens = camera.posed.camera
+    empty = np.zeros((lens.height, lens.width), dtype=np.float32)
     return DepthMap(empty, empty)
 
 
 def _undistorted(frame: CapturedFrame) -> CapturedFrame:
     """The same frame by a pinhole camera; depths take the nearest pixel, for between two surfaces there is none."""
-    camera = frame.intrinsics
-    if not is_distorted(camera):
-        return replace(frame, intrinsics=replace(camera, camera_model="PINHOLE"))
-    new = rectified_matrix(camera)
+    camera = frame.posed.camera
+    new = camera.rectified()
+    if camera.is_pinhole:
+        return replace(frame, posed=replace(frame.posed, camera=new))
     assert isinstance(frame.image, Path)
-    fx, fy, cx, cy = (float(new[row, column]) for row, column in ((0, 0), (1, 1), (0, 2), (1, 2)))
     depth = frame.depth
     if depth is not None:
         depths, sigmas = (rectify(values, camera, new, cv2.INTER_NEAREST) for values in (depth.depths, depth.sigmas))
         depth = DepthMap(depths.astype(np.float32), sigmas.astype(np.float32))
     mask = read_mask(frame.mask) if isinstance(frame.mask, Path) else frame.mask
     return CapturedFrame(
-        name=_written_name(frame.name, True),
+        posed=PosedCamera(_written_name(frame.name, True), new, frame.posed.T_world_camera),
         image=rectify(read_image(frame.image), camera, new, cv2.INTER_LINEAR).astype(np.uint8),
-        camera_to_world=frame.camera_to_world,
-        intrinsics=Intrinsics("PINHOLE", camera.width, camera.height, fx, fy, cx, cy),
         mask=None if mask is None else rectify(mask.astype(np.uint8), camera, new, cv2.INTER_NEAREST) > 0,
         depth=depth,
         time=frame.time,

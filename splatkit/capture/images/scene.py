@@ -84,9 +84,9 @@ def solve_given(
     """Points from photographs whose cameras are known; see `solve_unknown`."""
     links = _link_images(folder, given, masks)
     names = [links[camera.name] for camera in given]
-    poses = np.stack([camera.T_world_camera for camera in given])
+    poses = np.stack([camera.posed.T_world_camera for camera in given])
     if not (folder / "model").is_dir():
-        lenses, numbers = shared_cameras([camera.intrinsics for camera in given])
+        lenses, numbers = shared_cameras([camera.posed.camera for camera in given])
         cameras = [colmap_camera(lens, index + 1) for index, lens in enumerate(lenses)]
         database = folder / "database.db"
         create_database(database, cameras, list(zip(names, numbers, strict=True)))
@@ -96,11 +96,8 @@ def solve_given(
         model = triangulate(database, folder / "images", known, settings.workers, settings.seed, progress)
         _store(folder, model, [])
     solution = _load(folder, {link: name for name, link in links.items()})
-    exact = {camera.name: camera for camera in given}
-    views = tuple(  # as they were given: COLMAP's quaternions round
-        replace(view, T_world_camera=exact[view.name].T_world_camera, intrinsics=exact[view.name].intrinsics)
-        for view in solution.scene.views
-    )
+    exact = {camera.name: camera.posed for camera in given}  # as they were given: COLMAP's quaternions round
+    views = tuple(replace(view, posed=exact[view.name]) for view in solution.scene.views)
     return replace(solution, scene=replace(solution.scene, views=views))
 
 
@@ -147,7 +144,7 @@ def _load(folder: Path, name_of: dict[str, str]) -> Solution:
         model = pycolmap.Reconstruction(folder / "model")
     others = json.loads((folder / "model" / "others.json").read_text(encoding="utf-8"))
     scene = scene_of(model, folder)
-    views = tuple(replace(view, name=name_of[view.name]) for view in scene.views)
+    views = tuple(replace(view, posed=replace(view.posed, name=name_of[view.name])) for view in scene.views)
     lost = {name_of[link]: count for link, count in others["lost"].items()}
     return Solution(replace(scene, views=views), lost, tuple(others["others"]))
 
@@ -155,7 +152,7 @@ def _load(folder: Path, name_of: dict[str, str]) -> Solution:
 def take_given(given: GivenCameras) -> Solution:
     """Cameras and points as they came; which camera sees which point is not known."""
     nothing = np.zeros((0, 2)), np.zeros(0, dtype=np.int64), np.zeros(0)
-    views = tuple(SolvedView(c.name, c.T_world_camera, c.intrinsics, *nothing) for c in given.cameras)
+    views = tuple(SolvedView(camera.posed, *nothing) for camera in given.cameras)
     cloud = given.points
     if cloud is None:
         raise ValueError("given: expected cameras with points")

@@ -8,8 +8,9 @@ import pycolmap
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.formats.colmap_cameras import intrinsics_from_colmap
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import invert, is_rigid, transform_points
+from splatkit.io.formats.colmap_cameras import camera_from_colmap
 
 _FARTHEST = 1e12  # in whatever units: what is larger is damage
 
@@ -18,12 +19,15 @@ _FARTHEST = 1e12  # in whatever units: what is larger is damage
 class SolvedView:
     """One image that has its place."""
 
-    name: str
-    T_world_camera: NDArray[np.float64]  # [4, 4] OpenCV axes
-    intrinsics: Intrinsics
+    posed: PosedCamera  # by the image's name
     pixels: NDArray[np.float64]  # [K, 2] px where points are seen, the first pixel's center at 0.5
     points: NDArray[np.int64]  # [K] index of each
     errors: NDArray[np.float64]  # [K] px between the point's projection and where it is seen
+
+    @property
+    def name(self) -> str:
+        """Of the image."""
+        return self.posed.name
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class SolvedScene:
         """The same in a frame that a rotation [3, 3] leads to: p_new = rotation @ p_old."""
         T = np.eye(4)
         T[:3, :3] = rotation
-        views = tuple(replace(view, T_world_camera=T @ view.T_world_camera) for view in self.views)
+        views = tuple(
+            replace(view, posed=replace(view.posed, T_world_camera=T @ view.posed.T_world_camera))
+            for view in self.views
+        )
         return replace(self, views=views, points=self.points @ rotation.T)
 
 
@@ -65,10 +72,10 @@ def scene_of(reconstruction: pycolmap.Reconstruction, where: Path | str) -> Solv
     colors = np.array([reconstruction.points3D[i].color for i in ids], dtype=np.uint8).reshape(-1, 3)
     if not (np.abs(points) < _FARTHEST).all():
         raise DatasetError(f"{where}: a point is not finite, or makes no sense")
-    lenses = {camera_id: intrinsics_from_colmap(camera, where) for camera_id, camera in reconstruction.cameras.items()}
+    lenses = {camera_id: camera_from_colmap(camera, where) for camera_id, camera in reconstruction.cameras.items()}
     images = sorted((reconstruction.images[i] for i in reconstruction.reg_image_ids()), key=lambda image: image.name)
     for image in images:
-        if not (np.abs(image.cam_from_world().matrix()) < _FARTHEST).all():
+        if not (np.abs(image.cam_from_world().matrix()) < _FARTHEST).all() or not is_rigid(_pose_of(image)):
             raise DatasetError(f"{where}: the pose of {image.name!r} is not finite, or makes no sense")
     views = tuple(_view_of(image, reconstruction, index_of, points, lenses) for image in images)
     return SolvedScene(views, points, colors)
@@ -80,21 +87,25 @@ def _view_of(
     reconstruction: pycolmap.Reconstruction,
     index_of: dict[int, int],
     points: NDArray[np.float64],
-    lenses: dict[int, Intrinsics],
+    lenses: dict[int, Camera],
 ) -> SolvedView:
     observed = [point for point in image.points2D if point.point3D_id in index_of]
     pixels = np.array([point.xy for point in observed], dtype=np.float64).reshape(-1, 2)
     indices = np.array([index_of[point.point3D_id] for point in observed], dtype=np.int64)
-    T_camera_world = np.eye(4)
-    T_camera_world[:3] = image.cam_from_world().matrix()
-    local = points[indices] @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
+    T_camera_world = _pose_of(image)
+    local = transform_points(T_camera_world, points[indices])
     camera = reconstruction.cameras[image.camera_id]
     projected = np.asarray(camera.img_from_cam(local)).reshape(-1, 2) if len(local) else pixels
     return SolvedView(
-        name=image.name,
-        T_world_camera=np.linalg.inv(T_camera_world),
-        intrinsics=lenses[image.camera_id],
+        posed=PosedCamera(image.name, lenses[image.camera_id], invert(T_camera_world)),
         pixels=pixels,
         points=indices,
         errors=np.linalg.norm(projected - pixels, axis=-1),
     )
+
+
+def _pose_of(image: pycolmap.Image) -> NDArray[np.float64]:
+    """T_camera_world [4, 4]."""
+    T_camera_world = np.eye(4)
+    T_camera_world[:3] = image.cam_from_world().matrix()
+    return T_camera_world

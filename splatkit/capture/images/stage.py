@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from splatkit.capture.dataset import check_lens
 from splatkit.capture.images.dataset import UprightScene, turn_upright, write_image_dataset
 from splatkit.capture.images.feature_matching import FeatureSettings
 from splatkit.capture.images.findings import figures, find_warnings, verdict
@@ -55,6 +56,9 @@ def capture_images(
     with atomic_directory(settings.out, settings.overwrite) as folder:
         work = WorkFolder(settings.out)
         gathered = gather_images(_inputs(settings), work, settings.workers, progress)
+        if gathered.given is not None and not settings.undistort:
+            for known in gathered.given.cameras:
+                check_lens(known.posed.camera, known.image)
         solution = _solve(settings, gathered, work, progress)
         upright = turn_upright(solution.scene, gathered, settings.keep_world)
         written = write_image_dataset(folder, upright, gathered, settings.undistort, progress)

@@ -8,7 +8,8 @@ import pycolmap
 from numpy.typing import NDArray
 
 from splatkit.capture.images.feature_matching import colmap_errors
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.geometry.camera import Camera
+from splatkit.geometry.se3 import invert
 from splatkit.progress import Progress
 
 _NEIGHBORS = 12  # views that each is matched with
@@ -39,7 +40,7 @@ def nearest_pairs(names: Sequence[str], poses: NDArray[np.float64]) -> list[tupl
     return [(names[i], names[j]) for i, j in sorted(pairs)]
 
 
-def shared_cameras(lenses: Sequence[Intrinsics]) -> tuple[list[Intrinsics], list[int]]:
+def shared_cameras(lenses: Sequence[Camera]) -> tuple[list[Camera], list[int]]:
     """The different lenses, and the number of each image's, from 1."""
     different = list(dict.fromkeys(lenses))
     numbers = {lens: index + 1 for index, lens in enumerate(different)}
@@ -65,7 +66,7 @@ def triangulate(
             reconstruction.add_camera_with_trivial_rig(camera)
         for image in opened.read_all_images():
             known = pycolmap.Image(image_id=image.image_id, name=image.name, camera_id=image.camera_id)
-            pose = pycolmap.Rigid3d(np.linalg.inv(poses[image.name])[:3])
+            pose = pycolmap.Rigid3d(invert(poses[image.name])[:3])
             reconstruction.add_image_with_trivial_frame(known, pose)
     options = pycolmap.IncrementalPipelineOptions()
     options.num_threads = workers

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from splatkit.geometry.se3 import invert, transform_points
-from splatkit.io.projection import project
-from splatkit.io.transforms_json import Intrinsics
+from splatkit.geometry.camera import Camera, PosedCamera
 
 _BEST_VIEWS = 5  # the nearest of those that see a point; the middle one of their colors is taken
 _SPACING_NEIGHBOR = 6  # whose distance is how far apart points are, on scan lines too
@@ -23,8 +21,7 @@ _HIDING_QUADRANTS = 3
 class ColorView:
     """A photograph that may color points."""
 
-    T_world_camera: NDArray[np.float64]  # [4, 4]
-    intrinsics: Intrinsics
+    posed: PosedCamera
     load: Callable[[], NDArray[np.uint8]]  # the image [H, W, 3]
     load_mask: Callable[[], NDArray[np.bool_]] | None = None  # [H, W], False: not to be used
 
@@ -73,17 +70,17 @@ def _visible(
     points: NDArray[np.float64], spacings: NDArray[np.float64], view: ColorView
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Which points a view sees [K], their pixels [K, 2] and depths [K]."""
-    local = transform_points(invert(view.T_world_camera), points)
-    pixels, inside = project(local, view.intrinsics)
+    camera, local = view.posed.camera, view.posed.local(points)
+    pixels, inside = camera.project(local)
     chosen = np.flatnonzero(inside)
     pixels, depths = pixels[chosen], local[chosen, 2]
-    footprints = spacings[chosen] * view.intrinsics.fl_x / depths
+    footprints = spacings[chosen] * camera.fx / depths
     levels = np.clip(np.ceil(np.log2(np.maximum(footprints, 1e-9))), 0, _LEVELS - 1).astype(np.int64)
     limit = (1 - _NEARER) * depths
     covered = np.zeros((4, len(chosen)), dtype=bool)
     for level in np.unique(levels):
         of_level = levels == level
-        covered |= _covered(pixels, limit, pixels[of_level], depths[of_level], 2.0**level, view.intrinsics)
+        covered |= _covered(pixels, limit, pixels[of_level], depths[of_level], 2.0**level, camera)
     clear = covered.sum(0) < _HIDING_QUADRANTS
     return chosen[clear], pixels[clear], depths[clear]
 
@@ -94,7 +91,7 @@ def _covered(
     hiding: NDArray[np.float64],
     depths: NDArray[np.float64],
     cell: float,
-    camera: Intrinsics,
+    camera: Camera,
 ) -> NDArray[np.bool_]:
     """In which of four directions [4, K] points at `pixels` have something nearer than `limit` beside them.
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.conventions import opengl
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
+from splatkit.geometry.camera import PosedCamera
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.transforms_json import RigCamera
 
 _UNITS = ("units: m",)
 
@@ -62,13 +61,11 @@ def write_lidar_dataset(
             photo = placed.photographs[number]
             summaries.append(_summary(photo.name, depth))
             yield CapturedFrame(
-                name=photo.name,
+                posed=PosedCamera(photo.name, photo.camera, placed.T_world_camera[number]),
                 image=photo.path,
-                camera_to_world=opengl(placed.T_world_camera[number]),
-                intrinsics=photo.intrinsics,
                 mask=photo.mask,
                 depth=DepthMap(depth.depths, depth.sigmas),
-                rig_camera=rig.cameras[photo.camera].name,
+                rig_camera=rig.cameras[photo.mount].name,
                 time=photo.time,
             )
 
@@ -76,7 +73,7 @@ def write_lidar_dataset(
     scene = CapturedScene(
         points=placed.seed,
         applied_transform=placed.applied_transform,
-        rig=tuple(RigCamera(camera.name, camera.T_camera_lidar, camera.covariance) for camera in rig.cameras),
+        rig=rig.cameras,
         splits={split: tuple(name for name in names if name in kept) for split, names in placed.splits.items()},
         depth_unit=DEPTH_UNIT_M,
         comments=_UNITS,

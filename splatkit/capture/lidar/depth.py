@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from splatkit.geometry.camera import Camera
 from splatkit.io.depth_maps import DepthMap
-from splatkit.io.projection import project
-from splatkit.io.transforms_json import Intrinsics
 
 _NEIGHBORS = 16  # points around one that may hide it
 _RADIUS_SPACINGS = 1.5  # how far around, in distances to the fourth neighbor: as far as the next scan line
@@ -22,7 +21,7 @@ _WITHIN_PIXEL = 6**-0.5  # px, of a place anywhere in a pixel from its center: x
 
 def project_depth(
     points: NDArray[np.floating],
-    camera: Intrinsics,
+    camera: Camera,
     range_noise_m: float,
     covariance: NDArray[np.floating] | None = None,
 ) -> DepthMap:
@@ -33,7 +32,7 @@ def project_depth(
 
     Args:
         points: [N, 3] m in the camera's frame (x right, y down, z forward) at the moment of the image.
-        camera: of any model that `project` takes.
+        camera: of any model but panoramas, whose z says nothing.
         range_noise_m: standard deviation of ranges.
         covariance: [6, 6] of T_camera_lidar's twist: rotation (rad), then translation (m), camera frame.
 
@@ -45,11 +44,11 @@ def project_depth(
         raise ValueError(f"points: expected finite numbers of shape [N, 3], got shape {list(points.shape)}")
     if covariance is not None and np.shape(covariance) != (6, 6):
         raise ValueError(f"covariance: expected shape [6, 6], got {list(np.shape(covariance))}")
-    pixels, inside = project(points, camera)
+    pixels, inside = camera.project(points)
     local, pixels = points[inside], pixels[inside]
     near = _Neighborhood.of(pixels, local[:, 2])
     sigmas = depth_deviations(local, range_noise_m, covariance)
-    off_px = pixel_deviations(local, max(camera.fl_x, camera.fl_y), covariance)
+    off_px = pixel_deviations(local, max(camera.fx, camera.fy), covariance)
     sigmas = np.sqrt(sigmas**2 + near.slopes**2 * (_WITHIN_PIXEL**2 + off_px**2))
     seen = ~near.hidden(local[:, 2], sigmas)
     depths, deviations = (np.zeros((camera.height, camera.width), np.float32) for _ in range(2))

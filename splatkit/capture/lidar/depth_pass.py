@@ -67,8 +67,8 @@ def _in_view(scan: PlacedScan, target: DepthTarget, half: float) -> NDArray[np.f
 
 def _finished(target: DepthTarget, parts: list[NDArray[np.float32]], rig: Rig) -> DepthMap:
     points = np.concatenate(parts) if parts else np.zeros((0, 3), np.float32)
-    camera = rig.cameras[target.photograph.camera]
-    return project_depth(points, target.photograph.intrinsics, rig.range_noise_m, camera.covariance)
+    camera = rig.cameras[target.photograph.mount]
+    return project_depth(points, target.photograph.camera, rig.range_noise_m, camera.covariance)
 
 
 def rig_targets(
@@ -83,6 +83,6 @@ def rig_targets(
         rig: extrinsics.
     """
     return [
-        DepthTarget(photo, rig.cameras[photo.camera].T_camera_lidar @ invert(pose), float(time))
+        DepthTarget(photo, rig.cameras[photo.mount].T_camera_lidar @ invert(pose), float(time))
         for photo, pose, time in zip(photographs, T_world_lidar, times, strict=True)
     ]

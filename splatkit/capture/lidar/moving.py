@@ -18,6 +18,7 @@ from splatkit.capture.lidar.registration.pose_alignment import PoseAlignment, al
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
+from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.formats.trajectories import Trajectory
@@ -137,7 +138,7 @@ def _in_order_of_time(photographs: list[Photograph]) -> list[Photograph]:
 
 def _first_fit(inputs: LidarInputs, progress: Progress) -> _Fit:
     times = np.array([photo.time for photo in inputs.photographs], dtype=np.float64)
-    which = np.array([photo.camera for photo in inputs.photographs])
+    which = np.array([photo.mount for photo in inputs.photographs])
     offset = inputs.time_offset_s or 0.0
     if inputs.photographs[0].T_images_camera is None:
         if inputs.trajectory is None:
@@ -167,7 +168,7 @@ def _within_trajectory(photographs: list[Photograph], fit: _Fit) -> tuple[list[P
 
 def _camera_poses(photographs: list[Photograph], T_world_lidar: NDArray[np.float64], rig: Rig) -> NDArray[np.float64]:
     """T_world_camera [N, 4, 4] by the extrinsics."""
-    T_camera_lidar = np.stack([rig.cameras[photo.camera].T_camera_lidar for photo in photographs])
+    T_camera_lidar = np.stack([rig.cameras[photo.mount].T_camera_lidar for photo in photographs])
     return T_world_lidar @ invert(T_camera_lidar)
 
 
@@ -215,7 +216,7 @@ def seed_cloud(
         CaptureRefusedError: no photograph sees any point.
     """
     views = [
-        ColorView(pose, photo.intrinsics, _loader(photo), _mask_loader(photo))
+        ColorView(PosedCamera(photo.name, photo.camera, pose), _loader(photo), _mask_loader(photo))
         for photo, pose in zip(photographs, T_world_camera, strict=True)
     ]
     colors, seen_by = color_points(cloud.points, track(views, "coloring points", progress, len(views)))

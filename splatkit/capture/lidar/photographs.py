@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.conventions import intrinsics_of, name_below_images, opengl
+from splatkit.capture.dataset import check_lens, name_below_images
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
-from splatkit.io.transforms_json import Intrinsics, Transforms
+from splatkit.io.transforms_json import Transforms
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Photograph:
 
     name: str  # below the folder of images, with its suffix
     path: Path
-    intrinsics: Intrinsics
-    camera: int  # in the rig
+    camera: Camera
+    mount: int  # number of the camera in the rig
     time: float | None = None  # s, by the cameras' clock
     T_images_camera: NDArray[np.float64] | None = None  # [4, 4] (x right, y down, z forward) in the images' world
     mask: Path | None = None
@@ -32,21 +33,25 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
     """Images of a dataset with poses; times of `times` by file name, else those of the dataset.
 
     Raises:
-        DatasetError: an image belongs to no camera of the rig, or its time is missing from `times`.
+        DatasetError: an image belongs to no camera of the rig, its time is missing from `times`, or it is a panorama.
     """
     out = []
     for frame in transforms.frames:
         name = Path(frame.file_path).name
+        if frame.camera.model == "equirectangular":
+            raise DatasetError(
+                f"{frame.image_path}: EQUIRECTANGULAR images have no z-depth; cut them into pinhole views"
+            )
         if times is not None and name not in times:
             raise DatasetError(f"{frame.image_path}: the table of image times has no line for {name}")
         out.append(
             Photograph(
                 name=name_below_images(frame.file_path),
                 path=frame.image_path,
-                intrinsics=frame.intrinsics,
-                camera=_camera_number(rig, frame.rig_camera, frame.file_path),
+                camera=frame.camera,
+                mount=_camera_number(rig, frame.rig_camera, frame.file_path),
                 time=times[name] if times is not None else frame.time,
-                T_images_camera=opengl(frame.camera_to_world),
+                T_images_camera=frame.T_world_camera,
                 mask=frame.mask_path,
             )
         )
@@ -71,6 +76,7 @@ def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, fl
                     f"{path}: the file of the rig gives no intrinsics of {rig.cameras[number].name}; "
                     "add K, width, height, or give a dataset with poses instead of a folder"
                 )
+            check_lens(camera, path)
             if image_size(path) != (camera.width, camera.height):
                 width, height = image_size(path)
                 raise DatasetError(
@@ -80,7 +86,7 @@ def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, fl
                 raise DatasetError(f"{path}: the table of image times has no line for {path.name}")
             name = path.name if len(folders) == 1 else f"{path.parent.name}/{path.name}"
             time = None if times is None else times[path.name]
-            out.append(Photograph(name, path, intrinsics_of(camera), number, time))
+            out.append(Photograph(name, path, camera, number, time))
     return out
 
 

@@ -1,6 +1,5 @@
 """Where a LiDAR sits on the cameras beside it: from calibrations, or from a plain file that anybody can write."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,25 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.calibration_file import StoredCalibration, is_calibration, read_calibration
-from splatkit.calibration.camera import Camera
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.rig import MountedCamera
+from splatkit.geometry.se3 import is_rigid
+from splatkit.io.calibration_json import StoredCalibration, camera_from_entry, is_calibration, read_calibration
+from splatkit.io.json_files import read_json
 
 DEFAULT_RANGE_NOISE_M = 0.03
 # What a hand-measured extrinsic may be off, where its file says nothing.
 _UNSTATED_DEG, _UNSTATED_M = 1.0, 0.03
-_RIGID_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class MountedCamera:
-    """A camera and the LiDAR beside it."""
-
-    name: str
-    T_camera_lidar: NDArray[np.float64]  # [4, 4]
-    covariance: NDArray[np.float64]  # [6, 6] of its twist: rotation (rad), then translation (m), camera frame
-    stated_covariance: bool  # False: the file gives none, and this one is assumed
-    camera: Camera | None = None  # intrinsics, where the file has them
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ def read_rig(paths: list[Path]) -> Rig:
         record = _parse(Path(path))
         if is_calibration(record):
             stored = read_calibration(path)
-            names = [item["name"] for item in record["cameras"]]
+            names = list(stored.names)
             if len(paths) > 1 and len(names) == 1:
                 names = [_name_of_lone_camera(names[0], Path(path))]
             cameras += _from_calibration(stored, names)
@@ -89,18 +78,15 @@ def _name_of_lone_camera(name: str, path: Path) -> str:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(record, dict) or not isinstance(record.get("cameras"), list) or not record["cameras"]:
+    record = read_json(path)
+    if not isinstance(record.get("cameras"), list) or not record["cameras"]:
         raise DatasetError(f"{path}: expected a calibration.json, or a list `cameras` with name and T_camera_lidar")
     return record
 
 
 def _from_calibration(stored: StoredCalibration, names: list[str]) -> list[MountedCamera]:
     return [
-        MountedCamera(name, T, covariance[:6, :6], True, camera)
+        MountedCamera(name, T, covariance[:6, :6], camera)
         for name, T, covariance, camera in zip(
             names, stored.T_camera_lidar, stored.joint_covariances, stored.cameras, strict=True
         )
@@ -115,18 +101,14 @@ def _from_plain(path: Path, record: dict[str, Any]) -> list[MountedCamera]:
             name, T = str(entry["name"]), np.array(entry["T_camera_lidar"], dtype=np.float64)
             stated = "covariance" in entry
             covariance = np.array(entry["covariance"], dtype=np.float64) if stated else _assumed_covariance()
-            camera = None
-            if "K" in entry:
-                K, distortion = np.array(entry["K"], float).reshape(3, 3), np.array(entry.get("distortion", []), float)
-                size = int(entry["width"]), int(entry["height"])
-                camera = Camera(K, distortion, *size, entry.get("model", "pinhole"))
+            camera = camera_from_entry(entry) if "K" in entry else None
         except (KeyError, TypeError, ValueError) as error:  # SettingsError is a ValueError
             raise DatasetError(f"{where}: expected name, T_camera_lidar and perhaps intrinsics ({error!r})") from None
-        if T.shape != (4, 4) or not np.allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=_RIGID_TOLERANCE):
+        if not is_rigid(T):
             raise DatasetError(f"{where} ({name}): T_camera_lidar is no rigid transform of 4 x 4")
-        if covariance.shape != (6, 6) or not np.isfinite(covariance).all() or not np.isfinite(T).all():
+        if covariance.shape != (6, 6) or not np.isfinite(covariance).all():
             raise DatasetError(f"{where} ({name}): expected finite numbers, and a covariance of 6 x 6")
-        out.append(MountedCamera(name, T, covariance, stated, camera))
+        out.append(MountedCamera(name, T, covariance, camera, stated))
     return out
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.conventions import name_below_images
+from splatkit.capture.dataset import name_below_images
 from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, write_lidar_dataset
 from splatkit.capture.lidar.findings import (
     lidar_figures,

@@ -72,9 +72,9 @@ def locate_static(inputs: StaticInputs, progress: Progress) -> StaticScene:
     voxels.add(inputs.scan.points, np.zeros_like(inputs.scan.points))
     cloud = voxels.cloud()
     normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
-    extrinsics = np.stack([inputs.rig.cameras[photo.camera].T_camera_lidar for photo in inputs.photographs])
+    extrinsics = np.stack([inputs.rig.cameras[photo.mount].T_camera_lidar for photo in inputs.photographs])
     alignment, triangulated = None, None
-    poses: Array = np.linalg.inv(extrinsics)
+    poses: Array = invert(extrinsics)
     if inputs.anchors:
         if inputs.points is None:
             raise DatasetError("--anchor needs a dataset with triangulated points (ply_file_path) to find its scale")

@@ -5,25 +5,20 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.board_scene import board_scene, photograph
-from splatkit.calibration.camera import Camera
 from splatkit.calibration.detection.corners import find_corners
 from splatkit.calibration.quality.simulation import example_rig
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import compose, exp_se3, invert, transform_points
 from tests.calibration.halls import TARGET
 
 
 def render(turn, depth=1.6, width=480, target=TARGET):
-    camera = Camera(
-        np.array([[0.6 * width, 0, width / 2], [0, 0.6 * width, width / 3], [0, 0, 1]]),
-        np.zeros(0),
-        width,
-        2 * width // 3,
-    )
+    camera = Camera("pinhole", width, 2 * width // 3, 0.6 * width, 0.6 * width, width / 2 + 0.5, width / 3 + 0.5)
     extrinsic = example_rig("32").T_camera_lidar
     pose = compose(exp_se3(np.array([*turn, 0, 0, 0]))[:3, :3], np.array([0.1, 0, depth]))
     planes = board_scene(target, invert(extrinsic) @ pose)
     image = photograph(planes, camera, extrinsic, np.random.default_rng(0))
-    return image, camera.project(transform_points(pose, target.corners()))[0]
+    return image, camera.image(transform_points(pose, target.corners()))
 
 
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.3, -0.4, 0.7), (-0.2, 0.3, 2.6)])
@@ -49,7 +44,7 @@ def test_large_images_are_searched_small_and_measured_large():
     image, truth = render((0.2, 0.2, 0.7))
     large = cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     found = find_corners(large, TARGET)
-    truth = (truth + 0.5) * 4 - 0.5
+    truth = truth * 4
     error = min(np.abs(found - order).max() for order in (truth, truth[::-1]))
     assert error < 1.2
 

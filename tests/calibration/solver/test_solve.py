@@ -180,7 +180,7 @@ def test_pixel_uncertainty_is_what_samples_of_the_extrinsic_show(target):
     lidar_point = transform_points(invert(rig.T_camera_lidar), point)
     twists = rng.multivariate_normal(np.zeros(6), covariance, 2000)
     pixels = np.concatenate(
-        [rig.camera.project(transform_points(exp_se3(twist) @ rig.T_camera_lidar, lidar_point))[0] for twist in twists]
+        [rig.camera.image(transform_points(exp_se3(twist) @ rig.T_camera_lidar, lidar_point)) for twist in twists]
     )
     assert stated == pytest.approx(np.sqrt(np.linalg.eigvalsh(np.cov(pixels.T))[1]), rel=0.08)
     assert pixel_uncertainty(covariance, rig.camera, 2.0).shape == (3, 3)

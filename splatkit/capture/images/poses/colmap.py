@@ -11,7 +11,7 @@ from pathlib import Path
 import pycolmap
 
 from splatkit.capture.images.feature_matching import colmap_errors
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.errors import DatasetError, SplatkitError
 from splatkit.io.images import image_size
@@ -61,11 +61,10 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
         if not image.is_file():
             left_out.append(f"{view.name}: no such image in {folder}")
             continue
-        size, stated = image_size(image), (view.intrinsics.width, view.intrinsics.height)
+        size, stated = image_size(image), (view.posed.camera.width, view.posed.camera.height)
         if size != stated:
             raise DatasetError(f"{image}: has {size[0]}x{size[1]} px, {files[0]} says {stated[0]}x{stated[1]} px")
-        check_rigid(view.T_world_camera, f"{files[1]}: {view.name}")
-        cameras.append(GivenCamera(view.name, image, view.T_world_camera, view.intrinsics))
+        cameras.append(GivenCamera(view.posed, image))
     if not cameras:
         raise DatasetError(f"{files[1]}: none of its {len(scene.views)} images is in {folder}")
     return GivenCameras(

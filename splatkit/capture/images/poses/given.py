@@ -9,24 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import PosedCamera
+from splatkit.geometry.se3 import is_rigid, rigid_error
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.transforms_json import Intrinsics
-
-_RIGID_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class GivenCamera:
     """One image whose camera is known."""
 
-    name: str  # of the image in the new dataset, with its suffix
+    posed: PosedCamera  # by the image's name in the new dataset, with its suffix
     image: Path
-    T_world_camera: NDArray[np.float64]  # [4, 4] OpenCV axes (x right, y down, z forward)
-    intrinsics: Intrinsics
     mask: Path | None = None
     read_depth: Callable[[], DepthMap] | None = None  # of the image's size
     time: float | None = None  # s
+
+    @property
+    def name(self) -> str:
+        """Of the image in the new dataset."""
+        return self.posed.name
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,6 @@ def check_rigid(pose: NDArray[np.float64], where: Path | str) -> NDArray[np.floa
     Raises:
         DatasetError: it is not.
     """
-    rotation = pose[:3, :3]
-    error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
-    if not error <= _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
-        raise DatasetError(f"{where}: the pose is not rigid (R^T R differs from 1 by {error:.2g})")
+    if not is_rigid(pose):
+        raise DatasetError(f"{where}: the pose is not rigid (R^T R differs from 1 by {rigid_error(pose):.2g})")
     return pose

@@ -5,9 +5,10 @@ it is, with the file's `applied_transform` where it has one; whether its lengths
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from splatkit.capture.conventions import name_below_images, opengl
+from splatkit.capture.dataset import name_below_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.point_clouds import read_point_cloud
@@ -24,10 +25,8 @@ def read_transforms_poses(path: Path) -> GivenCameras:
     transforms = read_transforms(path)
     cameras = tuple(
         GivenCamera(
-            name=name_below_images(frame.file_path),
+            posed=replace(frame.posed, name=name_below_images(frame.file_path)),
             image=frame.image_path,
-            T_world_camera=opengl(frame.camera_to_world),
-            intrinsics=frame.intrinsics,
             mask=frame.mask_path,
             read_depth=_depth_reader(frame, transforms.depth_unit),
             time=frame.time,

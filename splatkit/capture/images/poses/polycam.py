@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.conventions import opengl
+from splatkit.capture.images.poses.arkit import from_arkit
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import image_size, read_image
 from splatkit.io.json_files import read_json
-from splatkit.io.transforms_json import Intrinsics
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds
 _LEAST_CONFIDENCE = 1  # of 255; 0 is what ARKit calls low
@@ -69,13 +69,11 @@ def _read_camera(path: Path, image: Path, keyframes: Path) -> GivenCamera:
         raise DatasetError(f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]:g}x{size[1]:g} px")
     if min(fx, fy) <= 0:
         raise DatasetError(f"{path}: the focal length must be positive, got {min(fx, fy)}")
-    intrinsics = Intrinsics("PINHOLE", *actual, fx, fy, cx, cy)
+    camera = Camera("pinhole", *actual, fx, fy, cx, cy)
     depth, confidence = (keyframes / kind / f"{path.stem}.png" for kind in ("depth", "confidence"))
     return GivenCamera(
-        name=image.name,
+        posed=PosedCamera(image.name, camera, from_arkit(check_rigid(pose, path))),
         image=image,
-        T_world_camera=opengl(check_rigid(pose, path)),
-        intrinsics=intrinsics,
         read_depth=_depth_reader(depth, confidence, actual) if depth.is_file() else None,
         time=number(values, "timestamp", path) * _SECONDS if "timestamp" in values else None,
     )

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.capture.conventions import opengl
+from splatkit.capture.images.poses.arkit import from_arkit
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers
 from splatkit.errors import DatasetError
+from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import image_size
 from splatkit.io.json_files import read_json
-from splatkit.io.transforms_json import Intrinsics
 
 _UNIT_TOLERANCE = 0.01
 _IMAGE_FOLDERS = ("rgb", "rgbd", "images")
@@ -58,10 +58,10 @@ def read_record3d(folder: Path) -> GivenCameras:
     return GivenCameras(
         cameras=tuple(
             GivenCamera(
-                name=image.name,
+                posed=PosedCamera(
+                    image.name, _checked_camera(image, size, lenses[index], path), from_arkit(poses[index])
+                ),
                 image=image,
-                T_world_camera=opengl(poses[index]),
-                intrinsics=_checked_intrinsics(image, size, lenses[index], path),
                 time=None if stamps is None else float(stamps[index]),
             )
             for index, image in sorted(images.items())
@@ -94,9 +94,9 @@ def _lenses(values: dict[str, Any], count: int, path: Path) -> NDArray[np.float6
     return lenses
 
 
-def _checked_intrinsics(image: Path, size: tuple[int, int], lens: NDArray[np.float64], path: Path) -> Intrinsics:
+def _checked_camera(image: Path, size: tuple[int, int], lens: NDArray[np.float64], path: Path) -> Camera:
     actual = image_size(image)
     if size != actual:
         raise DatasetError(f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]}x{size[1]} px")
     fx, fy, cx, cy = (float(value) for value in lens)
-    return Intrinsics("PINHOLE", *size, fx, fy, cx, cy)
+    return Camera("pinhole", *size, fx, fy, cx, cy)

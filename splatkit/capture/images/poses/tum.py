@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from splatkit.calibration.intrinsics import read_intrinsics
-from splatkit.capture.conventions import intrinsics_of
 from splatkit.capture.images.files import list_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.formats.trajectories import read_trajectory
+from splatkit.geometry.camera import PosedCamera
+from splatkit.io.camera_files import read_intrinsics
 from splatkit.io.images import image_size
 from splatkit.io.time_units import seconds_since_1970
 
@@ -38,7 +38,7 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
     """
     if images is None or intrinsics is None:
         raise SettingsError("poses from a trajectory need --images and --intrinsics")
-    lens = intrinsics_of(read_intrinsics(intrinsics))
+    lens = read_intrinsics(intrinsics)
     path = read_trajectory(trajectory)
     stamps = None if times is None else read_times(times)
     cameras, left_out = [], []
@@ -55,7 +55,7 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
         size = image_size(image)
         if size != (lens.width, lens.height):
             raise DatasetError(f"{image}: has {size[0]}x{size[1]} px, {intrinsics} says {lens.width}x{lens.height} px")
-        cameras.append(GivenCamera(name, image, path.at(np.array([time]))[0], lens, time=time))
+        cameras.append(GivenCamera(PosedCamera(name, lens, path.at(np.array([time]))[0]), image, time=time))
     if not cameras:
         raise DatasetError(
             f"{trajectory}: covers {path.times[0]:.3f} to {path.times[-1]:.3f} s, and none of the {len(left_out)} "

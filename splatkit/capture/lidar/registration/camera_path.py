@@ -13,7 +13,6 @@ from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.formats.trajectories import Trajectory
-from splatkit.io.projection import project
 from splatkit.progress import Progress, track
 
 Array = NDArray[np.float64]
@@ -64,7 +63,7 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
         for photo, path in paths:
             if path.times[0] <= middle <= path.times[-1] and np.abs(path.times - middle).min() <= INTERPOLATED_S:
                 there = replace(photo, T_images_camera=path.at(np.array([middle]))[0])
-                local = transform_points(inputs.rig.cameras[photo.camera].T_camera_lidar, scan.cloud.points)
+                local = transform_points(inputs.rig.cameras[photo.mount].T_camera_lidar, scan.cloud.points)
                 ratios.append(depth_ratios(local, inputs.points[0], there))
     if not ratios:
         raise CaptureRefusedError(
@@ -82,7 +81,7 @@ def _camera_paths(inputs: LidarInputs) -> list[tuple[Photograph, Trajectory]]:
     """One photograph of each camera, and the camera's way through the images' world by the LiDAR's clock."""
     out = []
     for number in range(len(inputs.rig.cameras)):
-        photographs = [photo for photo in inputs.photographs if photo.camera == number]
+        photographs = [photo for photo in inputs.photographs if photo.mount == number]
         if len(photographs) < 2:
             continue
         times = np.array([photo.time for photo in photographs], dtype=np.float64) + (inputs.time_offset_s or 0.0)
@@ -101,12 +100,12 @@ def depth_ratios(local: Array, points: Array, photo: Photograph) -> Array:
     """
     assert photo.T_images_camera is not None
     seen = transform_points(invert(photo.T_images_camera), points)
-    pixels, inside = project(seen, photo.intrinsics)
-    lidar_pixels, lidar_inside = project(local, photo.intrinsics)
+    pixels, inside = photo.camera.project(seen)
+    lidar_pixels, lidar_inside = photo.camera.project(local)
     if not inside.any() or not lidar_inside.any():
         return np.zeros(0)
     tree = cKDTree(lidar_pixels[lidar_inside])
-    reach = _NEAR * photo.intrinsics.width
+    reach = _NEAR * photo.camera.width
     distances, nearest = tree.query(pixels[inside], distance_upper_bound=reach)
     beside = np.isfinite(distances)
     ratios: Array = local[lidar_inside, 2][nearest[beside]] / seen[inside, 2][beside]
