@@ -17,8 +17,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the families lie beside this file
-
 from benchmarks.calibration import measure_calibration
 from benchmarks.encodings import measure_encodings
 from benchmarks.export import measure_export

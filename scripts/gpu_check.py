@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the parts lie beside this file
-
 from gpu_checks.report import Record, Step, write_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,12 +53,19 @@ class Check:
         if limit_s <= 0:
             self.keep(name, "skipped", 0, "no time left")
             return False
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        places = [str(ROOT), str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
         try:
             done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                timeout=limit_s, check=False,
-            )  # fmt: skip
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=limit_s,
+                check=False,
+            )
             code, output = done.returncode, done.stdout
         except subprocess.TimeoutExpired as error:
             printed = error.stdout or b""
@@ -152,7 +157,7 @@ def sanitize(check: Check) -> None:
     if program is None:
         check.keep("compute-sanitizer", "skipped", 0, "not on the PATH")
         return
-    case = [sys.executable, "scripts/gpu_checks/small_case.py"]
+    case = [sys.executable, "-m", "gpu_checks.small_case"]
     for tool in ("memcheck", "racecheck", "synccheck"):
         check.command(tool, [program, "--tool", tool, "--error-exitcode", "9", *case], 90, judge_sanitizer)
 
@@ -174,7 +179,7 @@ def main() -> int:
         check.command("tests", [*pytest, *tests], 240, judge_tests)
         measured = folder / "records.json"
         measured.unlink(missing_ok=True)
-        check.command("measure", [sys.executable, "scripts/gpu_checks/measure.py", "--json", str(measured)], 240)
+        check.command("measure", [sys.executable, "-m", "gpu_checks.measure", "--json", str(measured)], 240)
         records = json.loads(measured.read_text()) if measured.is_file() else []
         sanitize(check)
     write_report(folder, machine, check.steps, records)

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "io": {"geometry"},
     "evaluation": {"geometry", "ops", "io"},
     "report": {"geometry", "io", "evaluation"},
-    "splatting": {"ops", "geometry"},
+    "splatting": {"ops", "geometry", "io"},
     "encodings": {"ops", "io"},
     "isosurface": {"ops", "geometry"},
     # from what is calibrated with to how far the result is to be trusted, one step at a time
@@ -40,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "calibration.solver",
         "calibration.views",
         "calibration.frames",
-        "calibration.calibration_file",
         "geometry",
+        "io",
     },
     "calibration": {
         "calibration.targets",
@@ -53,10 +53,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "synthetic": {"geometry", "io"},
     "synthetic.stage": {"synthetic", "calibration", "calibration.targets", "calibration.quality", "geometry", "io"},
-    # photographs know nothing of scans, and neither of how a rig is calibrated, only what the file of it says
+    # photographs know nothing of scans, and neither of how a rig is calibrated: what the file of it says is read in io
     "capture": {"geometry", "io"},
     "capture.images": {"capture", "geometry", "io"},
-    "capture.lidar": {"capture", "calibration.calibration_file", "geometry", "io"},
+    "capture.lidar": {"capture", "geometry", "io"},
     # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other
     "runs": {"splatting", "evaluation", "geometry", "io"},
     "optimize.nerfstudio": {"runs", "evaluation", "ops", "geometry", "io"},
@@ -343,7 +343,7 @@ def test_files_are_short_enough_to_hold_in_the_head(path: Path):
 
 def test_folders_hold_few_enough_files_to_look_through():
     """Beside `__init__.py`, which only says what the folder is."""
-    files = [path for path in sources() if path.name != "__init__.py" and ROOT / "tests" not in path.parents]
+    files = [path for path in sources() if path.name != "__init__.py"]
     counts = Counter(str(path.parent.relative_to(ROOT)) for path in files)
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 

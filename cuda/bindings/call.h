@@ -19,7 +19,8 @@ class Call {
   Call(nanobind::handle first, const char* name) : first_(first, name) {
     if (first_.device().type != dlpack::kCpu && !(first_.device().type == dlpack::kCuda && kHasCuda)) {
       throw nanobind::value_error((std::string(name) + ": not a CPU tensor, and this build of splatkit has no CUDA kernels; install it "
-                                   "where nvcc is on the PATH").c_str());
+                                                       "where nvcc is on the PATH")
+                                      .c_str());
     }
   }
 
@@ -43,7 +44,8 @@ class Call {
     body(double());
   }
 
-  // Runs cuda(stream) or cpu(threads) without Python's lock. Both must be generic lambdas: a build without one backend never compiles its calls.
+  // Runs cuda(stream) or cpu(threads) without Python's lock. Both must be generic lambdas: a build without one backend never compiles its
+  // calls.
   template <class Real, class Cuda, class Cpu>
   void run(int threads, const Cuda& cuda, const Cpu& cpu) const {
     if constexpr (kHasCuda && sizeof(Real) == sizeof(float)) {

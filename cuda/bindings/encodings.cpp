@@ -21,9 +21,15 @@ struct Settings {
 };
 
 Settings settings_of(const nb::tuple& values) {
-  return {nb::cast<std::vector<double>>(values[0]),  nb::cast<std::vector<int64_t>>(values[1]), nb::cast<std::vector<int64_t>>(values[2]),
-          nb::cast<std::vector<int64_t>>(values[3]), nb::cast<std::vector<int64_t>>(values[4]), nb::cast<int>(values[5]),
-          nb::cast<int>(values[6]),                  nb::cast<int>(values[7]),                  nb::cast<int>(values[8]),
+  return {nb::cast<std::vector<double>>(values[0]),
+          nb::cast<std::vector<int64_t>>(values[1]),
+          nb::cast<std::vector<int64_t>>(values[2]),
+          nb::cast<std::vector<int64_t>>(values[3]),
+          nb::cast<std::vector<int64_t>>(values[4]),
+          nb::cast<int>(values[5]),
+          nb::cast<int>(values[6]),
+          nb::cast<int>(values[7]),
+          nb::cast<int>(values[8]),
           nb::cast<int64_t>(values[9])};
 }
 
@@ -35,7 +41,8 @@ void refuse(bool wrong, const char* message) {
 EncodingLevels levels_of(const Settings& settings, int64_t entries) {
   const size_t count = settings.scales.size();
   refuse(count < 1 || count > size_t(kMaxEncodingLevels), "levels: expected 1 to 32");
-  refuse(settings.offsets.size() != count || settings.sizes.size() != count || settings.moduli.size() != count || settings.steps.size() != count,
+  refuse(settings.offsets.size() != count || settings.sizes.size() != count || settings.moduli.size() != count ||
+             settings.steps.size() != count,
          "levels: scales, offsets, sizes, moduli and steps differ in length");
   refuse(settings.active < 0 || settings.active > int(count), "active_levels: expected 0 to the number of levels");
   EncodingLevels levels = {};
@@ -59,7 +66,8 @@ EncodingInput<Real> input_of(const Call& call, nb::handle tangents, const Settin
   refuse(dims < 2 || dims > 8, "positions: expected [N, d] with d from 2 to 8");
   const int features = settings.features;
   refuse(features != 1 && features != 2 && features != 4 && features != 8, "table: expected 1, 2, 4 or 8 features a level");
-  refuse(settings.lattice < 0 || settings.lattice > 2 || settings.interpolation < 0 || settings.interpolation > 3, "lattice, interpolation: unknown");
+  refuse(settings.lattice < 0 || settings.lattice > 2 || settings.interpolation < 0 || settings.interpolation > 3,
+         "lattice, interpolation: unknown");
   EncodingInput<Real> input = {};
   input.points = points, input.entries = entries;
   input.dims = static_cast<int>(dims), input.features = features;
@@ -106,7 +114,8 @@ void encode_scatter_py(nb::handle positions, nb::handle tangents, nb::handle v_f
     const Real* v = call.data<Real>(v_features, "v_features", {int64_t(input.levels.count) * input.features, input.points});
     Real* staged = call.data<Real>(scratch, "scratch", {-1});
     Real* out = call.data<Real>(entries, {input.entries, input.features});
-    int64_t* sums = totals.is_none() ? nullptr : call.data<int64_t>(totals, "totals", {input.entries * input.features + input.levels.count});
+    int64_t* sums =
+        totals.is_none() ? nullptr : call.data<int64_t>(totals, "totals", {input.entries * input.features + input.levels.count});
     call.run<Real>(
         threads, [&](auto stream) { encode_scatter_cuda(input, v, sums, out, stream); },
         [&](auto count) { encode_scatter(input, v, staged, out, count); });
@@ -152,8 +161,8 @@ void prefer_huge_pages_py(nb::handle values) {
 void bind_encodings(nb::module_& module) {
   module.def("encode", &encode_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("table"), nb::arg("type"), nb::arg("settings"),
              nb::arg("scratch"), nb::arg("features"), nb::arg("threads"));
-  module.def("encode_scatter", &encode_scatter_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("v_features"), nb::arg("settings"),
-             nb::arg("scratch"), nb::arg("totals").none(), nb::arg("v_table"), nb::arg("threads"));
+  module.def("encode_scatter", &encode_scatter_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("v_features"),
+             nb::arg("settings"), nb::arg("scratch"), nb::arg("totals").none(), nb::arg("v_table"), nb::arg("threads"));
   module.def("encode_pull", &encode_pull_py, nb::arg("positions"), nb::arg("tangents").none(), nb::arg("table"), nb::arg("type"),
              nb::arg("v_features"), nb::arg("settings"), nb::arg("scratch"), nb::arg("v_positions"), nb::arg("threads"));
   module.def("prefer_huge_pages", &prefer_huge_pages_py);

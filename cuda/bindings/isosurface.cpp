@@ -27,7 +27,7 @@ int64_t surface_scratch_size_py(nb::handle field, bool closed) { return surface_
 
 // Cells, grid vertices, vertices, crossings, quads, and the number of the first value that is refused, or -1.
 std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t> count_surface_py(nb::handle field, bool closed, nb::handle scratch,
-                                                                                int threads) {
+                                                                                  int threads) {
   const Call call(field, "field");
   const SurfaceGrid grid = grid_of(call, closed);
   SurfaceCounts counts = {};
@@ -70,7 +70,8 @@ const Real* optional_data(const Call& call, nb::handle object, const char* name,
   return object.is_none() ? nullptr : call.data<Real>(object, name, shape);
 }
 
-// topology: cases, corners, first_vertex, first_crossing, vertex_cells, quads, crossing_quads, slab_cells; parameters: points, alphas, betas, gammas.
+// topology: cases, corners, first_vertex, first_crossing, vertex_cells, quads, crossing_quads, slab_cells; parameters: points, alphas,
+// betas, gammas.
 template <class Real>
 SurfaceInput<Real> input_of(const Call& call, const nb::tuple& topology, const nb::tuple& parameters) {
   SurfaceInput<Real> input = {};
@@ -99,8 +100,8 @@ SurfaceInput<Real> input_of(const Call& call, const nb::tuple& topology, const n
   return input;
 }
 
-void surface_vertices_py(nb::tuple topology, nb::handle values, nb::tuple parameters, bool centers, nb::handle vertices, nb::handle deviations,
-                         int threads) {
+void surface_vertices_py(nb::tuple topology, nb::handle values, nb::tuple parameters, bool centers, nb::handle vertices,
+                         nb::handle deviations, int threads) {
   const Call call(values, "values");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
@@ -183,8 +184,8 @@ void range_values_py(nb::handle raw, nb::handle places, double rate, double scal
   });
 }
 
-void range_backward_py(nb::handle values, nb::handle places, double rate, double scale, double offset, nb::handle v_values, nb::handle v_raw,
-                       int threads) {
+void range_backward_py(nb::handle values, nb::handle places, double rate, double scale, double offset, nb::handle v_values,
+                       nb::handle v_raw, int threads) {
   const Call call(values, "values");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
@@ -225,8 +226,8 @@ void bind_isosurface(nb::module_& module) {
              nb::arg("centers"), nb::arg("vertices"), nb::arg("v_vertices"), nb::arg("v_deviations").none(), nb::arg("outputs"),
              nb::arg("scratch"), nb::arg("threads"));
   module.def("surface_faces", &surface_faces_py);
-  module.def("range_values", &range_values_py, nb::arg("raw"), nb::arg("places").none(), nb::arg("rate"), nb::arg("scale"), nb::arg("offset"),
-             nb::arg("values"), nb::arg("threads"));
+  module.def("range_values", &range_values_py, nb::arg("raw"), nb::arg("places").none(), nb::arg("rate"), nb::arg("scale"),
+             nb::arg("offset"), nb::arg("values"), nb::arg("threads"));
   module.def("range_backward", &range_backward_py, nb::arg("values"), nb::arg("places").none(), nb::arg("rate"), nb::arg("scale"),
              nb::arg("offset"), nb::arg("v_values"), nb::arg("v_raw"), nb::arg("threads"));
   module.def("surface_case", &surface_case_py);

@@ -12,7 +12,8 @@ namespace splatkit {
 namespace {
 
 TinyMlpLayers layers_of(const std::vector<int64_t>& widths) {
-  if (widths.size() < 2 || widths.size() > size_t(kMaxMlpLayers) + 1) throw nb::value_error("widths: expected those of 1 to 4 layers and of their input");
+  if (widths.size() < 2 || widths.size() > size_t(kMaxMlpLayers) + 1)
+    throw nb::value_error("widths: expected those of 1 to 4 layers and of their input");
   TinyMlpLayers layers = {};
   layers.count = static_cast<int>(widths.size()) - 1;
   for (size_t i = 0; i < widths.size(); ++i) {
@@ -74,8 +75,8 @@ int64_t tiny_mlp_scratch_size_py(int64_t points, std::vector<int64_t> widths) {
 
 void bind_networks(nb::module_& module) {
   module.def("tiny_mlp", &tiny_mlp_py);
-  module.def("tiny_mlp_backward", &tiny_mlp_backward_py, nb::arg("features"), nb::arg("parameters"), nb::arg("widths"), nb::arg("v_outputs"),
-             nb::arg("scratch"), nb::arg("v_features").none(), nb::arg("v_parameters"), nb::arg("threads"));
+  module.def("tiny_mlp_backward", &tiny_mlp_backward_py, nb::arg("features"), nb::arg("parameters"), nb::arg("widths"),
+             nb::arg("v_outputs"), nb::arg("scratch"), nb::arg("v_features").none(), nb::arg("v_parameters"), nb::arg("threads"));
   module.def("tiny_mlp_scratch_size", &tiny_mlp_scratch_size_py);
 }
 

@@ -21,10 +21,23 @@ ProjectionInput<Real> projection_input(const Call& call, nb::handle quats, nb::h
                                        int camera_model, nb::handle distortions, int kernel) {
   const TensorArgument viewmats_arg(viewmats, "viewmats");
   const int64_t n = call.first().size(0), c = viewmats_arg.size(0);
-  return {c, n, call.data<Real>(call.first(), {n, 3}), call.data<Real>(quats, "quats", {n, 4}), call.data<Real>(scales, "scales", {n, 3}),
-          call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), call.data<Real>(viewmats_arg, {c, 4, 4}),
-          call.data<Real>(Ks, "Ks", {c, 3, 3}), width, height, near, far, eps2d, camera_model,
-          wanted<Real>(call, distortions, "distortions", {c, 4}), kernel};
+  return {c,
+          n,
+          call.data<Real>(call.first(), {n, 3}),
+          call.data<Real>(quats, "quats", {n, 4}),
+          call.data<Real>(scales, "scales", {n, 3}),
+          call.data<Real>(opacities, "opacities", {n}),
+          call.data<Real>(betas, "betas", {n}),
+          call.data<Real>(viewmats_arg, {c, 4, 4}),
+          call.data<Real>(Ks, "Ks", {c, 3, 3}),
+          width,
+          height,
+          near,
+          far,
+          eps2d,
+          camera_model,
+          wanted<Real>(call, distortions, "distortions", {c, 4}),
+          kernel};
 }
 
 // Doubles of scratch that a backward pass over these splats and cameras needs on their device.
@@ -42,21 +55,24 @@ int64_t projection_scratch_size_py(nb::handle means, int64_t cameras) {
 }
 
 void project_splats_py(nb::handle means, nb::handle quats, nb::handle scales, nb::handle opacities, nb::handle betas, nb::handle viewmats,
-                       nb::handle Ks, int width, int height, double near, double far, double eps2d, int camera_model, nb::handle distortions,
-                       int kernel, nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle seen_opacities,
-                       nb::handle seen_betas, int threads) {
+                       nb::handle Ks, int width, int height, double near, double far, double eps2d, int camera_model,
+                       nb::handle distortions, int kernel, nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents,
+                       nb::handle seen_opacities, nb::handle seen_betas, int threads) {
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d, camera_model,
-                                              distortions, kernel);
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
+                                              camera_model, distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
-    const ProjectionOutput<Real> output = {call.data<Real>(means2d, "means2d", {c, n, 2}), call.data<Real>(depths, "depths", {c, n}),
-                                           call.data<Real>(conics, "conics", {c, n, 3}), call.data<Real>(extents, "extents", {c, n, 2}),
+    const ProjectionOutput<Real> output = {call.data<Real>(means2d, "means2d", {c, n, 2}),
+                                           call.data<Real>(depths, "depths", {c, n}),
+                                           call.data<Real>(conics, "conics", {c, n, 3}),
+                                           call.data<Real>(extents, "extents", {c, n, 2}),
                                            wanted<Real>(call, seen_opacities, "seen_opacities", {c, n}),
                                            wanted<Real>(call, seen_betas, "seen_betas", {c, n})};
     call.run<Real>(
-        threads, [&](auto stream) { project_splats_cuda(input, output, stream); }, [&](auto count) { project_splats(input, output, count); });
+        threads, [&](auto stream) { project_splats_cuda(input, output, stream); },
+        [&](auto count) { project_splats(input, output, count); });
   });
 }
 
@@ -69,19 +85,26 @@ void project_splats_backward_py(nb::handle means, nb::handle quats, nb::handle s
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d, camera_model,
-                                              distortions, kernel);
+    const auto input = projection_input<Real>(call, quats, scales, opacities, betas, viewmats, Ks, width, height, near, far, eps2d,
+                                              camera_model, distortions, kernel);
     const int64_t c = input.cameras, n = input.splats;
-    const ProjectionGradient<Real> gradient = {
-        call.data<Real>(extents, "extents", {c, n, 2}),      call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),
-        call.data<Real>(v_depths, "v_depths", {c, n}),       call.data<Real>(v_conics, "v_conics", {c, n, 3}),
-        call.data<Real>(v_means, "v_means", {n, 3}),         call.data<Real>(v_quats, "v_quats", {n, 4}),
-        call.data<Real>(v_scales, "v_scales", {n, 3}),       call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
-        call.data<Real>(v_Ks, "v_Ks", {c, 3, 3}),            call.data<double>(scratch, "scratch", {scratch_size(call, c, n)}),
-        wanted<Real>(call, v_seen_opacities, "v_seen_opacities", {c, n}), wanted<Real>(call, v_seen_betas, "v_seen_betas", {c, n}),
-        wanted<Real>(call, v_opacities, "v_opacities", {n}), wanted<Real>(call, v_betas, "v_betas", {n})};
+    const ProjectionGradient<Real> gradient = {call.data<Real>(extents, "extents", {c, n, 2}),
+                                               call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),
+                                               call.data<Real>(v_depths, "v_depths", {c, n}),
+                                               call.data<Real>(v_conics, "v_conics", {c, n, 3}),
+                                               call.data<Real>(v_means, "v_means", {n, 3}),
+                                               call.data<Real>(v_quats, "v_quats", {n, 4}),
+                                               call.data<Real>(v_scales, "v_scales", {n, 3}),
+                                               call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
+                                               call.data<Real>(v_Ks, "v_Ks", {c, 3, 3}),
+                                               call.data<double>(scratch, "scratch", {scratch_size(call, c, n)}),
+                                               wanted<Real>(call, v_seen_opacities, "v_seen_opacities", {c, n}),
+                                               wanted<Real>(call, v_seen_betas, "v_seen_betas", {c, n}),
+                                               wanted<Real>(call, v_opacities, "v_opacities", {n}),
+                                               wanted<Real>(call, v_betas, "v_betas", {n})};
     call.run<Real>(
-        threads, [&](auto stream) { project_splats_backward_cuda(input, gradient, stream); }, [&](auto count) { project_splats_backward(input, gradient, count); });
+        threads, [&](auto stream) { project_splats_backward_cuda(input, gradient, stream); },
+        [&](auto count) { project_splats_backward(input, gradient, count); });
   });
 }
 
@@ -92,8 +115,14 @@ ShColorInput<Real> sh_input(const Call& call, nb::handle viewmats, nb::handle co
   if (degree < 0 || degree > 3 || bases < (degree + 1) * (degree + 1)) {
     throw nb::value_error("coefficients: fewer than (degree + 1)^2 bases, or degree outside 0 to 3");
   }
-  return {c, n, bases, degree, call.data<Real>(call.first(), {n, 3}), call.data<Real>(viewmats_arg, {c, 4, 4}),
-          call.data<Real>(coefficients_arg, {n, bases, 3}), call.data<Real>(extents, "extents", {c, n, 2})};
+  return {c,
+          n,
+          bases,
+          degree,
+          call.data<Real>(call.first(), {n, 3}),
+          call.data<Real>(viewmats_arg, {c, 4, 4}),
+          call.data<Real>(coefficients_arg, {n, bases, 3}),
+          call.data<Real>(extents, "extents", {c, n, 2})};
 }
 
 void sh_colors_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree, nb::handle colors,
@@ -103,25 +132,27 @@ void sh_colors_py(nb::handle means, nb::handle viewmats, nb::handle coefficients
     using Real = decltype(real);
     const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
     Real* out = call.data<Real>(colors, "colors", {input.cameras, input.splats, 3});
-    call.run<Real>(
-        threads, [&](auto stream) { sh_colors_cuda(input, out, stream); }, [&](auto count) { sh_colors(input, out, count); });
+    call.run<Real>(threads, [&](auto stream) { sh_colors_cuda(input, out, stream); }, [&](auto count) { sh_colors(input, out, count); });
   });
 }
 
-void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree, nb::handle colors,
-                           nb::handle v_colors, nb::handle v_coefficients, nb::handle v_means, nb::handle v_viewmats, nb::handle scratch,
-                           int threads) {
+void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree,
+                           nb::handle colors, nb::handle v_colors, nb::handle v_coefficients, nb::handle v_means, nb::handle v_viewmats,
+                           nb::handle scratch, int threads) {
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
     const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
     const int64_t c = input.cameras, n = input.splats;
-    const ShColorGradient<Real> gradient = {
-        call.data<Real>(colors, "colors", {c, n, 3}), call.data<Real>(v_colors, "v_colors", {c, n, 3}),
-        call.data<Real>(v_coefficients, "v_coefficients", {n, input.bases, 3}), call.data<Real>(v_means, "v_means", {n, 3}),
-        call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}), call.data<double>(scratch, "scratch", {scratch_size(call, c, n)})};
+    const ShColorGradient<Real> gradient = {call.data<Real>(colors, "colors", {c, n, 3}),
+                                            call.data<Real>(v_colors, "v_colors", {c, n, 3}),
+                                            call.data<Real>(v_coefficients, "v_coefficients", {n, input.bases, 3}),
+                                            call.data<Real>(v_means, "v_means", {n, 3}),
+                                            call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
+                                            call.data<double>(scratch, "scratch", {scratch_size(call, c, n)})};
     call.run<Real>(
-        threads, [&](auto stream) { sh_colors_backward_cuda(input, gradient, stream); }, [&](auto count) { sh_colors_backward(input, gradient, count); });
+        threads, [&](auto stream) { sh_colors_backward_cuda(input, gradient, stream); },
+        [&](auto count) { sh_colors_backward(input, gradient, count); });
   });
 }
 
@@ -131,20 +162,42 @@ SplatImageInput<Real> image_input(const Call& call, nb::handle conics, nb::handl
   const TensorArgument colors_arg(colors, "colors");
   const int64_t c = call.first().size(0), n = call.first().size(1), d = colors_arg.size(2);
   if (d < 1 || d > kMaxChannels) throw nb::value_error("colors: expected 1 to 5 channels a call");
-  return {c, n, width, height, static_cast<int>(d), call.data<Real>(call.first(), {c, n, 2}), call.data<Real>(conics, "conics", {c, n, 3}),
-          call.data<Real>(depths, "depths", {c, n}), call.data<Real>(extents, "extents", {c, n, 2}), call.data<Real>(colors_arg, {c, n, d}),
-          call.data<Real>(opacities, "opacities", {n}), call.data<Real>(betas, "betas", {n}), kernel};
+  return {c,
+          n,
+          width,
+          height,
+          static_cast<int>(d),
+          call.data<Real>(call.first(), {c, n, 2}),
+          call.data<Real>(conics, "conics", {c, n, 3}),
+          call.data<Real>(depths, "depths", {c, n}),
+          call.data<Real>(extents, "extents", {c, n, 2}),
+          call.data<Real>(colors_arg, {c, n, d}),
+          call.data<Real>(opacities, "opacities", {n}),
+          call.data<Real>(betas, "betas", {n}),
+          kernel};
 }
 
 // What tile lists are made from: where splats lie, without what they look like.
 template <class Real>
 SplatImageInput<Real> support_input(const Call& call, nb::handle conics, nb::handle depths, nb::handle extents, int width, int height) {
   const int64_t c = call.first().size(0), n = call.first().size(1);
-  return {c, n, width, height, 0, call.data<Real>(call.first(), {c, n, 2}), call.data<Real>(conics, "conics", {c, n, 3}),
-          call.data<Real>(depths, "depths", {c, n}), call.data<Real>(extents, "extents", {c, n, 2}), nullptr, nullptr, nullptr, 0};
+  return {c,
+          n,
+          width,
+          height,
+          0,
+          call.data<Real>(call.first(), {c, n, 2}),
+          call.data<Real>(conics, "conics", {c, n, 3}),
+          call.data<Real>(depths, "depths", {c, n}),
+          call.data<Real>(extents, "extents", {c, n, 2}),
+          nullptr,
+          nullptr,
+          nullptr,
+          0};
 }
 
-TileLists tile_lists(const Call& call, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, int64_t entries, int64_t tiles) {
+TileLists tile_lists(const Call& call, nb::handle splat_offsets, nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots,
+                     int64_t entries, int64_t tiles) {
   const TensorArgument ids(splat_ids, "splat_ids");
   const int64_t m = ids.size(0);
   return {call.data<int64_t>(splat_offsets, "splat_offsets", {entries + 1}), call.data<int64_t>(tile_offsets, "tile_offsets", {tiles + 1}),
@@ -212,7 +265,8 @@ void fill_tile_lists_py(nb::handle means2d, nb::handle conics, nb::handle depths
 
 void rasterize_splats_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, nb::handle colors,
                          nb::handle opacities, nb::handle betas, int width, int height, int kernel, nb::handle splat_offsets,
-                         nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle features, nb::handle alphas, int threads) {
+                         nb::handle tile_offsets, nb::handle splat_ids, nb::handle slots, nb::handle features, nb::handle alphas,
+                         int threads) {
   const Call call(means2d, "means2d");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
@@ -221,7 +275,8 @@ void rasterize_splats_py(nb::handle means2d, nb::handle conics, nb::handle depth
     Real* features_out = call.data<Real>(features, "features", {input.cameras, height, width, input.channels});
     Real* alphas_out = call.data<Real>(alphas, "alphas", {input.cameras, height, width});
     call.run<Real>(
-        threads, [&](auto stream) { rasterize_splats_cuda(input, lists, features_out, alphas_out, stream); }, [&](auto count) { rasterize_splats(input, lists, features_out, alphas_out, count); });
+        threads, [&](auto stream) { rasterize_splats_cuda(input, lists, features_out, alphas_out, stream); },
+        [&](auto count) { rasterize_splats(input, lists, features_out, alphas_out, count); });
   });
 }
 
@@ -255,15 +310,21 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
     const TensorArgument scratch_arg(scratch, "scratch");
     const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0), rows = scratch_arg.size(0);
     if (rows < m && (rows < n || call.on_cuda())) throw nb::value_error("scratch: expected more rows");
-    const SplatImageGradient<Real> gradient = {
-        call.data<Real>(features, "features", {c, height, width, d}),     call.data<Real>(alphas, "alphas", {c, height, width}),
-        call.data<Real>(v_features, "v_features", {c, height, width, d}), call.data<Real>(v_alphas, "v_alphas", {c, height, width}),
-        call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),               wanted<Real>(call, v_means2d_abs, "v_means2d_abs", {c, n, 2}),
-        call.data<Real>(v_conics, "v_conics", {c, n, 3}),                 call.data<Real>(v_colors, "v_colors", {c, n, d}),
-        call.data<Real>(v_opacities, "v_opacities", {n}),                 wanted<Real>(call, v_betas, "v_betas", {n}),
-        call.data<Real>(scratch_arg, {rows, kSlotGradients + d}), rows};
+    const SplatImageGradient<Real> gradient = {call.data<Real>(features, "features", {c, height, width, d}),
+                                               call.data<Real>(alphas, "alphas", {c, height, width}),
+                                               call.data<Real>(v_features, "v_features", {c, height, width, d}),
+                                               call.data<Real>(v_alphas, "v_alphas", {c, height, width}),
+                                               call.data<Real>(v_means2d, "v_means2d", {c, n, 2}),
+                                               wanted<Real>(call, v_means2d_abs, "v_means2d_abs", {c, n, 2}),
+                                               call.data<Real>(v_conics, "v_conics", {c, n, 3}),
+                                               call.data<Real>(v_colors, "v_colors", {c, n, d}),
+                                               call.data<Real>(v_opacities, "v_opacities", {n}),
+                                               wanted<Real>(call, v_betas, "v_betas", {n}),
+                                               call.data<Real>(scratch_arg, {rows, kSlotGradients + d}),
+                                               rows};
     call.run<Real>(
-        threads, [&](auto stream) { rasterize_splats_backward_cuda(input, lists, gradient, stream); }, [&](auto count) { rasterize_splats_backward(input, lists, gradient, count); });
+        threads, [&](auto stream) { rasterize_splats_backward_cuda(input, lists, gradient, stream); },
+        [&](auto count) { rasterize_splats_backward(input, lists, gradient, count); });
   });
 }
 
@@ -274,13 +335,14 @@ void bind_splatting(nb::module_& module) {
   module.attr("MAX_CHANNELS") = kMaxChannels;
   module.attr("SLOT_GRADIENTS") = kSlotGradients;
   module.def("projection_scratch_size", &projection_scratch_size_py);
-  module.def("project_splats", &project_splats_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a, "viewmats"_a, "Ks"_a, "width"_a,
-             "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(), "kernel"_a, "means2d"_a, "conics"_a,
-             "depths"_a, "extents"_a, "seen_opacities"_a.none(), "seen_betas"_a.none(), "threads"_a);
-  module.def("project_splats_backward", &project_splats_backward_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a, "viewmats"_a,
-             "Ks"_a, "width"_a, "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(), "kernel"_a, "extents"_a,
-             "v_means2d"_a, "v_conics"_a, "v_depths"_a, "v_means"_a, "v_quats"_a, "v_scales"_a, "v_viewmats"_a, "v_Ks"_a, "scratch"_a,
-             "v_seen_opacities"_a.none(), "v_seen_betas"_a.none(), "v_opacities"_a.none(), "v_betas"_a.none(), "threads"_a);
+  module.def("project_splats", &project_splats_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a, "viewmats"_a, "Ks"_a,
+             "width"_a, "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(), "kernel"_a, "means2d"_a,
+             "conics"_a, "depths"_a, "extents"_a, "seen_opacities"_a.none(), "seen_betas"_a.none(), "threads"_a);
+  module.def("project_splats_backward", &project_splats_backward_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a,
+             "viewmats"_a, "Ks"_a, "width"_a, "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(),
+             "kernel"_a, "extents"_a, "v_means2d"_a, "v_conics"_a, "v_depths"_a, "v_means"_a, "v_quats"_a, "v_scales"_a, "v_viewmats"_a,
+             "v_Ks"_a, "scratch"_a, "v_seen_opacities"_a.none(), "v_seen_betas"_a.none(), "v_opacities"_a.none(), "v_betas"_a.none(),
+             "threads"_a);
   module.def("sh_colors", &sh_colors_py);
   module.def("sh_colors_backward", &sh_colors_backward_py);
   module.def("count_scratch_size", &count_scratch_size_py);
@@ -290,9 +352,9 @@ void bind_splatting(nb::module_& module) {
   module.def("rasterize_splats", &rasterize_splats_py);
   module.def("median_depths", &median_depths_py);
   module.def("rasterize_splats_backward", &rasterize_splats_backward_py, "means2d"_a, "conics"_a, "depths"_a, "extents"_a, "colors"_a,
-             "opacities"_a, "betas"_a, "width"_a, "height"_a, "kernel"_a, "splat_offsets"_a, "tile_offsets"_a, "splat_ids"_a, "slots"_a, "features"_a,
-             "alphas"_a, "v_features"_a, "v_alphas"_a, "v_means2d"_a, "v_means2d_abs"_a.none(), "v_conics"_a, "v_colors"_a, "v_opacities"_a,
-             "v_betas"_a.none(), "scratch"_a, "threads"_a);
+             "opacities"_a, "betas"_a, "width"_a, "height"_a, "kernel"_a, "splat_offsets"_a, "tile_offsets"_a, "splat_ids"_a, "slots"_a,
+             "features"_a, "alphas"_a, "v_features"_a, "v_alphas"_a, "v_means2d"_a, "v_means2d_abs"_a.none(), "v_conics"_a, "v_colors"_a,
+             "v_opacities"_a, "v_betas"_a.none(), "scratch"_a, "threads"_a);
 }
 
 }  // namespace splatkit

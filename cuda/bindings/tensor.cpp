@@ -73,12 +73,10 @@ void TensorArgument::check(dlpack::DataType dtype, std::initializer_list<int64_t
     throw nb::type_error((name + ": expected " + describe(dtype) + ", got " + describe(tensor_.dtype)).c_str());
   }
   bool same = static_cast<size_t>(tensor_.ndim) == shape.size();
-  for (int axis = 0; same && axis < tensor_.ndim; ++axis) {
-    same = shape.begin()[axis] < 0 || shape.begin()[axis] == tensor_.shape[axis];
-  }
+  for (int axis = 0; same && axis < tensor_.ndim; ++axis) { same = shape.begin()[axis] < 0 || shape.begin()[axis] == tensor_.shape[axis]; }
   if (!same) {
-    throw nb::value_error((name + ": expected shape " + describe(shape.begin(), shape.size()) + ", got " +
-                           describe(tensor_.shape, tensor_.ndim)).c_str());
+    throw nb::value_error(
+        (name + ": expected shape " + describe(shape.begin(), shape.size()) + ", got " + describe(tensor_.shape, tensor_.ndim)).c_str());
   }
   for (int axis = 0; axis < tensor_.ndim; ++axis) {
     if (tensor_.shape[axis] == 0) return;  // strides of nothing mean nothing

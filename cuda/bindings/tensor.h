@@ -1,4 +1,5 @@
-// torch tensors as checked raw pointers. Nothing is converted or copied: a wrong dtype, shape, layout or device is an error that names the argument.
+// torch tensors as checked raw pointers. Nothing is converted or copied: a wrong dtype, shape, layout or device is an error that names the
+// argument.
 #pragma once
 #include <nanobind/nanobind.h>
 

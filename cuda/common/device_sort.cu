@@ -9,8 +9,8 @@ namespace splatkit {
 size_t device_sort_scratch_size(int64_t count, int key_bits) {
   size_t bytes = 0;
   check_cuda(cub::DeviceRadixSort::SortPairs(nullptr, bytes, static_cast<const uint64_t*>(nullptr), static_cast<uint64_t*>(nullptr),
-                                             static_cast<const int32_t*>(nullptr), static_cast<int32_t*>(nullptr),
-                                             static_cast<int>(count), 0, key_bits),
+                                             static_cast<const int32_t*>(nullptr), static_cast<int32_t*>(nullptr), static_cast<int>(count),
+                                             0, key_bits),
              "sort");
   return bytes;
 }

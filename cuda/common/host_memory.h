@@ -19,7 +19,8 @@ inline void read_ahead(const void* array, size_t bytes) {
 inline void prefer_huge_pages(void* array, size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   constexpr uintptr_t kHuge = 2 << 20;
-  const uintptr_t start = reinterpret_cast<uintptr_t>(array), end = (start + bytes) & ~(kHuge - 1), begin = (start + kHuge - 1) & ~(kHuge - 1);
+  const uintptr_t start = reinterpret_cast<uintptr_t>(array), end = (start + bytes) & ~(kHuge - 1),
+                  begin = (start + kHuge - 1) & ~(kHuge - 1);
   if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
   static_cast<void>(array), static_cast<void>(bytes);

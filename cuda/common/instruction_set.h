@@ -15,16 +15,16 @@ bool use_instruction_set(const char* name);
 // Declares the functions `name_baseline`, `name_avx2`, `name_avx512`, each defined by the file compiled for that set, and `name`,
 // which returns the kernels of the current set.
 #if defined(SPLATKIT_HAVE_X86_SETS)
-#define SPLATKIT_KERNEL_SETS(Kernels, name)           \
-  const Kernels& name##_baseline();                   \
-  const Kernels& name##_avx2();                       \
-  const Kernels& name##_avx512();                     \
-  static inline const Kernels& name() {               \
-    switch (current_instruction_set()) {              \
+#define SPLATKIT_KERNEL_SETS(Kernels, name)                 \
+  const Kernels& name##_baseline();                         \
+  const Kernels& name##_avx2();                             \
+  const Kernels& name##_avx512();                           \
+  static inline const Kernels& name() {                     \
+    switch (current_instruction_set()) {                    \
       case InstructionSet::kAvx512: return name##_avx512(); \
       case InstructionSet::kAvx2: return name##_avx2();     \
-      default: return name##_baseline();              \
-    }                                                 \
+      default: return name##_baseline();                    \
+    }                                                       \
   }
 #else
 #define SPLATKIT_KERNEL_SETS(Kernels, name) \

@@ -12,8 +12,7 @@ void parallel_for_chunks(int64_t n, int64_t grain, int threads, void (*body)(voi
 template <class Body>
 void parallel_for(int64_t n, int64_t grain, int threads, const Body& body) {
   parallel_for_chunks(
-      n, grain, threads,
-      [](void* context, int64_t begin, int64_t end) { (*static_cast<const Body*>(context))(begin, end); },
+      n, grain, threads, [](void* context, int64_t begin, int64_t end) { (*static_cast<const Body*>(context))(begin, end); },
       const_cast<Body*>(&body));
 }
 

@@ -45,7 +45,9 @@ SPLATKIT_HD LaneIndex<Vec<T, N>> truncated(Vec<T, N> x) {
 template <class T, int N>
 struct RealOf<Vec<T, N>> {
   using Real = Vec<T, N>;
-  static SPLATKIT_HD Real of(LaneIndex<Real> index) { return Real(__builtin_convertvector((typename Real::Mask)index, typename Real::Values)); }
+  static SPLATKIT_HD Real of(LaneIndex<Real> index) {
+    return Real(__builtin_convertvector((typename Real::Mask)index, typename Real::Values));
+  }
 };
 
 template <class T, int N>

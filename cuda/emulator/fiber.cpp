@@ -19,8 +19,8 @@ __attribute__((weak)) void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 namespace emulator {
 namespace {
 
-constexpr size_t kStackSize = 256 << 10;    // sanitizers make frames large; pages are committed when touched
-constexpr unsigned kTsanNoSync = 1;         // a switch by itself orders nothing
+constexpr size_t kStackSize = 256 << 10;  // sanitizers make frames large; pages are committed when touched
+constexpr unsigned kTsanNoSync = 1;       // a switch by itself orders nothing
 
 size_t page_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 

@@ -26,8 +26,8 @@ class Fiber {
   void entered();
 
  private:
-  char* stack_;    // lowest byte, after a guard page
-  void* tsan_;     // ThreadSanitizer's handle
+  char* stack_;  // lowest byte, after a guard page
+  void* tsan_;   // ThreadSanitizer's handle
   void* tsan_resumer_ = nullptr;
   void* asan_fake_stack_ = nullptr;
   const void* resumer_stack_ = nullptr;

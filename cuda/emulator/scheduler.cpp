@@ -233,8 +233,9 @@ void run_block(dim3 position, dim3 size) {
       if (!block.failure.empty()) stop(block.failure);
       if (thread.state == State::kReturned) thread_returned(thread);
     }
-    if (!progress) stop(block.arrived > 0 && block.arrived == block.alive ? "threads returned without reaching a barrier that others wait at"
-                                                                          : "deadlock");
+    if (!progress)
+      stop(block.arrived > 0 && block.arrived == block.alive ? "threads returned without reaching a barrier that others wait at"
+                                                             : "deadlock");
   }
   acquire(&block.end_tag);
 }
@@ -297,7 +298,8 @@ void poison_once(void* memory, size_t size) {
 
 void run_grid(dim3 grid, dim3 size, size_t dynamic_shared_bytes, void (*body)(void*), void* context) {
   const std::lock_guard<std::mutex> alone(one_grid_at_a_time);
-  if (size.x * size.y * size.z == 0 || size.x * size.y * size.z > 1024) throw std::runtime_error("emulated kernel: a block has 1 to 1024 threads");
+  if (size.x * size.y * size.z == 0 || size.x * size.y * size.z > 1024)
+    throw std::runtime_error("emulated kernel: a block has 1 to 1024 threads");
   choose_order();
   block.dynamic_shared.resize(dynamic_shared_bytes);
   block.body = body;

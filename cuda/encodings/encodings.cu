@@ -275,7 +275,8 @@ __global__ void __launch_bounds__(kBlockThreads)
   if (i >= input.entries * input.features) return;
   int level = 0;
   while (level + 1 < input.levels.count && i >= input.levels.at[level + 1].offset * input.features) ++level;
-  if (v_table[i] == 0) v_table[i] = static_cast<float>(ldexp(static_cast<double>(totals[i]), unit_exponent(largest[level], addends_of(input, corners))));
+  if (v_table[i] == 0)
+    v_table[i] = static_cast<float>(ldexp(static_cast<double>(totals[i]), unit_exponent(largest[level], addends_of(input, corners))));
 }
 
 __global__ void __launch_bounds__(kBlockThreads) encoding_zero_kernel(float* values, int64_t count) {
@@ -359,7 +360,8 @@ void with_lattice(const EncodingInput<float>& input, const Body& body) {
       case 2: return body(integral_constant<int, 2>(), std::true_type());
       case 3: return body(integral_constant<int, 3>(), std::true_type());
       case kMaxGridDims: return body(integral_constant<int, kMaxGridDims>(), std::true_type());
-      default: throw std::invalid_argument("positions: the grid has CUDA kernels for 2 to 4 dimensions; take the simplex lattice, or the CPU");
+      default:
+        throw std::invalid_argument("positions: the grid has CUDA kernels for 2 to 4 dimensions; take the simplex lattice, or the CPU");
     }
   }
   switch (input.dims) {
@@ -382,7 +384,8 @@ int crowded_levels(const EncodingInput<float>& input) {
   return count;
 }
 
-void scatter_in_any_order(const EncodingInput<float>& input, const float* v_features, int64_t* totals_of_values, float* v_table, CudaStream stream) {
+void scatter_in_any_order(const EncodingInput<float>& input, const float* v_features, int64_t* totals_of_values, float* v_table,
+                          CudaStream stream) {
   const int64_t values = input.entries * input.features;
   auto* totals = reinterpret_cast<long long*>(totals_of_values);
   auto* largest = reinterpret_cast<unsigned*>(totals + values);  // of the levels

@@ -32,7 +32,8 @@ StagedPoints<Real> stage(const EncodingInput<Real>& input, Real* scratch, int th
       }
       for (int64_t n = stop > begin ? stop : begin; n < end; ++n) to[n] = 0;
       if (input.tangents == nullptr) continue;
-      for (int64_t n = begin; n < stop; ++n) along[n] = inside(input.positions[n * dims + axis]) ? input.tangents[n * dims + axis] : Real(0);
+      for (int64_t n = begin; n < stop; ++n)
+        along[n] = inside(input.positions[n * dims + axis]) ? input.tangents[n * dims + axis] : Real(0);
       for (int64_t n = stop > begin ? stop : begin; n < end; ++n) along[n] = 0;
     }
   });
@@ -77,7 +78,8 @@ void encode_scatter(const EncodingInput<Real>& input, const Real* v_features, Re
       const int level = last - static_cast<int>(task);  // the fine ones, which take longest, first
       const EncodingLevel& at = input.levels.at[level];
       std::memset(v_table + at.offset * input.features, 0, sizeof(Real) * at.size * input.features);
-      if (level < input.levels.active && input.points > 0) kernels_for<Real>(encoding_kernels()).scatter(input, staged, level, 0, input.points, v_features, v_table);
+      if (level < input.levels.active && input.points > 0)
+        kernels_for<Real>(encoding_kernels()).scatter(input, staged, level, 0, input.points, v_features, v_table);
     }
   });
 }

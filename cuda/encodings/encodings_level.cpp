@@ -283,20 +283,21 @@ void pull_level(const LevelCall<Real>& call, int64_t begin, int64_t end, const t
 template <class V, int Width, class Real = typename V::Lane>
 void scatter_level(const LevelCall<Real>& call, int64_t begin, int64_t end, const Real* rows, Real* v_table) {
   typedef Real Entry __attribute__((vector_size(sizeof(Real) * Width), aligned(sizeof(Real)), may_alias));
-  for_each_block_ahead<V>(call, begin, end, v_table, Width * sizeof(Real), [&](const Block<Real>& block, int corners, int64_t first, int count) {
-    Real v_entry[kBlock][Width];
-    for (int f = 0; f < Width; ++f) {
-      for (int point = 0; point < count; ++point) v_entry[point][f] = rows[f * call.input.points + first + point];
-    }
-    for (int point = 0; point < count; ++point) {
-      Entry v;
-      std::memcpy(&v, v_entry[point], sizeof(v));
-      for (int k = 0; k < corners; ++k) {
-        Entry* at = reinterpret_cast<Entry*>(v_table + size_t(block.index[k][point]) * Width);
-        *at += v * block.weight[k][point];
-      }
-    }
-  });
+  for_each_block_ahead<V>(call, begin, end, v_table, Width * sizeof(Real),
+                          [&](const Block<Real>& block, int corners, int64_t first, int count) {
+                            Real v_entry[kBlock][Width];
+                            for (int f = 0; f < Width; ++f) {
+                              for (int point = 0; point < count; ++point) v_entry[point][f] = rows[f * call.input.points + first + point];
+                            }
+                            for (int point = 0; point < count; ++point) {
+                              Entry v;
+                              std::memcpy(&v, v_entry[point], sizeof(v));
+                              for (int k = 0; k < corners; ++k) {
+                                Entry* at = reinterpret_cast<Entry*>(v_table + size_t(block.index[k][point]) * Width);
+                                *at += v * block.weight[k][point];
+                              }
+                            }
+                          });
 }
 
 // body(width) with the number of features as a constant.
@@ -354,8 +355,8 @@ void pull(const EncodingInput<Real>& input, const StagedPoints<Real>& staged, in
 }
 
 template <class V, class Real = typename V::Lane>
-void scatter(const EncodingInput<Real>& input, const StagedPoints<Real>& staged, int level, int64_t begin, int64_t end, const Real* v_features,
-             Real* v_table) {
+void scatter(const EncodingInput<Real>& input, const StagedPoints<Real>& staged, int level, int64_t begin, int64_t end,
+             const Real* v_features, Real* v_table) {
   const LevelCall<Real> call(input, staged, level);
   const Real* rows = v_features + int64_t(level) * input.features * input.points;
   Real* entries = v_table + input.levels.at[level].offset * input.features;

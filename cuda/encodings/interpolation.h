@@ -105,8 +105,8 @@ SPLATKIT_HD void grid_weights(int interpolation, const Real (&fraction)[D], Real
   }
 }
 
-// A cube's values summed by the weights of its first Axes axes, from the highest down. By recursion, as below: every index is a constant, so
-// that the values stay in registers.
+// A cube's values summed by the weights of its first Axes axes, from the highest down. By recursion, as below: every index is a constant,
+// so that the values stay in registers.
 template <int Axes, class Real>
 SPLATKIT_HD Real fold_axes(const Real* place, const Real (&value)[1 << Axes]) {
   if constexpr (Axes == 0) {

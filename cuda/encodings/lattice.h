@@ -77,7 +77,8 @@ SPLATKIT_HD Cell<D, Real> find_cell(const Real (&position)[D], const LevelMap<Sc
   return cell;
 }
 
-// Sorts values to fall; each payload follows its value. Equal values keep their order. A network of neighbors: the same steps whatever the values.
+// Sorts values to fall; each payload follows its value. Equal values keep their order. A network of neighbors: the same steps whatever the
+// values.
 template <int D, class Real, class... Payload>
 SPLATKIT_HD void sort_falling(Real (&values)[D], Payload (&... payload)[D]) {
   for (int last = D - 1; last > 0; --last) {
@@ -110,9 +111,11 @@ SPLATKIT_HD void quotient_place(const Index (&vertex)[D], const LevelMap<Scalar>
   first = (Index)start;
 }
 
-// Indices of the D + 1 vertices on the path from the cell's origin, the largest fraction's axis first. Sorts the fractions; payloads follow.
+// Indices of the D + 1 vertices on the path from the cell's origin, the largest fraction's axis first. Sorts the fractions; payloads
+// follow.
 template <int D, class Real, class Scalar, class... Payload>
-SPLATKIT_HD void simplex_indices(Cell<D, Real>& cell, const LevelMap<Scalar>& map, LaneIndex<Real> (&index)[D + 1], Payload (&... payload)[D]) {
+SPLATKIT_HD void simplex_indices(Cell<D, Real>& cell, const LevelMap<Scalar>& map, LaneIndex<Real> (&index)[D + 1],
+                                 Payload (&... payload)[D]) {
   using Index = LaneIndex<Real>;
   Index step[D];
   if (map.modulus == 0) {  // a step along an axis flips the bits that differ
@@ -142,7 +145,8 @@ SPLATKIT_HD void simplex_indices(Cell<D, Real>& cell, const LevelMap<Scalar>& ma
     const Index next = first + 1u;
     index[D] = index[0] + 1u - choose(next == Index{} + map.along, next, Index{});
     for (int k = 0; k + 1 < D; ++k) {
-      for (int i = 0; i < D; ++i) cell.base[i] = cell.base[i] + choose(step[k] == Index{} + static_cast<uint32_t>(i), Index{} + 1u, Index{});
+      for (int i = 0; i < D; ++i)
+        cell.base[i] = cell.base[i] + choose(step[k] == Index{} + static_cast<uint32_t>(i), Index{} + 1u, Index{});
       quotient_place(cell.base, map, first, residues);
       index[k + 1] = first + residues * map.along;
     }
@@ -166,7 +170,8 @@ SPLATKIT_HD void grid_indices(const Cell<D, Real>& cell, const LevelMap<Scalar>&
   }
   for (int k = 0; k < 1 << D; ++k) {
     // Dense: the last vertices wrap around, as in tiny-cuda-nn.
-    index[k] = map.modulus == 0 ? index[k] & (map.size - 1) : index[k] - choose(index[k] >= Index{} + map.size, Index{} + map.size, Index{});
+    index[k] =
+        map.modulus == 0 ? index[k] & (map.size - 1) : index[k] - choose(index[k] >= Index{} + map.size, Index{} + map.size, Index{});
   }
 }
 

@@ -8,7 +8,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int kSide = 16;                       // a block makes 16 x 16 results of one channel
+constexpr int kSide = 16;  // a block makes 16 x 16 results of one channel
 constexpr int kHalo = kSsimWindow - 1;
 constexpr int kInputSide = kSide + kHalo;
 static_assert(kSide * kSide == kBlockThreads, "a thread a result");
@@ -52,7 +52,8 @@ struct WindowMemory {
   float rows[5][kInputSide][kSide];
 };
 
-__global__ void __launch_bounds__(kBlockThreads) ssim_windows_kernel(PhotometricInput<float> input, float* planes, double* sums, Constants constants) {
+__global__ void __launch_bounds__(kBlockThreads)
+    ssim_windows_kernel(PhotometricInput<float> input, float* planes, double* sums, Constants constants) {
   WindowMemory& memory = shared_memory<WindowMemory>();
   const Job job(input.width - kHalo, input.height - kHalo);
   const int t = thread_of_block();
@@ -134,8 +135,8 @@ struct LossTotal {
 };
 
 // In one block: adds the blocks' sums.
-__global__ void __launch_bounds__(kBlockThreads) photometric_means_kernel(PhotometricInput<float> input, PhotometricOutput<float> output,
-                                                                         int64_t window_blocks, int64_t pixel_blocks) {
+__global__ void __launch_bounds__(kBlockThreads)
+    photometric_means_kernel(PhotometricInput<float> input, PhotometricOutput<float> output, int64_t window_blocks, int64_t pixel_blocks) {
   double sums[2] = {0, 0};  // SSIM, absolute difference
   for (int64_t i = thread_of_block(); i < window_blocks; i += kBlockThreads) sums[0] += output.sums[i];
   for (int64_t i = thread_of_block(); i < pixel_blocks; i += kBlockThreads) sums[1] += output.sums[window_blocks + i];

@@ -6,9 +6,9 @@
 
 SPLATKIT_ISA_BEGIN
 
-constexpr int kBlock = 512;                          // columns at a time: their sums stay in the first-level cache
+constexpr int kBlock = 512;  // columns at a time: their sums stay in the first-level cache
 constexpr int kHalo = kSsimWindow - 1;
-constexpr int kBuffer = kBlock + kHalo + 16;         // a vector may read past the last column
+constexpr int kBuffer = kBlock + kHalo + 16;  // a vector may read past the last column
 
 template <class Pointer, class Real>
 Pointer plane(Pointer planes, const PhotometricInput<Real>& input, int index, int channel) {
@@ -81,8 +81,9 @@ double windows(const PhotometricInput<Real>& input, Real* planes, int channel, i
       store(sums[4] + column, xy);
     }
     for (int column = 0; column < outputs; column += V::kLanes) {
-      const auto window = ssim_window(blur_columns<V>(sums[0] + column), blur_columns<V>(sums[1] + column), blur_columns<V>(sums[2] + column),
-                                      blur_columns<V>(sums[3] + column), blur_columns<V>(sums[4] + column));
+      const auto window =
+          ssim_window(blur_columns<V>(sums[0] + column), blur_columns<V>(sums[1] + column), blur_columns<V>(sums[2] + column),
+                      blur_columns<V>(sums[3] + column), blur_columns<V>(sums[4] + column));
       const int valid = outputs - column;
       const int64_t at = start + left + column;
       store_some(plane(planes, input, 2, channel) + at, window.d_mean, valid);

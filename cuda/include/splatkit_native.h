@@ -21,24 +21,26 @@ int use_cuda_device(int index);
 #if defined(__CUDACC__)
 __host__ __device__
 #endif
-static inline int tile_count(int pixels) { return (pixels + kTileSize - 1) / kTileSize; }
+    static inline int tile_count(int pixels) {
+  return (pixels + kTileSize - 1) / kTileSize;
+}
 
 template <class Real>
 struct ProjectionInput {
   int64_t cameras, splats;
-  const Real* means;      // [N, 3] world
-  const Real* quats;      // [N, 4] wxyz, any non-zero norm
-  const Real* scales;     // [N, 3] standard deviations, world units
-  const Real* opacities;  // [N] in [0, 1]
-  const Real* betas;      // [N] exponents in [1, 8]
-  const Real* viewmats;   // [C, 4, 4] world to camera, OpenCV axes
-  const Real* Ks;         // [C, 3, 3] px
-  int width, height;      // px
-  double near, far;       // z limits
-  double eps2d;           // px^2, added to the diagonal of the 2-D covariance; antialiased: the variance of a pixel
-  int camera_model = 0;   // 0 pinhole, 1 orthographic, 2 fisheye
+  const Real* means;                  // [N, 3] world
+  const Real* quats;                  // [N, 4] wxyz, any non-zero norm
+  const Real* scales;                 // [N, 3] standard deviations, world units
+  const Real* opacities;              // [N] in [0, 1]
+  const Real* betas;                  // [N] exponents in [1, 8]
+  const Real* viewmats;               // [C, 4, 4] world to camera, OpenCV axes
+  const Real* Ks;                     // [C, 3, 3] px
+  int width, height;                  // px
+  double near, far;                   // z limits
+  double eps2d;                       // px^2, added to the diagonal of the 2-D covariance; antialiased: the variance of a pixel
+  int camera_model = 0;               // 0 pinhole, 1 orthographic, 2 fisheye
   const Real* distortions = nullptr;  // [C, 4] k1 to k4 of fisheye cameras; null for the others
-  int kernel = 0;         // 0 generalized exponential, 1 compact beta
+  int kernel = 0;                     // 0 generalized exponential, 1 compact beta
 };
 
 template <class Real>
@@ -142,7 +144,8 @@ void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists,
 int64_t count_scratch_size_cuda(int64_t entries);  // entries: cameras * splats
 int64_t count_intersections_cuda(const SplatImageInput<float>& input, int64_t* splat_offsets, void* scratch, CudaStream stream);
 int64_t tile_lists_scratch_size_cuda(int64_t tiles, int64_t intersections);
-void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t intersections, void* scratch, CudaStream stream);
+void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t intersections, void* scratch,
+                          CudaStream stream);
 
 // features [C, H, W, D] over black; alphas [C, H, W].
 template <class Real>
@@ -171,7 +174,8 @@ struct SplatImageGradient {
 constexpr int kSlotGradients = 9;  // means2d 2, absolute 2, conic 3, opacity, beta
 
 template <class Real>
-void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int threads);
+void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient,
+                               int threads);
 
 void median_depths_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* depths, CudaStream stream);
 void rasterize_splats_cuda(const SplatImageInput<float>& input, const TileLists& lists, float* features, float* alphas, CudaStream stream);
@@ -240,8 +244,8 @@ template <class Real>
 void encode_scatter(const EncodingInput<Real>& input, const Real* v_features, Real* staged, Real* v_table, int threads);
 // The gradient with respect to positions, v_positions [N, d]; with tangents, the Hessian's product with them.
 template <class Real>
-void encode_pull(const EncodingInput<Real>& input, const void* table, TableType type, const Real* v_features, Real* staged, Real* v_positions,
-                 int threads);
+void encode_pull(const EncodingInput<Real>& input, const void* table, TableType type, const Real* v_features, Real* staged,
+                 Real* v_positions, int threads);
 // Numbers of Real that `staged` holds for N points.
 int64_t encoding_scratch_size(int64_t points, int dims);
 
@@ -267,19 +271,19 @@ constexpr double kMaxFieldValue = 1e30;  // so that the products with weights st
 
 // What of a surface depends on the signs of its field alone. Indices are 32 bits wide: the caller sees that the counts fit.
 struct SurfaceTopology {
-  int64_t* cells;          // [A] among the N * X * Y * Z cells, ascending among those that exist; -1 beyond the grid
-  uint8_t* cases;          // [A] of case_table.h, problem faces resolved
-  int32_t* corners;        // [A, 8] grid vertices, -1 beyond the grid
-  int32_t* first_vertex;   // [A + 1]
-  int32_t* first_crossing; // [A + 1]
-  int64_t* grid_vertices;  // [B] among the N * (X + 1) * (Y + 1) * (Z + 1) of the fields, ascending
-  int32_t* coordinates;    // [B, 3] of the grid vertices
-  int32_t* vertex_cells;   // [V] active cell of each vertex
-  int32_t* quads;          // [Q, 4] vertices, counter-clockwise seen from outside
-  int32_t* crossing_quads; // [S] 4 * quad + place of the vertex in it; -1 where an open surface ends
-  int64_t* field_vertices; // [N + 1] first vertex of a field
-  int64_t* field_quads;    // [N + 1] first quad of a field
-  int64_t* slab_cells;     // [slabs + 1] first active cell of each x of each field, with those beyond the grid (Lattice::slabs)
+  int64_t* cells;           // [A] among the N * X * Y * Z cells, ascending among those that exist; -1 beyond the grid
+  uint8_t* cases;           // [A] of case_table.h, problem faces resolved
+  int32_t* corners;         // [A, 8] grid vertices, -1 beyond the grid
+  int32_t* first_vertex;    // [A + 1]
+  int32_t* first_crossing;  // [A + 1]
+  int64_t* grid_vertices;   // [B] among the N * (X + 1) * (Y + 1) * (Z + 1) of the fields, ascending
+  int32_t* coordinates;     // [B, 3] of the grid vertices
+  int32_t* vertex_cells;    // [V] active cell of each vertex
+  int32_t* quads;           // [Q, 4] vertices, counter-clockwise seen from outside
+  int32_t* crossing_quads;  // [S] 4 * quad + place of the vertex in it; -1 where an open surface ends
+  int64_t* field_vertices;  // [N + 1] first vertex of a field
+  int64_t* field_quads;     // [N + 1] first quad of a field
+  int64_t* slab_cells;      // [slabs + 1] first active cell of each x of each field, with those beyond the grid (Lattice::slabs)
 };
 
 // Fills the scratch that `fill_surface` reads: surface_scratch_size() bytes (isosurface/topology.h).
@@ -290,15 +294,15 @@ void fill_surface(const SurfaceGrid& grid, const void* scratch, const SurfaceTop
 template <class Real>
 struct SurfaceInput {
   int64_t active_cells, grid_vertices, vertices, crossings, quads, slabs;
-  int channels;                // C >= 3: positions, then features
-  const uint8_t* cases;        // [A]
+  int channels;          // C >= 3: positions, then features
+  const uint8_t* cases;  // [A]
   const int32_t *corners, *first_vertex, *first_crossing, *vertex_cells, *quad_vertices, *crossing_quads;  // of the topology
-  const int64_t* slab_cells;   // [slabs + 1]
-  const Real* values;          // [B]
-  const Real* points;          // [B, C]
-  const Real* alphas;          // [A, 8] > 0, or null: 1
-  const Real* betas;           // [A, 12] > 0, or null: 1
-  const Real* gammas;          // [A] > 0, or null: equal ones
+  const int64_t* slab_cells;                                                                               // [slabs + 1]
+  const Real* values;                                                                                      // [B]
+  const Real* points;                                                                                      // [B, C]
+  const Real* alphas;                                                                                      // [A, 8] > 0, or null: 1
+  const Real* betas;                                                                                       // [A, 12] > 0, or null: 1
+  const Real* gammas;                                                                                      // [A] > 0, or null: equal ones
 };
 
 // vertices [V, C], or [V + Q, C] with the quads' centers behind; deviations [S] from the mean distance, or null.
@@ -373,7 +377,8 @@ template <class Real>
 void tiny_mlp(const TinyMlpInput<Real>& input, Real* outputs, int threads);
 // v_features [widths[0], N] may be null: not wanted. scratch: tiny_mlp_scratch_size() Reals.
 template <class Real>
-void tiny_mlp_backward(const TinyMlpInput<Real>& input, const Real* v_outputs, Real* scratch, Real* v_features, Real* v_parameters, int threads);
+void tiny_mlp_backward(const TinyMlpInput<Real>& input, const Real* v_outputs, Real* scratch, Real* v_features, Real* v_parameters,
+                       int threads);
 int64_t tiny_mlp_scratch_size(int64_t points, const TinyMlpLayers& layers);
 
 }  // namespace splatkit

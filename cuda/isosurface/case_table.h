@@ -13,11 +13,11 @@ SPLATKIT_HD constexpr int high_corner(int edge) { return low_corner(edge) | 1 <<
 constexpr int kMaxLoops = 4, kMaxLoopEdges = 7;  // of all cases; a test counts them
 
 struct SurfaceCase {
-  int8_t loops;             // vertices of the surface in the cell
-  int8_t problem_face;      // 2 axis + side, or -1
+  int8_t loops;                 // vertices of the surface in the cell
+  int8_t problem_face;          // 2 axis + side, or -1
   int8_t begin[kMaxLoops + 1];  // of a loop among the edges; begin[loops]: number of crossed edges
-  int8_t edges[12];         // loop by loop, each counter-clockwise seen from outside
-  int8_t place[12];         // of an edge among `edges`; -1 where not crossed
+  int8_t edges[12];             // loop by loop, each counter-clockwise seen from outside
+  int8_t place[12];             // of an edge among `edges`; -1 where not crossed
   int8_t loop_of[12];
 };
 

@@ -1,5 +1,5 @@
-// The vertices of one active cell and their gradients. FlexiCubes (arXiv 2308.05371), eqs. 3 to 5; definition: splatkit/reference/isosurface.py.
-// Real: float or double.
+// The vertices of one active cell and their gradients. FlexiCubes (arXiv 2308.05371), eqs. 3 to 5; definition:
+// splatkit/reference/isosurface.py. Real: float or double.
 #pragma once
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
@@ -225,8 +225,8 @@ SPLATKIT_HD void deviations_backward(const CellData<Real>& cell, const Loop<Real
 
 // Adds the gradient of a loop's vertex. v_weight and v_t hold what the features gave already.
 template <class Real>
-SPLATKIT_HD void loop_backward(const CellData<Real>& cell, const Loop<Real>& loop, const Real (&v_vertex)[3], Real (&v_weight)[kMaxLoopEdges],
-                               Real (&v_t)[kMaxLoopEdges], CellGradient<Real>& v) {
+SPLATKIT_HD void loop_backward(const CellData<Real>& cell, const Loop<Real>& loop, const Real (&v_vertex)[3],
+                               Real (&v_weight)[kMaxLoopEdges], Real (&v_t)[kMaxLoopEdges], CellGradient<Real>& v) {
   Real mean = 0;
   for (int i = 0; i < loop.edges; ++i) {
     const int low = loop.low[i], high = loop.high[i];
@@ -261,8 +261,8 @@ struct CornerSums {
   SPLATKIT_HD void add_channel(int64_t row, int, int channel, Real v) const { v_points[row * channels + channel] += v; }
 };
 
-// Gradients of grid vertices, whose cells add to places of their own, so that all can work at once: value, then channels, of the cell of which
-// the vertex is corner 0, then 1, ... `sum_slots` adds them in this order.
+// Gradients of grid vertices, whose cells add to places of their own, so that all can work at once: value, then channels, of the cell of
+// which the vertex is corner 0, then 1, ... `sum_slots` adds them in this order.
 template <class Real>
 struct CornerSlots {
   Real* slots;
@@ -277,8 +277,8 @@ SPLATKIT_HD int64_t corner_slots_size(int64_t grid_vertices, int channels) { ret
 
 // Gradients of one cell. Corners: CornerSums or CornerSlots.
 template <class Real, class Corners>
-SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, const Corners& corners,
-                               int64_t number) {
+SPLATKIT_HD void cell_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads,
+                               const Corners& corners, int64_t number) {
   const CellData<Real> cell(input, number);
   const int channels = input.channels;
   CellGradient<Real> v;
@@ -346,7 +346,8 @@ SPLATKIT_HD void quad_faces(const SurfaceInput<Real>& input, bool centers, const
     Real length[2] = {0, 0};
     for (int diagonal = 0; diagonal < 2; ++diagonal) {
       for (int k = 0; k < 3; ++k) {
-        const Real difference = vertices[quad.vertex[diagonal] * input.channels + k] - vertices[quad.vertex[diagonal + 2] * input.channels + k];
+        const Real difference =
+            vertices[quad.vertex[diagonal] * input.channels + k] - vertices[quad.vertex[diagonal + 2] * input.channels + k];
         length[diagonal] += difference * difference;
       }
     }

@@ -1,5 +1,5 @@
-// Surfaces on the device, by the same passes as on the CPU: a thread a segment of the grid, then a thread a cell, a quad or a grid vertex. Sums
-// have fixed orders: the same bits in every run.
+// Surfaces on the device, by the same passes as on the CPU: a thread a segment of the grid, then a thread a cell, a quad or a grid vertex.
+// Sums have fixed orders: the same bits in every run.
 #include "common/block.h"
 #include "isosurface/cell.h"
 #include "isosurface/range.h"
@@ -10,7 +10,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int kScanItems = 8;  // that a thread sums at a time
+constexpr int kScanItems = 8;       // that a thread sums at a time
 constexpr int kBackwardBlocks = 2;  // resident: with more, too few registers are left and the kernel spills
 
 __global__ void __launch_bounds__(kBlockThreads) surface_begin_kernel(SurfaceGrid grid, void* scratch) {
@@ -191,7 +191,8 @@ SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, vo
   int64_t totals[kCounts], refused;
   copy_to_host(&refused, bits.refused, sizeof(refused), stream);
   for (int i = 0; i < kCounts; ++i) copy_to_host(&totals[i], bits.before[i] + segments, sizeof(int64_t), stream);
-  return {totals[kCells], totals[kGridVertices], totals[kVertices], totals[kCrossings], totals[kQuads], refused == INT64_MAX ? -1 : refused};
+  return {totals[kCells],     totals[kGridVertices], totals[kVertices],
+          totals[kCrossings], totals[kQuads],        refused == INT64_MAX ? -1 : refused};
 }
 
 void fill_surface_cuda(const SurfaceGrid& grid, const void* scratch, const SurfaceTopology& topology, CudaStream stream) {

@@ -82,14 +82,15 @@ void surface_vertices(const SurfaceInput<Real>& input, bool centers, Real* verti
                [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).centers(input, vertices, begin, end); });
 }
 
-// Cells add to the gradients of their corners. Those of a slab, all cells of one x, touch grid vertices of two planes: every other slab at a
-// time, no two meet, and each sum has one order for any number of threads.
+// Cells add to the gradients of their corners. Those of a slab, all cells of one x, touch grid vertices of two planes: every other slab at
+// a time, no two meet, and each sum has one order for any number of threads.
 template <class Real>
 void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, int threads) {
   const SurfaceKernels<Real>& kernels = kernels_for<Real>(surface_kernels());
   Real* quads = gradient.scratch;
   if (gradient.centers) {
-    parallel_for(input.quads, kQuadGrain, threads, [&](int64_t begin, int64_t end) { kernels.quads_backward(input, gradient, quads, begin, end); });
+    parallel_for(input.quads, kQuadGrain, threads,
+                 [&](int64_t begin, int64_t end) { kernels.quads_backward(input, gradient, quads, begin, end); });
   }
   prefer_huge_pages(gradient.v_points, sizeof(Real) * input.channels * input.grid_vertices);
   if (gradient.v_alphas != nullptr) prefer_huge_pages(gradient.v_alphas, sizeof(Real) * 8 * input.active_cells);
@@ -111,15 +112,17 @@ void surface_vertices_backward(const SurfaceInput<Real>& input, const SurfaceGra
 template <class Real>
 void surface_faces(const SurfaceInput<Real>& input, bool centers, const Real* vertices, int64_t* faces, int threads) {
   prefer_huge_pages(faces, sizeof(int64_t) * (centers ? 12 : 6) * input.quads);
-  parallel_for(input.quads, kQuadGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).faces(input, centers, vertices, faces, begin, end); });
+  parallel_for(input.quads, kQuadGrain, threads, [&](int64_t begin, int64_t end) {
+    kernels_for<Real>(surface_kernels()).faces(input, centers, vertices, faces, begin, end);
+  });
 }
 
 template <class Real>
 void range_values(const WeightRange& range, const WeightRows& rows, const Real* raw, Real* values, int threads) {
   prefer_huge_pages(values, sizeof(Real) * rows.count * rows.width);
-  parallel_for(rows.count, kRowGrain, threads,
-               [&](int64_t begin, int64_t end) { kernels_for<Real>(surface_kernels()).range_values(range, rows, raw, values, begin, end); });
+  parallel_for(rows.count, kRowGrain, threads, [&](int64_t begin, int64_t end) {
+    kernels_for<Real>(surface_kernels()).range_values(range, rows, raw, values, begin, end);
+  });
 }
 
 template <class Real>

@@ -13,7 +13,8 @@ struct SurfaceKernels {
   void (*quads_backward)(const SurfaceInput<Real>&, const SurfaceGradient<Real>&, Real* quads, int64_t begin, int64_t end);
   void (*cells_backward)(const SurfaceInput<Real>&, const SurfaceGradient<Real>&, const Real* quads, int64_t begin, int64_t end);
   void (*range_values)(const WeightRange&, const WeightRows&, const Real* raw, Real* values, int64_t begin, int64_t end);
-  void (*range_backward)(const WeightRange&, const WeightRows&, const Real* values, const Real* v_values, Real* v_raw, int64_t begin, int64_t end);
+  void (*range_backward)(const WeightRange&, const WeightRows&, const Real* values, const Real* v_values, Real* v_raw, int64_t begin,
+                         int64_t end);
   void (*faces)(const SurfaceInput<Real>&, bool centers, const Real* vertices, int64_t* faces, int64_t begin, int64_t end);
 };
 

@@ -127,7 +127,8 @@ void quad_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<
 }
 
 template <class Real>
-void cell_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, int64_t begin, int64_t end) {
+void cell_backward_range(const SurfaceInput<Real>& input, const SurfaceGradient<Real>& gradient, const Real* quads, int64_t begin,
+                         int64_t end) {
   const CornerSums<Real> corners(input, gradient);
   for (int64_t cell = begin; cell < end; ++cell) cell_backward(input, gradient, quads, corners, cell);
 }
@@ -152,12 +153,13 @@ void range_value_range(const WeightRange& range, const WeightRows& rows, const R
 }
 
 template <class V, class Real = typename V::Lane>
-void range_backward_range(const WeightRange& range, const WeightRows& rows, const Real* values, const Real* v_values, Real* v_raw, int64_t begin,
-                          int64_t end) {
+void range_backward_range(const WeightRange& range, const WeightRows& rows, const Real* values, const Real* v_values, Real* v_raw,
+                          int64_t begin, int64_t end) {
   const Real rate = Real(range.rate), scale = Real(range.scale), offset = Real(range.offset);
   const auto slopes = [&](int64_t first, int64_t last, Real* out) {
     for_each_register<V>(first, last, [&](int64_t at, int64_t count) {
-      store_some(out + at - first, load_some<V>(v_values + at, count) * range_slope(load_some<V>(values + at, count), rate, scale, offset), count);
+      store_some(out + at - first, load_some<V>(v_values + at, count) * range_slope(load_some<V>(values + at, count), rate, scale, offset),
+                 count);
     });
   };
   if (rows.places == nullptr) return slopes(begin * rows.width, end * rows.width, v_raw + begin * rows.width);
@@ -166,7 +168,8 @@ void range_backward_range(const WeightRange& range, const WeightRows& rows, cons
     const int64_t last = first + V::kLanes < end ? first + V::kLanes : end;
     slopes(first * rows.width, last * rows.width, block);
     for (int64_t i = first; i < last; ++i) {
-      if (rows.places[i] >= 0) std::memcpy(v_raw + rows.places[i] * rows.width, block + (i - first) * rows.width, sizeof(Real) * rows.width);
+      if (rows.places[i] >= 0)
+        std::memcpy(v_raw + rows.places[i] * rows.width, block + (i - first) * rows.width, sizeof(Real) * rows.width);
     }
   }
 }
@@ -178,12 +181,16 @@ void face_range(const SurfaceInput<Real>& input, bool centers, const Real* verti
 
 template <class V, class Real = typename V::Lane>
 constexpr SurfaceKernels<Real> kernels_of() {
-  return {find_inside<V>,           vertex_range<Real>, center_range<Real>, quad_backward_range<Real>,
-          cell_backward_range<Real>, range_value_range<V>, range_backward_range<V>, face_range<Real>};
+  return {find_inside<V>,       vertex_range<Real>,      center_range<Real>, quad_backward_range<Real>, cell_backward_range<Real>,
+          range_value_range<V>, range_backward_range<V>, face_range<Real>};
 }
 
-constexpr SurfaceKernelSet kernel_set = {kernels_of<Vec<float, SPLATKIT_LANES>>(), kernels_of<Vec<double, SPLATKIT_LANES / 2>>(), find_cells,
-                                         count_segments, fill_cell_range, fill_quad_range};
+constexpr SurfaceKernelSet kernel_set = {kernels_of<Vec<float, SPLATKIT_LANES>>(),
+                                         kernels_of<Vec<double, SPLATKIT_LANES / 2>>(),
+                                         find_cells,
+                                         count_segments,
+                                         fill_cell_range,
+                                         fill_quad_range};
 
 SPLATKIT_ISA_END
 

@@ -94,7 +94,9 @@ SPLATKIT_HD int64_t surface_scratch_size(const SurfaceGrid& grid) {
 }
 
 // The bits of one row's segment, those of the vertices right above, and those right below.
-SPLATKIT_HD uint64_t bits_at(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) { return plane[row * lattice.words + word]; }
+SPLATKIT_HD uint64_t bits_at(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) {
+  return plane[row * lattice.words + word];
+}
 SPLATKIT_HD uint64_t bits_above(const uint64_t* plane, const Lattice& lattice, int64_t row, int64_t word) {
   const uint64_t next = word + 1 < lattice.words ? plane[row * lattice.words + word + 1] << (kSegment - 1) : 0;
   return bits_at(plane, lattice, row, word) >> 1 | next;
@@ -151,8 +153,8 @@ SPLATKIT_HD uint64_t quad_edges(const Lattice& lattice, const uint64_t* inside, 
     if (place[i] >= lattice.cells[i] || (i != axis && place[i] == 0)) return 0;
   }
   const uint64_t here = bits_at(inside, lattice, at.row, at.word);
-  const uint64_t there = axis == 2 ? bits_above(inside, lattice, at.row, at.word)
-                                   : bits_at(inside, lattice, at.row + lattice.row_step(axis), at.word);
+  const uint64_t there =
+      axis == 2 ? bits_above(inside, lattice, at.row, at.word) : bits_at(inside, lattice, at.row + lattice.row_step(axis), at.word);
   uint64_t range = at.cell_bits(lattice);
   if (axis != 2 && at.word == 0) range &= ~uint64_t(1);
   return (here ^ there) & range;
@@ -244,7 +246,8 @@ SPLATKIT_HD void fill_cells(const Lattice& lattice, const SurfaceBits& bits, con
 // Writes the grid vertices of a segment.
 SPLATKIT_HD void fill_grid_vertices(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
   const int64_t number = at.number(lattice), pad = lattice.pad, x = at.x - pad, y = at.y - pad;
-  const int64_t row_id = ((at.field * (lattice.cells[0] - 2 * pad + 1) + x) * (lattice.cells[1] - 2 * pad + 1) + y) * (lattice.cells[2] - 2 * pad + 1);
+  const int64_t row_id =
+      ((at.field * (lattice.cells[0] - 2 * pad + 1) + x) * (lattice.cells[1] - 2 * pad + 1) + y) * (lattice.cells[2] - 2 * pad + 1);
   int64_t grid_vertex = bits.before[kGridVertices][number];
   for_each_bit(bits.grid_vertices[number], at.word, [&](int64_t z) {
     int32_t* place = out.coordinates + 3 * grid_vertex;
@@ -253,7 +256,8 @@ SPLATKIT_HD void fill_grid_vertices(const Lattice& lattice, const SurfaceBits& b
   });
 }
 
-// Writes the quads whose edges begin in a segment, which has cells, and their number to the cells round them. The cells are written already.
+// Writes the quads whose edges begin in a segment, which has cells, and their number to the cells round them. The cells are written
+// already.
 SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, const SurfaceTopology& out, const Segment& at) {
   const int64_t number = at.number(lattice);
   int64_t quad = bits.before[kQuads][number];
@@ -272,7 +276,7 @@ SPLATKIT_HD void fill_quads(const Lattice& lattice, const SurfaceBits& bits, con
         // Counter-clockwise round the axis: the cells low-low, high-low, high-high, low-high; the other way where the edge starts outside.
         const int turn = starts_inside ? k : (4 - k) % 4;
         const bool low_u = turn == 0 || turn == 3, low_v = turn < 2;
-        const int steps = (low_u ? u : 0) | (low_v ? v : 0);  // down, by axes
+        const int steps = (low_u ? u : 0) | (low_v ? v : 0);   // down, by axes
         const int64_t cell = cells[steps & 3] - (steps >> 2);  // all of these cells are active: the one below is the one before
         const SurfaceCase& found = surface_case(out.cases[cell]);
         const int edge = 4 * axis + (low_u ? 1 : 0) + (low_v ? 2 : 0);

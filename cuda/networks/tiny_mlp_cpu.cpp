@@ -34,7 +34,8 @@ void tiny_mlp(const TinyMlpInput<Real>& input, Real* outputs, int threads) {
 }
 
 template <class Real>
-void tiny_mlp_backward(const TinyMlpInput<Real>& input, const Real* v_outputs, Real* scratch, Real* v_features, Real* v_parameters, int threads) {
+void tiny_mlp_backward(const TinyMlpInput<Real>& input, const Real* v_outputs, Real* scratch, Real* v_features, Real* v_parameters,
+                       int threads) {
   const auto& kernels = kernels_for<Real>(tiny_mlp_kernels());
   const int64_t parameters = tiny_mlp_parameters(input.layers), chunks = chunks_of(input.points);
   if (chunks > 0) {

@@ -21,8 +21,8 @@ struct Matrix {
 
 // kColumns registers of points of `Rows` rows of matrix * in; in [inner, kMlpTile]. done(row, column, sum) takes the results.
 template <int Rows, class V, class Start, class Done>
-SPLATKIT_HD void multiply_rows(const Matrix<typename V::Lane>& matrix, const typename V::Lane* in, int first, int column, const Start& start,
-                               const Done& done) {
+SPLATKIT_HD void multiply_rows(const Matrix<typename V::Lane>& matrix, const typename V::Lane* in, int first, int column,
+                               const Start& start, const Done& done) {
   using Real = typename V::Lane;
   V sums[Rows][kColumns];
   for (int r = 0; r < Rows; ++r) {
@@ -54,7 +54,8 @@ void multiply(const Matrix<typename V::Lane>& matrix, const typename V::Lane* in
 
 // Adds sums over points of left[row] * right[column] to out [rows of left, rows of right].
 template <int Rows, int Columns, class V>
-SPLATKIT_HD void correlate_block(const typename V::Lane* left, const typename V::Lane* right, int points, typename V::Lane* out, int stride) {
+SPLATKIT_HD void correlate_block(const typename V::Lane* left, const typename V::Lane* right, int points, typename V::Lane* out,
+                                 int stride) {
   constexpr int kSums = Rows * Columns, kSlots = (kSums + V::kLanes - 1) / V::kLanes * V::kLanes;
   V sums[kSlots];
   for (int k = 0; k < kSlots; ++k) sums[k] = V(0);
@@ -143,7 +144,8 @@ void forward_tile(const TinyMlpInput<Real>& input, int64_t first, int count, con
     const Matrix<Real> weights = {parameters, rows, inner, inner, 1};
     if (l + 1 < input.layers.count) {
       // max returns its second argument where one is NaN.
-      multiply<V>(weights, tile.activations[l], count, bias, [&](int row, int at, V sum) { store(out + row * kMlpTile + at, max(V(0), sum)); });
+      multiply<V>(weights, tile.activations[l], count, bias,
+                  [&](int row, int at, V sum) { store(out + row * kMlpTile + at, max(V(0), sum)); });
     } else {
       multiply<V>(weights, tile.activations[l], count, bias, [&](int row, int at, V sum) { store(out + row * kMlpTile + at, sum); });
     }
@@ -186,7 +188,8 @@ void backward_tile(const TinyMlpInput<Real>& input, int count, Tile<Real>& tile,
 // body(first, count) for the tiles of a range.
 template <class Body>
 void for_each_tile(int64_t begin, int64_t end, const Body& body) {
-  for (int64_t first = begin; first < end; first += kMlpTile) body(first, static_cast<int>(end - first < kMlpTile ? end - first : kMlpTile));
+  for (int64_t first = begin; first < end; first += kMlpTile)
+    body(first, static_cast<int>(end - first < kMlpTile ? end - first : kMlpTile));
 }
 
 template <class V, class Real = typename V::Lane>

@@ -29,15 +29,15 @@ SPLATKIT_HD LogMoment<Real> log_moment(Real beta, const double (&c)[N]) {
 template <class Real>
 SPLATKIT_HD LogMoment<Real> log_variance(Real beta) {
   constexpr double c[] = {4.23186302003, 1.86960678313, -1.1050613039, 0.939097583309, -0.926212012003, 0.997993191955,
-                          -1.1188385612, 1.13727876715, -1.2225523076, 2.43984852149, -4.01302760011, 2.56423371341};
+                          -1.1188385612, 1.13727876715, -1.2225523076, 2.43984852149,  -4.01302760011,  2.56423371341};
   return log_moment(beta, c);
 }
 
 // ln m, m = 2^(2 / beta) Gamma(2 / beta) / beta. Fitted on [1, 8] to 4e-8.
 template <class Real>
 SPLATKIT_HD LogMoment<Real> log_mass(Real beta) {
-  constexpr double c[] = {2.2318630246, 1.28986714975, -0.538815597795, 0.329374866214, -0.236526588276, 0.183214270125,
-                          -0.148430421329, 0.143407681739, -0.150534569343, 0.086277240354};
+  constexpr double c[] = {2.2318630246,   1.28986714975,   -0.538815597795, 0.329374866214,  -0.236526588276,
+                          0.183214270125, -0.148430421329, 0.143407681739,  -0.150534569343, 0.086277240354};
   return log_moment(beta, c);
 }
 
@@ -77,7 +77,8 @@ SPLATKIT_HD PixelFilter<Real> filter_splat(const ImageSplat<Real>& in, Real s) {
 
 // v: gradient with respect to the filtered splat; xy counts once for each of its two places, determinant is not read.
 template <class Real>
-SPLATKIT_HD ImageSplat<Real> filter_splat_backward(const ImageSplat<Real>& in, const PixelFilter<Real>& f, Real s, const ImageSplat<Real>& v) {
+SPLATKIT_HD ImageSplat<Real> filter_splat_backward(const ImageSplat<Real>& in, const PixelFilter<Real>& f, Real s,
+                                                   const ImageSplat<Real>& v) {
   ImageSplat<Real> v_in;
   const Real gain = select(f.opaque, Real(0), v.opacity * f.out.opacity);
   v_in.opacity = gain / in.opacity;

@@ -15,12 +15,12 @@ constexpr double kFrustumMargin = 0.3;  // the pinhole's approximation is frozen
 
 template <class Real>
 struct PinholeCamera {
-  Real rotation[9];     // world to camera, row-major
-  Real translation[3];  //
-  Real fx, fy, cx, cy;  // px; px per world unit if orthographic
+  Real rotation[9];                  // world to camera, row-major
+  Real translation[3];               //
+  Real fx, fy, cx, cy;               // px; px per world unit if orthographic
   Real slope_low[2], slope_high[2];  // x / z and y / z beyond which the pinhole's Jacobian is frozen
-  Real width, height;   // px
-  Real near, far;       // z
+  Real width, height;                // px
+  Real near, far;                    // z
   int model = kPinhole;
   Real distortion[4] = {0, 0, 0, 0};  // fisheye: k1 to k4
 };

@@ -1,8 +1,9 @@
-// What one splat does to one pixel, forward and backward: shared by the CPU, where V is a vector of pixels, and by CUDA, where it is a float.
+// What one splat does to one pixel, forward and backward: shared by the CPU, where V is a vector of pixels, and by CUDA, where it is a
+// float.
 //
-// Source: 3D Gaussian Splatting (arXiv 2308.04079) and its limits, with the exact generalized exponential kernel. What differs: the backward
-// pass walks the list front to back as the forward pass does. It meets bit-identical transmittances (nothing is rebuilt by division) and
-// takes what lies behind a splat from the finished pixel minus what was composited so far.
+// Source: 3D Gaussian Splatting (arXiv 2308.04079) and its limits, with the exact generalized exponential kernel. What differs: the
+// backward pass walks the list front to back as the forward pass does. It meets bit-identical transmittances (nothing is rebuilt by
+// division) and takes what lies behind a splat from the finished pixel minus what was composited so far.
 #pragma once
 #include <type_traits>
 
@@ -19,11 +20,11 @@ constexpr int kTilePixels = kTileSize * kTileSize;
 // One splat as the pixels of a tile need it.
 template <class Real>
 struct TileSplat {
-  Real x, y, a, b, c;         // center (px) and conic
+  Real x, y, a, b, c;  // center (px) and conic
   Real log2_opacity, half_beta, eps_power, eps_power_log;
   Real q_max;
-  bool gaussian;              // beta == 2
-  PixelSpan rows;             // rows of the tile, 0 to kTileSize
+  bool gaussian;   // beta == 2
+  PixelSpan rows;  // rows of the tile, 0 to kTileSize
   const Real* color;
 };
 
@@ -86,10 +87,10 @@ SPLATKIT_HD GefExponent<V> profile_with_derivatives(const TileSplat<Real>& s, V 
 // What a splat takes of the light that comes through to it.
 template <class V, class Mask>
 struct Absorption {
-  V raw, alpha;   // before and after the clamps
-  Mask alive;     // the pixel goes on: neither finished before nor by this splat
-  V weight;       // share of the pixel's color; 0 unless alive
-  V left;         // transmittance behind the splat; 0 unless alive, which marks the pixel as finished
+  V raw, alpha;  // before and after the clamps
+  Mask alive;    // the pixel goes on: neither finished before nor by this splat
+  V weight;      // share of the pixel's color; 0 unless alive
+  V left;        // transmittance behind the splat; 0 unless alive, which marks the pixel as finished
 };
 
 // u: exponent of the weight. before: transmittance in front of the splat; 0 once the pixel is finished.

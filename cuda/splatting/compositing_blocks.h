@@ -65,8 +65,8 @@ SPLATKIT_HD typename V::Mask touched_blocks(const Ellipse<V>& e) {
 
 // Splats [first, end) of the lists, at most kBatch, of a tile with the corner (left, top).
 template <class V, class Real>
-SPLATKIT_HD void load_batch(const SplatImageInput<Real>& input, const TileLists& lists, int64_t camera, int64_t first, int64_t end, int left,
-                            int top, SplatBatch<Real>& batch) {
+SPLATKIT_HD void load_batch(const SplatImageInput<Real>& input, const TileLists& lists, int64_t camera, int64_t first, int64_t end,
+                            int left, int top, SplatBatch<Real>& batch) {
   batch.count = static_cast<int>(end - first);
   for (int k = 0; k < kBatch; ++k) {
     const int32_t n = lists.splat_ids[k < batch.count ? first + k : first];
@@ -169,7 +169,8 @@ struct alignas(64) TileGradients {
   Real v_alphas[kTilePixels];
 };
 
-// Adds to sums[kSlotGradients + D]. No test whether a block's pixels take anything: a branch on it is mispredicted more dearly than it saves.
+// Adds to sums[kSlotGradients + D]. No test whether a block's pixels take anything: a branch on it is mispredicted more dearly than it
+// saves.
 template <class V, int D, int Kind, int Parts, class Real>
 SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
                                           TileGradients<Real>& tile, V* sums) {

@@ -11,9 +11,9 @@ constexpr double kLog2E = 1.4426950408889634074;
 constexpr double kLn2 = 0.69314718055994530942;
 constexpr double kGefEps = 1e-4;
 constexpr double kLog2GefEps = -13.287712379549449;
-constexpr double kAlphaMin = 1.0 / 255.0;          // one step of an 8-bit image
-constexpr double kAlphaMax = 0.99;                 // keeps 1 - alpha invertible
-constexpr double kTransmittanceMin = 1e-4;         // a pixel is finished before it falls to this
+constexpr double kAlphaMin = 1.0 / 255.0;   // one step of an 8-bit image
+constexpr double kAlphaMax = 0.99;          // keeps 1 - alpha invertible
+constexpr double kTransmittanceMin = 1e-4;  // a pixel is finished before it falls to this
 
 // u = (q + eps)^(beta/2) - eps^(beta/2), the exponent of the weight exp(-u / 2), with its derivatives.
 template <class Real>

@@ -13,9 +13,7 @@ constexpr int kDepthBits = 32;
 
 int64_t align(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
-int64_t all_tiles(const SplatImageInput<float>& input) {
-  return input.cameras * tile_count(input.width) * tile_count(input.height);
-}
+int64_t all_tiles(const SplatImageInput<float>& input) { return input.cameras * tile_count(input.width) * tile_count(input.height); }
 
 int key_bits(int64_t tiles) {
   int bits = kDepthBits;
@@ -46,8 +44,7 @@ __global__ void __launch_bounds__(kBlockThreads) scan_totals_kernel(int64_t* blo
   }
 }
 
-__global__ void __launch_bounds__(kBlockThreads)
-    add_totals_kernel(const int64_t* block_totals, int64_t entries, int64_t* splat_offsets) {
+__global__ void __launch_bounds__(kBlockThreads) add_totals_kernel(const int64_t* block_totals, int64_t entries, int64_t* splat_offsets) {
   const int64_t i = thread_of_grid();
   if (i < entries) splat_offsets[i + 1] += block_totals[blockIdx.x];
   if (i == 0) splat_offsets[0] = 0;

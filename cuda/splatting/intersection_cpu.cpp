@@ -65,11 +65,10 @@ auto depth_order(const SplatImageInput<Real>& input, int64_t camera, int threads
   return entries;
 }
 
-// Deals the splats of one camera to its tiles. A part of the depth order first counts what it brings to each tile, so that all parts can then
-// write at once; the lists do not depend on how many parts there are.
+// Deals the splats of one camera to its tiles. A part of the depth order first counts what it brings to each tile, so that all parts can
+// then write at once; the lists do not depend on how many parts there are.
 template <class Real>
-void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, const int32_t* tiles_by_slot, int64_t camera,
-                 int threads) {
+void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, const int32_t* tiles_by_slot, int64_t camera, int threads) {
   const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height), first_entry = camera * input.splats;
   const auto order = depth_order(input, camera, threads);
   const int64_t visible = static_cast<int64_t>(order.size()), parts = part_count(threads);

@@ -20,7 +20,8 @@ struct GroupRows {
   int width, height, tiles_x, steps;  // steps: rows of tiles of the highest one
   Ints first, count;                  // tiles of the present row of each: number of the first one; 0 where the splat passes by
 
-  SPLATKIT_HD GroupRows(const SplatImageInput<Real>& input, const SplatGroup<V>& group) : width(input.width), height(input.height), tiles_x(tile_count(input.width)) {
+  SPLATKIT_HD GroupRows(const SplatImageInput<Real>& input, const SplatGroup<V>& group)
+      : width(input.width), height(input.height), tiles_x(tile_count(input.width)) {
     V mean[2], conic[3], extent[2];
     group.template take<2>(input.means2d, mean);
     group.template take<3>(input.conics, conic);
@@ -108,7 +109,8 @@ void list_tiles(const SplatImageInput<typename V::Lane>& input, int64_t begin, i
 using FloatVec = Vec<float, SPLATKIT_LANES>;
 using DoubleVec = Vec<double, SPLATKIT_LANES / 2>;
 
-constexpr IntersectionKernelSet kernel_set = {{count_tiles<FloatVec>, list_tiles<FloatVec>}, {count_tiles<DoubleVec>, list_tiles<DoubleVec>}};
+constexpr IntersectionKernelSet kernel_set = {{count_tiles<FloatVec>, list_tiles<FloatVec>},
+                                              {count_tiles<DoubleVec>, list_tiles<DoubleVec>}};
 
 SPLATKIT_ISA_END
 

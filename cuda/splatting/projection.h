@@ -50,9 +50,8 @@ SPLATKIT_HD SplatShape<Real> make_shape(const Real* quat, const Real* scale) {
   SplatShape<Real> shape;
   shape.norm = sqrt(quat[0] * quat[0] + quat[1] * quat[1] + quat[2] * quat[2] + quat[3] * quat[3]);
   const Real s = Real(1) / shape.norm, w = quat[0] * s, x = quat[1] * s, y = quat[2] * s, z = quat[3] * s;
-  const Real r[9] = {1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-                     2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-                     2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)};
+  const Real r[9] = {1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), 2 * (x * y + w * z),    1 - 2 * (x * x + z * z),
+                     2 * (y * z - w * x),     2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)};
   for (int i = 0; i < 9; ++i) shape.rotation[i] = r[i];
   for (int i = 0; i < 3; ++i) shape.scale[i] = scale[i];
   return shape;
@@ -61,11 +60,11 @@ SPLATKIT_HD SplatShape<Real> make_shape(const Real* quat, const Real* scale) {
 // What forward and backward both need: the splat in camera coordinates and the square root P of its 2-D covariance.
 template <class Real>
 struct Projection {
-  Real point[3];               // camera coordinates
-  PointImage<Real> image;      // where it appears (px), and the Jacobian
-  Real factor[9];              // rotation_camera * rotation_splat * diag(scale)
-  Real p[2][3];                // Jacobian * factor
-  Real xx, xy, yy;             // 2-D covariance
+  Real point[3];           // camera coordinates
+  PointImage<Real> image;  // where it appears (px), and the Jacobian
+  Real factor[9];          // rotation_camera * rotation_splat * diag(scale)
+  Real p[2][3];            // Jacobian * factor
+  Real xx, xy, yy;         // 2-D covariance
 };
 
 // False where the splat lies outside near and far, or has no proper image.
@@ -117,8 +116,8 @@ SPLATKIT_HD void clear_splat(ProjectedSplat<Real>& out) {
 
 // The splat where `seen` holds and its support meets the image; zeros elsewhere. determinant: of the covariance.
 template <class V, class Real>
-SPLATKIT_HD auto place_splat(const PinholeCamera<Real>& camera, const Projection<V>& projection, typename MaskOf<V>::type seen, V xx, V xy, V yy,
-                             V determinant, V q_max, ProjectedSplat<V>& out) {
+SPLATKIT_HD auto place_splat(const PinholeCamera<Real>& camera, const Projection<V>& projection, typename MaskOf<V>::type seen, V xx, V xy,
+                             V yy, V determinant, V q_max, ProjectedSplat<V>& out) {
   const V x = projection.image.mean2d[0], y = projection.image.mean2d[1], zero = V(Real(0));
   const V extent_x = sqrt(q_max * xx), extent_y = sqrt(q_max * yy);
   const typename MaskOf<V>::type placed = seen & (q_max > zero) & (x + extent_x > zero) & (x - extent_x < V(camera.width)) &
@@ -253,8 +252,9 @@ SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const V*
 
 // Adds the gradients of one splat that project_splat found visible to `splat` and `v_camera` (kCameraGradients sums).
 template <class V, class Real, class Sum>
-SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape, Real eps2d,
-                                        const V* v_mean2d, V v_depth, const V* v_conic, SplatGradients<V>& splat, Sum* v_camera) {
+SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
+                                        Real eps2d, const V* v_mean2d, V v_depth, const V* v_conic, SplatGradients<V>& splat,
+                                        Sum* v_camera) {
   Projection<V> f;
   if (!any<V>(project(camera, mean, shape, eps2d, f))) return;
   const V inverse = V(Real(1)) / (f.xx * f.yy - f.xy * f.xy);
@@ -266,9 +266,9 @@ SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const
 
 // The same for project_splat_antialiased. v_opacity, v_beta: in, of the filtered splat; out, of the splat.
 template <class V, class Real, class Sum>
-SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
-                                                    V opacity, V beta, Real pixel, const V* v_mean2d, V v_depth, const V* v_conic, V& v_opacity,
-                                                    V& v_beta, SplatGradients<V>& splat, Sum* v_camera) {
+SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat,
+                                                    const SplatShape<V>& shape, V opacity, V beta, Real pixel, const V* v_mean2d, V v_depth,
+                                                    const V* v_conic, V& v_opacity, V& v_beta, SplatGradients<V>& splat, Sum* v_camera) {
   Projection<V> f;
   if (!any<V>(project(camera, mean, shape, Real(0), f))) return;
   const ImageSplat<V> in = unfiltered_splat(f, opacity, beta);

@@ -81,8 +81,8 @@ SPLATKIT_HD void add_lanes(V* sums, double* partial) {
 }
 
 template <class V, class Real>
-void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int64_t c, const PinholeCamera<Real>& camera,
-                    const SplatGroup<V>& group, double* partial) {
+void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int64_t c,
+                    const PinholeCamera<Real>& camera, const SplatGroup<V>& group, double* partial) {
   const GroupInput<V> in(input, group);
   const V zero = V(Real(0));
   const int64_t first = c * input.splats;
@@ -99,8 +99,8 @@ void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient
     V v_opacity, v_beta;
     group.template take_once<1>(gradient.v_seen_opacities + first, &v_opacity);
     group.template take_once<1>(gradient.v_seen_betas + first, &v_beta);
-    project_splat_antialiased_backward(camera, in.mean, in.quat, in.shape, in.opacity, in.beta, Real(input.eps2d), v_mean2d, v_depth, v_conic,
-                                       v_opacity, v_beta, sum, v_camera);
+    project_splat_antialiased_backward(camera, in.mean, in.quat, in.shape, in.opacity, in.beta, Real(input.eps2d), v_mean2d, v_depth,
+                                       v_conic, v_opacity, v_beta, sum, v_camera);
     group.template add<1>(&v_opacity, gradient.v_opacities);
     group.template add<1>(&v_beta, gradient.v_betas);
   } else {
@@ -141,8 +141,8 @@ void forward(const ProjectionInput<typename V::Lane>& input, const ProjectionOut
 }
 
 template <class V>
-void backward(const ProjectionInput<typename V::Lane>& input, const ProjectionGradient<typename V::Lane>& gradient, int64_t begin, int64_t end,
-              double* partials) {
+void backward(const ProjectionInput<typename V::Lane>& input, const ProjectionGradient<typename V::Lane>& gradient, int64_t begin,
+              int64_t end, double* partials) {
   if (input.camera_model == kFisheye) return backward_chunk<typename V::Lane>(input, gradient, begin, end, partials);
   backward_chunk<V>(input, gradient, begin, end, partials);
 }

@@ -12,14 +12,14 @@ static_assert(kTilePixels == kBlockThreads, "a thread is a pixel");
 constexpr int kForwardBatch = 128;  // splats in shared memory at a time
 constexpr int kBackwardBatch = 32;  // fewer: each warp keeps sums of its own for each, and one bit that it has them
 constexpr int kWarpRows = kWarpThreads / kTileSize;
-constexpr int kMoments = 16;        // moments of a splat, rounded up to a power of two
+constexpr int kMoments = 16;  // moments of a splat, rounded up to a power of two
 
 // The pixel of the running thread.
 struct Pixel {
   int64_t camera, index;  // index: into images
   int tile_left, tile_top, warp_row, rows;
-  float x, y;             // center, px
-  bool inside;            // of the image; tiles at the border stick out
+  float x, y;   // center, px
+  bool inside;  // of the image; tiles at the border stick out
 
   __device__ explicit Pixel(const SplatImageInput<float>& input) {
     const int tiles_x = tile_count(input.width), tiles_y = tile_count(input.height), t = thread_of_block();

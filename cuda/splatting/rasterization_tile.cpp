@@ -129,8 +129,8 @@ void tile_backward(const SplatImageInput<Real>& input, const TileLists& lists, c
     load_batch<V>(input, lists, tile.camera, at, end, tile.left, tile.top, batch);
     for (int k = 0; k < batch.count; ++k) {
       const Real* color = input.colors + (tile.camera * input.splats + batch.ids[k]) * D;
-      splat_backward<V, D, Parts>(splat_of(batch, k), input.kernel, color, batch.opacity[k], static_cast<int>(batch.blocks[k]) & live, centers, pixels,
-                                  gradient.scratch + int64_t(lists.slots[at + k]) * kSlot);
+      splat_backward<V, D, Parts>(splat_of(batch, k), input.kernel, color, batch.opacity[k], static_cast<int>(batch.blocks[k]) & live,
+                                  centers, pixels, gradient.scratch + int64_t(lists.slots[at + k]) * kSlot);
     }
   }
 }
@@ -177,7 +177,7 @@ using FloatVec = Vec<float, SPLATKIT_LANES>;
 using DoubleVec = Vec<double, SPLATKIT_LANES / 2>;
 
 constexpr RasterizationKernelSet kernel_set = {{forward<FloatVec>, backward<FloatVec>, median<FloatVec>},
-                                                 {forward<DoubleVec>, backward<DoubleVec>, median<DoubleVec>}};
+                                               {forward<DoubleVec>, backward<DoubleVec>, median<DoubleVec>}};
 
 SPLATKIT_ISA_END
 

@@ -47,8 +47,8 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       float center[3], direction[3];
       camera_center(viewmat, center);
       const float distance = view_direction(input.means + 3 * n, center, direction);
-      sh_color_backward(Degree, direction, distance, input.coefficients + stride * n, gradient.colors + 3 * i,
-                        gradient.v_colors + 3 * i, gradient.v_coefficients + stride * n, v_mean);
+      sh_color_backward(Degree, direction, distance, input.coefficients + stride * n, gradient.colors + 3 * i, gradient.v_colors + 3 * i,
+                        gradient.v_coefficients + stride * n, v_mean);
     }
     for (int k = 0; k < 3; ++k) v_splat[k] += v_mean[k];
     double v_center[4] = {-v_mean[0], -v_mean[1], -v_mean[2], 0};

@@ -1,15 +1,15 @@
-// Color of a splat seen from a camera by real spherical harmonics of degree 0 to 3, and its derivatives. Real: a number, or in the functions
-// of the direction a vector of splats.
-// Basis, order and signs: 3D Gaussian Splatting (arXiv 2308.04079); see splatkit/geometry/spherical_harmonics.py.
+// Color of a splat seen from a camera by real spherical harmonics of degree 0 to 3, and its derivatives. Real: a number, or in the
+// functions of the direction a vector of splats. Basis, order and signs: 3D Gaussian Splatting (arXiv 2308.04079); see
+// splatkit/geometry/spherical_harmonics.py.
 #pragma once
 #include "common/host_device.h"
 #include "common/scalar_math.h"
 
 SPLATKIT_ISA_BEGIN
 
-constexpr double kSh0 = 0.28209479177387814;  // sqrt(1 / (4 pi))
-constexpr double kSh1 = 0.48860251190291992;  // sqrt(3 / (4 pi))
-constexpr double kSh2 = 1.0925484305920792;   // sqrt(15 / (4 pi))
+constexpr double kSh0 = 0.28209479177387814;   // sqrt(1 / (4 pi))
+constexpr double kSh1 = 0.48860251190291992;   // sqrt(3 / (4 pi))
+constexpr double kSh2 = 1.0925484305920792;    // sqrt(15 / (4 pi))
 constexpr double kSh2Z = 0.31539156525252005;  // sqrt(5 / (16 pi))
 constexpr double kSh33 = 0.59004358992664352;  // sqrt(35 / (32 pi))
 constexpr double kSh32 = 2.8906114426405538;   // sqrt(105 / (4 pi))

@@ -26,10 +26,10 @@ SPLATKIT_HD PixelSpan pixels_between(Real low, Real high, int size) {
 
 template <class Real>
 struct Ellipse {
-  Real x, y;                    // center, px
-  Real a, b, c, q_max;          // a dx^2 + 2 b dx dy + c dy^2 <= q_max
-  Real determinant;             // a c - b^2
-  Real extent_x, extent_y;      // px
+  Real x, y;                // center, px
+  Real a, b, c, q_max;      // a dx^2 + 2 b dx dy + c dy^2 <= q_max
+  Real determinant;         // a c - b^2
+  Real extent_x, extent_y;  // px
 };
 
 // extent: half width and height of the support (px), as the projection found them: sqrt(q_max * covariance's diagonal).

@@ -87,9 +87,13 @@ def _measure_case(
         calls |= _calls(make_encoding(lattice, dims, log2_hashmap_size, dtype), points)
     rates = _rates(count, repeats, calls)
     params: Params = {
-        "dims": dims, "threads": threads, "log2_hashmap_size": log2_hashmap_size, "points": order,
-        "dtype": str(dtype).removeprefix("torch."), "clock": "cpu",
-    }  # fmt: skip
+        "dims": dims,
+        "threads": threads,
+        "log2_hashmap_size": log2_hashmap_size,
+        "points": order,
+        "dtype": str(dtype).removeprefix("torch."),
+        "clock": "cpu",
+    }
     records = [record(name, params, "Mpts/s", values) for name, values in rates.items()]
     pairs = zip(rates["forward_backward/simplex"], rates["forward_backward/grid"], strict=True)
     return [*records, record("speedup/simplex_over_grid", params, "x", [mine / grid for mine, grid in pairs])]
@@ -149,8 +153,13 @@ def _measure_torch(count: int, repeats: int) -> list[Record]:
         # These two did a share of the points.
         peers = {name: sorted(rates[name])[len(rates[name]) // 2] / _TORCH_SHARE for name in ("torch", "nerfstudio")}
         params: Params = {
-            "dims": 3, "threads": 1, "log2_hashmap_size": 19, "points": "random", "dtype": "float32", "lattice": lattice
-        }  # fmt: skip
+            "dims": 3,
+            "threads": 1,
+            "log2_hashmap_size": 19,
+            "points": "random",
+            "dtype": "float32",
+            "lattice": lattice,
+        }
         pairs = zip(rates["native"], rates["torch"], strict=True)
         mine = record("speedup/native_over_torch", params, "x", [a / b * _TORCH_SHARE for a, b in pairs])
         records.append(Record(**{**vars(mine), "peers": peers}))

@@ -71,9 +71,11 @@ def _measure_case(surface: str, field: Tensor, threads: int, repeats: int) -> li
     step = Step(field)
     times: dict[str, list[float]] = {"forward": [], "backward": [], "extract": [], "marching_cubes": []}
     calls: dict[str, Callable[[], Any]] = {
-        "forward": step.forward, "backward": step.backward, "extract": step.extract,
+        "forward": step.forward,
+        "backward": step.backward,
+        "extract": step.extract,
         "marching_cubes": lambda: marching_cubes(values, 0.0),
-    }  # fmt: skip
+    }
     with native_threads_only():  # as in training
         for repeat in range(repeats + 1):
             for name, call in calls.items():
@@ -112,9 +114,11 @@ class Step:
         """Gradients of the field and of all weights."""
         surface, leaves = self.surface, [self.field, *self.cubes.parameters()]
         torch.autograd.grad(
-            [surface.vertices, surface.deviations], leaves,
-            [torch.ones_like(surface.vertices), torch.ones_like(surface.deviations)], retain_graph=True,
-        )  # fmt: skip
+            [surface.vertices, surface.deviations],
+            leaves,
+            [torch.ones_like(surface.vertices), torch.ones_like(surface.deviations)],
+            retain_graph=True,
+        )
 
     @torch.no_grad()
     def extract(self) -> None:

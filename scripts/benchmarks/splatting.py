@@ -71,8 +71,13 @@ def _measure_set(name: str, cloud: Cloud, width: int, height: int, kernel: str) 
             forward, backward = _time_frames(cloud, kernel, width, height, repeats)
             phases = _time_phases(cloud, kernel, width, height, repeats)
         params: dict[str, str | int] = {
-            "set": name, "kernel": kernel, "splats": splats, "width": width, "threads": threads, "pairs": pairs,
-        }  # fmt: skip
+            "set": name,
+            "kernel": kernel,
+            "splats": splats,
+            "width": width,
+            "threads": threads,
+            "pairs": pairs,
+        }
         for phase, clock in (("forward", forward), ("backward", backward)):
             records.append(record(f"frame/{phase}", {**params, "clock": "wall"}, "ms", clock.wall))
             records.append(record(f"frame/{phase}", {**params, "clock": "cpu"}, "ms", clock.cpu))

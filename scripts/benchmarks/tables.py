@@ -113,9 +113,7 @@ def _calibration() -> dict[str, Table]:
 
 def _encodings() -> dict[str, Table]:
     def row(label: str, dims: int, points: str, dtype: str) -> tuple[str, list[Cell]]:
-        params: Params = {
-            "dims": dims, "points": points, "dtype": dtype, "threads": 1, "log2_hashmap_size": 19
-        }  # fmt: skip
+        params: Params = {"dims": dims, "points": points, "dtype": dtype, "threads": 1, "log2_hashmap_size": 19}
         both: list[Cell] = [
             [Figure(f"forward/{lattice}", params, "{:.1f}; "), Figure(f"forward_backward/{lattice}", params, "{:.1f}")]
             for lattice in ("simplex", "grid")

@@ -6,7 +6,6 @@ Run by `scripts/gpu_check.py` in a process of its own. Times are wall millisecon
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from gpu_checks.report import Record
 from gpu_checks.scenes import SIZES, SeededSplats, camera, seeded_splats, with_gradients
@@ -194,9 +191,19 @@ def time_gsplat(
 
     def render(leaves: SeededSplats) -> Tensor:
         image: Tensor = rasterize(
-            leaves.means, leaves.quats, leaves.scales, leaves.opacities, leaves.colors, viewmats, Ks,
-            width, height, sh_degree=3, packed=False, render_mode="RGB+ED",
-        )[0]  # fmt: skip
+            leaves.means,
+            leaves.quats,
+            leaves.scales,
+            leaves.opacities,
+            leaves.colors,
+            viewmats,
+            Ks,
+            width,
+            height,
+            sh_degree=3,
+            packed=False,
+            render_mode="RGB+ED",
+        )[0]
         return image
 
     return time_both_ways(render, splats, "cuda", repeats)

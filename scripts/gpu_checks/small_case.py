@@ -1,12 +1,8 @@
 """Every kernel once on a small scene: what compute-sanitizer watches. `small_case.py [--device cpu]`."""
 
 import argparse
-import sys
-from pathlib import Path
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from gpu_checks.scenes import camera, seeded_splats, with_gradients
 from splatkit.splatting.losses import photometric_loss

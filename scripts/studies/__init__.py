@@ -1,1 +1,1 @@
-"""The parts of `scripts/study_kernels.py`."""
+"""The parts of `scripts/study.py`."""

@@ -53,11 +53,20 @@ def write_encoded_summary(out: Path, results: Results) -> None:
             )
             rows.append(
                 {
-                    "section": section, "subject": subject, "variant": variant, "limit": limit, "amount": amount,
-                    "metric": _LABELS[section], "mean": mean, "deviation": spread, "seeds": len(cell),
-                    "fetches": fetches(case), "parameters": parameters, **cost,
+                    "section": section,
+                    "subject": subject,
+                    "variant": variant,
+                    "limit": limit,
+                    "amount": amount,
+                    "metric": _LABELS[section],
+                    "mean": mean,
+                    "deviation": spread,
+                    "seeds": len(cell),
+                    "fetches": fetches(case),
+                    "parameters": parameters,
+                    **cost,
                 }
-            )  # fmt: skip
+            )
     with atomic_file(out / "summary.md") as temporary:
         temporary.write_text("\n".join(text) + "\n", encoding="utf-8")
     with atomic_file(out / "summary.json") as temporary:

@@ -2,7 +2,7 @@
 
 A simplex has d + 1 vertices where a cube has 2^d. At equal levels it fetches less and fits distance fields a little
 worse. With the fetches that it saves spent on levels, and the tables made smaller by as much, it makes up for most of
-that (`scripts/study_encodings.py` measures it; the README says by how much, and what else was tried).
+that (`scripts/study.py encodings` measures it; the README says by how much, and what else was tried).
 """
 
 import math

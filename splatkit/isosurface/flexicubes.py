@@ -105,9 +105,14 @@ class FlexiCubes(nn.Module):
         vertices, deviations = surface_vertices(topology, near, points, **scaled, centers=training, deviations=training)
         faces = surface_faces(topology, vertices, scaled.get("gammas"), centers=training)
         return Surface(
-            vertices[:, :3], faces, vertices[:, 3:] if features is not None else None, deviations, topology, near,
+            vertices[:, :3],
+            faces,
+            vertices[:, 3:] if features is not None else None,
+            deviations,
+            topology,
+            near,
             {**cell_rows, **vertex_rows},
-        )  # fmt: skip
+        )
 
     @property
     def high(self) -> Tensor:

@@ -193,9 +193,12 @@ class Octree:
             around = [lines.place - down_u * lines.u - down_v * lines.v for down_u, down_v in _ROUND]
             leaves.append(torch.stack([self.leaf_at(cells) for cells in around], -1))
         found = Edges(
-            torch.cat(ends)[order], torch.cat([lines.axis for lines, _, _ in edges])[order],
-            torch.cat([middle for _, _, middle in edges])[order], torch.cat(halves)[order], torch.cat(leaves)[order],
-        )  # fmt: skip
+            torch.cat(ends)[order],
+            torch.cat([lines.axis for lines, _, _ in edges])[order],
+            torch.cat([middle for _, _, middle in edges])[order],
+            torch.cat(halves)[order],
+            torch.cat(leaves)[order],
+        )
         corners, sides, pairs = [], [], []
         for lines, size in faces:
             corners.append(self._vertex_at(lines.square(size)))

@@ -27,9 +27,13 @@ def extract_sharp(cubes: FlexiCubes, field: Field, gradient: Callable[[Tensor], 
         field: as in `FlexiCubes.forward`.
         gradient: of the field at points [M, 3] -> [M, 3], of any length.
     """
-    plain = FlexiCubes(
-        cubes.cells, cubes.low.tolist(), cubes.high.tolist(), weights=False, deform=False, closed=cubes.closed
-    ).to(cubes.low.device).eval()  # fmt: skip
+    plain = (
+        FlexiCubes(
+            cubes.cells, cubes.low.tolist(), cubes.high.tolist(), weights=False, deform=False, closed=cubes.closed
+        )
+        .to(cubes.low.device)
+        .eval()
+    )
     surface = plain(field)
     topology = surface.topology
     vertex, ends = surface_crossings(topology)
@@ -44,7 +48,7 @@ def extract_sharp(cubes: FlexiCubes, field: Field, gradient: Callable[[Tensor], 
     mean_normal = torch.nn.functional.normalize(torch.zeros_like(vertices).index_add(0, vertex, normal), dim=-1)
     return Surface(
         vertices, _cut(topology.quads.long(), mean_normal), None, surface.deviations, topology, surface.values, {}
-    )  # fmt: skip
+    )
 
 
 def _find_zeros(field: Callable[[Tensor], Tensor] | None, low: Tensor, high: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -176,8 +176,10 @@ class _Cells:
         sizes = [n - 1 for n in inner.shape]
         corners = [
             (slice(i, i + sizes[0]), slice(j, j + sizes[1]), slice(k, k + sizes[2]))
-            for i in (0, 1) for j in (0, 1) for k in (0, 1)
-        ]  # fmt: skip
+            for i in (0, 1)
+            for j in (0, 1)
+            for k in (0, 1)
+        ]
         full = torch.stack([inner[c] for c in corners]).all(0)
         self.full[1:-1, 1:-1, 1:-1] = full
         return torch.stack([points[c][full] for c in corners]).mean(0)

@@ -256,9 +256,17 @@ def _backward_native(*args: Any) -> tuple[Tensor, ...]:
     if values.device.type == "cpu":
         check_memory(size * values.element_size(), "gradients of the surface", "extract the field in blocks")
     native().surface_vertices_backward(
-        topology, values, tuple(parameters), centers, vertices, v_vertices, v_uneven if deviations else None, passed,
-        values.new_empty(size), threads(),
-    )  # fmt: skip
+        topology,
+        values,
+        tuple(parameters),
+        centers,
+        vertices,
+        v_vertices,
+        v_uneven if deviations else None,
+        passed,
+        values.new_empty(size),
+        threads(),
+    )
     return outputs
 
 

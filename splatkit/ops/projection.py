@@ -161,8 +161,16 @@ def _antialiased_backward_native(*args: Any) -> tuple[Tensor, ...]:
     scratch = _new_scratch(args[5], args[0])
     native().project_splats_backward(
         *_native_arguments(args[:14]),
-        *(extents, v_means2d, v_conics, v_depths),
-        *(*outputs[:5], scratch, v_opacities, v_betas, *outputs[5:], threads()),
+        extents,
+        v_means2d,
+        v_conics,
+        v_depths,
+        *outputs[:5],
+        scratch,
+        v_opacities,
+        v_betas,
+        *outputs[5:],
+        threads(),
     )
     return outputs
 

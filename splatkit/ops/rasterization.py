@@ -120,8 +120,16 @@ def median_depths(
     """
     with torch.no_grad():
         medians = torch.ops.splatkit.median_depths(
-            *(means2d, conics, depths, extents, opacities, betas),
-            *(*lists, width, height, number_of(kernel, KERNELS, "kernel")),
+            means2d,
+            conics,
+            depths,
+            extents,
+            opacities,
+            betas,
+            *lists,
+            width,
+            height,
+            number_of(kernel, KERNELS, "kernel"),
         )
     if depths.shape[1] == 0 or not (depths.requires_grad and torch.is_grad_enabled()):
         return medians

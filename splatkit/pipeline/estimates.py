@@ -62,8 +62,10 @@ def _as_before(cost: Cost) -> Estimate:
 def _workload(step: Step, made: Mapping[str, Workload]) -> Workload:
     """What is in a step's inputs; of products that are not there yet, what will be."""
     if step.name == "scene":
-        sizes = {key: step.table.get(key, step.table.get(key.replace("-", "_"), value)) for key, value in
-                 _SCENE_DEFAULTS.items()}  # fmt: skip
+        sizes = {
+            key: step.table.get(key, step.table.get(key.replace("-", "_"), value))
+            for key, value in _SCENE_DEFAULTS.items()
+        }
         megapixels = sizes["width"] * sizes["height"] / 1e6
         return Workload(sizes["views"], megapixels, sizes["scans"], 2 * sizes["board-poses"])
     works = [made[name] for name in step.needs if not name.startswith("calibrate")] + [

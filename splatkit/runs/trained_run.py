@@ -54,8 +54,16 @@ class TrainedRun:
         s, viewmat, K = self.splats, viewmat_of(posed), intrinsics_of(posed.camera)
         colors, sh_degree = color_arguments(s, viewmat, self.sh_degree)
         return rasterization(
-            *(s.means, s.quats, s.scales, s.opacities, s.betas, colors),
-            *(viewmat[None], K[None], posed.camera.width, posed.camera.height),
+            s.means,
+            s.quats,
+            s.scales,
+            s.opacities,
+            s.betas,
+            colors,
+            viewmat[None],
+            K[None],
+            posed.camera.width,
+            posed.camera.height,
             sh_degree=sh_degree,
             rasterize_mode=self.rasterize_mode,
             kernel=self.kernel,

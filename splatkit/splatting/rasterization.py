@@ -129,7 +129,11 @@ def rasterization(
                 features[c : c + 1],
                 seen[0][c],
                 seen[1][c],
-                *(width, height, None if absgrad_probe is None else absgrad_probe[c : c + 1], kernel, wants_median),
+                width,
+                height,
+                None if absgrad_probe is None else absgrad_probe[c : c + 1],
+                kernel,
+                wants_median,
             )
             for c in range(len(viewmats))
         ]
@@ -177,7 +181,16 @@ def _composite(
     # Every pass composites the same alphas; gradients of the passes add up.
     for part in features.split(MAX_CHANNELS, -1):
         composited = rasterize_splats(
-            *(means2d, conics, depths, extents, part, opacities, betas, lists, width, height),
+            means2d,
+            conics,
+            depths,
+            extents,
+            part,
+            opacities,
+            betas,
+            lists,
+            width,
+            height,
             None if parts else absgrad_probe,
             kernel,
         )

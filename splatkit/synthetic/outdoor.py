@@ -127,8 +127,8 @@ def _leaves(tips: NDArray[np.float64], crown_radius: float, rng: np.random.Gener
     corners = np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]]) * np.array(_LEAF_M) / 2
     ring = np.arange(4)
     after = np.roll(ring, -1)
-    one = np.concatenate([
-        np.stack([ring, after, np.full(4, 4)], axis=-1), np.stack([after, ring, np.full(4, 5)], axis=-1)
-    ])  # fmt: skip
+    one = np.concatenate(
+        [np.stack([ring, after, np.full(4, 4)], axis=-1), np.stack([after, ring, np.full(4, 5)], axis=-1)]
+    )
     points = centers[:, None] + np.einsum("lij,cj->lci", axes, corners)
     return shade_flat(points.reshape(-1, 3), (one + 6 * np.arange(_LEAVES)[:, None, None]).reshape(-1, 3))

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
+from splatkit.io.formats.trajectories import Trajectory, write_trajectory
 from splatkit.io.images import write_image
 from splatkit.io.json_files import write_json
 from splatkit.io.meshes import write_mesh
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.io.trajectories import Trajectory, write_trajectory
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary

@@ -46,9 +46,14 @@ def test_same_features_whatever_the_layout_of_positions():
 
 def test_reads_configurations_of_tiny_cuda_nn():
     config = {
-        "otype": "HashGrid", "n_levels": 8, "n_features_per_level": 4, "log2_hashmap_size": 15, "base_resolution": 16,
-        "per_level_scale": 1.5, "interpolation": "Smoothstep",
-    }  # fmt: skip
+        "otype": "HashGrid",
+        "n_levels": 8,
+        "n_features_per_level": 4,
+        "log2_hashmap_size": 15,
+        "base_resolution": 16,
+        "per_level_scale": 1.5,
+        "interpolation": "Smoothstep",
+    }
     encoding = SimplexHashEncoding.from_tcnn_config(3, config)
     assert encoding.levels == EncodingLevels("grid", 3, 8, 16, 16 * 1.5**7, 15)
     assert encoding.interpolation == "smooth"

@@ -55,8 +55,15 @@ def run(scene, tmp_path, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     splats = splats_from_points(torch.rand(50, 3, generator=generator), torch.rand(50, 3), 1, 100, generator)
     loaded = TrainedRun(
-        *(splats, 1, "classic", "generalized_exponential"),
-        *(views_of(frames[1:]), views_of(frames[:1]), scene, checkpoint, 1),
+        splats,
+        1,
+        "classic",
+        "generalized_exponential",
+        views_of(frames[1:]),
+        views_of(frames[:1]),
+        scene,
+        checkpoint,
+        1,
     )
     truth = read_mesh(scene / "truth/mesh.ply")
 
@@ -85,14 +92,25 @@ def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
     record = json.loads((out / "export.json").read_text())
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "mesh.glb", "mesh.obj", "mesh.mtl", "mesh.jpg", "mesh.ply", "mesh.stl", "splats.ply", "export.json",
-        "report.html", "turntable.mp4", "turntable.png",
-    }  # fmt: skip
+        "mesh.glb",
+        "mesh.obj",
+        "mesh.mtl",
+        "mesh.jpg",
+        "mesh.ply",
+        "mesh.stl",
+        "splats.ply",
+        "export.json",
+        "report.html",
+        "turntable.mp4",
+        "turntable.png",
+    }
     assert record["files"] == {name: (out / name).stat().st_size for name in names - {"export.json"}}
     assert record["units"] == "m"
     assert [source["path"].rsplit("/", 1)[1] for source in record["sources"]] == [
-        "config.yml", "step-000000001.ckpt", "transforms.json"
-    ]  # fmt: skip
+        "config.yml",
+        "step-000000001.ckpt",
+        "transforms.json",
+    ]
     digest = hashlib.sha256(run.read_bytes()).hexdigest()
     assert record["sources"][0]["sha256"] == digest
     assert record["held_out"]["photographs"] == 1

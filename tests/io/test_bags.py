@@ -58,9 +58,15 @@ def record(tmp_path, kind):
             rows[:, :-16] = points.view(np.uint8).reshape(4, -1)
             message = types[name](
                 header=types["std_msgs/msg/Header"](**first, stamp=stamp, frame_id="lidar"),
-                height=4, width=len(points) // 4, fields=fields, is_bigendian=False, point_step=32,
-                row_step=rows.shape[1], data=rows.reshape(-1), is_dense=False,
-            )  # fmt: skip
+                height=4,
+                width=len(points) // 4,
+                fields=fields,
+                is_bigendian=False,
+                point_step=32,
+                row_step=rows.shape[1],
+                data=rows.reshape(-1),
+                is_dense=False,
+            )
             write = store.serialize_ros1 if kind == "bag" else store.serialize_cdr
             writer.write(topics[topic], 10**9 * at, write(message, name))
     return next(path.glob("*.mcap" if kind == "mcap" else "*.db3")) if kind in ("mcap", "db3") else path

@@ -9,8 +9,11 @@ def test_numbers_in_names_count_as_numbers(tmp_path):
         (tmp_path / name).touch()
     assert [path.name for path in list_files(tmp_path, IMAGE_SUFFIXES)] == ["1.jpg", "2.PNG", "10.png"]
     assert [path.name for path in list_files(tmp_path, IMAGE_SUFFIXES, below=True)] == [
-        "1.jpg", "2.PNG", "10.png", "3.png"
-    ]  # fmt: skip
+        "1.jpg",
+        "2.PNG",
+        "10.png",
+        "3.png",
+    ]
     assert [path.name for path in list_files(tmp_path)] == ["1.jpg", "2.PNG", "10.png", "notes.txt"]
 
 

@@ -48,8 +48,12 @@ def test_images_are_those_of_opencv(lens):
     target, half = lens.rectified(), np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
     module = cv2.fisheye if lens.model == "kannala_brandt" else cv2
     maps = module.initUndistortRectifyMap(
-        *(lens.K - half, np.array(lens.distortion), np.eye(3), target.K - half),
-        *((lens.width, lens.height), cv2.CV_32FC1),
+        lens.K - half,
+        np.array(lens.distortion),
+        np.eye(3),
+        target.K - half,
+        (lens.width, lens.height),
+        cv2.CV_32FC1,
     )
     expected = cv2.remap(image, *maps, cv2.INTER_LINEAR)
     found = rectify(image, lens, target, cv2.INTER_LINEAR)

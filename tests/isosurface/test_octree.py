@@ -77,9 +77,12 @@ def test_dividing_vertices_take_means_so_that_values_are_linear_on_large_edges_a
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
-    resolution=st.integers(1, 4), levels=st.integers(0, 4), seed=st.integers(0, 2**20), shift=st.floats(-1.5, 1.0),
+    resolution=st.integers(1, 4),
+    levels=st.integers(0, 4),
+    seed=st.integers(0, 2**20),
+    shift=st.floats(-1.5, 1.0),
     share=st.floats(0.05, 0.6),
-)  # fmt: skip
+)
 def test_surfaces_of_random_fields_on_random_octrees_are_closed_manifolds(
     resolution: int, levels: int, seed: int, shift: float, share: float
 ):

@@ -88,10 +88,11 @@ int main(int, char** arguments) {
   const struct {
     const char* name;
     void (*kernel)(const float*, float*);
-  } cases[] = {{"mirror", mirror<true>},           {"mirror_without_barrier", mirror<false>}, {"uninitialized", uninitialized},
-               {"beyond_global", beyond_global},   {"beyond_shared", beyond_shared},          {"barrier_for_half", barrier_for_half},
-               {"two_barriers", two_barriers},     {"warp_deadlock", warp_deadlock},          {"two_masks", two_masks},
-               {"votes", votes}};
+  } cases[] = {{"mirror", mirror<true>},         {"mirror_without_barrier", mirror<false>},
+               {"uninitialized", uninitialized}, {"beyond_global", beyond_global},
+               {"beyond_shared", beyond_shared}, {"barrier_for_half", barrier_for_half},
+               {"two_barriers", two_barriers},   {"warp_deadlock", warp_deadlock},
+               {"two_masks", two_masks},         {"votes", votes}};
   for (const auto& one : cases) {
     if (std::strcmp(one.name, name) != 0) continue;
     launch(one.kernel, dim3(blocks), dim3(kThreads), 16, nullptr, x.data(), y.data());

@@ -103,14 +103,36 @@ void run_photometric(const std::vector<float>& rendered) {
 void run_all() {
   const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
   const Scene scene;
-  const ProjectionInput<float> projection = {c, n, scene.means.data(), scene.quats.data(), scene.scales.data(), scene.opacities.data(),
-                                             scene.betas.data(), scene.viewmats.data(), scene.Ks.data(), kWidth, kHeight, 0.1, 100, 0.3};
+  const ProjectionInput<float> projection = {c,
+                                             n,
+                                             scene.means.data(),
+                                             scene.quats.data(),
+                                             scene.scales.data(),
+                                             scene.opacities.data(),
+                                             scene.betas.data(),
+                                             scene.viewmats.data(),
+                                             scene.Ks.data(),
+                                             kWidth,
+                                             kHeight,
+                                             0.1,
+                                             100,
+                                             0.3};
   auto means2d = empty(c * n * 2), depths = empty(c * n), conics = empty(c * n * 3), extents = empty(c * n * 2), colors = empty(c * n * 3);
   project_splats_cuda(projection, {means2d.data(), depths.data(), conics.data(), extents.data()}, nullptr);
   const ShColorInput<float> sh = {c, n, kBases, 3, scene.means.data(), scene.viewmats.data(), scene.coefficients.data(), extents.data()};
   sh_colors_cuda(sh, colors.data(), nullptr);
-  const SplatImageInput<float> image = {c, n, kWidth, kHeight, kChannels, means2d.data(), conics.data(), depths.data(), extents.data(),
-                                        colors.data(), scene.opacities.data(), scene.betas.data()};
+  const SplatImageInput<float> image = {c,
+                                        n,
+                                        kWidth,
+                                        kHeight,
+                                        kChannels,
+                                        means2d.data(),
+                                        conics.data(),
+                                        depths.data(),
+                                        extents.data(),
+                                        colors.data(),
+                                        scene.opacities.data(),
+                                        scene.betas.data()};
   Lists lists(image);
   auto features = empty(pixels * kChannels), alphas = empty(pixels);
   rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
@@ -128,13 +150,15 @@ void run_all() {
                                  nullptr);
   auto scratch = empty<double>(projection_scratch_size_cuda(c, n));
   auto v_coefficients = empty(n * kBases * 3), v_means = empty(n * 3), v_viewmats = empty(c * 16), v_Ks = empty(c * 9);
-  sh_colors_backward_cuda(sh, {colors.data(), v_colors.data(), v_coefficients.data(), v_means.data(), v_viewmats.data(), scratch.data()}, nullptr);
+  sh_colors_backward_cuda(sh, {colors.data(), v_colors.data(), v_coefficients.data(), v_means.data(), v_viewmats.data(), scratch.data()},
+                          nullptr);
   print("v_coefficients", v_coefficients);
   print("v_viewmats of colors", v_viewmats);
   const auto v_depths = random(c * n, -1, 1);
   auto v_quats = empty(n * 4), v_scales = empty(n * 3);
-  project_splats_backward_cuda(projection, {extents.data(), v_means2d.data(), v_depths.data(), v_conics.data(), v_means.data(),
-                                            v_quats.data(), v_scales.data(), v_viewmats.data(), v_Ks.data(), scratch.data()},
+  project_splats_backward_cuda(projection,
+                               {extents.data(), v_means2d.data(), v_depths.data(), v_conics.data(), v_means.data(), v_quats.data(),
+                                v_scales.data(), v_viewmats.data(), v_Ks.data(), scratch.data()},
                                nullptr);
   print("v_means", v_means);
   print("v_scales", v_scales);

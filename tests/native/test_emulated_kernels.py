@@ -25,9 +25,20 @@ def render_with_gradients() -> list[torch.Tensor]:
     coefficients = torch.rand(300, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     probe = torch.zeros(2, 300, 2, requires_grad=True)
     rendering = rasterization(
-        s.means, s.quats, s.scales, s.opacities, s.betas, coefficients, s.viewmats, s.Ks, s.width, s.height,
-        sh_degree=3, near=s.near, absgrad_probe=probe,
-    )  # fmt: skip
+        s.means,
+        s.quats,
+        s.scales,
+        s.opacities,
+        s.betas,
+        coefficients,
+        s.viewmats,
+        s.Ks,
+        s.width,
+        s.height,
+        sh_degree=3,
+        near=s.near,
+        absgrad_probe=probe,
+    )
     loss = sum(ops.photometric_loss(image, torch.full_like(image, 0.5), 0.2)[0] for image in rendering.colors)
     (loss + 0.1 * rendering.depths.sum()).backward()
     gradients = [leaf.grad for leaf in (*leaves, coefficients, probe) if leaf.grad is not None]
@@ -114,9 +125,21 @@ def test_every_camera_kernel_and_mode_agrees_with_the_cpu(
         means, quats, scales, opacities, betas, viewmats, Ks = (x.clone().requires_grad_() for x in tensors)
         colors = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
         rendering = rasterization(
-            means, quats, scales, opacities, betas, colors, viewmats, Ks, s.width, s.height, near=s.near,
-            distortions=distortions, outputs=("median_depths",), **variant,
-        )  # fmt: skip
+            means,
+            quats,
+            scales,
+            opacities,
+            betas,
+            colors,
+            viewmats,
+            Ks,
+            s.width,
+            s.height,
+            near=s.near,
+            distortions=distortions,
+            outputs=("median_depths",),
+            **variant,
+        )
         rendering.colors.square().mean().backward()
         leaves = (means, quats, scales, opacities, betas, colors, viewmats, Ks)
         assert rendering.median_depths is not None

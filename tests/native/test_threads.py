@@ -18,9 +18,20 @@ def render_with_gradients() -> list[torch.Tensor]:
     colors = torch.rand(5000, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     probe = torch.zeros(2, 5000, 2, requires_grad=True)
     rendering = rasterization(
-        s.means, s.quats, s.scales, s.opacities, s.betas, colors, s.viewmats, s.Ks, s.width, s.height,
-        sh_degree=3, near=s.near, absgrad_probe=probe,
-    )  # fmt: skip
+        s.means,
+        s.quats,
+        s.scales,
+        s.opacities,
+        s.betas,
+        colors,
+        s.viewmats,
+        s.Ks,
+        s.width,
+        s.height,
+        sh_degree=3,
+        near=s.near,
+        absgrad_probe=probe,
+    )
     (rendering.colors.square().sum() + rendering.depths.sum()).backward()
     gradients = [leaf.grad for leaf in (*leaves, colors, probe) if leaf.grad is not None]
     assert len(gradients) == 9

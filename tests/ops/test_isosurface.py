@@ -81,8 +81,9 @@ def test_vertices_and_all_gradients_match_the_definition(backend: Backend, name:
     corners = [leaves[key] for key in ("values", "points", "alphas", "betas")]
     vertices, deviations = reference.find_vertices(expected_topology, *corners)
     expected = [
-        torch.cat([vertices, reference.find_centers(expected_topology, vertices, leaves["gammas"])]), deviations
-    ]  # fmt: skip
+        torch.cat([vertices, reference.find_centers(expected_topology, vertices, leaves["gammas"])]),
+        deviations,
+    ]
     generator = torch.Generator().manual_seed(1)
     v = [torch.randn(x.shape, dtype=torch.float64, generator=generator) for x in expected]
     gradients = torch.autograd.grad(expected, list(leaves.values()), v)
@@ -178,8 +179,9 @@ def test_an_open_surface_ends_inside_the_border_and_has_no_other_edges():
     topology = find_surface(field, closed=False)
     edges, uses = torch.unique(
         torch.stack([topology.quads, topology.quads.roll(-1, 1)], -1).reshape(-1, 2).sort(-1).values,
-        dim=0, return_counts=True,
-    )  # fmt: skip
+        dim=0,
+        return_counts=True,
+    )
     assert set(uses.tolist()) == {1, 2}
     cells = topology.cells[topology.vertex_cells[edges[uses == 1].reshape(-1).long()].long()]
     places = torch.stack(torch.unravel_index(cells, (8, 8, 8)), -1)

@@ -64,9 +64,19 @@ def tiny_dataset(tmp_path_factory) -> Path:
     for index, viewmat in enumerate(viewmats):
         s = splats
         rendering = rasterization(
-            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], WIDTH, HEIGHT, sh_degree=0,
+            s.means,
+            s.quats,
+            s.scales,
+            s.opacities,
+            s.betas,
+            s.sh,
+            viewmat[None],
+            K[None],
+            WIDTH,
+            HEIGHT,
+            sh_degree=0,
             backgrounds=torch.full((1, 3), 0.4),
-        )  # fmt: skip
+        )
         name = f"images/{index:03d}.png"
         write_image(folder / name, rendering.colors[0].clamp(0, 1).numpy())
         frames.append({"file_path": name, "transform_matrix": opengl_from_viewmats(viewmat).tolist()})
@@ -87,9 +97,19 @@ def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
         viewmat = viewmat_of(frame.posed)
         K = intrinsics_of(frame.camera)
         rendering = rasterization(
-            s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, viewmat[None], K[None], WIDTH, HEIGHT, sh_degree=0,
+            s.means,
+            s.quats,
+            s.scales,
+            s.opacities,
+            s.betas,
+            s.sh,
+            viewmat[None],
+            K[None],
+            WIDTH,
+            HEIGHT,
+            sh_degree=0,
             outputs=["median_depths"],
-        )  # fmt: skip
+        )
         assert rendering.median_depths is not None
         depths = rendering.median_depths[0, ..., 0].numpy().copy()
         depths[::2] = 0

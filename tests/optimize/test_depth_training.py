@@ -90,8 +90,16 @@ def wall_and_floater(floater_depth=1.5):
 
 def shown(splats, view):
     rendering = rasterization(
-        *(splats.means, splats.quats, splats.scales, splats.opacities, splats.betas, torch.zeros(len(splats), 1)),
-        *(view.viewmats, view.K, view.width, view.height),
+        splats.means,
+        splats.quats,
+        splats.scales,
+        splats.opacities,
+        splats.betas,
+        torch.zeros(len(splats), 1),
+        view.viewmats,
+        view.K,
+        view.width,
+        view.height,
         outputs=["median_depths"],
     )
     return Shown(splats, view, rendering)

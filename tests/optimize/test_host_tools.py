@@ -51,8 +51,13 @@ def test_eval_writes_metrics_of_the_held_out_images(trained, tmp_path):
 def test_render_dataset_writes_all_outputs(trained, tmp_path):
     DatasetRender(load_config=trained, output_path=tmp_path / "r", image_format="png").main()
     assert {path.name for path in (tmp_path / "r" / "test").iterdir()} == {
-        "rgb", "depth", "accumulation", "background", "beta", "gt-rgb",
-    }  # fmt: skip
+        "rgb",
+        "depth",
+        "accumulation",
+        "background",
+        "beta",
+        "gt-rgb",
+    }
     picture = next((tmp_path / "r" / "test" / "rgb").glob("*.png"))
     assert iio.imread(picture).shape == (40, 56, 3)
 

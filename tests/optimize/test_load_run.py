@@ -1,5 +1,7 @@
 """`load_run`: what export reads, in the frame of the dataset, and one clear error for what cannot be read."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -88,3 +90,22 @@ def test_what_is_not_a_run_is_refused(tmp_path):
     (tmp_path / "config.yml").write_text("a: 1")
     with pytest.raises(DatasetError, match=r"expected the config\.yml of a training run"):
         load_run(tmp_path / "config.yml")
+
+
+def test_runs_of_version_0_1_0_open_still(trained, tiny_dataset):
+    """Their config.yml names modules that have moved since."""
+    today = load_run(trained)
+    old = (Path(__file__).parent.parent / "runs/data/config_0.1.0_ges.yml").read_text()
+    assert "splatkit.optimize.ges_model.GesModel" in old
+    trained.write_text(old.replace("- dataset\n", f"- {tiny_dataset}\n"))
+    found = load_run(trained)
+    assert found.dataset == tiny_dataset
+    assert torch.equal(found.splats.means, today.splats.means)
+    assert torch.equal(found.image(found.eval_views[0].posed), today.image(today.eval_views[0].posed))
+
+
+def test_a_hostile_config_is_refused_by_name(trained, tmp_path):
+    trained.write_text(trained.read_text() + f"hook: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']\n")
+    with pytest.raises(DatasetError, match=r"config\.yml: refused, it names os\.mkdir"):
+        load_run(trained)
+    assert not (tmp_path / "made").exists()

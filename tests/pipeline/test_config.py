@@ -90,9 +90,16 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         read_pipeline(write(backwards))  # within a stage the order is that of the file
     names = [step.name for step in read_pipeline(write(WHOLE)).steps]
     assert names == [
-        "scene", "calibrate.left", "capture.images", "capture.lidar", "optimize", "export.mesh", "export.splats",
-        "export.points", "export.colmap",
-    ]  # fmt: skip
+        "scene",
+        "calibrate.left",
+        "capture.images",
+        "capture.lidar",
+        "optimize",
+        "export.mesh",
+        "export.splats",
+        "export.points",
+        "export.colmap",
+    ]
 
 
 @pytest.mark.parametrize(

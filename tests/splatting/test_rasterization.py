@@ -19,7 +19,10 @@ def render(scene: SplatScene, colors: torch.Tensor, **options: Any):
     return rasterization(
         *scene[:5],
         colors,
-        *(scene.viewmats, scene.Ks, scene.width, scene.height),
+        scene.viewmats,
+        scene.Ks,
+        scene.width,
+        scene.height,
         **{**limits, **options},
     )
 

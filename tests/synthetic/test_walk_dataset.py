@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import read_image_float
 from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
-from splatkit.io.trajectories import read_trajectory
 from splatkit.io.transforms_json import read_transforms
 from splatkit.synthetic.defects import Defects, LidarFaults
 from splatkit.synthetic.description import find_scene, read_scene

@@ -23,7 +23,7 @@ from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconst
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
 from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.io.atomic import atomic_directory
-from splatkit.io.colmap_cameras import colmap_camera
+from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.images import image_size, read_mask, write_image
 from splatkit.progress import Progress
 

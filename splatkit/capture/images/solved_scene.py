@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import invert, is_rigid, transform_points
-from splatkit.io.colmap_cameras import camera_from_colmap
+from splatkit.io.formats.colmap_cameras import camera_from_colmap
 
 _FARTHEST = 1e12  # in whatever units: what is larger is damage
 

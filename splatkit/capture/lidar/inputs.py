@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import ScanSource
-from splatkit.io.trajectories import Trajectory
+from splatkit.io.formats.trajectories import Trajectory
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from splatkit.capture.lidar.scans import Scan, select_points
 from splatkit.errors import DatasetError
+from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.trajectories import Trajectory
 
 _TIME_STEP_S = 1e-4  # poses are interpolated this finely: at 10 m/s a millimeter
 

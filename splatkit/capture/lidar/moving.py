@@ -21,9 +21,9 @@ from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import DepthMap
+from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.trajectories import Trajectory
 from splatkit.progress import Progress, track
 
 _NAMED = 5  # files in a warning

@@ -28,9 +28,9 @@ from splatkit.capture.provenance import CaptureRecord, write_record
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
+from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.point_clouds import PointCloud, read_point_cloud
 from splatkit.io.provenance import hash_files
-from splatkit.io.trajectories import read_trajectory
 from splatkit.io.transforms_json import Transforms, read_transforms
 from splatkit.progress import Progress, no_progress, track
 

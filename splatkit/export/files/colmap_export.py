@@ -13,7 +13,7 @@ from splatkit.errors import SettingsError
 from splatkit.export.settings import ExportColmapSettings
 from splatkit.geometry.camera import Camera
 from splatkit.io.atomic import atomic_directory
-from splatkit.io.colmap_cameras import colmap_camera
+from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import Transforms, read_transforms
 

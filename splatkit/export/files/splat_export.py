@@ -95,8 +95,16 @@ def largest_contributions(run: TrainedRun) -> Tensor:
         share = torch.ones(len(s), 1, requires_grad=True)
         viewmat, K = viewmat_of(view.posed), intrinsics_of(view.rendered)
         rendering = rasterization(
-            *(s.means, s.quats, s.scales, s.opacities, s.betas, share),
-            *(viewmat[None], K[None], view.rendered.width, view.rendered.height),
+            s.means,
+            s.quats,
+            s.scales,
+            s.opacities,
+            s.betas,
+            share,
+            viewmat[None],
+            K[None],
+            view.rendered.width,
+            view.rendered.height,
             rasterize_mode=run.rasterize_mode,
             kernel=run.kernel,
         )

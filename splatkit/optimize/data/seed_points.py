@@ -8,8 +8,10 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import transform_points
 from splatkit.io.transforms_json import Frame, Transforms
-from splatkit.optimize.data.lenses import Lens, trained_camera
+from splatkit.optimize.data.lenses import Lens
+from splatkit.runs.views import viewmat_of
 
 RANDOM_POINTS = 20_000  # enough to find a small scene, few enough for a CPU
 _FOOTPRINT_VIEWS = 64  # of more images these are enough to know how closely a place is seen
@@ -58,7 +60,8 @@ def pixel_footprints(points: Tensor, frames: Sequence[Frame], lenses: Sequence[L
     stride = max(1, -(-len(frames) // _FOOTPRINT_VIEWS))
     for frame, lens in list(zip(frames, lenses, strict=True))[::stride]:
         camera = lens.trained
-        pixels, depths = trained_camera(frame, lens).image(points)
+        local = transform_points(viewmat_of(frame.posed), points)
+        pixels, depths = camera.image(local), local[:, 2]
         size = torch.tensor([camera.width, camera.height])
         seen = (depths > 0) & (pixels >= 0).all(1) & (pixels < size).all(1)
         out[seen] = torch.minimum(out[seen], depths[seen] / camera.fx)

@@ -116,7 +116,12 @@ class GesModel(NearestGaussians, SplatfactoModel):
             CONSOLE.print(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
         generator = torch.Generator().manual_seed(self.config.seed)
         return splats_from_points(
-            *(points, colors / 255, self.sh_degree, count, generator, self.config.lobes),
+            points,
+            colors / 255,
+            self.sh_degree,
+            count,
+            generator,
+            self.config.lobes,
             normals=normals,
             footprints=self._metadata.get("points3D_footprints"),
         )

@@ -3,18 +3,20 @@
 The host would take the raw parameters for those of Gaussians, and a color without harmonics for a logit.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
-from splatkit.io.splats import bake_factors
+from splatkit.optimize.ges.rendering import Rasterizer
+from splatkit.splatting.nearest_gaussian import nearest_gaussian
 from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
 
 class NearestGaussians:
-    """Properties of the host's model, for one that has `splats()`."""
+    """Properties of the host's model, for one that has `splats()` and a `rasterizer`."""
+
+    rasterizer: Rasterizer
 
     def splats(self) -> Splats:
         """Current values."""
@@ -54,7 +56,5 @@ class NearestGaussians:
         harmonics = lobes_as_harmonics(splats.lobes)
         return torch.cat([harmonics[:, :1] + splats.sh0[:, None], harmonics[:, 1:]], 1)
 
-    @staticmethod
-    def _factors(splats: Splats) -> tuple[Tensor, Tensor]:
-        scale, opacity = bake_factors(np.asarray(splats.betas.detach().cpu()))
-        return torch.from_numpy(scale).to(splats.means), torch.from_numpy(opacity).to(splats.means)
+    def _factors(self, splats: Splats) -> tuple[Tensor, Tensor]:
+        return nearest_gaussian(self.rasterizer.kernel, splats.betas)

@@ -25,8 +25,16 @@ class Rasterizer:
     def render(self, splats: Splats, view: View, colors: Tensor, **settings: Any) -> Rendering:
         """Render splats with colors of their own; `settings` as `rasterization` takes them."""
         return rasterization(
-            *(splats.means, splats.quats, splats.scales, splats.opacities, splats.betas, colors),
-            *(view.viewmats, view.K, view.width, view.height),
+            splats.means,
+            splats.quats,
+            splats.scales,
+            splats.opacities,
+            splats.betas,
+            colors,
+            view.viewmats,
+            view.K,
+            view.width,
+            view.height,
             rasterize_mode=self.mode,
             kernel=self.kernel,
             camera_model=view.camera_model,

@@ -8,7 +8,7 @@ import pycolmap
 import pytest
 
 from splatkit.cli import main
-from splatkit.io.colmap_cameras import colmap_camera
+from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
 from tests.room import similarity_errors

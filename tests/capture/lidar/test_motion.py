@@ -8,8 +8,8 @@ from splatkit.capture.lidar.motion import near_moments, place_scan, place_scans,
 from splatkit.capture.lidar.scans import Scan
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert
+from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.point_clouds import PointCloud
-from splatkit.io.trajectories import Trajectory
 
 
 def path():

@@ -91,9 +91,15 @@ def _record(path, scans, count):
             stamp = types["builtin_interfaces/msg/Time"](sec=1_700_000_000, nanosec=number * 10**8)
             message = types[name](
                 header=types["std_msgs/msg/Header"](stamp=stamp, frame_id="lidar"),
-                height=1, width=count, fields=fields, is_bigendian=False, point_step=16, row_step=16 * count,
-                data=points.view(np.uint8).reshape(-1), is_dense=True,
-            )  # fmt: skip
+                height=1,
+                width=count,
+                fields=fields,
+                is_bigendian=False,
+                point_step=16,
+                row_step=16 * count,
+                data=points.view(np.uint8).reshape(-1),
+                is_dense=True,
+            )
             writer.write(topic, number * 10**8, store.serialize_cdr(message, name))
 
 
@@ -112,7 +118,7 @@ def test_a_million_points_a_second_stream_in_bounded_memory(tmp_path):
     """Four seconds, 64 MB, through motion compensation into a map: what is held at most does not grow with them."""
     from splatkit.capture.lidar.motion import place_scans
     from splatkit.capture.lidar.voxel_map import VoxelMap
-    from splatkit.io.trajectories import Trajectory
+    from splatkit.io.formats.trajectories import Trajectory
 
     _record(tmp_path / "bag", 40, 100_000)
     path = Trajectory(1.7e9 + np.array([-1.0, 10.0]), np.tile(np.eye(4), (2, 1, 1)))

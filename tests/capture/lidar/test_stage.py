@@ -16,8 +16,8 @@ from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticS
 from splatkit.capture.lidar.stage import capture_lidar, capture_static
 from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import read_depth_map
+from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
-from splatkit.io.trajectories import read_trajectory
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.pages.capture_lidar import write_lidar_report, write_static_report
 from splatkit.synthetic.defects import Defects

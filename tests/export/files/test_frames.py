@@ -33,8 +33,10 @@ def test_the_input_frame_changes_nothing(dataset):
     frame = export_frame("input", points, dataset, None)
     assert frame.apply(points) is points
     assert frame.record() == {
-        "frame": "that of the dataset's camera poses", "frame_name": "input", "units": "scene units"
-    }  # fmt: skip
+        "frame": "that of the dataset's camera poses",
+        "frame_name": "input",
+        "units": "scene units",
+    }
 
 
 def test_the_normalized_frame_has_radius_one_and_a_way_back(dataset):

@@ -5,14 +5,15 @@ from dataclasses import replace
 import torch
 
 from splatkit.optimize.ges.nearest_gaussians import NearestGaussians
+from splatkit.optimize.ges.rendering import Rasterizer
 from splatkit.splatting.appearance import seen_colors
 from splatkit.splatting.spherical_beta import seed_lobes
 from splatkit.splatting.splats import Splats
 
 
 class Model(NearestGaussians):
-    def __init__(self, splats):
-        self._splats = splats
+    def __init__(self, splats, kernel="generalized_exponential"):
+        self._splats, self.rasterizer = splats, Rasterizer("classic", kernel)
 
     def splats(self):
         return self._splats
@@ -54,6 +55,14 @@ def test_sharper_splats_are_smaller_gaussians_and_spikes_larger_fainter_ones():
         model = Model(splats)
         assert bool((model.scales.exp() < splats.scales).all()) == smaller
         assert bool((torch.sigmoid(model.opacities[:, 0]) < splats.opacities - 0.05).all()) != smaller
+
+
+def test_compact_splats_are_gaussians_of_their_own_width():
+    """A viewer that takes scales for standard deviations must not draw disks of the kernel's whole radius."""
+    splats = splats_with(betas=4.0)
+    model = Model(splats, "compact_beta")
+    torch.testing.assert_close(model.scales.exp(), 0.32286 * splats.scales, rtol=1e-4, atol=0)
+    torch.testing.assert_close(torch.sigmoid(model.opacities[:, 0]), splats.opacities)
 
 
 def test_lobes_are_seen_as_harmonics():

@@ -15,9 +15,9 @@ from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.camera_files import read_intrinsics
+from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import image_size
 from splatkit.io.time_units import seconds_since_1970
-from splatkit.io.trajectories import read_trajectory
 
 _FARTHEST_S = 0.5  # between two poses: across a longer gap nobody knows the way
 

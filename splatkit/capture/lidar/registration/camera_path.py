@@ -12,7 +12,7 @@ from splatkit.capture.lidar.registration.alignment import Alignment, Similarity,
 from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.se3 import invert, transform_points
-from splatkit.io.trajectories import Trajectory
+from splatkit.io.formats.trajectories import Trajectory
 from splatkit.progress import Progress, track
 
 Array = NDArray[np.float64]

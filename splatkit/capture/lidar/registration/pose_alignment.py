@@ -14,7 +14,7 @@ from splatkit.capture.lidar.registration.alignment import Alignment, Similarity,
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert
-from splatkit.io.trajectories import Trajectory
+from splatkit.io.formats.trajectories import Trajectory
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from splatkit.capture.lidar.registration.pose_alignment import align_poses, clos
 from splatkit.capture.lidar.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert
-from splatkit.io.trajectories import Trajectory
+from splatkit.io.formats.trajectories import Trajectory
 from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.walk import RigMotion, lidar_from_camera
 

@@ -1,16 +1,12 @@
 """The study of encodings on its smallest plan: what every machine can measure."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
 from studies.encoded import EncodedCase
 from studies.encoded_summary import fetches
-from study_encodings import PLANS, main, study_cases
+from studies.encoding_study import PLANS, main, study_cases
 
 
 def test_fetches_are_those_of_the_lattice():

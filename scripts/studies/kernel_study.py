@@ -1,4 +1,4 @@
-"""Which kernel is worth its numbers? `scripts/study_kernels.py --out DIR [--size small|full] [--quick]`.
+"""Which kernel is worth its numbers? `scripts/study.py kernels --out DIR [--size small|full] [--quick]`.
 
 Three sections: signals on a line, one picture from N splats, and scenes at a fixed count of splats. Each case is
 measured once and kept in DIR/results: interrupt the study and start it again as you like. Tables and plots of what is
@@ -7,16 +7,10 @@ fewer counts, steps and pixels.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
-import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie beside this file
 
 from splatkit.io.atomic import atomic_directory
 from splatkit.ops import native_threads_only
@@ -134,8 +128,3 @@ def scene_datasets(plan: Plan, out: Path) -> dict[str, Path]:
         for factor in plan.fox_factors:
             datasets[f"fox{270 // factor}"] = shrink_dataset(Path(data) / "fox", out / "data" / f"fox{factor}", factor)
     return datasets
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    tyro.cli(main)

@@ -1,13 +1,8 @@
 """The study of LiDARs runs from nothing to its table, and goes on where it was."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-from study_lidar import main
+from studies.lidar_study import main
 
 
 @pytest.mark.slow

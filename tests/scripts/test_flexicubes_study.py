@@ -1,16 +1,13 @@
 """The reconstruction benchmark and the isosurface family of the benchmark run, and go on where they stopped."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
 from benchmarks.isosurface import measure_isosurface
 from benchmarks.marching_cubes import MarchingCubes
-from flexicubes_benchmark import main
+from studies.flexicubes_study import main
 from tests.isosurface_cases import assert_closed_manifold, grid_points
 
 
@@ -18,8 +15,10 @@ def test_quick_reconstruction_writes_a_table_and_resumes(tmp_path: Path):
     main(tmp_path, quick=True)
     results = sorted(tmp_path.glob("*.json"))
     assert [path.name for path in results] == [
-        "box_16_FlexiCubes_10.json", "box_16_dual_10.json", "box_16_marching_cubes_10.json"
-    ]  # fmt: skip
+        "box_16_FlexiCubes_10.json",
+        "box_16_dual_10.json",
+        "box_16_marching_cubes_10.json",
+    ]
     written = [path.stat().st_mtime_ns for path in results]
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert sum(line.startswith("| 16 | ") for line in lines) == 5  # three methods, two differences

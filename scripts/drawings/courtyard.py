@@ -1,4 +1,4 @@
-"""The README's picture of a generated walk: `scripts/courtyard_pictures.py --dataset courtyard --out scenes/pictures`.
+"""The README's picture of a generated walk: `scripts/pictures.py courtyard --dataset courtyard --out DIR`.
 
 The dataset is made by `splatkit scene courtyard --out courtyard`.
 """
@@ -6,12 +6,11 @@ The dataset is made by `splatkit scene courtyard --out courtyard`.
 from pathlib import Path
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 
+from splatkit.io.formats.trajectories import Trajectory, read_trajectory
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
-from splatkit.io.trajectories import Trajectory, read_trajectory
 from splatkit.io.transforms_json import Frame, read_transforms
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import colorize_depth
@@ -77,7 +76,3 @@ def _from_above(world: NDArray[np.float64], trajectory: Trajectory, size: int) -
     picture = colorize_depth(heights, 0.5, 5.0)
     path = np.stack([trajectory.poses[:, 0, 3] + reach, reach - trajectory.poses[:, 1, 3]], axis=-1) * _ABOVE_PX
     return draw_points(picture, path, np.linspace(1, 2, len(path)), radius=1)
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -1,4 +1,4 @@
-"""Is the simplex worth it? `scripts/study_encodings.py --out DIR [--size small|full] [--quick]`.
+"""Is the simplex worth it? `scripts/study.py encodings --out DIR [--size small|full] [--quick]`.
 
 Pictures, signed distance fields of meshes, a moving object and a scene of few photographs, fitted on cubes, on
 simplices with the same levels, and on simplices by the preset: about the same parameters, no more fetches, more levels.
@@ -8,16 +8,10 @@ it is meant, about four hours of one core; `small` takes half an hour.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
-import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie beside this file
 
 from studies.encoded import EncodedCase, Variant, measure_encoded
 from studies.encoded_summary import write_encoded_summary
@@ -103,8 +97,3 @@ def study_cases(plan: Plan, sections: tuple[Section, ...], with_data: bool) -> I
                     yield EncodedCase(
                         section, subject, variant, "cpu_s", plan.scene_cpu_s if scene else plan.cpu_s, seed
                     )
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    tyro.cli(main)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from splatkit.errors import DatasetError
-from splatkit.io.trajectories import Trajectory, read_trajectory, write_trajectory
+from splatkit.io.formats.trajectories import Trajectory, read_trajectory, write_trajectory
 
 
 def random_trajectory(count=12, seed=0):

@@ -1,4 +1,4 @@
-"""Fit the signed distance field of a mesh, and take a mesh out of it again: `scripts/fit_sdf.py MESH --out DIR`.
+"""Fit the signed distance field of a mesh, and take a mesh out of it again: `scripts/fit.py sdf MESH --out DIR`.
 
 The experiment of Instant-NGP (arXiv 2201.05989, section 5.2): an encoding and a small network learn exact distances to
 the triangles. Writes mesh.ply in the frame of the input, fit.png (the input above the fit), fit.pt, and fit.json with
@@ -12,8 +12,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside this file
 
 from fields.meshes import FINAL_SHARE, DistanceField, extract_mesh, field_errors, load_solid, relative_distance_loss
 from fields.pools import draw_from
@@ -102,12 +100,8 @@ def main(
         seed: of the first values and of the samples.
     """
     if min(steps, batch, resolution) < 1:
-        sys.exit("fit_sdf: expected at least one step, one sample and one cell")
+        sys.exit("fit sdf: expected at least one step, one sample and one cell")
     run(
-        "fit_sdf",
+        "fit sdf",
         lambda: fit(mesh, out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, resolution, seed),
     )
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

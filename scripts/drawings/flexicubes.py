@@ -1,20 +1,16 @@
-"""The README's pictures of reconstructed stairs: `scripts/flexicubes_pictures.py --out scenes/pictures`.
+"""The README's pictures of reconstructed stairs: `scripts/pictures.py flexicubes --out scenes/pictures`.
 
 Generated stairs, and what marching cubes, dual marching cubes with vertices at centroids, and FlexiCubes make of them
 on the same grid of 32 cells a side, under the same loss, from their distances (`flexicubes.jpg`); and FlexiCubes from a
 sphere: its triangles before, on the way and after (`flexicubes_sphere.jpg`), and as a turntable (`.webp`).
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from PIL import Image
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the control lies beside this file
 
 from benchmarks.marching_cubes import MarchingCubes
 from splatkit.evaluation.geometry import signed_distances
@@ -120,10 +116,12 @@ def main(out: Path) -> None:
     first, *others = turntable(way, frame)
     with atomic_file(out / "flexicubes_sphere.webp") as temporary:
         first.save(
-            temporary, "WEBP", save_all=True, append_images=others, duration=int(1000 * _FRAME_SECONDS), loop=0,
-            quality=20, method=6,
-        )  # fmt: skip
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
+            temporary,
+            "WEBP",
+            save_all=True,
+            append_images=others,
+            duration=int(1000 * _FRAME_SECONDS),
+            loop=0,
+            quality=20,
+            method=6,
+        )

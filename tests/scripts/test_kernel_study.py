@@ -1,16 +1,10 @@
 """The study of kernels: it measures each case once, goes on where it stopped, and knows a good fit from a bad one."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from studies.lines import measure_line  # noqa: E402 - scripts are found by now
-from studies.store import Case, Store  # noqa: E402 - scripts are found by now
-from study_kernels import main  # noqa: E402 - scripts are found by now
+from studies.kernel_study import main
+from studies.lines import measure_line
+from studies.store import Case, Store
 
 
 def test_results_are_kept_and_measured_once(tmp_path):

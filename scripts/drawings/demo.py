@@ -1,10 +1,9 @@
-"""The pictures of the README from a finished demo: `scripts/make_pictures.py --demo demo --out scenes/pictures`."""
+"""The pictures of the README from a finished demo: `scripts/pictures.py demo --demo demo --out scenes/pictures`."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.meshes import read_mesh
@@ -36,7 +35,3 @@ def main(demo: Path, out: Path) -> None:
     sides = [turntable.picture(azimuth) for azimuth in _SIDES_DEG]
     out.mkdir(parents=True, exist_ok=True)
     write_image(out / "overview.jpg", np.concatenate([np.concatenate(views, 1), np.concatenate(sides, 1)], 0))
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

@@ -1,12 +1,8 @@
 """The arithmetic of the training benchmark; what it measures is measured by running it."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from benchmarks.training import SizedRun, Variant, size_at
 

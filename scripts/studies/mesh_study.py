@@ -1,4 +1,4 @@
-"""What does refinement bring to meshes? `scripts/study_meshes.py --out DIR [--size small|full] [--quick]`.
+"""What does refinement bring to meshes? `scripts/study.py meshes --out DIR [--size small|full] [--quick]`.
 
 Generated scenes whose surface is exactly known: two solid ones, and the courtyard with what a LiDAR measured. Each
 run's mesh is made three ways, at the same voxel size and the same number of faces: by fusion alone, with signed
@@ -6,17 +6,11 @@ distances refined alone (dual marching cubes, the control), and with all of Flex
 interrupt the study and start it again as you like.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
-import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie beside this file
 
 from splatkit.cli import main as splatkit
 from splatkit.ops import native_threads_only
@@ -90,8 +84,3 @@ def mesh_cases(plan: Plan) -> Iterator[MeshCase]:
     for seed in range(plan.seeds):
         for subject in plan.subjects:
             yield MeshCase(subject, plan.steps, plan.max_splats, seed)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    tyro.cli(main)

@@ -43,9 +43,17 @@ def test_mesh_lies_on_the_scene_in_its_own_frame(made):
     assert (low > np.array(truth["bounds"][0]) - slack).all()
     assert (high < np.array(truth["bounds"][1]) + slack).all()
     assert {path.name for path in (made / "export").iterdir()} == {
-        "mesh.ply", "mesh.obj", "mesh.mtl", "mesh.jpg", "mesh.glb", "splats.ply", "export.json", "report.html",
-        "turntable.mp4", "turntable.png",
-    }  # fmt: skip
+        "mesh.ply",
+        "mesh.obj",
+        "mesh.mtl",
+        "mesh.jpg",
+        "mesh.glb",
+        "splats.ply",
+        "export.json",
+        "report.html",
+        "turntable.mp4",
+        "turntable.png",
+    }
 
 
 def test_exported_splats_render_like_the_run(config_path, tmp_path):
@@ -57,9 +65,18 @@ def test_exported_splats_render_like_the_run(config_path, tmp_path):
     width, height = cameras.sizes[0].tolist()
     sh = torch.cat([s["sh0"][:, None], s["shN"]], 1)
     rendering = rasterization(
-        s["means"], s["quats"], s["scales"], s["opacities"], s["betas"], sh, cameras.viewmats[:1], cameras.Ks[:1],
-        width, height, sh_degree=run.sh_degree,
-    )  # fmt: skip
+        s["means"],
+        s["quats"],
+        s["scales"],
+        s["opacities"],
+        s["betas"],
+        sh,
+        cameras.viewmats[:1],
+        cameras.Ks[:1],
+        width,
+        height,
+        sh_degree=run.sh_degree,
+    )
     expected = run.render(cameras.viewmats[0], cameras.Ks[0], width, height)
     # A splat whose alpha sits on the 1/255 cut-off may fall on either side after the round trip through float32.
     assert (rendering.colors - expected.colors).abs().max() < 1.5 / 255

@@ -1,4 +1,4 @@
-"""Fit a moving object in four dimensions, space and time at once: `scripts/fit_motion.py --out DIR`.
+"""Fit a moving object in four dimensions, space and time at once: `scripts/fit.py motion --out DIR`.
 
 The object is generated: a torus that turns and breathes, orbited by a ball; its field is exact at every time. Writes
 motion.png (sections through the exact field above those of the fit, over time), fit.pt, and fit.json with errors.
@@ -10,10 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside this file
 
 from fields.meshes import field_errors, relative_distance_loss
 from fields.motion import moving_distance, sample_motion
@@ -103,9 +100,5 @@ def main(
         seed: of the first values and of the samples.
     """
     if min(steps, batch) < 1:
-        sys.exit("fit_motion: expected at least one step and one sample")
-    run("fit_motion", lambda: fit(out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, seed))
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
+        sys.exit("fit motion: expected at least one step and one sample")
+    run("fit motion", lambda: fit(out, steps, batch, lattice, num_levels, max_res, log2_hashmap_size, seed))

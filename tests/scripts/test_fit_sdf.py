@@ -1,4 +1,4 @@
-"""scripts/fit_sdf.py and fit_motion.py: shapes come back, and bad input is one line."""
+"""`scripts/fit.py sdf` and `motion`: shapes come back, and bad input is one line."""
 
 import json
 import subprocess
@@ -10,20 +10,19 @@ import pytest
 import torch
 import trimesh
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from fields.meshes import (  # noqa: E402 - scripts are found by now
+from fields.meshes import (
     DistanceField,
     OpenMeshError,
     extract_mesh,
     load_solid,
 )
-from fields.motion import moving_distance, sample_motion  # noqa: E402 - scripts are found by now
+from fields.motion import moving_distance, sample_motion
+
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts/fit.py"
 
 
-def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
+def run(field: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), field, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -33,7 +32,7 @@ def test_a_ball_comes_back_in_its_own_frame(tmp_path: Path):
     ball.apply_translation([10, 20, 30])
     ball.export(tmp_path / "ball.ply")
     options = ["--steps", 150, "--batch", 4096, "--num-levels", 6, "--max-res", 64, "--resolution", 48]
-    done = run("fit_sdf.py", tmp_path / "ball.ply", "--out", tmp_path / "fit", *options)
+    done = run("sdf", tmp_path / "ball.ply", "--out", tmp_path / "fit", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "fit/fit.json").read_text())
     assert result["chamfer"] < 0.03  # a hundredth of the radius
@@ -46,7 +45,7 @@ def test_a_ball_comes_back_in_its_own_frame(tmp_path: Path):
 @pytest.mark.slow
 def test_a_moving_object_comes_back(tmp_path: Path):
     options = ["--steps", 200, "--batch", 4096, "--num-levels", 6, "--max-res", 32, "--log2-hashmap-size", 12]
-    done = run("fit_motion.py", "--out", tmp_path / "fit", *options)
+    done = run("motion", "--out", tmp_path / "fit", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "fit/fit.json").read_text())
     assert result["mae_near"] < 0.01
@@ -57,9 +56,9 @@ def test_an_open_mesh_is_one_line(tmp_path: Path):
     trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(tmp_path / "open.ply")
     with pytest.raises(OpenMeshError, match=r"open\.ply: the mesh is not closed \(3 open edges\)"):
         load_solid(tmp_path / "open.ply")
-    done = run("fit_sdf.py", tmp_path / "none.ply", "--out", tmp_path / "fit")
+    done = run("sdf", tmp_path / "none.ply", "--out", tmp_path / "fit")
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines() == [f"fit_sdf: {tmp_path / 'none.ply'}: no such mesh"]
+    assert done.stderr.strip().splitlines() == [f"fit sdf: {tmp_path / 'none.ply'}: no such mesh"]
 
 
 class ExactField(torch.nn.Module):

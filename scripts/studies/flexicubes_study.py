@@ -1,4 +1,4 @@
-"""Reconstruct meshes by optimization: `scripts/flexicubes_benchmark.py OUT [--quick]`.
+"""Reconstruct meshes by optimization: `scripts/study.py flexicubes OUT [--quick]`.
 
 FlexiCubes, and as controls dual marching cubes with vertices at centroids and marching cubes, fit the same targets from
 the same start (the true distances on the grid) under the same loss: points and normals of the surface, both ways. Every
@@ -18,8 +18,6 @@ from typing import Annotated
 import torch
 import tyro
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the controls lie beside this file
 
 from benchmarks.marching_cubes import MarchingCubes
 from splatkit.evaluation.geometry import signed_distances
@@ -85,19 +83,27 @@ def reconstruct(mesh: Mesh, method: str, resolution: int, steps: int, samples: i
     distances = signed_distances(points.reshape(-1, 3).double(), mesh).float().reshape(points.shape[:3])
     field = nn.Parameter(distances)
     target = SurfaceTarget(
-        torch.from_numpy(mesh.vertices).float(), torch.from_numpy(mesh.faces).long(), samples,
+        torch.from_numpy(mesh.vertices).float(),
+        torch.from_numpy(mesh.faces).long(),
+        samples,
         torch.Generator().manual_seed(0),
-    )  # fmt: skip
+    )
     surface_of = extractor(method, resolution)
     fit_surface(surface_of, field, target, FitSettings(steps=steps, field_rate=_CELL_SHARE * 2 / resolution))
     found = surface_of.eval()(field).mesh
     spent = time.process_time() - start
     return {
-        "method": method, "resolution": resolution, "steps": steps, "cpu_s": spent,
-        **asdict(compare_details(found, mesh)), **asdict(measure_quality(found)),
+        "method": method,
+        "resolution": resolution,
+        "steps": steps,
+        "cpu_s": spent,
+        **asdict(compare_details(found, mesh)),
+        **asdict(measure_quality(found)),
         "self_intersecting": float(self_intersecting_faces(found).mean()),
-        "vertices": len(found.vertices), "faces": len(found.faces), **asdict(measure_topology(found)),
-    }  # fmt: skip
+        "vertices": len(found.vertices),
+        "faces": len(found.faces),
+        **asdict(measure_topology(found)),
+    }
 
 
 def table(results: list[Result]) -> str:
@@ -146,7 +152,7 @@ def main(
         resolutions, meshes, steps = (16,), ("box",), 10
     data = os.environ.get("SPLATKIT_DATA")
     if data is None and set(meshes) != {"box"}:
-        sys.exit("flexicubes_benchmark: set SPLATKIT_DATA to the folder of the real scenes (it holds meshes)")
+        sys.exit("study flexicubes: set SPLATKIT_DATA to the folder of the real scenes (it holds meshes)")
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for resolution in resolutions:
@@ -163,7 +169,3 @@ def main(
     with atomic_file(out / "table.md") as temporary:
         temporary.write_text(table(results))
     print((out / "table.md").read_text())
-
-
-if __name__ == "__main__":
-    tyro.cli(main)

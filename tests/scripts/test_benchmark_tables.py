@@ -1,18 +1,14 @@
 """Figures reach the README's tables from a benchmark's records alone."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.tables import Figure, Records, Table, fill_tables, render_table, tables_of
 from splatkit.errors import SettingsError
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
-
-from benchmarks.tables import Figure, Records, Table, fill_tables, render_table, tables_of
-
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 FAMILIES = ("calibration", "encodings", "isosurface", "pipeline", "splatting", "training")
 
 

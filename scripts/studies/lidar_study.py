@@ -1,4 +1,4 @@
-"""What does a LiDAR bring? `scripts/study_lidar.py --out DIR [--size small|full] [--quick]`.
+"""What does a LiDAR bring? `scripts/study.py lidar --out DIR [--size small|full] [--quick]`.
 
 The whole way on the generated `courtyard`, each step with the command that a user types: a walk whose stated extrinsics
 are 2 degrees and 5 cm off, boards, `calibrate`, `capture lidar`, training with and without what the LiDAR measured,
@@ -6,17 +6,11 @@ meshes. Everything is judged by the exact truth. Each step and each case is done
 again as you like.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import torch
-import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sections lie beside this file
 
 from splatkit.cli import main as splatkit
 from splatkit.ops import native_threads_only
@@ -107,8 +101,3 @@ def lidar_cases(plan: Plan, subjects: list[str]) -> Iterator[LidarCase]:
     for seed in range(plan.seeds):
         for subject in subjects:
             yield LidarCase(subject, plan.steps, plan.max_splats, seed)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    tyro.cli(main)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ROOT / "scripts"
 
 
@@ -22,8 +22,8 @@ def gpu_check(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def run_program(name: str, *arguments: str) -> str:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(SCRIPTS / "gpu_checks" / name), "--device", "cpu", *arguments]
+    path = os.pathsep.join([str(ROOT), str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", f"gpu_checks.{name}", "--device", "cpu", *arguments]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -75,9 +75,15 @@ def test_a_device_that_the_sanitizer_cannot_watch_is_no_failure(gpu_check: Modul
 
 def test_report_is_one_json_and_one_table_with_peers(gpu_check: ModuleType, tmp_path: Path):
     record = {
-        "name": "frame/forward", "params": {"splats": 10, "width": 4}, "unit": "ms",
-        "median": 1.25, "min": 1.0, "max": 2.0, "repeats": 3, "peers": {"gsplat": 2.5},
-    }  # fmt: skip
+        "name": "frame/forward",
+        "params": {"splats": 10, "width": 4},
+        "unit": "ms",
+        "median": 1.25,
+        "min": 1.0,
+        "max": 2.0,
+        "repeats": 3,
+        "peers": {"gsplat": 2.5},
+    }
     steps = [gpu_check.Step("build", "passed", 12.3, "a | b")]
     gpu_check.write_report(tmp_path, {"GPU": "none"}, steps, [record, {**record, "name": "copy", "peers": {}}])
     assert json.loads((tmp_path / "gpu_check.json").read_text())["records"][0] == record
@@ -88,7 +94,7 @@ def test_report_is_one_json_and_one_table_with_peers(gpu_check: ModuleType, tmp_
 
 
 def test_measurements_run_on_the_cpu(tmp_path: Path):
-    run_program("measure.py", "--quick", "--json", str(tmp_path / "records.json"))
+    run_program("measure", "--quick", "--json", str(tmp_path / "records.json"))
     records = json.loads((tmp_path / "records.json").read_text())
     names = {record["name"] for record in records}
     assert {"copy", "training/step", "frame/forward", "frame/backward", "phase/rasterize", "intersections"} <= names
@@ -96,4 +102,4 @@ def test_measurements_run_on_the_cpu(tmp_path: Path):
 
 
 def test_small_case_reaches_every_gradient():
-    run_program("small_case.py")
+    run_program("small_case")

@@ -1,4 +1,4 @@
-"""Fit an image by an encoding and a small network: `scripts/fit_image.py PHOTO --out DIR`.
+"""Fit an image by an encoding and a small network: `scripts/fit.py image PHOTO --out DIR`.
 
 The experiment of Instant-NGP (arXiv 2201.05989, section 5.1): the image becomes a function of the position, trained on
 random pixels. Writes fit.png (the image beside its fit), fit.pt, and fit.json with PSNR and the image's values for each
@@ -12,8 +12,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import tyro
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # fields lies beside this file
 
 from fields.images import draw_pixels, open_pixels, side_by_side, squared_error
 from fields.results import Result, keep_result, run
@@ -80,9 +78,5 @@ def main(
         seed: of the first values and of the pixels drawn.
     """
     if steps < 1 or batch < 1:
-        sys.exit(f"fit_image: expected at least one step and one pixel, got --steps {steps} --batch {batch}")
-    run("fit_image", lambda: fit(image_path, out, steps, batch, lattice, num_levels, log2_hashmap_size, seed))
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
+        sys.exit(f"fit image: expected at least one step and one pixel, got --steps {steps} --batch {batch}")
+    run("fit image", lambda: fit(image_path, out, steps, batch, lattice, num_levels, log2_hashmap_size, seed))

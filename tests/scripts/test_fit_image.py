@@ -1,4 +1,4 @@
-"""scripts/fit_image.py: a small image comes back, tiles of a TIFF fall into place, and bad input is one line."""
+"""`scripts/fit.py image`: a small image comes back, tiles of a TIFF fall into place, and bad input is one line."""
 
 import json
 import subprocess
@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from fields.images import open_pixels
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
 
-SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "fit_image.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-from fields.images import open_pixels  # noqa: E402 - scripts are found by now
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts/fit.py"
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    command = [sys.executable, str(SCRIPT), "image", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -1,0 +1,12 @@
+"""The pictures of the README and the docs: `scripts/pictures.py NAME --out scenes/pictures`."""
+
+from parts import run_part
+
+PICTURES = {
+    "demo": ("drawings.demo", "overview.jpg, from a finished `make demo`"),
+    "courtyard": ("drawings.courtyard", "courtyard.jpg, from a generated walk"),
+    "flexicubes": ("drawings.flexicubes", "flexicubes*, generated stairs as three methods reconstruct them"),
+}
+
+if __name__ == "__main__":
+    run_part("pictures.py", "Draws pictures from generated scenes.", PICTURES)
