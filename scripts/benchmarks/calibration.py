@@ -19,7 +19,7 @@ from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import ALL_KINDS, PLANE_ONLY, make_problem, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.geometry.se3 import Array, invert, twist_between
-from splatkit.io.camera_files import read_intrinsics
+from splatkit.io.formats.camera_files import read_intrinsics
 
 _TARGET = BoardTarget(7, 5, 0.095, 0.85, 0.61)
 _LIDARS: tuple[LidarName, ...] = ("16", "32", "64", "solid")

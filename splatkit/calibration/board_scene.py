@@ -20,7 +20,7 @@ from splatkit.calibration.targets.pattern import make_pattern
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, compose, invert, transform_points
-from splatkit.io.camera_files import opencv_K, opencv_model
+from splatkit.io.formats.camera_files import opencv_K, opencv_model
 from splatkit.io.images import write_image
 from splatkit.io.json_files import write_json
 from splatkit.io.point_clouds import PointCloud, write_point_cloud

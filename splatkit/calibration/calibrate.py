@@ -21,7 +21,7 @@ from splatkit.calibration.views import BoardView, SensorNoise, corners_seen
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, invert, transform_points, twist_between
-from splatkit.io.camera_files import CameraModel
+from splatkit.io.formats.camera_files import CameraModel
 from splatkit.progress import Progress, no_progress
 
 _OUTLINE_M = 0.006

@@ -1,4 +1,4 @@
-"""The calibration as a file, written for people and programs; `io.calibration_json` reads it."""
+"""The calibration as a file, written for people and programs; `io.formats.calibration_json` reads it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import splatkit
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
-from splatkit.io.calibration_json import FORMAT, StoredCalibration, camera_entry
+from splatkit.io.formats.calibration_json import FORMAT, StoredCalibration, camera_entry
 
 _PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"

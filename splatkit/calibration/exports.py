@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, invert
 from splatkit.io.atomic import atomic_file
-from splatkit.io.camera_files import opencv_K, opencv_model, opencv_parameters
+from splatkit.io.formats.camera_files import opencv_K, opencv_model, opencv_parameters
 
 _COLMAP_MODELS = {("pinhole", 0): "PINHOLE", ("brown_conrady", 4): "OPENCV", ("kannala_brandt", 4): "OPENCV_FISHEYE"}
 

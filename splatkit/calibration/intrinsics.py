@@ -8,7 +8,7 @@ from splatkit.calibration.views import corners_seen
 from splatkit.errors import CalibrationRefusedError, SettingsError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array
-from splatkit.io.camera_files import CameraModel, camera_from_opencv
+from splatkit.io.formats.camera_files import CameraModel, camera_from_opencv
 
 _LEAST_VIEWS = 6
 

@@ -41,8 +41,8 @@ from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, is_rigid, twist_between
 from splatkit.io.atomic import atomic_directory
-from splatkit.io.calibration_json import read_calibration
-from splatkit.io.camera_files import read_intrinsics
+from splatkit.io.formats.calibration_json import read_calibration
+from splatkit.io.formats.camera_files import read_intrinsics
 from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 

@@ -13,7 +13,7 @@ from splatkit.calibration.quality.observability import pixel_uncertainty, weakes
 from splatkit.calibration.stage import CalibratedRig
 from splatkit.calibration.views import corners_seen
 from splatkit.geometry.se3 import Array, invert, transform_points
-from splatkit.io.camera_files import opencv_parameters
+from splatkit.io.formats.camera_files import opencv_parameters
 from splatkit.io.images import read_image
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_outline, draw_points

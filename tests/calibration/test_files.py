@@ -17,7 +17,7 @@ from splatkit.calibration.targets.board_pdf import write_board
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import CalibrationRefusedError, DatasetError
 from splatkit.geometry.se3 import compose, exp_se3, invert
-from splatkit.io.calibration_json import read_calibration
+from splatkit.io.formats.calibration_json import read_calibration
 from splatkit.io.json_files import write_json
 from tests.calibration.halls import TARGET
 

@@ -14,7 +14,7 @@ from splatkit.calibration.solver.solve import PLANE_ONLY, solve
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
 from splatkit.geometry.camera import Camera
-from splatkit.io.camera_files import read_intrinsics
+from splatkit.io.formats.camera_files import read_intrinsics
 from splatkit.io.images import read_image
 from tests.calibration.halls import TARGET
 

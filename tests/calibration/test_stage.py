@@ -13,7 +13,7 @@ from splatkit.calibration.settings import BoardSceneSettings, CalibrateSettings,
 from splatkit.calibration.stage import calibrate, check_calibration, make_board_scene
 from splatkit.errors import CalibrationRefusedError, DatasetError, SettingsError
 from splatkit.geometry.se3 import twist_between
-from splatkit.io.calibration_json import read_calibration
+from splatkit.io.formats.calibration_json import read_calibration
 
 
 def settings_of(scene: Path, board: str = "7x5:0.095", **more) -> CalibrateSettings:

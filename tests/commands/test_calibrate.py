@@ -8,7 +8,7 @@ import pytest
 
 from splatkit.cli import main
 from splatkit.geometry.se3 import twist_between
-from splatkit.io.calibration_json import read_calibration
+from splatkit.io.formats.calibration_json import read_calibration
 
 BOARD = ["--board", "7x5:0.095", "--board-size", "0.85x0.61"]
 

@@ -10,7 +10,7 @@ from splatkit.calibration.solver.closed_form import board_poses
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.se3 import transform_points
-from splatkit.io.calibration_json import StoredCalibration
+from splatkit.io.formats.calibration_json import StoredCalibration
 
 _SIGMAS = 4.0
 _RECTANGLE_M = 0.012  # how well a plate's center is known from one scan

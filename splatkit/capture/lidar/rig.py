@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import is_rigid
-from splatkit.io.calibration_json import StoredCalibration, camera_from_entry, is_calibration, read_calibration
+from splatkit.io.formats.calibration_json import StoredCalibration, camera_from_entry, is_calibration, read_calibration
 from splatkit.io.json_files import read_json
 
 DEFAULT_RANGE_NOISE_M = 0.03

@@ -14,7 +14,7 @@ from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import PosedCamera
-from splatkit.io.camera_files import read_intrinsics
+from splatkit.io.formats.camera_files import read_intrinsics
 from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import image_size
 from splatkit.io.time_units import seconds_since_1970

@@ -7,7 +7,13 @@ import pytest
 
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera
-from splatkit.io.camera_files import camera_from_opencv, opencv_K, opencv_model, opencv_parameters, read_intrinsics
+from splatkit.io.formats.camera_files import (
+    camera_from_opencv,
+    opencv_K,
+    opencv_model,
+    opencv_parameters,
+    read_intrinsics,
+)
 
 K = [700.0, 0, 320, 0, 710, 240, 0, 0, 1]
 FORMS = {

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
-from splatkit.io.camera_files import camera_from_opencv, opencv_K, opencv_model
+from splatkit.io.formats.camera_files import camera_from_opencv, opencv_K, opencv_model
 from splatkit.io.json_files import read_json
 
 FORMAT = "splatkit calibration 1"
