@@ -33,7 +33,7 @@ def walk(seed=0, *, noise=(0.05, 0.005), wrong=None, count=24):
         stated = exp_se3(rng.normal(size=6) * deviations) @ T_camera_lidar
         if wrong is not None and number == 1:
             stated = exp_se3(np.array(wrong)) @ stated
-        cameras.append(MountedCamera(mounted.name, stated, np.diag(deviations**2), True))
+        cameras.append(MountedCamera(mounted.name, stated, np.diag(deviations**2)))
     true = np.concatenate(poses)
     twists = rng.normal(size=(len(true), 6)) * ([np.deg2rad(noise[0])] * 3 + [noise[1]] * 3)
     disturbed = true.copy()
