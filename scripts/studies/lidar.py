@@ -83,7 +83,7 @@ def measure_case(case: LidarCase, dataset: Path, truth: Truth, pictures: Path) -
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
             trained = train_config(config)
         run = load_run(trained.config_path)
-    write_image(pictures / f"{case.name}.png", _shown(_median_depth(run, _SHOWN_VIEW)))
+    write_image(pictures / f"{case.name}.png", _shown(_median_depth(run, run.eval_views[_SHOWN_VIEW])))
     psnr, ssim = mean_scores(evaluate(run))
     scores = {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}
     return scores | _depth_scores(run, truth) | _mesh_scores(run, truth)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,9 @@ def test_what_makes_no_sense_is_refused_before_the_work(tmp_path, monkeypatch, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scene").mkdir()
     (tmp_path / "scene/truth.json").write_text('{"T_camera_lidar": [1, 2, 3]}')
-    paths = {name: (*map(Path, value),) if name == "intrinsics" else value for name, value in more.items()}
+    paths: dict[str, Any] = {
+        name: (*map(Path, value),) if name == "intrinsics" else value for name, value in more.items()
+    }
     with pytest.raises(error, match=message):
         calibrate(settings_of(tmp_path / "scene", **paths))
     assert not (tmp_path / "calibration").exists()

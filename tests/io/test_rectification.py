@@ -55,7 +55,7 @@ def test_images_are_those_of_opencv(lens):
         (lens.width, lens.height),
         cv2.CV_32FC1,
     )
-    expected = cv2.remap(image, *maps, cv2.INTER_LINEAR)
+    expected = cv2.remap(image, maps[0], maps[1], cv2.INTER_LINEAR)
     found = rectify(image, lens, target, cv2.INTER_LINEAR)
     # Maps are rounded to 1/32 px: next to such a step rounding decides, and the color of 1/32 px is the difference.
     assert (found != expected).mean() < 1e-3

@@ -12,6 +12,7 @@ from splatkit.cli import main
 from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
+from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.rasterization import rasterization
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
@@ -61,8 +62,7 @@ def test_exported_splats_render_like_the_run(config_path, tmp_path):
     assert main(["export", "splats", "--load-config", str(config_path), "--out", str(out)]) == 0
     run = load_run(config_path)
     s = {name: torch.from_numpy(value) for name, value in vars(read_splats(out)).items()}
-    cameras = run.eval_cameras
-    width, height = cameras.sizes[0].tolist()
+    view = run.eval_views[0]
     sh = torch.cat([s["sh0"][:, None], s["shN"]], 1)
     rendering = rasterization(
         s["means"],
@@ -71,13 +71,13 @@ def test_exported_splats_render_like_the_run(config_path, tmp_path):
         s["opacities"],
         s["betas"],
         sh,
-        cameras.viewmats[:1],
-        cameras.Ks[:1],
-        width,
-        height,
+        viewmat_of(view.posed)[None],
+        intrinsics_of(view.rendered)[None],
+        view.rendered.width,
+        view.rendered.height,
         sh_degree=run.sh_degree,
     )
-    expected = run.render(cameras.viewmats[0], cameras.Ks[0], width, height)
+    expected = run.render(view.posed)
     # A splat whose alpha sits on the 1/255 cut-off may fall on either side after the round trip through float32.
     assert (rendering.colors - expected.colors).abs().max() < 1.5 / 255
     assert (rendering.colors - expected.colors).abs().mean() < 1e-5

@@ -160,12 +160,13 @@ def without_lpips() -> Iterator[None]:
     """
     import torchmetrics.image.lpip as module
 
-    original = module.LearnedPerceptualImagePatchSimilarity
-    module.LearnedPerceptualImagePatchSimilarity = _NoLpips
+    name = "LearnedPerceptualImagePatchSimilarity"
+    original = getattr(module, name)
+    setattr(module, name, _NoLpips)
     try:
         yield
     finally:
-        module.LearnedPerceptualImagePatchSimilarity = original
+        setattr(module, name, original)
 
 
 class _NoLpips(torch.nn.Module):

@@ -46,7 +46,8 @@ class SimplexNerfModel(NerfactoModel):
         self.field.__class__ = SimplexNerfField
         for network in self.proposal_networks:
             network.__class__ = SimplexDensityField
-        self.density_fns = [density.__self__.density_fn for density in self.density_fns]
+        methods: list[Any] = vars(self)["density_fns"]  # of the classes that the networks had
+        self.density_fns = [method.__self__.density_fn for method in methods]
         if replace_encodings(self, self.config.lattice) == 0:
             raise ValueError("implementation: expected torch; tcnn fuses the encoding with its network")
         fuse_networks(self)

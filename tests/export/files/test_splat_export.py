@@ -38,7 +38,7 @@ def run(tmp_path, monkeypatch):
         "shN": 0.1 * torch.randn(400, 3, 3, generator=generator),
     }
     camera = Camera("pinhole", WIDTH, HEIGHT, 60.0, 60.0, WIDTH / 2, HEIGHT / 2)
-    views = []
+    views: list[RunView] = []
     for x in (0.3, 0.0, -0.3):
         path = tmp_path / f"{len(views)}.png"
         views.append(
