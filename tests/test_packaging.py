@@ -16,6 +16,8 @@ from splatkit import ops
 from splatkit.synthetic.description import find_scene
 assert Path(splatkit.__file__).is_relative_to({target!r}), splatkit.__file__
 assert find_scene("studio").is_relative_to({target!r}), find_scene("studio")
+for name in ("py.typed", "_C.pyi"):  # what type checkers look for
+    assert Path(splatkit.__file__).with_name(name).is_file(), name
 print(ops.build_info()["instruction_set"])
 """
 

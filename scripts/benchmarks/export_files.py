@@ -20,7 +20,7 @@ from splatkit.export.texture.texturing import color_mesh
 from splatkit.io.formats.sog import read_sog, write_sog
 from splatkit.io.memory import peak_memory_mb
 from splatkit.io.meshes import read_mesh
-from splatkit.io.splats import Splats, read_splats, write_splats
+from splatkit.io.splats import SplatArrays, read_splats, write_splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.runs.views import RunView
 from splatkit.synthetic.dataset import generate_scene
@@ -57,7 +57,7 @@ def _measure_splats(count: int, suffix: str) -> list[Record]:
 def _write_and_read(count: int, suffix: str) -> dict[str, float]:
     rng = np.random.default_rng(0)
     before = peak_memory_mb()
-    splats = Splats(
+    splats = SplatArrays(
         means=rng.normal(size=(count, 3)).astype(np.float32),
         quats=rng.normal(size=(count, 4)).astype(np.float32),
         scales=np.exp(rng.normal(-4, 0.5, (count, 3))).astype(np.float32),

@@ -16,7 +16,7 @@ from benchmarks.record import Record, record
 from splatkit.export.files.splat_export import export_splats
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io.memory import peak_memory_mb
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
@@ -59,7 +59,7 @@ def measure_training(data: Path | None, quick: bool) -> list[Record]:
     with tempfile.TemporaryDirectory() as folder:
         trained = train_config(make_config(data / scene, Path(folder), scene, steps))
         memory = peak_memory_mb()
-        run = load_run(trained.config_path)
+        run = load_ges_run(trained.config_path)
         psnr, ssim = mean_scores(evaluate(run))
         params: dict[str, str | int] = {"scene": scene, "steps": steps, "kernel": "exact", "splats": len(run.splats)}
         records = [

@@ -7,7 +7,7 @@ import torch
 
 from splatkit.io.images import to_uint8, write_image
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.report.plots import colorize_depth
 from splatkit.report.turntable import Turntable
 from splatkit.runs.trained_run import read_target
@@ -23,7 +23,7 @@ def main(demo: Path, out: Path) -> None:
         demo: folder of a finished demo.
         out: folder of the pictures.
     """
-    run = load_run(demo / "optimize/field/ges/run/config.yml")
+    run = load_ges_run(demo / "optimize/field/ges/run/config.yml")
     view = run.eval_views[_VIEW]
     rendering = run.render(view.posed)
     depths = torch.where(rendering.alphas[0] > 0.5, rendering.depths[0], 0.0)[..., 0].numpy()

@@ -20,7 +20,7 @@ from splatkit.io.images import read_image, write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.report.plots import colorize_depth
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
@@ -82,7 +82,7 @@ def measure_case(case: LidarCase, dataset: Path, truth: Truth, pictures: Path) -
         config.pipeline.model.densification = DensificationSettings(max_splats=case.max_splats)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
             trained = train_config(config)
-        run = load_run(trained.config_path)
+        run = load_ges_run(trained.config_path)
     write_image(pictures / f"{case.name}.png", _shown(_median_depth(run, run.eval_views[_SHOWN_VIEW])))
     psnr, ssim = mean_scores(evaluate(run))
     scores = {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}

@@ -28,7 +28,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh, write_mesh
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.progress import no_progress
 from splatkit.report.mesh_views import render_mesh_views
@@ -80,7 +80,7 @@ class MeshCase:
 
 def measure_case(case: MeshCase, scene: Scene, out: Path) -> dict[str, float]:
     """Scores of each way, as "way.score"; meshes stay in `out`."""
-    run = load_run(_trained(case, scene, out))
+    run = load_ges_run(_trained(case, scene, out))
     settings = SurfaceSettings()
     views = render_views(run, settings.max_view_pixels)
     planes = PlaneViews(

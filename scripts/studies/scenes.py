@@ -11,7 +11,7 @@ import cv2
 
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_image, write_image
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
@@ -27,7 +27,7 @@ def measure_scene(case: Case, dataset: Path) -> dict[str, float]:
         config.pipeline.model.densification = DensificationSettings(max_splats=case.count)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
             trained = train_config(config)
-        run = load_run(trained.config_path)
+        run = load_ges_run(trained.config_path)
         psnr, ssim = mean_scores(evaluate(run))
     return {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}
 

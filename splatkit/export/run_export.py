@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
 from splatkit.export.files.mesh_export import write_mesh_export
-from splatkit.export.files.splat_export import check_exportable, splat_values, splats_in_frame
+from splatkit.export.files.splat_export import check_exportable, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import Surface, make_surface
@@ -21,13 +21,15 @@ from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
-from splatkit.io.splats import Splats
+from splatkit.io.splats import SplatArrays
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
-from splatkit.optimize.load_field import TrainedField, open_run
+from splatkit.optimize.load_field import TrainedField
+from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 from splatkit.runs.trained_run import TrainedRun
 from splatkit.runs.views import view_centers
+from splatkit.splatting.splat_files import splats_as_arrays
 
 _SHOWN_VIEWS = 4
 
@@ -66,7 +68,7 @@ def export_mesh(
         raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
     timer = StepTimer()
     with timer.step("loading"):
-        run = open_run(settings.load_config)
+        run = load_run(settings.load_config)
         if isinstance(run, TrainedRun) and not settings.no_splats:
             check_exportable(run)
         check_photographs([*run.train_views, *run.eval_views])
@@ -125,8 +127,8 @@ def _surface(run: TrainedRun | TrainedField, settings: SurfaceSettings, progress
     return make_surface(run, settings, progress, points)
 
 
-def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> Splats | None:
-    return splat_values(splats_in_frame(run.splats, frame)) if isinstance(run, TrainedRun) else None
+def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> SplatArrays | None:
+    return splats_as_arrays(splats_in_frame(run.splats, frame)) if isinstance(run, TrainedRun) else None
 
 
 def _cloud(dataset: Path) -> NDArray[np.floating] | None:

@@ -65,7 +65,7 @@ def _no_lobes() -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Splats:
+class SplatArrays:
     """N splats by the values of their parameters (not the logarithms and logits that training stores), float32."""
 
     means: NDArray[np.float32]  # [N, 3]
@@ -90,7 +90,7 @@ def bake_factors(betas: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDAr
     return np.interp(b, knots, scale_factors), np.interp(b, knots, opacity_factors)
 
 
-def write_splats(path: Path, splats: Splats, comments: tuple[str, ...] = ()) -> None:
+def write_splats(path: Path, splats: SplatArrays, comments: tuple[str, ...] = ()) -> None:
     """Write splats as a binary PLY that 3DGS viewers show rightly and `read_splats` reads back exactly."""
     count, degree_terms = splats.shN.shape[:2]
     if 3 * degree_terms not in _REST_COUNTS:
@@ -134,7 +134,7 @@ def _lobe_properties(lobes: int) -> tuple[str, ...]:
     return tuple(f"lobe_{k}_{name}" for k in range(lobes) for name in LOBE_NAMES)
 
 
-def read_splats(path: Path) -> Splats:
+def read_splats(path: Path) -> SplatArrays:
     """Read a splat file of ours or any in the 3DGS layout.
 
     Raises:
@@ -163,7 +163,7 @@ def read_splats(path: Path) -> Splats:
     lobes = _no_lobes()
     if lobe_count:
         lobes = stack_fields(path, vertices, _lobe_properties(lobe_count)).reshape(len(vertices), lobe_count, -1)
-    return Splats(
+    return SplatArrays(
         means=stack_fields(path, vertices, _POSITION_NAMES).astype(np.float32),
         quats=stack_fields(path, vertices, _ROTATION_NAMES).astype(np.float32),
         scales=(np.exp(log_scales) / scale_factors[:, None]).astype(np.float32),

@@ -14,10 +14,9 @@ from nerfstudio.models.base_model import Model
 from torch import Tensor
 
 from splatkit.geometry.camera import PosedCamera
-from splatkit.optimize.load_run import dataset_views, load_run, parse_dataset, read_config
+from splatkit.optimize.load_ges import dataset_views, parse_dataset, read_config
 from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
-from splatkit.runs.trained_run import TrainedRun
 from splatkit.runs.views import RenderedView, RunView
 
 FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
@@ -114,13 +113,9 @@ class FieldDistance:
         return torch.cat(parts) / self._run.scale
 
 
-def open_run(config_path: Path) -> TrainedRun | TrainedField:
-    """A run of any method of ours, by its `config.yml`; raises what `load_run` does."""
+def load_field_run(config_path: Path) -> TrainedField:
+    """Read a run of one of `FIELD_METHODS` by its `config.yml`; raises what `load_run` does."""
     config = read_config(config_path)
-    return _load_field(config_path, config) if config.method_name in FIELD_METHODS else load_run(config_path)
-
-
-def _load_field(config_path: Path, config: TrainerConfig) -> TrainedField:
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
     train, test = (parse_dataset(config, split) for split in ("train", "test"))
     model = _build_model(config, train)

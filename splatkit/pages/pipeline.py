@@ -11,7 +11,8 @@ import torch
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_field import TrainedField, open_run
+from splatkit.optimize.load_field import TrainedField
+from splatkit.optimize.load_run import load_run
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.truth import SceneTruth
@@ -31,7 +32,7 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> None:
     report = HtmlReport(pipeline.source.stem, f"{len(pipeline.steps)} steps, from {pipeline.source.name}")
     truth = SceneTruth.of(pipeline)
     trained = pipeline.find(TRAINING)
-    run = None if trained is None else open_run(trained.product)
+    run = None if trained is None else load_run(trained.product)
     scores = evaluate(run) if isinstance(run, TrainedRun) else []
     _add_glance(report, pipeline, run, scores, truth)
     _add_calibrations(report, pipeline, truth)

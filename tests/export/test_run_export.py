@@ -71,7 +71,7 @@ def run(scene, tmp_path, monkeypatch):
         return Surface(Mesh(truth.vertices, truth.faces), {"steps": []})
 
     for module in ("run_export", "files.point_export"):
-        monkeypatch.setattr(f"splatkit.export.{module}.open_run", lambda _: loaded)
+        monkeypatch.setattr(f"splatkit.export.{module}.load_run", lambda _: loaded)
         monkeypatch.setattr(f"splatkit.export.{module}.make_surface", surface)
     return config
 
@@ -145,7 +145,7 @@ def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
 
 
 def test_a_mesh_without_splats_comes_of_kernels_that_no_splat_file_holds(run, tmp_path):
-    loaded = run_export.open_run(run)
+    loaded = run_export.load_run(run)
     object.__setattr__(loaded, "kernel", "compact_beta")
     with pytest.raises(ValueError, match="compact_beta"):
         export(run, tmp_path / "out", formats=("ply",))
@@ -190,7 +190,7 @@ def test_what_cannot_be_is_said_in_one_line(run, tmp_path, capsys, more, word):
 def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, monkeypatch, capsys):
     copy = shutil.copytree(scene, tmp_path / "scene")
     frames = read_transforms(copy).frames
-    loaded = run_export.open_run(run)
+    loaded = run_export.load_run(run)
     object.__setattr__(loaded, "train_views", views_of(frames[1:]))
     object.__setattr__(loaded, "dataset", copy)
     frames[3].image_path.unlink()
@@ -233,7 +233,7 @@ def test_splats_keep_their_place_in_the_normalized_folder(run, tmp_path):
     out = tmp_path / "out"
     export(run, out, frame="normalized", formats=("ply",))
     record = json.loads((out / "export.json").read_text())
-    loaded = run_export.open_run(run)
+    loaded = run_export.load_run(run)
     assert isinstance(loaded, TrainedRun)
     moved = read_splats(out / "splats.ply").means / record["from_input"]["scale"] + record["from_input"]["center"]
     np.testing.assert_allclose(moved, loaded.splats.means.numpy(), atol=1e-5)

@@ -8,7 +8,7 @@ import torch
 from plyfile import PlyData
 
 from splatkit.errors import DatasetError
-from splatkit.io.splats import BAKE_TABLE, Splats, bake_factors, read_splats, write_splats
+from splatkit.io.splats import BAKE_TABLE, SplatArrays, bake_factors, read_splats, write_splats
 from splatkit.reference.gef_weight import gef_weight
 
 
@@ -23,7 +23,7 @@ def random_splats(count=64, terms=15, betas=None):
         "sh0": rng.normal(size=(count, 3)),
         "shN": rng.normal(size=(count, terms, 3)),
     }
-    return Splats(**{name: values.astype(np.float32) for name, values in draw.items()})
+    return SplatArrays(**{name: values.astype(np.float32) for name, values in draw.items()})
 
 
 @pytest.mark.parametrize("terms", [0, 3, 8, 15])

@@ -8,8 +8,9 @@ import torch
 from nerfstudio.engine.trainer import TrainerConfig
 from nerfstudio.scripts.train import main
 
-from splatkit.optimize.load_field import TrainedField, open_run
-from splatkit.optimize.load_run import parse_dataset
+from splatkit.optimize.load_field import TrainedField
+from splatkit.optimize.load_ges import parse_dataset
+from splatkit.optimize.load_run import load_run
 from splatkit.optimize.nerfstudio.cameras import viewmats_from_opengl
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, list_checkpoints
 from splatkit.runs.trained_run import TrainedRun
@@ -28,7 +29,7 @@ def opened(make: Callable[[str, str, int], TrainerConfig], method: str) -> tuple
         config.pipeline.model.sdf_field.inside_outside = False
         config.pipeline.model.sdf_field.bias = 0.3
     main(config)
-    run = open_run(config.get_base_dir() / "config.yml")
+    run = load_run(config.get_base_dir() / "config.yml")
     assert isinstance(run, TrainedField)
     return run, config
 
@@ -75,7 +76,7 @@ def test_signed_distances_vanish_where_views_see_the_surface(make_ray_config):
 def test_other_methods_and_foreign_checkpoints_are_told_apart(make_config, make_ray_config):
     config = make_config("ges", 2)
     main(config)
-    assert isinstance(open_run(config.get_base_dir() / "config.yml"), TrainedRun)
+    assert isinstance(load_run(config.get_base_dir() / "config.yml"), TrainedRun)
     _, other = opened(make_ray_config, "simplex-nerf")
     newest = list_checkpoints(other.get_checkpoint_dir())[0]
     state = torch.load(newest, weights_only=True)
@@ -84,4 +85,4 @@ def test_other_methods_and_foreign_checkpoints_are_told_apart(make_config, make_
     for old in list_checkpoints(other.get_checkpoint_dir())[1:]:
         old.unlink()
     with pytest.raises(CheckpointError, match="not a checkpoint of this simplex-nerf run"):
-        open_run(other.get_base_dir() / "config.yml")
+        load_run(other.get_base_dir() / "config.yml")

@@ -10,7 +10,7 @@ import torch
 
 from splatkit.cli import main
 from splatkit.io.splats import read_splats
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.rasterization import rasterization
@@ -60,7 +60,7 @@ def test_mesh_lies_on_the_scene_in_its_own_frame(made):
 def test_exported_splats_render_like_the_run(config_path, tmp_path):
     out = tmp_path / "splats.ply"
     assert main(["export", "splats", "--load-config", str(config_path), "--out", str(out)]) == 0
-    run = load_run(config_path)
+    run = load_ges_run(config_path)
     s = {name: torch.from_numpy(value) for name, value in vars(read_splats(out)).items()}
     view = run.eval_views[0]
     sh = torch.cat([s["sh0"][:, None], s["shN"]], 1)

@@ -14,7 +14,7 @@ from splatkit.io.atomic import atomic_directory
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import write_mesh
 from splatkit.io.provenance import library_versions
-from splatkit.io.splats import Splats, write_splats
+from splatkit.io.splats import SplatArrays, write_splats
 
 MeshFormat = Literal["ply", "obj", "glb", "stl"]
 FORMATS: tuple[MeshFormat, ...] = ("ply", "obj", "glb")
@@ -29,7 +29,7 @@ def write_mesh_export(
     *,
     frame: ExportFrame,
     record: Mapping[str, Any],
-    splats: Splats | None = None,
+    splats: SplatArrays | None = None,
     overwrite: bool = False,
     more: Callable[[Path, dict[str, Any]], None] = lambda folder, record: None,
 ) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from splatkit.export.texture.texturing import color_points
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
 from splatkit.io.point_clouds import PointCloud, write_point_cloud
-from splatkit.optimize.load_field import open_run
+from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 
 SUFFIXES = (".ply", ".las", ".laz")
@@ -61,7 +61,7 @@ def export_points(settings: ExportPointsSettings, progress: Progress = no_progre
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     if out.suffix.lower() != ".ply":
         _laspy(out)
-    run = open_run(settings.load_config)
+    run = load_run(settings.load_config)
     check_photographs(run.train_views)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     mesh = make_surface(run, settings.surface, progress).mesh

@@ -2,21 +2,20 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
-from splatkit.io import splats as splat_files
 from splatkit.io.formats.sog import read_sog, write_sog
 from splatkit.io.memory import require_memory
-from splatkit.optimize.load_run import load_run
+from splatkit.io.splats import read_splats, write_splats
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.rasterization import rasterization
-from splatkit.splatting.spherical_beta import lobes_as_harmonics
+from splatkit.splatting.splat_files import splats_as_arrays, splats_from_arrays
 from splatkit.splatting.splats import Splats
 
 FORMATS = ("ply", "sog")
@@ -47,7 +46,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
     chosen = _format(out, settings.format)
     if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
-    run = load_run(settings.load_config)
+    run = load_ges_run(settings.load_config)
     check_exportable(run)
     require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
@@ -57,21 +56,21 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {least:g} px to any view; choose a lower one")
     frame = export_frame(settings.frame, run.splats.means.detach().numpy(), run.dataset, settings.georeference)
-    values = splat_values(splats_in_frame(run.splats.select(keep), frame), settings.viewer_degree)
+    values = splats_as_arrays(splats_in_frame(run.splats.select(keep), frame), settings.viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
         write_sog(out, values, antialiased=antialiased, palette_size=settings.palette_size)
         written = read_sog(out)
     else:
-        splat_files.write_splats(out, values, frame.comments())
-        written = splat_files.read_splats(out)
+        write_splats(out, values, frame.comments())
+        written = read_splats(out)
     return SplatExport(
         path=out,
         count=len(written.means),
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_frame(splats_of_file(written), frame))))[0],
+        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_frame(splats_from_arrays(written), frame))))[0],
     )
 
 
@@ -113,17 +112,6 @@ def largest_contributions(run: TrainedRun) -> Tensor:
     return largest
 
 
-def splat_values(splats: Splats, viewer_degree: int = 3) -> splat_files.Splats:
-    """Splats as the file formats take them; beside lobes stand the harmonics that come nearest to them."""
-    values = {name: value.detach().float().cpu() for name, value in vars(splats).items()}
-    if splats.lobes.shape[1]:
-        harmonics = lobes_as_harmonics(values["lobes"], viewer_degree)
-        values["sh0"] = values["sh0"] + harmonics[:, 0]
-        values["shN"] = harmonics[:, 1:]
-    arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
-    return splat_files.Splats(**arrays)
-
-
 def splats_in_frame(splats: Splats, frame: ExportFrame) -> Splats:
     """Splats of the dataset's frame in that of the export, which is turned nowhere: colors stay what they are."""
     if frame.name == "input":
@@ -136,15 +124,6 @@ def splats_of_frame(splats: Splats, frame: ExportFrame) -> Splats:
     """The way back."""
     center = splats.means.new_tensor(frame.center)
     return replace(splats, means=splats.means / frame.scale + center, scales=splats.scales / frame.scale)
-
-
-def splats_of_file(values: splat_files.Splats) -> Splats:
-    """Splats of a file as they are rendered: where it has lobes, by them and not by the harmonics beside them."""
-    splats = Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
-    if splats.lobes.shape[1] == 0:
-        return splats
-    constant = lobes_as_harmonics(splats.lobes, splats.sh_degree)[:, 0]
-    return replace(splats, sh0=splats.sh0 - constant, shN=splats.shN[:, :0])
 
 
 def _format(out: Path, file_format: str | None) -> str:

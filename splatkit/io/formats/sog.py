@@ -27,7 +27,7 @@ from splatkit.io.formats.quantization import (
     unpack_lobes,
     vector_palette,
 )
-from splatkit.io.splats import Splats, bake_factors
+from splatkit.io.splats import SplatArrays, bake_factors
 
 _VERSION = 2
 _ROW = 64  # palette entries in a row of their image
@@ -37,7 +37,7 @@ _SPLATS_PER_ENTRY = 16  # of the palette by default: the palette then takes abou
 _PALETTE_MIN, _PALETTE_MAX = 256, 65536
 
 
-def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_size: int | None = None) -> int:
+def write_sog(path: Path, splats: SplatArrays, *, antialiased: bool = False, palette_size: int | None = None) -> int:
     """Write splats as a bundled SOG; returns its size in bytes.
 
     Args:
@@ -76,7 +76,7 @@ def write_sog(path: Path, splats: Splats, *, antialiased: bool = False, palette_
 class _Pictures:
     """The images of a file, in the order in which they are stored; a splat has the same pixel in each."""
 
-    def __init__(self, splats: Splats) -> None:
+    def __init__(self, splats: SplatArrays) -> None:
         self.images: dict[str, NDArray[np.uint8]] = {}
         self._count, self._order = len(splats.means), morton_order(splats.means)
         width = 4 * -(-int(np.ceil(np.sqrt(self._count))) // 4)
@@ -92,7 +92,7 @@ class _Pictures:
         return name
 
 
-def _means(splats: Splats, pictures: _Pictures) -> dict[str, Any]:
+def _means(splats: SplatArrays, pictures: _Pictures) -> dict[str, Any]:
     """Logarithms of places, in 16 bits."""
     logarithmic = np.sign(splats.means) * np.log1p(np.abs(splats.means.astype(np.float64)))
     low, high = logarithmic.min(0), logarithmic.max(0)
@@ -104,7 +104,7 @@ def _means(splats: Splats, pictures: _Pictures) -> dict[str, Any]:
     }
 
 
-def _own_parts(splats: Splats, pictures: _Pictures) -> tuple[dict[str, Any], NDArray[Any]]:
+def _own_parts(splats: SplatArrays, pictures: _Pictures) -> tuple[dict[str, Any], NDArray[Any]]:
     """What other viewers pass over: exponents and lobes; and the exponents [N] that a reader will see."""
     own: dict[str, Any] = {}
     betas = splats.betas
@@ -124,7 +124,7 @@ def _own_parts(splats: Splats, pictures: _Pictures) -> tuple[dict[str, Any], NDA
     return own, betas
 
 
-def _harmonics(splats: Splats, palette_size: int | None, pictures: _Pictures) -> dict[str, Any]:
+def _harmonics(splats: SplatArrays, palette_size: int | None, pictures: _Pictures) -> dict[str, Any]:
     """A palette of vectors for what is above degree 0."""
     count = len(splats.means)
     chosen = palette_size or int(np.clip(count // _SPLATS_PER_ENTRY, _PALETTE_MIN, _PALETTE_MAX))
@@ -140,7 +140,7 @@ def _harmonics(splats: Splats, palette_size: int | None, pictures: _Pictures) ->
     }
 
 
-def read_sog(path: Path) -> Splats:
+def read_sog(path: Path) -> SplatArrays:
     """Read a bundled SOG of ours or any other of version 2.
 
     Raises:
@@ -161,7 +161,7 @@ def read_sog(path: Path) -> Splats:
         raise DatasetError(f"{path}: an image of this .sog file cannot be read ({error})") from error
 
 
-def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splats:
+def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> SplatArrays:
     if meta.get("version") != _VERSION:
         raise DatasetError(f"{path}: SOG version {meta.get('version')!r}; this reader knows version {_VERSION}")
     count = int(meta["count"])
@@ -197,7 +197,7 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
         palette = _open(archive, meta["shN"]["files"][0])[..., :3].reshape(-1, coefficients, 3)
         labels = pixels(meta["shN"]["files"][1])
         rest = looked_up(meta["shN"], palette[labels[:, 0] + (labels[:, 1] << 8)])
-    return Splats(
+    return SplatArrays(
         means=(np.sign(logarithmic) * np.expm1(np.abs(logarithmic))).astype(np.float32),
         quats=_unpack_quats(path, pixels(meta["quats"]["files"][0])),
         scales=(scales / scale_factors[:, None]).astype(np.float32),

@@ -10,7 +10,7 @@ from splatkit.export.files.frames import ExportFrame
 from splatkit.export.files.mesh_export import describe_mesh, write_mesh_export
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
-from splatkit.io.splats import Splats, read_splats
+from splatkit.io.splats import SplatArrays, read_splats
 
 
 def tetrahedron():
@@ -22,7 +22,9 @@ def tetrahedron():
 def one_splat():
     ones = np.ones((1, 3), np.float32)
     scalar = np.full(1, 0.5, np.float32)
-    return Splats(ones, np.ones((1, 4), np.float32), ones, scalar, scalar * 6, ones, np.zeros((1, 0, 3), np.float32))
+    return SplatArrays(
+        ones, np.ones((1, 4), np.float32), ones, scalar, scalar * 6, ones, np.zeros((1, 0, 3), np.float32)
+    )
 
 
 def test_the_folder_holds_all_formats_and_the_record(tmp_path):

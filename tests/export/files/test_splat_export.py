@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from splatkit.export.files import splat_export
-from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions, splats_of_file
+from splatkit.export.files.splat_export import SplatExport, export_splats, largest_contributions
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import compose
@@ -19,6 +19,7 @@ from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.spherical_beta import seed_lobes
+from splatkit.splatting.splat_files import splats_from_arrays
 from splatkit.splatting.splats import Splats
 
 WIDTH, HEIGHT = 64, 48
@@ -57,7 +58,7 @@ def run(tmp_path, monkeypatch):
     )
     for view in views:
         write_image(view.image_path, run.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_run", lambda path: run)
+    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: run)
     return run
 
 
@@ -109,7 +110,7 @@ def with_lobes(run, monkeypatch):
     changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
     for view in run.eval_views:
         write_image(view.image_path, changed.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_run", lambda path: changed)
+    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: changed)
     return changed
 
 
@@ -120,7 +121,7 @@ def test_lobes_come_back_from_both_formats(with_lobes, tmp_path, degree):
     assert ply.psnr_of_run > 50
     assert ply.psnr_of_file == pytest.approx(ply.psnr_of_run, abs=0.1)
     assert sog.psnr_of_file > 35
-    read = splats_of_file(read_splats(tmp_path / "a.ply"))
+    read = splats_from_arrays(read_splats(tmp_path / "a.ply"))
     torch.testing.assert_close(read.lobes, with_lobes.splats.lobes)
     torch.testing.assert_close(read.sh0, with_lobes.splats.sh0, atol=1e-5, rtol=0)
 
@@ -132,7 +133,7 @@ def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path
         export(tmp_path / "config.yml", out, viewer_degree=degree)
         file = read_splats(out)
         assert file.shN.shape == (400, (degree + 1) ** 2 - 1, 3)
-        plain = splats_of_file(replace(file, lobes=file.lobes[:, :0]))
+        plain = splats_from_arrays(replace(file, lobes=file.lobes[:, :0]))
         errors.append(mean_scores(evaluate(replace(with_lobes, splats=plain, sh_degree=degree)))[0])
     assert errors[0] > 35
     assert errors[1] < errors[0] - 5
@@ -152,6 +153,6 @@ def test_existing_file_is_kept_and_the_control_kernel_has_no_file(run, tmp_path,
     with pytest.raises(FileExistsError, match="--overwrite"):
         export(tmp_path / "config.yml", tmp_path / "a.ply")
     assert (tmp_path / "a.ply").read_text() == "precious"
-    monkeypatch.setattr(splat_export, "load_run", lambda path: replace(run, kernel="compact_beta"))
+    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: replace(run, kernel="compact_beta"))
     with pytest.raises(ValueError, match="compact_beta"):
         export(tmp_path / "config.yml", tmp_path / "b.ply")

@@ -14,15 +14,15 @@ from splatkit.errors import DatasetError
 from splatkit.io.formats import quantization
 from splatkit.io.formats.quantization import line_codebook, morton_order, vector_palette
 from splatkit.io.formats.sog import read_sog, write_sog
-from splatkit.io.splats import Splats, bake_factors, write_splats
+from splatkit.io.splats import SplatArrays, bake_factors, write_splats
 from splatkit.splatting.spherical_beta import lobe_axes
 from tests.io.test_splats import random_splats
 
 
-def in_order_of(reference: Splats, splats: Splats) -> Splats:
+def in_order_of(reference: SplatArrays, splats: SplatArrays) -> SplatArrays:
     """The splats of a file, which has its own order, beside those that were written."""
     order = np.argsort(morton_order(reference.means))
-    return Splats(**{name: values[order] for name, values in vars(splats).items()})
+    return SplatArrays(**{name: values[order] for name, values in vars(splats).items()})
 
 
 @pytest.mark.parametrize("terms", [0, 3, 8, 15])
@@ -71,13 +71,13 @@ def test_lobes_keep_their_colors_where_they_point(tmp_path):
 def test_no_splats_make_no_file(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         write_sog(
-            tmp_path / "a.sog", Splats(**{name: values[:0] for name, values in vars(random_splats(3, 0)).items()})
+            tmp_path / "a.sog", SplatArrays(**{name: values[:0] for name, values in vars(random_splats(3, 0)).items()})
         )
 
 
 def test_file_is_a_tenth_of_the_ply_for_splats_like_trained_ones(tmp_path):
     splats = random_splats(5000)
-    splats = Splats(**{**vars(splats), "shN": (0.05 * splats.shN).astype(np.float32)})
+    splats = SplatArrays(**{**vars(splats), "shN": (0.05 * splats.shN).astype(np.float32)})
     write_splats(tmp_path / "a.ply", splats)
     assert write_sog(tmp_path / "a.sog", splats) < (tmp_path / "a.ply").stat().st_size / 10
 

@@ -12,7 +12,7 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
-from splatkit.optimize.load_run import load_run
+from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.nerfstudio.trainer import GesTrainer
 from splatkit.runs.trained_run import evaluate
@@ -136,7 +136,7 @@ def test_every_kernel_trains_and_loads(make_config, kernel):
     config = make_config(kernel, 6)
     config.pipeline.model.shape = ShapeSettings(kernel=kernel, coupling="mass")
     main(config)
-    run = load_run(config.get_base_dir() / "config.yml")
+    run = load_ges_run(config.get_base_dir() / "config.yml")
     assert len(run.splats) > 150  # it densified
     assert (run.splats.betas.unique().numel() == 1) == (kernel in ("gaussian", "approximate"))
     saved = read_checkpoint(run.checkpoint)["pipeline"]
@@ -147,7 +147,7 @@ def test_lobes_train_load_and_replace_harmonics(make_config):
     config = make_config("lobes", 6)
     config.pipeline.model.lobes = 2
     main(config)
-    run = load_run(config.get_base_dir() / "config.yml")
+    run = load_ges_run(config.get_base_dir() / "config.yml")
     assert run.splats.lobes.shape == (len(run.splats), 2, 6)
     assert run.splats.lobes[..., :3].abs().max() > 0
     assert run.splats.sh_degree == 0
