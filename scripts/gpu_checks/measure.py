@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu_checks.report import Record
+from gpu_checks.report import Record, write_whole
 from gpu_checks.scenes import SIZES, SeededSplats, camera, seeded_splats, with_gradients
 from splatkit import ops
 from splatkit.splatting.losses import photometric_loss
@@ -37,7 +37,7 @@ def main() -> None:
 
     def add(new: list[Record]) -> None:
         records.extend(new)
-        options.json.write_text(json.dumps(records))
+        write_whole(options.json, json.dumps(records))
 
     add([measure_copy(options.device, 2**28 if not options.quick else 2**16, repeats)])
     add(measure_training(options.device, options.quick))

@@ -21,8 +21,15 @@ class Step:
 def write_report(folder: Path, machine: dict[str, str], steps: list[Step], records: list[Record]) -> None:
     """Write gpu_check.json and gpu_check.md into the folder."""
     content = {"machine": machine, "steps": [asdict(step) for step in steps], "records": records}
-    (folder / "gpu_check.json").write_text(json.dumps(content, indent=1) + "\n")
-    (folder / "gpu_check.md").write_text(to_markdown(machine, steps, records))
+    write_whole(folder / "gpu_check.json", json.dumps(content, indent=1) + "\n")
+    write_whole(folder / "gpu_check.md", to_markdown(machine, steps, records))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is never seen half written, whenever this process is stopped."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def to_markdown(machine: dict[str, str], steps: list[Step], records: list[Record]) -> str:

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ROOT / "scripts"
+MOST_FILES = 8  # that come back from a machine that is lent
 
 
 @pytest.fixture
@@ -43,23 +46,80 @@ def test_what_is_missing_is_listed_with_its_cure(gpu_check: ModuleType, monkeypa
 def test_a_failing_command_fails_the_check_and_shows_its_end(
     gpu_check: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    check = gpu_check.Check(tmp_path)
+    check = gpu_check.Check(tmp_path, {})
     assert check.command("good", [sys.executable, "-c", "print('fine')"], 60)
     assert not check.failed
     assert not check.command("bad thing", [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"], 60)
     assert check.failed
     assert "the reason" in capsys.readouterr().out
-    assert (tmp_path / "bad_thing.log").read_text() == "the reason\n"
     assert not check.command("absent", ["/no/such/program"], 60)
+    good, bad, absent = (tmp_path / "gpu_check.log").read_text().split("== ")[1:]
+    assert good.endswith("\nfine\n")
+    assert bad.startswith("bad thing: ")
+    assert bad.endswith("\nthe reason\n")
+    assert "/no/such/program" in absent.splitlines()[-1]
 
 
 def test_a_command_is_stopped_at_its_limit_and_none_starts_after_the_last_minute(gpu_check: ModuleType, tmp_path: Path):
-    check = gpu_check.Check(tmp_path)
+    check = gpu_check.Check(tmp_path, {})
     assert not check.command("slow", [sys.executable, "-c", "import time; time.sleep(60)"], 0.5)
     assert check.steps[-1].outcome == "failed"
-    late = gpu_check.Check(tmp_path, limit_s=0)
+    late = gpu_check.Check(tmp_path, {}, limit_s=0)
     assert not late.command("late", [sys.executable, "-c", ""], 60)
     assert late.steps[-1].detail == "no time left"
+
+
+def test_what_a_stopped_command_has_started_is_stopped_too(gpu_check: ModuleType, tmp_path: Path):
+    late = tmp_path / "late"
+    child = f"import time, pathlib; time.sleep(3); pathlib.Path({str(late)!r}).touch()"
+    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    assert not gpu_check.Check(tmp_path, {}).command("parent", [sys.executable, "-c", parent], 1)
+    time.sleep(3)
+    assert not late.exists()
+
+
+def test_the_report_is_complete_after_every_step_and_there_are_few_files(gpu_check: ModuleType, tmp_path: Path):
+    def report() -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((tmp_path / "gpu_check.json").read_text())
+        return content
+
+    (tmp_path / "gpu_check.json").write_text('{"steps": ["of an earlier check"]}')
+    (tmp_path / "records.json").write_text("[]")
+    check = gpu_check.Check(tmp_path, {"GPU": "none"})
+    assert report() == {"machine": {"GPU": "none"}, "steps": [], "records": []}
+    for index, name in enumerate(["configure", "build", "tests", "measure", "memcheck", "racecheck", "synccheck"]):
+        write = f"open({str(tmp_path / 'records.json')!r}, 'w').write('[]')"
+        assert check.command(name, [sys.executable, "-c", write if name == "measure" else ""], 60)
+        assert [step["name"] for step in report()["steps"]][index] == name
+        assert f"| {name} | passed |" in (tmp_path / "gpu_check.md").read_text()
+    assert len(list(tmp_path.iterdir())) <= MOST_FILES
+
+
+def test_a_copy_without_git_or_history_is_of_an_unknown_commit(
+    gpu_check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(gpu_check, "ROOT", tmp_path)
+    assert gpu_check.commit() == "unknown"  # no checkout
+    monkeypatch.setenv("PATH", "")
+    assert gpu_check.commit() == "unknown"  # no git
+
+
+def test_the_limit_is_an_option(gpu_check: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    limits = []
+
+    def build(check: Any) -> bool:
+        limits.append(check.left_s)
+        return False
+
+    monkeypatch.setattr(gpu_check, "missing_tools", list)
+    monkeypatch.setattr(gpu_check, "describe_machine", dict)
+    monkeypatch.setattr(gpu_check, "build", build)
+    monkeypatch.setattr(gpu_check.signal, "signal", lambda *_: None)
+    for words in ([], ["--limit-s", "30"]):
+        monkeypatch.setattr(sys, "argv", ["gpu_check.py", str(tmp_path), *words])
+        assert gpu_check.main() == 0
+    assert 200 < limits[0] <= 240
+    assert 0 < limits[1] <= 30
 
 
 def test_tests_that_all_skip_do_not_pass(gpu_check: ModuleType):
@@ -68,7 +128,8 @@ def test_tests_that_all_skip_do_not_pass(gpu_check: ModuleType):
     assert gpu_check.judge_tests(1, "1 failed, 3 passed in 1 s")[0] == "failed"
 
 
-def test_a_device_that_the_sanitizer_cannot_watch_is_no_failure(gpu_check: ModuleType):
+def test_a_device_that_the_sanitizer_cannot_watch_or_a_limit_is_no_failure(gpu_check: ModuleType):
+    assert gpu_check.judge_sanitizer(124, "stopped after 9 s\n") == ("skipped", "stopped after 9 s")
     assert gpu_check.judge_sanitizer(1, "Error: Device not supported\n")[0] == "skipped"
     assert gpu_check.judge_sanitizer(9, "ERROR SUMMARY: 2 errors\n") == ("failed", "ERROR SUMMARY: 2 errors")
 
