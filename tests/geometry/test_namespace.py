@@ -21,6 +21,17 @@ def test_stacks_broadcast():
         assert np.asarray(stacked).dtype == np.float32
 
 
+def test_angles_are_the_same_bits_wherever_arrays_lie():
+    """NumPy rounds otherwise where a strided array seems to reach into the result, which lies where it happens to."""
+    points = np.random.default_rng(0).uniform(0.1, 1, (200, 3))
+    xp = namespace_of(points)
+    expected = xp.arctan2(points[:, 0].copy(), points[:, 2].copy())
+    for _ in range(300):
+        kept = [np.empty(size) for size in (150, 200, 600)]
+        np.testing.assert_array_equal(xp.arctan2(np.hypot(points[:, 0], 0.0), points[:, 2]), expected)
+    assert len(kept) == 3
+
+
 def test_whole_numbers_become_floats_and_other_shapes_are_refused():
     assert floats("points", [[1, 2, 3]], 3).dtype == np.float64
     assert floats("points", np.ones((1, 3), np.float32), 3).dtype == np.float32
