@@ -23,13 +23,17 @@ def test_stacks_broadcast():
 
 def test_angles_are_the_same_bits_wherever_arrays_lie():
     """NumPy rounds otherwise where a strided array seems to reach into the result, which lies where it happens to."""
-    points = np.random.default_rng(0).uniform(0.1, 1, (200, 3))
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-0.5, 0.5, (175, 3)) + [0, 0, 2]
     xp = namespace_of(points)
-    expected = xp.arctan2(points[:, 0].copy(), points[:, 2].copy())
-    for _ in range(300):
-        kept = [np.empty(size) for size in (150, 200, 600)]
-        np.testing.assert_array_equal(xp.arctan2(np.hypot(points[:, 0], 0.0), points[:, 2]), expected)
-    assert len(kept) == 3
+    expected = xp.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2].copy())
+    kept: list[np.ndarray] = []  # moves what comes after it about in memory
+    for _ in range(5000):
+        kept.append(np.empty(rng.integers(1, 300)))
+        if len(kept) > 50:
+            del kept[rng.integers(0, 50)]
+        found = xp.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2])
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_whole_numbers_become_floats_and_other_shapes_are_refused():
