@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other
     "runs": {"splatting", "evaluation", "geometry", "io"},
     "optimize.nerfstudio": {"runs", "evaluation", "ops", "geometry", "io"},
-    "optimize.data": {"optimize.nerfstudio", "geometry", "io"},
+    "optimize.data": {"optimize.nerfstudio", "runs", "geometry", "io"},
     "optimize.ges": {
         "optimize.data",
         "optimize.nerfstudio",

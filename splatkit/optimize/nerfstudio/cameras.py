@@ -58,7 +58,7 @@ def lens_from_nerfstudio(cameras: Cameras, index: int = 0, with_distortion: bool
     one = [getattr(cameras, name)[index] for name in ("fx", "fy", "cx", "cy", "width", "height", "camera_type")]
     stated = cameras.distortion_params
     distortion = one[0].new_zeros(6) if stated is None else stated[index]
-    values = torch.cat([*(value.reshape(1).double() for value in one), distortion.double()]).tolist()  # one wait
+    values = torch.cat([*(value.reshape(1).double() for value in one), distortion.double()]).cpu().tolist()  # one wait
     fx, fy, cx, cy, width, height, kind, k1, k2, k3, k4, p1, p2 = values
     if int(kind) == CameraType.FISHEYE.value:
         return Camera("kannala_brandt", int(width), int(height), fx, fy, cx, cy, (k1, k2, k3, k4))
