@@ -24,7 +24,7 @@ def test_stacks_broadcast():
 def test_angles_are_the_same_bits_wherever_arrays_lie():
     """NumPy rounds otherwise where a strided array seems to reach into the result, which lies where it happens to."""
     rng = np.random.default_rng(0)
-    points = rng.uniform(-0.5, 0.5, (175, 3)) + [0, 0, 2]
+    points = rng.uniform((-0.5, -0.5, 1.5), (0.5, 0.5, 2.5), (175, 3))
     xp = namespace_of(points)
     expected = xp.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2].copy())
     kept: list[np.ndarray] = []  # moves what comes after it about in memory
