@@ -9,8 +9,8 @@ from torch import Tensor
 from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io.formats.sog import read_sog, write_sog
-from splatkit.io.memory import require_memory
 from splatkit.io.splats import read_splats, write_splats
+from splatkit.memory import require_memory
 from splatkit.optimize.load_ges import load_ges_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of
