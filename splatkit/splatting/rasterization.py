@@ -176,6 +176,8 @@ def _check_shapes(
         )
     if means.ndim != 2 or means.shape[1] != 3:
         raise ValueError(f"means: expected shape [N, 3], got {list(means.shape)}")
+    if viewmats.ndim != 3:
+        raise ValueError(f"viewmats: expected shape [C, 4, 4], got {list(viewmats.shape)}")
     splats, cameras = len(means), len(viewmats)
     expected = {
         "quats": (quats, [splats, 4]),
@@ -187,7 +189,9 @@ def _check_shapes(
     }
     for name, (tensor, shape) in expected.items():
         if list(tensor.shape) != shape:
-            raise ValueError(f"{name}: expected shape {shape} for {splats} splats, got {list(tensor.shape)}")
+            raise ValueError(
+                f"{name}: expected shape {shape} for {splats} splats and {cameras} cameras, got {list(tensor.shape)}"
+            )
 
 
 def _check_colors(
