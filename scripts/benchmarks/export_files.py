@@ -18,10 +18,10 @@ from splatkit.export.texture.blending import KEPT
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.io.formats.sog import read_sog, write_sog
-from splatkit.io.memory import peak_memory_mb
 from splatkit.io.meshes import read_mesh
 from splatkit.io.splats import Splats, read_splats, write_splats
 from splatkit.io.transforms_json import read_transforms
+from splatkit.memory import peak_memory_mb
 from splatkit.runs.views import RunView
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene

@@ -20,7 +20,7 @@ from nerfstudio.engine.optimizers import Optimizers
 from torch import nn
 
 from benchmarks.record import Record, record
-from splatkit.io.memory import peak_memory_mb
+from splatkit.memory import peak_memory_mb
 from splatkit.ops import native_threads_only
 from splatkit.optimize.nerfstudio.guards import without_lpips
 from splatkit.optimize.rays.lattice_encodings import FusedMlp

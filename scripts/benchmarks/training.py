@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.record import Record, record
 from splatkit.export.files.splat_export import export_splats
 from splatkit.export.settings import ExportSplatsSettings
-from splatkit.io.memory import peak_memory_mb
+from splatkit.memory import peak_memory_mb
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from splatkit.io.memory import peak_memory_mb
+from splatkit.memory import peak_memory_mb
 
 
 @dataclass

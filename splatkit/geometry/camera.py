@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import SettingsError
-from splatkit.geometry.lens_models import FISHEYE_LIMIT_RAD, LENS_MODELS, LensModel, LensName, five_step_tangents
+from splatkit.geometry.brown_conrady import five_step_tangents
+from splatkit.geometry.kannala_brandt import FISHEYE_LIMIT_RAD
+from splatkit.geometry.lens_model import LensModel
+from splatkit.geometry.lens_models import LENS_MODELS, LensName
 from splatkit.geometry.namespace import Array, floats, is_tensor, namespace_of
 from splatkit.geometry.se3 import invert, is_rigid
 

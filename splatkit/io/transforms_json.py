@@ -23,6 +23,7 @@ from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
+from splatkit.io.dataset_paths import DatasetPaths
 from splatkit.io.images import image_size
 from splatkit.io.json_files import read_json
 
@@ -95,7 +96,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
     entries = meta.get("frames")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path}: no frames; expected a list 'frames' with one entry per image")
-    paths = _Paths(path, allow_outside)
+    paths = DatasetPaths(path, allow_outside)
     frames, missing = [], []
     for index, entry in enumerate(entries):
         where = _frame_name(path, entry, index)
@@ -153,41 +154,6 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
         temporary.write_text(json.dumps(meta, indent=1, allow_nan=False) + "\n")
 
 
-class _Paths:
-    """Resolves paths of one file, inside its folder unless told otherwise."""
-
-    def __init__(self, json_path: Path, allow_outside: bool) -> None:
-        self.root = json_path.parent
-        self.allow_outside = allow_outside
-        self.missing: list[str] = []  # what `found` did not find
-
-    def resolve(self, name: object, where: str) -> Path:
-        """Absolute path of `name`; links are followed, for a link leads out of a folder as well as `..` does."""
-        if not isinstance(name, str) or not name or "\0" in name:
-            raise DatasetError(f"{where}: expected a path, got {name!r}")
-        resolved = (self.root / name).resolve()
-        if not self.allow_outside and not resolved.is_relative_to(self.root):
-            raise DatasetError(f"{where}: {name} leads out of the dataset's folder {self.root}; refused")
-        return resolved
-
-    def found(self, name: object, where: str) -> Path | None:
-        """Like `resolve`, for a file that a frame can do without; None where it is not named or does not exist."""
-        if name is None:
-            return None
-        resolved = self.resolve(name, where)
-        if resolved.is_file():
-            return resolved
-        self.missing.append(str(name))
-        return None
-
-    def existing(self, name: object, where: str) -> Path:
-        """Like `resolve`, for a file that must exist."""
-        resolved = self.resolve(name, where)
-        if not resolved.is_file():
-            raise DatasetError(f"{where}: no such file {resolved}")
-        return resolved
-
-
 def _locate(path: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; expected a dataset with a transforms.json")
@@ -204,7 +170,9 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
     return f"{path}: frame {index} ({entry['file_path']})"
 
 
-def _read_frame(entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: _Paths, where: str) -> Frame:
+def _read_frame(
+    entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: DatasetPaths, where: str
+) -> Frame:
     size = image_size(image_path)
     files = {
         name: paths.found(entry.get(name), f"{where}: {name}")

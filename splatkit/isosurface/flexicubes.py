@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.isosurface.surface import Surface
-from splatkit.ops import check_memory
+from splatkit.memory import require_memory
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 
 Field = Tensor | Callable[[Tensor], Tensor]
@@ -147,7 +147,7 @@ class FlexiCubes(nn.Module):
         shape = [n + 1 for n in self.cells]
         count, device = math.prod(shape), self.low.device
         if device.type == "cpu":
-            check_memory(8 * count, "the field's values", "take fewer cells")  # in parts, then in one
+            require_memory("the field's values", 8 * count, "take fewer cells")  # in parts, then in one
         values = []
         for first in range(0, count, _CHUNK):
             numbers = torch.arange(first, min(first + _CHUNK, count), device=device)

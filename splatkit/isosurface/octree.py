@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from splatkit.ops import check_memory
+from splatkit.memory import require_memory
 
 _MAX_RESOLUTION = 1 << 17  # finest cells along an axis: place, axis and size of an edge fit a key of 63 bits
 _STRIDE = _MAX_RESOLUTION + 1
@@ -104,7 +104,7 @@ class Octree:
         box = torch.tensor([list(low), list(high)], dtype=torch.float64)
         if box.shape != (2, 3) or not torch.isfinite(box).all() or not (box[1] > box[0]).all():
             raise ValueError(f"low, high: expected corners of a box, low below high, got {list(low)} and {list(high)}")
-        check_memory(_LEAF_BYTES * resolution**3, "the octree", "begin with fewer cells")
+        require_memory("the octree", _LEAF_BYTES * resolution**3, "begin with fewer cells")
         step = (box[1] - box[0]) / (resolution << levels)
         axis = torch.arange(resolution) << levels
         cells = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
@@ -119,7 +119,7 @@ class Octree:
             corners.append(cells[~more])
             sizes.append(torch.full((len(corners[-1]),), size))
             leaves = sum(map(len, corners)) + 8 * int(more.sum())
-            check_memory(_LEAF_BYTES * leaves, "the octree", "divide fewer cells")
+            require_memory("the octree", _LEAF_BYTES * leaves, "divide fewer cells")
             cells = (cells[more][:, None] + _CORNERS * (size // 2)).reshape(-1, 3)
         return cls(torch.cat(corners), torch.cat(sizes), resolution << levels, low, high)
 

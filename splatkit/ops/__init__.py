@@ -2,7 +2,7 @@
 
 import torch
 
-from splatkit.ops._library import check_memory, native, native_threads_only
+from splatkit.ops._library import native, native_threads_only
 from splatkit.ops.photometric import photometric_loss
 from splatkit.ops.projection import project_splats, project_splats_antialiased, sh_colors
 from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, median_depths, rasterize_splats
@@ -11,7 +11,6 @@ __all__ = [
     "MAX_CHANNELS",
     "TileLists",
     "build_info",
-    "check_memory",
     "has_kernels",
     "intersect_tiles",
     "median_depths",

@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -77,24 +76,3 @@ def check_image_size(width: int, height: int) -> None:
     for name, value in (("width", width), ("height", height)):
         if not 1 <= value <= 65535:
             raise ValueError(f"{name}: expected 1 to 65535 px, got {value}")
-
-
-def check_memory(count: int, what: str, advice: str) -> None:
-    """Refuse an allocation of `count` bytes that this machine cannot hold, before it is tried.
-
-    Where memory is overcommitted, taking too much ends the process instead of raising.
-    """
-    free = _free_memory()
-    if free is not None and count > free:
-        raise MemoryError(
-            f"{what} would take {count / 2**30:.1f} GiB of the {free / 2**30:.1f} GiB available: {advice}"
-        )
-
-
-def _free_memory() -> int | None:
-    """Bytes that can be taken without swapping; None where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from splatkit.ops._library import check_memory, define, dense, differentiate, native, threads
+from splatkit.memory import require_memory
+from splatkit.ops._library import define, dense, differentiate, native, threads
 
 _MAX_INDEX = 2**31 - 1
 
@@ -182,7 +183,7 @@ def _find_native(field: Tensor, closed: bool) -> tuple[Tensor, ...]:
     if field.numel() > _MAX_INDEX:
         raise ValueError(f"field: {field.numel()} values exceed 32-bit indices; extract it in blocks")
     if not field.is_contiguous() and field.device.type == "cpu":
-        check_memory(field.numel() * field.element_size(), "a dense copy of the field", "pass a contiguous field")
+        require_memory("a dense copy of the field", field.numel() * field.element_size(), "pass a contiguous field")
     field = dense(field)
     scratch = field.new_empty(native().surface_scratch_size(field, closed), dtype=torch.uint8)
     *counts, refused = native().count_surface(field, closed, scratch, threads())
@@ -201,7 +202,7 @@ def _empty_topology(
         raise ValueError(f"field: its surface has {quads} quads, more than 32-bit indices reach; extract it in blocks")
     if isinstance(cells, int) and field.device.type == "cpu":
         count = 60 * cells + 20 * rows + 4 * vertices + 4 * crossings + 16 * quads
-        check_memory(count, "the surface", "extract the field in blocks")
+        require_memory("the surface", count, "extract the field in blocks")
     int64, int32 = torch.int64, torch.int32
     slabs = field.shape[0] * (field.shape[1] + (2 if closed else 0))
     return (
@@ -254,7 +255,7 @@ def _backward_native(*args: Any) -> tuple[Tensor, ...]:
     assert values is not None
     size = native().surface_gradient_scratch_size(values, len(topology[5]), outputs[1].shape[1])
     if values.device.type == "cpu":
-        check_memory(size * values.element_size(), "gradients of the surface", "extract the field in blocks")
+        require_memory("gradients of the surface", size * values.element_size(), "extract the field in blocks")
     native().surface_vertices_backward(
         topology,
         values,

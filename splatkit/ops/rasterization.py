@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from splatkit.ops._library import check_image_size, check_memory, define, dense, differentiate, native, threads
+from splatkit.memory import require_memory
+from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
 from splatkit.ops.projection import KERNELS, number_of
 
 TILE_SIZE = 16  # pixels; fixed by the native code
@@ -142,7 +143,7 @@ def median_depths(
 
 def _check_pass(like: Tensor, count: int, what: str) -> None:
     if like.device.type == "cpu":  # a GPU's allocator refuses by itself
-        check_memory(count, what, "render fewer cameras at once or smaller images")
+        require_memory(what, count, "render fewer cameras at once or smaller images")
 
 
 def _intersect_native(*args: Any) -> tuple[Tensor, ...]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.io.atomic import remove_leftovers
+from splatkit.memory import peak_memory_mb
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
@@ -147,8 +148,7 @@ def _call(module: str, words: tuple[str, ...]) -> tuple[int, Cost]:
         _stop(process.pid)
         raise
     process.returncode = os.waitstatus_to_exitcode(status)
-    to_mb = 1 / 1024 if sys.platform == "linux" else 1 / 1024**2
-    cost = Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * to_mb)
+    cost = Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, peak_memory_mb(usage))
     return process.returncode, cost
 
 

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatkit.geometry.lens_models import FISHEYE_LIMIT_RAD, LENS_MODELS, LensName, five_step_tangents
+from splatkit.geometry.brown_conrady import five_step_tangents
+from splatkit.geometry.kannala_brandt import FISHEYE_LIMIT_RAD
+from splatkit.geometry.lens_models import LENS_MODELS, LensName
 
 COEFFICIENTS: dict[str, tuple[float, ...]] = {
     "pinhole": (),

@@ -21,6 +21,21 @@ def test_stacks_broadcast():
         assert np.asarray(stacked).dtype == np.float32
 
 
+def test_angles_are_the_same_bits_wherever_arrays_lie():
+    """NumPy rounds otherwise where a strided array seems to reach into the result, which lies where it happens to."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform((-0.5, -0.5, 1.5), (0.5, 0.5, 2.5), (175, 3))
+    xp = namespace_of(points)
+    expected = xp.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2].copy())
+    kept: list[np.ndarray] = []  # moves what comes after it about in memory
+    for _ in range(5000):
+        kept.append(np.empty(rng.integers(1, 300)))
+        if len(kept) > 50:
+            del kept[rng.integers(0, 50)]
+        found = xp.arctan2(np.hypot(points[:, 0], points[:, 1]), points[:, 2])
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_whole_numbers_become_floats_and_other_shapes_are_refused():
     assert floats("points", [[1, 2, 3]], 3).dtype == np.float64
     assert floats("points", np.ones((1, 3), np.float32), 3).dtype == np.float32

@@ -196,8 +196,8 @@ def test_a_single_cell_has_a_surface():
 
 
 def test_a_function_whose_values_do_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("splatkit.ops._library._free_memory", lambda: 1000)
-    with pytest.raises(MemoryError, match="the field's values would take"):
+    monkeypatch.setattr("splatkit.memory.available_bytes", lambda: 1000)
+    with pytest.raises(MemoryError, match="the field's values needs about"):
         FlexiCubes(16)(sphere)
 
 

@@ -250,8 +250,8 @@ def test_octrees_that_are_none_are_refused(arguments, match: str):
 
 
 def test_octrees_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("splatkit.ops._library._free_memory", lambda: 10**6)
-    with pytest.raises(MemoryError, match=r"the octree would take .* divide fewer cells"):
+    monkeypatch.setattr("splatkit.memory.available_bytes", lambda: 10**6)
+    with pytest.raises(MemoryError, match=r"the octree needs about .* divide fewer cells"):
         Octree.divide(4, 3, near_sphere)
     with pytest.raises(MemoryError, match="begin with fewer cells"):
         Octree.divide(1000, 0, near_sphere)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from splatkit import ops
-from splatkit.ops import _library as library
+from splatkit import memory, ops
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
 from splatkit.reference import isosurface as reference
 from tests.helpers import relative_error
@@ -322,7 +321,7 @@ def test_two_to_the_31_cells_are_refused_before_anything_is_taken():
 
 
 def test_a_copy_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(library, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     with pytest.raises(MemoryError, match="a dense copy of the field"):
         find_surface(torus_field(10, 10, 10).transpose(1, 2))
 

@@ -11,7 +11,7 @@ from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io import splats as splat_files
 from splatkit.io.formats.sog import read_sog, write_sog
-from splatkit.io.memory import require_memory
+from splatkit.memory import require_memory
 from splatkit.optimize.load_run import load_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of

@@ -20,7 +20,7 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.decorators import check_main_thread
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from splatkit.io.memory import peak_memory_mb
+from splatkit.memory import peak_memory_mb
 from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.nerfstudio.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.nerfstudio.optimizers import optimizers_for

@@ -19,12 +19,13 @@ def available_bytes() -> int | None:
         return None
 
 
-def require_memory(what: str, needed: float) -> None:
-    """Refuse what does not fit.
+def require_memory(what: str, needed: float, advice: str = "close other programs or take a machine with more") -> None:
+    """Refuse what does not fit, before it is tried: where memory is overcommitted, taking too much ends the process.
 
     Args:
         what: for the message, as "writing 2000000 splats".
         needed: bytes.
+        advice: for the message, what to do.
 
     Raises:
         MemoryError: there is less.
@@ -32,12 +33,11 @@ def require_memory(what: str, needed: float) -> None:
     available = available_bytes()
     if available is not None and needed > available:
         raise MemoryError(
-            f"{what} needs about {needed / 1e9:.2g} GB of memory, {available / 1e9:.2g} GB are available; close other "
-            "programs or take a machine with more"
+            f"{what} needs about {needed / 1e9:.2g} GB of memory, {available / 1e9:.2g} GB are available; {advice}"
         )
 
 
-def peak_memory_mb() -> float:
-    """Largest resident size of this process so far, MB (10^6 bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_memory_mb(usage: resource.struct_rusage | None = None) -> float:
+    """Largest resident size of this process so far, or of one whose usage the system told; MB (10^6 bytes)."""
+    peak = (resource.getrusage(resource.RUSAGE_SELF) if usage is None else usage).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # macOS counts bytes, Linux KiB
