@@ -200,7 +200,7 @@ def _check_colors(
     splats, cameras = len(means), len(viewmats)
     own = 1 if sh_degree is None else 2  # axes of one splat's colors
     leading, last = list(colors.shape[:-own]), list(colors.shape[-own:])
-    fits = sh_degree is None or (last[1] == 3 and last[0] >= (sh_degree + 1) ** 2)
+    fits = sh_degree is None or (last[1:] == [3] and last[0] >= (sh_degree + 1) ** 2)
     if leading not in ([splats], [cameras, splats]) or not fits:
         axes = "D" if sh_degree is None else f"K >= {(sh_degree + 1) ** 2}, 3"
         raise ValueError(
