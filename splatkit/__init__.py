@@ -2,7 +2,8 @@
 
 What is public are the names in `__all__`:
 
-- `rasterization`, `Rendering`, `Splats`, `read_splats`, `write_splats`: splats as tensors, their images and files
+- `rasterization` (as gsplat's users call it), `render_splats`, `Rendering`: images of splats
+- `Splats`, `read_splats`, `write_splats`: splats as tensors, and their files
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
 - `capture_images`, `capture_lidar`, `calibrate`, `train`, `export_mesh`: the stages, each with its settings
@@ -35,6 +36,7 @@ __all__ = [
     "load_run",
     "rasterization",
     "read_splats",
+    "render_splats",
     "train",
     "write_splats",
 ]
@@ -54,7 +56,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULE
     from splatkit.optimize.load_run import load_run
     from splatkit.optimize.train import train
     from splatkit.optimize.train_settings import TrainSettings
-    from splatkit.splatting.rasterization import Rendering, rasterization
+    from splatkit.splatting.rasterization import rasterization
+    from splatkit.splatting.rendering import Rendering, render_splats
     from splatkit.splatting.splat_files import read_splats, write_splats
     from splatkit.splatting.splats import Splats
 else:  # hidden from type checkers, which would take any name for one of ours (PEP 562)
@@ -66,7 +69,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "ExportMeshSettings": "export.settings",
         "FlexiCubes": "isosurface.flexicubes",
         "PosedCamera": "geometry.camera",
-        "Rendering": "splatting.rasterization",
+        "Rendering": "splatting.rendering",
         "SimplexHashEncoding": "encodings.hash_encoding",
         "Splats": "splatting.splats",
         "TrainSettings": "optimize.train_settings",
@@ -77,6 +80,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "load_run": "optimize.load_run",
         "rasterization": "splatting.rasterization",
         "read_splats": "splatting.splat_files",
+        "render_splats": "splatting.rendering",
         "train": "optimize.train",
         "write_splats": "splatting.splat_files",
     }

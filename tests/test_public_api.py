@@ -36,6 +36,7 @@ NAMES = [
     "load_run",
     "rasterization",
     "read_splats",
+    "render_splats",
     "train",
     "write_splats",
 ]
