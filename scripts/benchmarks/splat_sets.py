@@ -22,7 +22,7 @@ SH_DEGREE = 3
 
 
 class Cloud(NamedTuple):
-    """Splats before one camera, in the order of `rasterization`."""
+    """Splats before one camera, in the order of `render_splats`."""
 
     means: Tensor
     quats: Tensor

@@ -13,7 +13,7 @@ from benchmarks.splat_sets import SH_DEGREE, Cloud, make_cloud, make_seeded
 from benchmarks.torch_compositor import composite, count_pairs
 from splatkit import ops
 from splatkit.ops import TileLists
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 
 
 class Clock:
@@ -105,7 +105,7 @@ def _time_frames(cloud: Cloud, kernel: str, width: int, height: int, repeats: in
         if repeat == 1:  # the first frame pays for fresh memory
             forward, backward = Clock(), Clock()
         arguments: Any = (*leaves, cloud.viewmats, cloud.Ks, width, height)
-        rendering = forward.measure(lambda a=arguments: rasterization(*a, sh_degree=SH_DEGREE))
+        rendering = forward.measure(lambda a=arguments: render_splats(*a, sh_degree=SH_DEGREE))
         backward.measure(lambda image=rendering.colors: torch.autograd.grad(image, wanted, v_image))
     return forward, backward
 

@@ -18,7 +18,7 @@ from gpu_checks.report import Record
 from gpu_checks.scenes import SIZES, SeededSplats, camera, seeded_splats, with_gradients
 from splatkit import ops
 from splatkit.splatting.losses import photometric_loss
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 
 SPLAT_COUNTS = (10_000, 100_000, 1_000_000)
 WARM_UP = 2
@@ -109,7 +109,7 @@ def measure_training(device: str, quick: bool) -> list[Record]:
     viewmats, Ks = camera(width, height, device)
     truth = seeded_splats(count, device)
     with torch.no_grad():
-        target = rasterization(*truth, viewmats, Ks, width, height, sh_degree=3).colors[0]
+        target = render_splats(*truth, viewmats, Ks, width, height, sh_degree=3).colors[0]
     leaves = with_gradients(truth._replace(colors=torch.zeros_like(truth.colors)))
     optimizer = torch.optim.Adam([leaves.colors], lr=0.02)
     losses: list[float] = []
@@ -118,7 +118,7 @@ def measure_training(device: str, quick: bool) -> list[Record]:
 
         def step() -> None:
             optimizer.zero_grad()
-            image = rasterization(*leaves, viewmats, Ks, width, height, sh_degree=3).colors[0]
+            image = render_splats(*leaves, viewmats, Ks, width, height, sh_degree=3).colors[0]
             loss = photometric_loss(image, target)
             loss.backward()
             optimizer.step()
@@ -151,7 +151,7 @@ def measure_frame(
     params = {"kernel": "gaussian" if gaussian else "gef", "splats": count, "width": width, "height": height}
 
     def render(leaves: SeededSplats) -> Tensor:
-        return rasterization(*leaves, viewmats, Ks, width, height, sh_degree=3).colors
+        return render_splats(*leaves, viewmats, Ks, width, height, sh_degree=3).colors
 
     records = [
         make_record(f"frame/{name}", params, "ms", times)

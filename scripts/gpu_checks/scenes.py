@@ -9,7 +9,7 @@ SIZES = ((480, 270), (960, 540), (1920, 1080))
 
 
 class SeededSplats(NamedTuple):
-    """What `rasterization` takes first, in its order; colors are spherical harmonics [N, 16, 3]."""
+    """What `render_splats` takes first, in its order; colors are spherical harmonics [N, 16, 3]."""
 
     means: Tensor
     quats: Tensor

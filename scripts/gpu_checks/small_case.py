@@ -6,7 +6,7 @@ import torch
 
 from gpu_checks.scenes import camera, seeded_splats, with_gradients
 from splatkit.splatting.losses import photometric_loss
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     device = parser.parse_args().device
     leaves = with_gradients(seeded_splats(2000, device))
     viewmats, Ks = (x.requires_grad_() for x in camera(67, 45, device))
-    rendering = rasterization(*leaves, viewmats, Ks, 67, 45, sh_degree=3)
+    rendering = render_splats(*leaves, viewmats, Ks, 67, 45, sh_degree=3)
     loss = photometric_loss(rendering.colors[0], torch.full_like(rendering.colors[0], 0.5))
     (loss + rendering.depths.mean()).backward()
     for name, value in (*leaves._asdict().items(), ("viewmats", viewmats), ("Ks", Ks)):

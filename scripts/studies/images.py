@@ -10,7 +10,7 @@ from torch import Tensor
 from splatkit.evaluation.image import psnr
 from splatkit.splatting.kernel import ShapeSettings, raw_gaussian_shape, shape_from_raw
 from splatkit.splatting.losses import photometric_loss
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from studies.store import Case
 
 SHAPES = {
@@ -62,7 +62,7 @@ def _start(case: Case, target: Tensor, settings: ShapeSettings) -> dict[str, Ten
 
 def _render(raw: Mapping[str, Tensor], settings: ShapeSettings, width: int, height: int) -> Tensor:
     scales, betas = shape_from_raw(raw, settings)
-    rendering = rasterization(
+    rendering = render_splats(
         raw["means"],
         raw["quats"],
         scales,

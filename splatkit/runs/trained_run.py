@@ -13,7 +13,7 @@ from splatkit.geometry.camera import PosedCamera
 from splatkit.io.images import read_image_float
 from splatkit.runs.views import RenderedView, RunView, intrinsics_of, viewmat_of
 from splatkit.splatting.appearance import color_arguments
-from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.rendering import Rendering, render_splats
 from splatkit.splatting.splats import Splats
 
 
@@ -46,14 +46,14 @@ class TrainedRun:
 
         Args:
             posed: in the dataset's frame.
-            outputs: what to render besides, as `rasterization` takes it.
+            outputs: what to render besides, as `render_splats` takes it.
 
         Returns:
             Rendering with C = 1; depths are z, 0 where nothing was hit.
         """
         s, viewmat, K = self.splats, viewmat_of(posed), intrinsics_of(posed.camera)
         colors, sh_degree = color_arguments(s, viewmat, self.sh_degree)
-        return rasterization(
+        return render_splats(
             s.means,
             s.quats,
             s.scales,

@@ -20,7 +20,7 @@ def seen_colors(splats: Splats, viewmat: Tensor, sh_degree: int) -> Tensor:
 
 
 def color_arguments(splats: Splats, viewmat: Tensor, sh_degree: int) -> tuple[Tensor, int | None]:
-    """`colors` and `sh_degree` of `rasterization` for one camera: the native harmonics where there are no lobes."""
+    """`colors` and `sh_degree` of `render_splats` for one camera: the native harmonics where there are no lobes."""
     if splats.lobes.shape[1]:
         return seen_colors(splats, viewmat, sh_degree), None
     return splats.sh, sh_degree

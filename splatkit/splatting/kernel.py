@@ -51,7 +51,7 @@ class ShapeSettings:
 
     @property
     def rasterizer_kernel(self) -> str:
-        """The kernel as `rasterization` names it."""
+        """The kernel as `render_splats` names it."""
         return "compact_beta" if self.kernel == "compact" else "generalized_exponential"
 
 

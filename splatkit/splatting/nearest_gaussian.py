@@ -47,7 +47,7 @@ def nearest_gaussian(kernel: str, betas: Tensor) -> tuple[Tensor, Tensor]:
     """Factors of scale and opacity [N] that turn splats with exponents [N] into Gaussians.
 
     Args:
-        kernel: as `rasterization` names it.
+        kernel: as `render_splats` names it.
         betas: [N] exponents as they are rendered.
 
     Raises:

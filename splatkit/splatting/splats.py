@@ -61,7 +61,7 @@ class Splats:
 
     @property
     def sh(self) -> Tensor:
-        """[N, K, 3] all coefficients, as `rasterization` takes them."""
+        """[N, K, 3] all coefficients, as `render_splats` takes them."""
         return torch.cat([self.sh0[:, None], self.shN], 1)
 
     def select(self, which: Tensor) -> "Splats":

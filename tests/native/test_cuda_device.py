@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from splatkit import ops
-from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.rendering import Rendering, render_splats
 from tests.splat_scenes import SplatScene, detached, make_splat_scene, replace_tensors
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ def render(s: SplatScene) -> tuple[Rendering, list[torch.Tensor]]:
     ]
     means, quats, scales, opacities, betas, viewmats, Ks = leaves
     colors = torch.rand(len(means), 16, 3, generator=torch.Generator().manual_seed(0)).cuda().requires_grad_()
-    rendering = rasterization(
+    rendering = render_splats(
         means, quats, scales, opacities, betas, colors, viewmats, Ks, s.width, s.height, sh_degree=3, near=s.near
     )
     (rendering.colors.square().sum() + rendering.depths.sum()).backward()

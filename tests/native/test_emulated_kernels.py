@@ -10,7 +10,7 @@ import torch
 from splatkit import ops
 from splatkit.ops import native
 from splatkit.ops.isosurface import find_surface, surface_faces, surface_vertices
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from tests.helpers import relative_error
 from tests.isosurface_cases import gyroid_field
 from tests.splat_scenes import detached, make_splat_scene
@@ -24,7 +24,7 @@ def render_with_gradients() -> list[torch.Tensor]:
     leaves = [x.requires_grad_() for x in (s.means, s.quats, s.scales, s.opacities, s.betas, s.viewmats, s.Ks)]
     coefficients = torch.rand(300, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     probe = torch.zeros(2, 300, 2, requires_grad=True)
-    rendering = rasterization(
+    rendering = render_splats(
         s.means,
         s.quats,
         s.scales,
@@ -124,7 +124,7 @@ def test_every_camera_kernel_and_mode_agrees_with_the_cpu(
         tensors = (s.means, s.quats, s.scales, s.opacities, s.betas, s.viewmats, s.Ks)
         means, quats, scales, opacities, betas, viewmats, Ks = (x.clone().requires_grad_() for x in tensors)
         colors = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
-        rendering = rasterization(
+        rendering = render_splats(
             means,
             quats,
             scales,

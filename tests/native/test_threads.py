@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from splatkit import ops
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from tests.splat_scenes import make_splat_scene
 
 
@@ -17,7 +17,7 @@ def render_with_gradients() -> list[torch.Tensor]:
     leaves = [x.requires_grad_() for x in (s.means, s.quats, s.scales, s.opacities, s.betas, s.viewmats, s.Ks)]
     colors = torch.rand(5000, 16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     probe = torch.zeros(2, 5000, 2, requires_grad=True)
-    rendering = rasterization(
+    rendering = render_splats(
         s.means,
         s.quats,
         s.scales,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from splatkit import memory, ops
 from splatkit.ops import rasterization as rasterization_ops
-from splatkit.splatting.rasterization import Rendering, rasterization
+from splatkit.splatting.rendering import Rendering, render_splats
 from tests.splat_scenes import SplatScene, detached, first_splats, make_splat_scene, one_splat
 
 SPOILS = ["none", "nan", "inf", "-inf", "zero", "huge", "tiny", "negative"]
@@ -29,7 +29,7 @@ SPLAT_FIELDS = ["means", "quats", "scales", "opacities", "betas"]
 
 
 def render(scene: SplatScene, colors: torch.Tensor, **options: Any) -> Rendering:
-    return rasterization(*scene[:5], colors, scene.viewmats, scene.Ks, scene.width, scene.height, **options)
+    return render_splats(*scene[:5], colors, scene.viewmats, scene.Ks, scene.width, scene.height, **options)
 
 
 @st.composite
@@ -140,7 +140,7 @@ def test_gradients_do_not_depend_on_how_many_intersections_are_kept(monkeypatch:
 def test_a_million_splats_in_full_hd_fit_in_four_gibibytes():
     script = """
 import resource, torch
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 torch.manual_seed(0)
 n = 1_000_000
 z = 2 + 8 * torch.rand(n)
@@ -150,7 +150,7 @@ colors = torch.randn(n, 16, 3).requires_grad_()
 quats, opacities = torch.randn(n, 4).requires_grad_(), torch.full((n,), 0.3, requires_grad=True)
 betas = torch.full((n,), 2.5, requires_grad=True)
 K = torch.tensor([[[1536.0, 0, 960], [0, 1536, 540], [0, 0, 1]]])
-out = rasterization(means, quats, scales, opacities, betas, colors, torch.eye(4)[None], K, 1920, 1080, sh_degree=3)
+out = render_splats(means, quats, scales, opacities, betas, colors, torch.eye(4)[None], K, 1920, 1080, sh_degree=3)
 out.colors.square().mean().backward()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -166,7 +166,7 @@ def test_rendering_compiles_into_one_graph():
     colors = torch.rand(40, 3)
 
     def image(means: torch.Tensor, mode: str) -> torch.Tensor:
-        rendering = rasterization(
+        rendering = render_splats(
             means, *scene[1:5], colors, scene.viewmats, scene.Ks, 43, 35, rasterize_mode=mode, outputs=["median_depths"]
         )
         assert rendering.median_depths is not None

@@ -20,7 +20,7 @@ from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_c
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats, viewmats_from_opengl
 from splatkit.runs.views import intrinsics_of, viewmat_of
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
 
@@ -63,7 +63,7 @@ def tiny_dataset(tmp_path_factory) -> Path:
     frames = []
     for index, viewmat in enumerate(viewmats):
         s = splats
-        rendering = rasterization(
+        rendering = render_splats(
             s.means,
             s.quats,
             s.scales,
@@ -96,7 +96,7 @@ def depth_dataset(tiny_dataset, tmp_path_factory) -> Path:
     for frame in transforms.frames:
         viewmat = viewmat_of(frame.posed)
         K = intrinsics_of(frame.camera)
-        rendering = rasterization(
+        rendering = render_splats(
             s.means,
             s.quats,
             s.scales,

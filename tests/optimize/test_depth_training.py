@@ -20,7 +20,7 @@ from splatkit.optimize.ges.depth_error import depth_error_image
 from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import DepthSettings
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
 
@@ -89,7 +89,7 @@ def wall_and_floater(floater_depth=1.5):
 
 
 def shown(splats, view):
-    rendering = rasterization(
+    rendering = render_splats(
         splats.means,
         splats.quats,
         splats.scales,

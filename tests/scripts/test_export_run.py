@@ -13,7 +13,7 @@ from splatkit.io.splats import read_splats
 from splatkit.optimize.load_run import load_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.views import intrinsics_of, viewmat_of
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 
@@ -64,7 +64,7 @@ def test_exported_splats_render_like_the_run(config_path, tmp_path):
     s = {name: torch.from_numpy(value) for name, value in vars(read_splats(out)).items()}
     view = run.eval_views[0]
     sh = torch.cat([s["sh0"][:, None], s["shN"]], 1)
-    rendering = rasterization(
+    rendering = render_splats(
         s["means"],
         s["quats"],
         s["scales"],

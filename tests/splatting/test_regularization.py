@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from splatkit.splatting.rasterization import camera_facing_normals, rasterization
 from splatkit.splatting.regularization import depth_normals, flatness, needle_penalty, normal_disagreement
+from splatkit.splatting.rendering import camera_facing_normals, render_splats
 
 K = torch.tensor([[60.0, 0, 20], [0, 55.0, 15], [0, 0, 1]])
 
@@ -41,7 +41,7 @@ def test_disks_that_lie_in_their_plane_agree_with_its_depth_and_turned_ones_are_
 
     def disagreement(quats):
         normals = camera_facing_normals(points, quats, scales, viewmat[None])[0]
-        r = rasterization(points, quats, scales, opacities, betas, normals, viewmat[None], K[None], 40, 30)
+        r = render_splats(points, quats, scales, opacities, betas, normals, viewmat[None], K[None], 40, 30)
         return normal_disagreement(r.colors[0], r.depths[0], r.alphas[0], viewmat, K)
 
     lying = torch.tensor([[1.0, 0, 0, 0]]).expand(len(points), 4)

@@ -15,7 +15,7 @@ from splatkit.memory import require_memory
 from splatkit.optimize.load_run import load_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
@@ -94,7 +94,7 @@ def largest_contributions(run: TrainedRun) -> Tensor:
     for view in run.train_views:
         share = torch.ones(len(s), 1, requires_grad=True)
         viewmat, K = viewmat_of(view.posed), intrinsics_of(view.rendered)
-        rendering = rasterization(
+        rendering = render_splats(
             s.means,
             s.quats,
             s.scales,

@@ -15,7 +15,7 @@ from splatkit.splatting.depth_losses import (
     in_free_space,
     robust_depth_loss,
 )
-from splatkit.splatting.rasterization import Rendering
+from splatkit.splatting.rendering import Rendering
 from splatkit.splatting.splats import Splats
 
 

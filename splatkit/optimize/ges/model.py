@@ -46,8 +46,8 @@ from splatkit.splatting.densification import Densification, reset_exponents
 from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification
-from splatkit.splatting.rasterization import Rendering
 from splatkit.splatting.regularization import flatness, needle_penalty
+from splatkit.splatting.rendering import Rendering
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
 

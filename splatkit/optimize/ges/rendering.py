@@ -10,21 +10,21 @@ from splatkit.errors import SettingsError
 from splatkit.ops import has_kernels
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.appearance import color_arguments, seen_colors
-from splatkit.splatting.rasterization import Rendering, camera_facing_normals, rasterization
 from splatkit.splatting.regularization import normal_disagreement
+from splatkit.splatting.rendering import Rendering, camera_facing_normals, render_splats
 from splatkit.splatting.splats import Splats
 
 
 @dataclass(frozen=True)
 class Rasterizer:
-    """How splats become images, as `rasterization` takes it."""
+    """How splats become images, as `render_splats` takes it."""
 
     mode: str
     kernel: str
 
     def render(self, splats: Splats, view: View, colors: Tensor, **settings: Any) -> Rendering:
-        """Render splats with colors of their own; `settings` as `rasterization` takes them."""
-        return rasterization(
+        """Render splats with colors of their own; `settings` as `render_splats` takes them."""
+        return render_splats(
             splats.means,
             splats.quats,
             splats.scales,
@@ -52,7 +52,7 @@ class Rasterizer:
             view: to render.
             sh_degree: to evaluate.
             background: [3].
-            probe: for absolute gradients, see `rasterization`; may be None.
+            probe: for absolute gradients, see `render_splats`; may be None.
             with_median: also median depths.
         """
         colors, degree = color_arguments(splats, view.viewmats[0], sh_degree)

@@ -38,7 +38,7 @@ class View:
 
     @property
     def camera_model(self) -> Literal["pinhole", "fisheye"]:
-        """As `rasterization` takes it."""
+        """As `render_splats` takes it."""
         return "fisheye" if self.is_fisheye else "pinhole"
 
     @cached_property
@@ -48,7 +48,7 @@ class View:
 
     @cached_property
     def distortions(self) -> Tensor | None:
-        """[1, 4] k1 to k4 of a fisheye, as `rasterization` takes them."""
+        """[1, 4] k1 to k4 of a fisheye, as `render_splats` takes them."""
         return self.viewmats.new_tensor(self.camera.distortion)[None] if self.is_fisheye else None
 
     def to(self, device: torch.device) -> "View":

@@ -12,7 +12,7 @@ from splatkit.export.files.frames import ExportFrame, Georeference, dataset_unit
 from splatkit.export.files.point_export import write_points
 from splatkit.export.files.splat_export import splats_in_frame, splats_of_frame
 from splatkit.io.point_clouds import PointCloud, read_point_cloud
-from splatkit.splatting.rasterization import rasterization
+from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
 
 
@@ -63,7 +63,7 @@ def test_splats_in_the_normalized_frame_look_the_same():
     K = torch.tensor([[[60.0, 0, 40], [0, 60, 30], [0, 0, 1]]])
 
     def render(s, pose):
-        return rasterization(
+        return render_splats(
             s.means, s.quats, s.scales, s.opacities, s.betas, s.sh, pose[None], K, 80, 60, sh_degree=2
         ).colors
 

@@ -1,4 +1,4 @@
-"""What `rasterization` offers beyond colors: anti-aliasing, other kernels, median depth and normals."""
+"""What `render_splats` offers beyond colors: anti-aliasing, other kernels, median depth and normals."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from splatkit import ops
 from splatkit.reference import projection
 from splatkit.reference import rasterization as reference
 from splatkit.splatting.kernel import approximate_scales
-from splatkit.splatting.rasterization import camera_facing_normals, rasterization
+from splatkit.splatting.rendering import camera_facing_normals, render_splats
 from tests.helpers import relative_error
 from tests.splat_scenes import SplatScene, make_splat_scene, one_splat
 
 
 def render(scene: SplatScene, colors: torch.Tensor, **options: Any):
     limits: dict[str, Any] = {"near": scene.near, "far": scene.far, "eps2d": scene.eps2d}
-    return rasterization(
+    return render_splats(
         *scene[:5],
         colors,
         scene.viewmats,
