@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from splatkit.geometry.se3 import transform_points
+from splatkit.geometry.camera import PosedCamera
 from splatkit.isosurface.ray_casting import Triangles
 
 _OUTLINE_REACH_PX = 1.5  # a silhouette vertex within it of the mask's border lies on the outline
@@ -57,8 +57,7 @@ class SurfaceTarget:
 class View(NamedTuple):
     """A pinhole camera and what it sees of the target. H x W pixels."""
 
-    viewmat: Tensor  # [4, 4] world to camera, OpenCV axes
-    K: Tensor  # [3, 3] px
+    posed: PosedCamera
     depths: Tensor  # [H, W] z; anything where nothing is seen
     normals: Tensor  # [H, W, 3] unit, world
     mask: Tensor  # [H, W] bool
@@ -89,23 +88,22 @@ class ImageTarget:
         return self._views[self._order.pop()]
 
 
-def render_view(target: Triangles, viewmat: Tensor, K: Tensor, width: int, height: int) -> View:
-    """What a camera sees of triangles; fields as in `View`."""
-    hits = target.cast(camera_rays(viewmat, K, width, height))
+def render_view(target: Triangles, posed: PosedCamera) -> View:
+    """What a pinhole camera sees of triangles; fields as in `View`."""
+    width, height = posed.camera.width, posed.camera.height
+    hits = target.cast(camera_rays(posed))
     depths, mask = torch.zeros(width * height), torch.zeros(width * height, dtype=torch.bool)
     normals = torch.zeros(width * height, 3)
     depths[hits.rays], normals[hits.rays], mask[hits.rays] = hits.depths.detach(), hits.normals.detach(), True
     shape = (height, width)
-    return View(viewmat, K, depths.reshape(shape), normals.reshape(*shape, 3), mask.reshape(shape))
+    return View(posed, depths.reshape(shape), normals.reshape(*shape, 3), mask.reshape(shape))
 
 
-def camera_rays(viewmat: Tensor, K: Tensor, width: int, height: int) -> Tensor:
-    """Rays [H * W, 6] through pixel centers; directions have z = 1 in the camera."""
+def camera_rays(posed: PosedCamera) -> Tensor:
+    """Rays [H * W, 6] float32 through pixel centers; directions have z = 1 in the camera."""
+    height, width = posed.camera.height, posed.camera.width
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    local = torch.stack([(x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1], torch.ones_like(x)], -1).reshape(-1, 3)
-    rotation = viewmat[:3, :3]
-    center = -(viewmat[:3, 3] @ rotation)
-    return torch.cat([center.expand(len(local), 3), local @ rotation], -1)
+    return torch.cat(posed.rays(torch.stack([x, y], -1).reshape(-1, 2)), -1)
 
 
 def _nonempty(vertices: Tensor, faces: Tensor) -> Triangles:
@@ -120,7 +118,7 @@ def _turn(a: Tensor, b: Tensor) -> Tensor:
 
 def _view_loss(mine: Triangles, view: View) -> tuple[Tensor, Tensor, Tensor]:
     height, width = view.mask.shape
-    hits = mine.cast(camera_rays(view.viewmat, view.K, width, height))
+    hits = mine.cast(camera_rays(view.posed))
     seen = torch.zeros(height * width, dtype=torch.bool)
     seen[hits.rays] = True
     both = view.mask.reshape(-1)[hits.rays]
@@ -137,7 +135,7 @@ def _outline_loss(mine: Triangles, view: View, seen: Tensor) -> Tensor:
     border = _border_pixels(view.mask)
     if len(outline) == 0 or len(border) == 0:
         return mine.vertices.sum() * 0
-    pixels = _project(mine.vertices[outline], view)
+    pixels = view.posed.image(mine.vertices[outline])[0]
     places = pixels.detach().numpy()
     to_border = torch.from_numpy(cKDTree(border.numpy()).query(places)[1])
     to_outline = torch.from_numpy(cKDTree(places).query(border.numpy())[1])
@@ -147,8 +145,7 @@ def _outline_loss(mine: Triangles, view: View, seen: Tensor) -> Tensor:
 def _outline_vertices(mine: Triangles, view: View, seen: Tensor) -> Tensor:
     """Vertices [M] between faces that turn to the camera and faces that turn away, visible and at the mask's border."""
     with torch.no_grad():
-        rotation = view.viewmat[:3, :3]
-        center = -(view.viewmat[:3, 3] @ rotation)
+        center = mine.vertices.new_tensor(view.posed.center)
         a, b, c = mine.vertices[mine.faces].unbind(1)
         front = (torch.linalg.cross(b - a, c - a) * (center - a)).sum(-1) > 0
         near = torch.zeros(2, len(mine.vertices), dtype=torch.bool)
@@ -156,10 +153,7 @@ def _outline_vertices(mine: Triangles, view: View, seen: Tensor) -> Tensor:
         near[1, mine.faces[~front].reshape(-1)] = True
         candidates = near.all(0).nonzero()[:, 0]
         places = mine.vertices[candidates]
-        pixels = _project(places, view)
-        height, width = seen.shape
-        inside = (transform_points(view.viewmat, places)[:, 2] > 0) & (pixels >= 0).all(-1)
-        inside &= (pixels < torch.tensor([width, height])).all(-1)
+        pixels, inside = view.posed.project(places, nearest=0.0)
         candidates, places, pixels = candidates[inside], places[inside], pixels[inside]
         to_background = torch.from_numpy(distance_transform_edt(seen.numpy()))
         to_foreground = torch.from_numpy(distance_transform_edt(~seen.numpy()))
@@ -177,9 +171,3 @@ def _border_pixels(mask: Tensor) -> Tensor:
         rows, columns = (mask.narrow(axis, 0, size) != mask.narrow(axis, 1, size)).nonzero().unbind(-1)
         places.append(torch.stack([columns + shift[0], rows + shift[1]], -1))
     return torch.cat(places)
-
-
-def _project(points: Tensor, view: View) -> Tensor:
-    local = transform_points(view.viewmat, points)
-    pixels = local @ view.K.T
-    return pixels[:, :2] / pixels[:, 2:]

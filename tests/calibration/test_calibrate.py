@@ -130,7 +130,7 @@ def test_wrong_intrinsics_are_mended_where_views_are_many():
     K = hall.rig.camera.K.copy()
     K[1, 2] += 12
     K[[0, 1], [0, 1]] *= 1.01
-    wrong = replace(hall.rig.camera, K=K)
+    wrong = replace(hall.rig.camera, fx=K[0, 0], fy=K[1, 1], cx=K[0, 2], cy=K[1, 2])
     done = calibrate_frames(hall.frames, TARGET, (wrong,))
     assert done.selection.freedom.intrinsics
     found = done.solution.guess.cameras[0]

@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from splatkit.evaluation.mesh_detail import compare_details
+from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.se3 import compose
 from splatkit.io.mesh import Mesh
 from splatkit.isosurface import FlexiCubes, Surface
 from splatkit.isosurface.fitting import FitSettings, fit_surface
@@ -20,18 +22,16 @@ def sphere_surface(radius: float, resolution: int = 20) -> Surface:
     return cubes(lambda points: points.norm(dim=-1) - radius)
 
 
-def camera(azimuth: float, distance: float = 3.0) -> tuple[Tensor, Tensor]:
-    """A camera that looks at the origin, upright, and its intrinsics for 48 x 40 px."""
+def camera(azimuth: float, distance: float = 3.0) -> PosedCamera:
+    """A camera of 48 x 40 px that looks at the origin, upright."""
     cos, sin = math.cos(azimuth), math.sin(azimuth)
-    rotation = torch.tensor([[-sin, cos, 0], [0, 0, -1], [-cos, -sin, 0]])
-    viewmat = torch.eye(4)
-    viewmat[:3, :3], viewmat[2, 3] = rotation, distance
-    return viewmat, torch.tensor([[50.0, 0, 24], [0, 50, 20], [0, 0, 1]])
+    axes = np.array([[-sin, cos, 0], [0, 0, -1], [-cos, -sin, 0]]).T  # columns: its axes in the world
+    return PosedCamera("", Camera("pinhole", 48, 40, 50.0, 50.0, 24.0, 20.0), compose(axes, -distance * axes[:, 2]))
 
 
 def views_of(surface: Surface, count: int) -> list[View]:
     triangles = Triangles(surface.vertices.detach(), surface.faces)
-    return [render_view(triangles, *camera(2 * math.pi * k / count), 48, 40) for k in range(count)]
+    return [render_view(triangles, camera(2 * math.pi * k / count)) for k in range(count)]
 
 
 def test_depth_of_a_hit_moves_with_its_face():
@@ -60,12 +60,11 @@ def test_sampled_and_closest_points_lie_on_the_triangles_and_move_with_them():
 
 
 def test_rays_go_through_pixel_centers_of_a_camera_in_the_world():
-    viewmat, K = camera(0.4)
-    rays = camera_rays(viewmat, K, 48, 40).reshape(40, 48, 6)
-    end = rays[7, 30, :3] + 2.5 * rays[7, 30, 3:]
-    local = viewmat[:3, :3] @ end + viewmat[:3, 3]
-    assert float(local[2]) == pytest.approx(2.5)
-    assert torch.allclose((K @ local)[:2] / local[2], torch.tensor([30.5, 7.5]), atol=1e-4)
+    posed = camera(0.4)
+    rays = camera_rays(posed).reshape(40, 48, 6)
+    pixel, depth = posed.image((rays[7, 30, :3] + 2.5 * rays[7, 30, 3:])[None])
+    assert float(depth) == pytest.approx(2.5)
+    assert torch.allclose(pixel, torch.tensor([30.5, 7.5]), atol=1e-4)
 
 
 @pytest.mark.parametrize("radius", [0.5, 0.9])
@@ -103,7 +102,7 @@ def test_a_sphere_is_fitted_to_a_box(images: bool):
     vertices, faces = torch.from_numpy(truth.vertices).float(), torch.from_numpy(truth.faces).long()
     generator = torch.Generator().manual_seed(0)
     triangles = Triangles(vertices, faces)
-    views = [render_view(triangles, *camera(0.5 + 2 * math.pi * k / 6), 48, 40) for k in range(6)]
+    views = [render_view(triangles, camera(0.5 + 2 * math.pi * k / 6)) for k in range(6)]
     target = ImageTarget(views, 2, generator) if images else SurfaceTarget(vertices, faces, 1000, generator)
     cubes = FlexiCubes(14)
     field = torch.nn.Parameter(cubes.grid_points().norm(dim=-1) - 0.6)
