@@ -1,8 +1,7 @@
-"""What `import splatkit` promises: its names, its speed, what it does without, and the types of the native module."""
+"""What `import splatkit` promises: its names, how little it loads, what it does without, and the types of the native module."""
 
 import ast
 import importlib
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -41,14 +40,12 @@ NAMES = [
     "write_splats",
 ]
 
-HEAVY = "torch numpy scipy cv2 nerfstudio open3d pycolmap"
+LOADED = """
+import sys
 
-TIMED = f"""
-import sys, time
-start = time.perf_counter()
+before = set(sys.modules)
 import splatkit
-print(time.perf_counter() - start)
-assert not sys.modules.keys() & set({HEAVY.split()!r}), "splatkit loads too much"
+print(*sorted({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))
 """
 
 BLOCKED = """
@@ -167,8 +164,8 @@ def test_a_name_that_does_not_exist_is_named():
         from splatkit import rasterisation  # type: ignore[attr-defined]  # noqa: F401
 
 
-def test_importing_splatkit_takes_less_than_a_tenth_of_a_second_and_loads_nothing(tmp_path: Path):
-    assert statistics.median(float(run(TIMED, tmp_path)) for _ in range(5)) < 0.1
+def test_importing_splatkit_loads_nothing_else(tmp_path: Path):
+    assert run(LOADED, tmp_path).split() == ["splatkit"]
 
 
 def test_it_renders_encodes_extracts_and_calibrates_without_nerfstudio_open3d_and_pycolmap(tmp_path: Path):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import compose, is_rigid
 from splatkit.io.json_files import read_json
 from splatkit.io.mesh import Mesh
 
@@ -158,8 +159,7 @@ def _georeference(entry: object, path: Path) -> Georeference:
         raise DatasetError(f"{path}: georeference: expected numbers ({error})") from error
     if offset.shape != (3,) or not np.isfinite(offset).all():
         raise DatasetError(f"{path}: georeference: offset: expected three numbers, got {entry.get('offset')}")
-    is_rotation = rotation.shape == (3, 3) and np.abs(rotation.T @ rotation - np.eye(3)).max() < _RIGID_TOLERANCE
-    if not is_rotation or np.linalg.det(rotation) < 0:
+    if rotation.shape != (3, 3) or not is_rigid(compose(rotation, np.zeros(3)), _RIGID_TOLERANCE):
         raise DatasetError(f"{path}: georeference: rotation: expected a 3x3 rotation matrix")
     if not 0 < scale < np.inf:
         raise DatasetError(f"{path}: georeference: scale: expected a positive number, got {scale}")
