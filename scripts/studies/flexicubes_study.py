@@ -133,7 +133,7 @@ def table(results: list[Result]) -> str:
 
 
 def main(
-    out: Annotated[Path, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")],
     resolutions: tuple[int, ...] = (32, 64, 128),
     meshes: tuple[str, ...] = MESHES,
     steps: int = 200,
