@@ -1,4 +1,4 @@
-"""What `import splatkit` promises: its names, how little it loads, what it does without, and the types of the native module."""
+"""What `import splatkit` promises: its names, that it loads nothing, what it does without, and its native types."""
 
 import ast
 import importlib
