@@ -1,17 +1,16 @@
 """Steps from a trained run to a mesh: CPU-seconds of each, and the most memory so far after it."""
 
-import contextlib
-import os
 import tempfile
 from pathlib import Path
 
 import torch
 
 from benchmarks.record import Record, record
+from quiet import train_quietly
 from splatkit.export.surface.make_surface import make_surface
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.optimize.load_ges import load_ges_run
-from splatkit.optimize.train import make_config, train_config
+from splatkit.optimize.train import make_config
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 
@@ -28,8 +27,7 @@ def measure_export(data: Path | None, quick: bool) -> list[Record]:
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder) / _SCENE
         generate_scene(read_scene(find_scene(_SCENE)), scene, width, height, views, 0)
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            config = train_config(make_config(scene, Path(folder) / "runs", _SCENE, steps)).config_path
+        config = train_quietly(make_config(scene, Path(folder) / "runs", _SCENE, steps)).config_path
         run = load_ges_run(config)
         for rounds in (0, SurfaceSettings().refinement_rounds):
             settings = SurfaceSettings(refinement_rounds=rounds, max_faces=_MAX_FACES)

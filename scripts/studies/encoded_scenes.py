@@ -25,7 +25,7 @@ _MOST_STEPS = 100_000
 def measure_scene(case: EncodedCase, data: Path) -> dict[str, float]:
     """Mean PSNR of the held-out photographs."""
     random.seed(case.seed)
-    np.random.seed(case.seed)  # noqa: NPY002 - the host draws from it
+    np.random.seed(case.seed)  # noqa: NPY002 - nerfstudio draws from numpy's global generator
     torch.manual_seed(case.seed)
     config = copy.deepcopy(simplex_nerf_method.config)
     manager, model = config.pipeline.datamanager, config.pipeline.model

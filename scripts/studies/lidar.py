@@ -1,7 +1,5 @@
 """One case of the study of LiDARs: train on a dataset of the generated walk, judge depths, pictures and the mesh."""
 
-import contextlib
-import os
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from quiet import train_quietly
 from splatkit.errors import EmptyMeshError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.evaluation.geometry import compare_surfaces, visible_sample
@@ -21,7 +20,7 @@ from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
 from splatkit.optimize.load_ges import load_ges_run
-from splatkit.optimize.train import make_config, train_config
+from splatkit.optimize.train import make_config
 from splatkit.report.plots import colorize_depth
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView, view_centers
@@ -80,8 +79,7 @@ def measure_case(case: LidarCase, dataset: Path, truth: Truth, pictures: Path) -
     with tempfile.TemporaryDirectory() as folder:
         config = make_config(dataset, Path(folder), "lidar", case.steps, case.seed)
         config.pipeline.model.densification = DensificationSettings(max_splats=case.max_splats)
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            trained = train_config(config)
+        trained = train_quietly(config)
         run = load_ges_run(trained.config_path)
     write_image(pictures / f"{case.name}.png", _shown(_median_depth(run, run.eval_views[_SHOWN_VIEW])))
     psnr, ssim = mean_scores(evaluate(run))

@@ -1,7 +1,5 @@
 """One case of the study of meshes: train, make the mesh three ways, compare each with the exact surface."""
 
-import contextlib
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from quiet import train_quietly
 from splatkit.evaluation.geometry import make_ray_caster, visible_sample
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
 from splatkit.export.surface.cleaning import drop_components
@@ -29,7 +28,7 @@ from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh, write_mesh
 from splatkit.optimize.load_ges import load_ges_run
-from splatkit.optimize.train import make_config, train_config
+from splatkit.optimize.train import make_config
 from splatkit.progress import no_progress
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.runs.trained_run import TrainedRun
@@ -117,8 +116,7 @@ def _trained(case: MeshCase, scene: Scene, out: Path) -> Path:
     config.pipeline.model.densification = DensificationSettings(max_splats=case.max_splats)
     path = config.get_base_dir() / "config.yml"
     if not (path.parent / f"nerfstudio_models/step-{case.steps - 1:09d}.ckpt").is_file():
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            train_config(config)
+        train_quietly(config)
     return path
 
 

@@ -1,18 +1,17 @@
 """Whole scenes at a fixed count of splats: held-out PSNR of each kernel after the same number of steps."""
 
-import contextlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 import cv2
 
+from quiet import train_quietly
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.images import read_image, write_image
 from splatkit.optimize.load_ges import load_ges_run
-from splatkit.optimize.train import make_config, train_config
+from splatkit.optimize.train import make_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
 from studies.images import SHAPES
@@ -25,8 +24,7 @@ def measure_scene(case: Case, dataset: Path) -> dict[str, float]:
         config = make_config(dataset, Path(folder), case.subject, case.steps, case.seed)
         config.pipeline.model.shape = SHAPES[case.kernel]
         config.pipeline.model.densification = DensificationSettings(max_splats=case.count)
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123 - no file
-            trained = train_config(config)
+        trained = train_quietly(config)
         run = load_ges_run(trained.config_path)
         psnr, ssim = mean_scores(evaluate(run))
     return {"psnr": psnr, "ssim": ssim, "splats": len(run.splats), "cpu_seconds": trained.cpu_s}

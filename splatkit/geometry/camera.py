@@ -65,7 +65,7 @@ class Camera:
         object.__setattr__(self, "distortion", distortion)
 
     @classmethod
-    def from_K(  # noqa: N802
+    def from_K(
         cls, model: LensName, K: NDArray[np.floating], width: int, height: int, distortion: Sequence[float] = ()
     ) -> "Camera":
         """A camera with the matrix K [3, 3], px."""
@@ -88,7 +88,7 @@ class Camera:
         return dict(zip(names, (*self.distortion, *[0.0] * (len(names) - len(self.distortion))), strict=True))
 
     @property
-    def K(self) -> NDArray[np.float64]:  # noqa: N802
+    def K(self) -> NDArray[np.float64]:
         """[3, 3] px."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
@@ -326,7 +326,7 @@ class PosedCamera:
         object.__setattr__(self, "T_world_camera", T)
 
     @cached_property
-    def T_camera_world(self) -> NDArray[np.float64]:  # noqa: N802
+    def T_camera_world(self) -> NDArray[np.float64]:
         """[4, 4]."""
         T = invert(self.T_world_camera)
         T.flags.writeable = False

@@ -74,7 +74,7 @@ class SplatArrays:
     opacities: NDArray[np.float32]  # [N] in [0, 1]
     betas: NDArray[np.float32]  # [N] in [1, 8]
     sh0: NDArray[np.float32]  # [N, 3] degree-0 coefficients
-    shN: NDArray[np.float32]  # noqa: N815 - the field's name. [N, K, 3] those of degrees 1 to L, K = (L + 1)^2 - 1
+    shN: NDArray[np.float32]  # [N, K, 3] those of degrees 1 to L, K = (L + 1)^2 - 1
     # [N, L, 6], see `splatting.spherical_beta`; sh0 and shN are then the harmonics nearest to color and lobes together.
     lobes: NDArray[np.float32] = field(default_factory=_no_lobes)
 

@@ -59,7 +59,7 @@ class Frame:
         return self.posed.camera
 
     @property
-    def T_world_camera(self) -> NDArray[np.float64]:  # noqa: N802
+    def T_world_camera(self) -> NDArray[np.float64]:
         """[4, 4] OpenCV axes."""
         return self.posed.T_world_camera
 

@@ -45,7 +45,7 @@ class RenderedView(NamedTuple):
         return viewmat_of(self.posed)
 
     @property
-    def K(self) -> Tensor:  # noqa: N802
+    def K(self) -> Tensor:
         """[3, 3] float32, px."""
         return intrinsics_of(self.posed.camera)
 

@@ -32,7 +32,7 @@ class Splats:
     scales: Tensor
     opacities: Tensor
     sh0: Tensor
-    shN: Tensor  # noqa: N815 - the field's name for the bands above 0
+    shN: Tensor  # the field's name for the bands above 0
     betas: Tensor
     lobes: Tensor = field(default_factory=lambda: torch.zeros(0, 0, NUMBERS, device="cpu"))
 

@@ -335,6 +335,6 @@ def gsplat_training(seed: int, packed: bool, absgrad: bool) -> tuple[list[float]
 def test_a_training_loop_written_for_gsplat_runs_with_one_changed_import(absgrad: bool):
     losses, counts = gsplat_training(0, packed=True, absgrad=absgrad)
     assert counts == [72, 87, 105]  # a fifth more each time
-    # Over 5 seeds, with and without absgrad, the last loss is 0.26 to 0.32 of the first.
+    # Over 5 seeds and all instruction sets, with and without absgrad, the last loss is 0.25 to 0.33 of the first.
     assert losses[-1] < 0.5 * losses[0]
     assert gsplat_training(0, packed=False, absgrad=absgrad) == (losses, counts)  # the layout changes no number

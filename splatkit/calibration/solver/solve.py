@@ -69,7 +69,7 @@ class Solution:
     iterations: int
 
     @property
-    def T_camera_lidar(self) -> Array:  # noqa: N802 - the field's name
+    def T_camera_lidar(self) -> Array:
         """[4, 4] of the first camera: maps the LiDAR's coordinates to the camera's, m."""
         return self.guess.T_camera_lidar[0]
 
@@ -84,7 +84,7 @@ class Solution:
         return self.covariances[0]
 
     @property
-    def T_camera_board(self) -> Array:  # noqa: N802 - the field's name
+    def T_camera_board(self) -> Array:
         """[N, 4, 4] of each view, first camera."""
         return self.T_camera_lidar @ self.guess.T_lidar_board
 

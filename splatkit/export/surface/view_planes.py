@@ -49,7 +49,7 @@ class ViewPlanes(NamedTuple):
         return viewmat_of(self.posed)
 
     @property
-    def K(self) -> Tensor:  # noqa: N802
+    def K(self) -> Tensor:
         """[3, 3] float32, px."""
         return intrinsics_of(self.posed.camera)
 

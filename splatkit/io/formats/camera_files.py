@@ -74,7 +74,7 @@ def opencv_model(camera: Camera) -> CameraModel:
     raise SettingsError(f"camera: OpenCV has no {camera.model} lens")
 
 
-def opencv_K(camera: Camera) -> NDArray[np.float64]:  # noqa: N802
+def opencv_K(camera: Camera) -> NDArray[np.float64]:
     """K [3, 3], px, with pixel centers at integers."""
     return replace(camera, cx=camera.cx - _CENTER, cy=camera.cy - _CENTER).K
 

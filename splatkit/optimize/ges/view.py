@@ -42,7 +42,7 @@ class View:
         return "fisheye" if self.is_fisheye else "pinhole"
 
     @cached_property
-    def K(self) -> Tensor:  # noqa: N802
+    def K(self) -> Tensor:
         """[1, 3, 3] px."""
         return self.viewmats.new_tensor(self.camera.K)[None]
 
