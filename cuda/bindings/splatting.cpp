@@ -2,6 +2,7 @@
 
 #include "bindings/call.h"
 #include "include/splatkit_native.h"
+#include "splatting/profiles.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -328,9 +329,15 @@ void rasterize_splats_backward_py(nb::handle means2d, nb::handle conics, nb::han
   });
 }
 
+template <class... Profiles>
+nb::tuple profile_names(portable::ProfileTable<Profiles...>) {
+  return nb::make_tuple(Profiles::kName...);
+}
+
 }  // namespace
 
 void bind_splatting(nb::module_& module) {
+  module.attr("PROFILES") = profile_names(portable::SplatProfiles{});
   module.attr("TILE_SIZE") = kTileSize;
   module.attr("MAX_CHANNELS") = kMaxChannels;
   module.attr("SLOT_GRADIENTS") = kSlotGradients;

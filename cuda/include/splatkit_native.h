@@ -40,7 +40,7 @@ struct ProjectionInput {
   double eps2d;                       // px^2, added to the diagonal of the 2-D covariance; antialiased: the variance of a pixel
   int camera_model = 0;               // 0 pinhole, 1 orthographic, 2 fisheye
   const Real* distortions = nullptr;  // [C, 4] k1 to k4 of fisheye cameras; null for the others
-  int kernel = 0;                     // 0 generalized exponential, 1 compact beta
+  int kernel = 0;                     // place in the table of `splatting/profiles.h`
 };
 
 template <class Real>

@@ -7,7 +7,7 @@
 #pragma once
 #include "common/host_device.h"
 #include "common/scalar_math.h"
-#include "splatting/gef_weight.h"
+#include "splatting/profiles/profile.h"
 
 SPLATKIT_ISA_BEGIN
 

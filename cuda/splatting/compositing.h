@@ -1,7 +1,7 @@
 // What one splat does to one pixel, forward and backward: shared by the CPU, where V is a vector of pixels, and by CUDA, where it is a
 // float.
 //
-// Source: 3D Gaussian Splatting (arXiv 2308.04079) and its limits, with the exact generalized exponential kernel. What differs: the
+// Source: 3D Gaussian Splatting (arXiv 2308.04079) and its limits, with the profiles of `splatting/profiles.h`. What differs: the
 // backward pass walks the list front to back as the forward pass does. It meets bit-identical transmittances (nothing is rebuilt by
 // division) and takes what lies behind a splat from the finished pixel minus what was composited so far.
 #pragma once
@@ -9,8 +9,7 @@
 
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
-#include "splatting/compact_weight.h"
-#include "splatting/gef_weight.h"
+#include "splatting/profiles.h"
 #include "splatting/support.h"
 
 SPLATKIT_ISA_BEGIN
@@ -21,9 +20,10 @@ constexpr int kTilePixels = kTileSize * kTileSize;
 template <class Real>
 struct TileSplat {
   Real x, y, a, b, c;  // center (px) and conic
-  Real log2_opacity, half_beta, eps_power, eps_power_log;
+  Real log2_opacity;
+  ProfileNumbers<Real> numbers;
   Real q_max;
-  bool gaussian;   // beta == 2
+  bool gaussian;   // see `with_profile`
   PixelSpan rows;  // rows of the tile, 0 to kTileSize
   const Real* color;
 };
@@ -35,13 +35,11 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
   const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i;
   TileSplat<Real> s;
   s.x = mean[0], s.y = mean[1], s.a = conic[0], s.b = conic[1], s.c = conic[2];
-  const Real beta = input.betas[n];
-  s.half_beta = Real(0.5) * beta;
-  s.gaussian = beta == Real(2);
   s.log2_opacity = log2(input.opacities[n]);
-  const Real log2_eps = log2(Real(kGefEps));
-  s.eps_power = s.gaussian ? Real(kGefEps) : exp2(s.half_beta * log2_eps);
-  s.eps_power_log = s.eps_power * log2_eps;
+  with_profile(input.kernel, [&](auto profile) {
+    s.gaussian = profile.is_gaussian(input.betas[n]);
+    s.numbers = profile.numbers(input.betas[n]);
+  });
   const Ellipse<Real> ellipse = make_ellipse(mean, conic, input.extents + 2 * i);
   s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips rows
   s.rows = row_span(ellipse, {tile_left, tile_left + kTileSize}, input.height);
@@ -55,33 +53,6 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
 template <class V, class Real>
 SPLATKIT_HD V squared_distance(const TileSplat<Real>& s, V dx, V twice_b_dy, V c_dy_dy) {
   return max(dx * (V(s.a) * dx + twice_b_dy) + c_dy_dy, V(Real(0)));
-}
-
-template <class V, bool Gaussian, class Real>
-SPLATKIT_HD V exponent_value(const TileSplat<Real>& s, V q) {
-  if constexpr (Gaussian) return q;
-  return gef_exponent_value(q, V(s.half_beta), V(s.eps_power));
-}
-
-template <class V, bool Gaussian, class Real>
-SPLATKIT_HD GefExponent<V> exponent_with_derivatives(const TileSplat<Real>& s, V q) {
-  if constexpr (Gaussian) return gaussian_exponent(q);
-  return gef_exponent(q, V(s.half_beta), V(s.eps_power), V(s.eps_power_log));
-}
-
-// Profiles of splats; kGaussian is the generalized exponential at beta == 2.
-enum Profile { kGaussian, kGef, kCompact };
-
-template <class V, int Kind, class Real>
-SPLATKIT_HD V profile_value(const TileSplat<Real>& s, V q) {
-  if constexpr (Kind == kCompact) return compact_exponent_value(q, V(2 * s.half_beta));
-  return exponent_value<V, Kind == kGaussian>(s, q);
-}
-
-template <class V, int Kind, class Real>
-SPLATKIT_HD GefExponent<V> profile_with_derivatives(const TileSplat<Real>& s, V q) {
-  if constexpr (Kind == kCompact) return compact_exponent(q, V(2 * s.half_beta));
-  return exponent_with_derivatives<V, Kind == kGaussian>(s, q);
 }
 
 // What a splat takes of the light that comes through to it.
@@ -120,7 +91,7 @@ enum MomentParts { kNoParts = 0, kAbsoluteParts = 1, kBetaParts = 2, kAllParts =
 // Adds one pixel's share to sums[kSlotGradients + D] and returns what is left behind the splat: the sum over splats behind it of
 // weight * (color . v_features + v_alpha), for which `behind` is that in front of it. color: the splat's, [D].
 template <int D, int Parts = kAllParts, class V, class Mask, class Real>
-SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Absorption<V, Mask>& light, const GefExponent<V>& exponent,
+SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Absorption<V, Mask>& light, const Exponent<V>& exponent,
                           V before, V dx, V dy, const V* v_features, V v_alpha, V behind, V* sums) {
   const V zero = V(Real(0));
   V v_pixel = v_alpha;

@@ -37,9 +37,10 @@ struct alignas(64) SplatBatch {
   int count;
   int32_t ids[kBatch];
   Real x[kBatch], y[kBatch];  // center relative to the tile's corner, px
-  Real a[kBatch], b[kBatch], c[kBatch], extent_x[kBatch], extent_y[kBatch], opacity[kBatch], half_beta[kBatch];
-  Real log2_opacity[kBatch], eps_power[kBatch], eps_power_log[kBatch], q_max[kBatch];
-  typename LaneInt<Real>::type blocks[kBatch];  // bit k: the support meets block k
+  Real a[kBatch], b[kBatch], c[kBatch], extent_x[kBatch], extent_y[kBatch], opacity[kBatch], beta[kBatch];
+  Real log2_opacity[kBatch], q_max[kBatch], numbers[kProfileNumbers][kBatch];  // numbers: of the profile
+  bool gaussian[kBatch];                                                       // see `with_profile`
+  typename LaneInt<Real>::type blocks[kBatch];                                 // bit k: the support meets block k
 };
 
 // Bits of the blocks that each lane's ellipse meets; its center is relative to the tile's corner.
@@ -76,30 +77,31 @@ SPLATKIT_HD void load_batch(const SplatImageInput<Real>& input, const TileLists&
     batch.x[k] = mean[0] - Real(left), batch.y[k] = mean[1] - Real(top);
     batch.a[k] = conic[0], batch.b[k] = conic[1], batch.c[k] = conic[2];
     batch.extent_x[k] = extent[0], batch.extent_y[k] = extent[1];
-    batch.opacity[k] = input.opacities[n], batch.half_beta[k] = Real(0.5) * input.betas[n];
+    batch.opacity[k] = input.opacities[n], batch.beta[k] = input.betas[n];
   }
-  const V log2_eps = V(Real(kLog2GefEps));
   for (int k = 0; k < kBatch; k += V::kLanes) {
     const Ellipse<V> e = make_ellipse(load<V>(batch.x + k), load<V>(batch.y + k), load<V>(batch.a + k), load<V>(batch.b + k),
                                       load<V>(batch.c + k), load<V>(batch.extent_x + k), load<V>(batch.extent_y + k));
     store(batch.q_max + k, e.q_max * V(Real(1.01)) + V(Real(1e-3)));  // alpha decides; this only skips pixels
     store(batch.log2_opacity + k, log2(load<V>(batch.opacity + k)));
-    const V eps_power = exp2(load<V>(batch.half_beta + k) * log2_eps);
-    store(batch.eps_power + k, eps_power);
-    store(batch.eps_power_log + k, eps_power * log2_eps);
     const auto blocks = touched_blocks(e);
     std::memcpy(batch.blocks + k, &blocks, sizeof(blocks));
   }
+  with_profile(input.kernel, [&](auto profile) __attribute__((always_inline)) {
+    for (int k = 0; k < kBatch; k += V::kLanes) {
+      const ProfileNumbers<V> numbers = profile.numbers(load<V>(batch.beta + k));
+      for (int j = 0; j < kProfileNumbers; ++j) store(batch.numbers[j] + k, numbers.of[j]);
+    }
+    for (int k = 0; k < kBatch; ++k) batch.gaussian[k] = profile.is_gaussian(batch.beta[k]);
+  });
 }
 
 template <class Real>
 SPLATKIT_HD TileSplat<Real> splat_of(const SplatBatch<Real>& batch, int k) {
   TileSplat<Real> s;
   s.x = batch.x[k], s.y = batch.y[k], s.a = batch.a[k], s.b = batch.b[k], s.c = batch.c[k];
-  s.log2_opacity = batch.log2_opacity[k], s.half_beta = batch.half_beta[k];
-  s.eps_power = batch.eps_power[k], s.eps_power_log = batch.eps_power_log[k];
-  s.q_max = batch.q_max[k];
-  s.gaussian = batch.half_beta[k] == Real(1);
+  s.log2_opacity = batch.log2_opacity[k], s.q_max = batch.q_max[k], s.gaussian = batch.gaussian[k];
+  for (int j = 0; j < kProfileNumbers; ++j) s.numbers.of[j] = batch.numbers[j][k];
   return s;
 }
 
@@ -141,7 +143,7 @@ SPLATKIT_HD bool misses(const TileSplat<Real>& s, V q) {
 // What a forward pass keeps of the splats: their colors by weight, or the first channel of the one at which half of the light is gone.
 enum Keep { kBlend, kMedian };
 
-template <class V, int D, int Kind, int What, class Real>
+template <class V, class Profile, int D, int What, class Real>
 SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
                                  TilePixels<Real>& tile) {
   for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
@@ -149,7 +151,7 @@ SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, in
     const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
     if (misses(s, q)) return;
     const V before = load<V>(tile.transmittance + p);
-    const auto light = absorb(s, profile_value<V, Kind>(s, q), before);
+    const auto light = absorb(s, Profile::value(s.numbers, q), before);
     store(tile.transmittance + p, select(light.alive, light.left, -abs(before)));
     if constexpr (What == kMedian) {
       const auto crosses = crosses_half(before, light.left);
@@ -171,7 +173,7 @@ struct alignas(64) TileGradients {
 
 // Adds to sums[kSlotGradients + D]. No test whether a block's pixels take anything: a branch on it is mispredicted more dearly than it
 // saves.
-template <class V, int D, int Kind, int Parts, class Real>
+template <class V, class Profile, int D, int Parts, class Real>
 SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
                                           TileGradients<Real>& tile, V* sums) {
   for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
@@ -179,7 +181,7 @@ SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* 
     const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
     if (misses(s, q)) return;
     const V before = load<V>(tile.transmittance + p);
-    const auto exponent = profile_with_derivatives<V, Kind>(s, q);
+    const auto exponent = Profile::with_derivatives(s.numbers, q);
     const auto light = absorb(s, exponent.u, before);
     store(tile.transmittance + p, light.left);
     V v_features[D];

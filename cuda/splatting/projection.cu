@@ -2,7 +2,6 @@
 
 #include "common/block.h"
 #include "splatting/camera_sums.h"
-#include "splatting/compact_weight.h"
 
 namespace splatkit {
 using namespace portable;
@@ -28,7 +27,7 @@ __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(Projectio
   if (Antialiased) {
     project_splat_antialiased(camera, input.means + 3 * n, shape, opacity, beta, eps2d, splat, output.opacities[i], output.betas[i]);
   } else {
-    const float q_max = input.kernel == kCompactBeta ? compact_support(opacity, beta) : gef_support(opacity, beta);
+    const float q_max = support_of(input.kernel, opacity, beta);
     project_splat(camera, input.means + 3 * n, shape, q_max, eps2d, splat);
   }
   for (int k = 0; k < 2; ++k) output.means2d[2 * i + k] = splat.mean2d[k], output.extents[2 * i + k] = splat.extent[k];

@@ -6,7 +6,7 @@
 #include "common/scalar_math.h"
 #include "splatting/antialiasing.h"
 #include "splatting/camera_models.h"
-#include "splatting/gef_weight.h"
+#include "splatting/profiles.h"
 
 SPLATKIT_ISA_BEGIN
 
@@ -161,7 +161,7 @@ SPLATKIT_HD void project_splat_antialiased(const PinholeCamera<Real>& camera, co
   const typename MaskOf<V>::type seen = project(camera, mean, shape, Real(0), f) & (opacity > V(Real(kAlphaMin))) & (beta > zero);
   if (!any<V>(seen)) return clear_splat(out);
   const ImageSplat<V> splat = filter_splat(unfiltered_splat(f, opacity, beta), V(pixel)).out;
-  const V q_max = gef_support(splat.opacity, splat.beta);
+  const V q_max = GeneralizedExponential::support(splat.opacity, splat.beta);
   const auto placed = place_splat(camera, f, seen, splat.xx, splat.xy, splat.yy, splat.determinant, q_max, out);
   filtered_opacity = select(placed, splat.opacity, zero), filtered_beta = select(placed, splat.beta, zero);
 }

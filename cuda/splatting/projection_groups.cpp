@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "splatting/camera_partials.h"
-#include "splatting/compact_weight.h"
 #include "splatting/projection.h"
 #include "splatting/projection_kernels.h"
 #include "splatting/splat_lanes.h"
@@ -49,7 +48,7 @@ void project_group(const ProjectionInput<Real>& input, const ProjectionOutput<Re
     group.template put<1>(&opacity, output.opacities + first);
     group.template put<1>(&beta, output.betas + first);
   } else {
-    const V q_max = input.kernel == kCompactBeta ? compact_support(in.opacity, in.beta) : gef_support(in.opacity, in.beta);
+    const V q_max = support_of(input.kernel, in.opacity, in.beta);
     project_splat(camera, in.mean, in.shape, q_max, Real(input.eps2d), splat);
   }
   group.template put<2>(splat.mean2d, output.means2d + 2 * first);

@@ -38,14 +38,13 @@ struct Pixel {
   __device__ bool in_rows(const TileSplat<float>& s) const { return s.rows.first < warp_row + kWarpRows && s.rows.end > warp_row; }
 };
 
-__device__ __forceinline__ float exponent_of(int kernel, const TileSplat<float>& s, float q) {
-  if (kernel == kCompactBeta) return profile_value<float, kCompact>(s, q);
-  return s.gaussian ? profile_value<float, kGaussian>(s, q) : profile_value<float, kGef>(s, q);
+// Of host and device like the table itself, which the host could not call with a function of the device alone.
+SPLATKIT_HD float exponent_of(int kernel, const TileSplat<float>& s, float q) {
+  return with_profile(kernel, s.gaussian, [&](auto profile) { return profile.value(s.numbers, q); });
 }
 
-__device__ __forceinline__ GefExponent<float> derivatives_of(int kernel, const TileSplat<float>& s, float q) {
-  if (kernel == kCompactBeta) return profile_with_derivatives<float, kCompact>(s, q);
-  return s.gaussian ? profile_with_derivatives<float, kGaussian>(s, q) : profile_with_derivatives<float, kGef>(s, q);
+SPLATKIT_HD Exponent<float> derivatives_of(int kernel, const TileSplat<float>& s, float q) {
+  return with_profile(kernel, s.gaussian, [&](auto profile) { return profile.with_derivatives(s.numbers, q); });
 }
 
 // How far a pixel lies from a splat.
@@ -134,7 +133,7 @@ struct PixelGradient {
     if (transmittance == 0) return false;
     const Offset offset(s, pixel);
     if (!(offset.q <= s.q_max)) return false;
-    const GefExponent<float> exponent = derivatives_of(kernel, s, offset.q);
+    const Exponent<float> exponent = derivatives_of(kernel, s, offset.q);
     const float before = transmittance;
     const auto light = absorb(s, exponent.u, before);
     transmittance = light.left;

@@ -52,13 +52,9 @@ void tile_forward(const SplatImageInput<Real>& input, const TileLists& lists, in
       const TileSplat<Real> splat = splat_of(batch, k);
       const Real* color = input.colors + (tile.camera * input.splats + batch.ids[k]) * D;
       const int blocks = static_cast<int>(batch.blocks[k]) & live;
-      if (input.kernel == kCompactBeta) {
-        composite_splat<V, D, kCompact, What>(splat, color, blocks, centers, pixels);
-      } else if (splat.gaussian) {
-        composite_splat<V, D, kGaussian, What>(splat, color, blocks, centers, pixels);
-      } else {
-        composite_splat<V, D, kGef, What>(splat, color, blocks, centers, pixels);
-      }
+      with_profile(input.kernel, splat.gaussian, [&](auto profile) __attribute__((always_inline)) {
+        composite_splat<V, decltype(profile), D, What>(splat, color, blocks, centers, pixels);
+      });
     }
   }
   tile.for_each_pixel(input, [&](int64_t pixel, int p) {
@@ -98,13 +94,9 @@ SPLATKIT_HD void splat_backward(const TileSplat<Real>& splat, int kernel, const 
   alignas(64) V sums[kSums];
   alignas(64) Real totals[kSums];
   for (int k = 0; k < kSums; ++k) sums[k] = V(Real(0));
-  if (kernel == kCompactBeta) {
-    composite_splat_backward<V, D, kCompact, Parts>(splat, color, blocks, centers, pixels, sums);
-  } else if (splat.gaussian) {
-    composite_splat_backward<V, D, kGaussian, Parts>(splat, color, blocks, centers, pixels, sums);
-  } else {
-    composite_splat_backward<V, D, kGef, Parts>(splat, color, blocks, centers, pixels, sums);
-  }
+  with_profile(kernel, splat.gaussian, [&](auto profile) __attribute__((always_inline)) {
+    composite_splat_backward<V, decltype(profile), D, Parts>(splat, color, blocks, centers, pixels, sums);
+  });
   sum_each<kSums>(sums, totals);
   moments_to_gradients(splat, opacity, totals);
   std::memcpy(slot, totals, kSlot * sizeof(Real));

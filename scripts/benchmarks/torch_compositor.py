@@ -8,7 +8,8 @@ from torch import Tensor
 
 from splatkit.ops import TileLists
 from splatkit.reference.gef_weight import gef_weight
-from splatkit.reference.projection import ALPHA_MIN, GEF_EPS
+from splatkit.reference.profiles import GEF_EPS
+from splatkit.reference.projection import ALPHA_MIN
 from splatkit.reference.rasterization import ALPHA_MAX, TRANSMITTANCE_MIN
 
 _TILE = 16  # px

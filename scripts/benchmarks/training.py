@@ -20,7 +20,7 @@ from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.train import make_config, train_config
 from splatkit.runs.trained_run import evaluate, mean_scores
 from splatkit.splatting.densification import DensificationSettings
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.kernels.table import ShapeSettings
 
 _STEP_SPLATS = 10_000  # for the cost of one step: no splat is added or dropped
 _CAPS = (2000, 5000, 10_000, 20_000, 40_000)

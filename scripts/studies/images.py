@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from splatkit.evaluation.image import psnr
-from splatkit.splatting.kernel import ShapeSettings, raw_gaussian_shape, shape_from_raw
+from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.rendering import render_splats
 from studies.store import Case
@@ -55,7 +55,7 @@ def _start(case: Case, target: Tensor, settings: ShapeSettings) -> dict[str, Ten
         "quats": torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(case.count, 1),
         "colors": target[pixels[:, 1], pixels[:, 0]].clone(),
         "opacities": torch.full((case.count,), 1.0),
-        **raw_gaussian_shape(torch.full((case.count, 3), size), settings),
+        **settings.trained.raw_gaussian(torch.full((case.count, 3), size)),
     }
     return {name: value.requires_grad_() for name, value in raw.items()}
 
@@ -74,7 +74,7 @@ def _render(raw: Mapping[str, Tensor], settings: ShapeSettings, width: int, heig
         width,
         height,
         camera_model="orthographic",
-        kernel=settings.rasterizer_kernel,
+        kernel=settings.trained.profile.name,
     )
     return rendering.colors[0]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from splatkit.splatting.kernel import beta_from_raw
+from splatkit.splatting.kernels.generalized_exponential import beta_from_raw
 from studies.store import Case
 
 SAMPLES = 400  # of a signal, over [-2, 2]

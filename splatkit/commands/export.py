@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from splatkit.commands.terminal import show_progress
+from splatkit.commands.terminal import print_warnings, show_progress
 from splatkit.export.settings import (
     ExportColmapSettings,
     ExportMeshSettings,
@@ -45,6 +45,7 @@ def run_export_splats(settings: ExportSplatsSettings) -> None:
 
     done = export_splats(settings)
     print(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")
+    print_warnings(done.warnings)
     print(f"held-out views: {done.psnr_of_run:.2f} dB as trained, {done.psnr_of_file:.2f} dB from the file")
 
 

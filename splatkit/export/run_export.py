@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
 from splatkit.export.files.mesh_export import write_mesh_export
-from splatkit.export.files.splat_export import check_exportable, splats_in_frame
+from splatkit.export.files.splat_export import splats_for_files, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import Surface, make_surface
@@ -69,8 +69,6 @@ def export_mesh(
     timer = StepTimer()
     with timer.step("loading"):
         run = load_run(settings.load_config)
-        if isinstance(run, TrainedRun) and not settings.no_splats:
-            check_exportable(run)
         check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
@@ -128,7 +126,9 @@ def _surface(run: TrainedRun | TrainedField, settings: SurfaceSettings, progress
 
 
 def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> SplatArrays | None:
-    return splats_as_arrays(splats_in_frame(run.splats, frame)) if isinstance(run, TrainedRun) else None
+    return (
+        splats_as_arrays(splats_in_frame(splats_for_files(run).splats, frame)) if isinstance(run, TrainedRun) else None
+    )
 
 
 def _cloud(dataset: Path) -> NDArray[np.floating] | None:

@@ -47,7 +47,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
         rasterize_mode=config.pipeline.model.rasterize_mode,
-        kernel=shape.rasterizer_kernel,
+        kernel=shape.trained.profile.name,
         train_views=dataset_views(parsed["train"]),
         eval_views=dataset_views(parsed["test"]),
         dataset=Path(config.pipeline.datamanager.data),

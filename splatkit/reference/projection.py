@@ -13,11 +13,9 @@ from torch import Tensor
 from splatkit.geometry.lens_models import LENS_MODELS
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.reference.antialiasing import filter_splats
-from splatkit.reference.compact_weight import compact_support
-from splatkit.reference.gef_weight import gef_support
+from splatkit.reference.profiles import PROFILES
 
 ALPHA_MIN = 1.0 / 255.0  # one step of an 8-bit image; contributions below it are skipped, as in 3D Gaussian Splatting
-GEF_EPS = 1e-4  # rounds the cusp of beta < 2 (README, "What differs from the papers")
 FRUSTUM_MARGIN = 0.3  # the affine approximation is frozen beyond the image border plus this share of its half width
 
 
@@ -68,7 +66,7 @@ def project_splats(
         camera_model: "pinhole", "orthographic" or "fisheye".
         distortions: [C, 4] k1 to k4 of fisheye cameras.
         antialiased: see `reference.antialiasing`.
-        kernel: "generalized_exponential" or "compact_beta".
+        kernel: the profile, a name of `reference.profiles`.
 
     Returns:
         ProjectedSplats; culled splats have extents (0, 0) and zeros elsewhere.
@@ -97,10 +95,7 @@ def project_splats(
     conics = torch.stack([yy, -xy, xx], -1) / safe_determinant[..., None]
 
     with torch.no_grad():
-        if kernel == "compact_beta":
-            q_max = compact_support(opacities, betas, ALPHA_MIN)
-        else:
-            q_max = gef_support(opacities, betas, GEF_EPS, ALPHA_MIN)
+        q_max = PROFILES[kernel].support(opacities, betas, alpha_min=ALPHA_MIN)
         extents = torch.stack([xx, yy], -1).mul(q_max[..., None]).sqrt()
         size = torch.tensor([width, height], dtype=means.dtype, device=means.device)
         inside = ((means2d + extents > 0) & (means2d - extents < size)).all(-1)

@@ -7,9 +7,8 @@ before the transmittance falls to 1e-4), with the exact generalized exponential 
 import torch
 from torch import Tensor
 
-from splatkit.reference.compact_weight import compact_weight
-from splatkit.reference.gef_weight import gef_weight
-from splatkit.reference.projection import ALPHA_MIN, GEF_EPS
+from splatkit.reference.profiles import PROFILES
+from splatkit.reference.projection import ALPHA_MIN
 
 ALPHA_MAX = 0.99  # keeps 1 - alpha invertible
 TRANSMITTANCE_MIN = 1e-4  # a pixel is finished before it falls to this
@@ -41,7 +40,7 @@ def rasterize_splats(
         width: px.
         height: px.
         rows_per_chunk: image rows in memory at a time.
-        kernel: "generalized_exponential" or "compact_beta".
+        kernel: the profile, a name of `reference.profiles`.
 
     Returns:
         Features [C, H, W, D] and alphas [C, H, W].
@@ -58,8 +57,7 @@ def rasterize_splats(
             dy = ys[:, None, None] - means2d[camera, ids, 1]  # [h, 1, n]
             a, b, c = conics[camera, ids].unbind(-1)
             q = a * dx * dx + 2 * b * dx * dy + c * dy * dy
-            q, beta = q.clamp_min(0), betas[ids]
-            weight = compact_weight(q, beta) if kernel == "compact_beta" else gef_weight(q, beta, GEF_EPS)
+            weight = PROFILES[kernel].weight(q.clamp_min(0), betas[ids])
             alpha = (opacities[ids] * weight).clamp_max(ALPHA_MAX)
             alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
             after = torch.cumprod(1 - alpha, -1)

@@ -37,6 +37,7 @@ _MOVED = {  # modules of splatkit 0.1.0 that its runs name
     "splatkit.optimize.ray_trainer": "splatkit.optimize.rays.trainer",
     "splatkit.optimize.simplex_nerf_model": "splatkit.optimize.rays.simplex_nerf_model",
     "splatkit.optimize.simplex_sdf_model": "splatkit.optimize.rays.simplex_sdf_model",
+    "splatkit.splatting.kernel": "splatkit.splatting.kernels.table",
     "splatkit.optimize.trainer": "splatkit.optimize.nerfstudio.trainer",
 }
 

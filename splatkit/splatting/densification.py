@@ -17,7 +17,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
-from splatkit.splatting.kernel import ShapeSettings, shape_from_raw
+from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
 from splatkit.splatting.splats import DEFAULT_SHAPE
 
 SPLIT_SHRINK = 1.6  # 3DGS: the two halves of a split splat are this much smaller

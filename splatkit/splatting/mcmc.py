@@ -1,7 +1,7 @@
 """Density control as sampling: splats wander, faint ones move to where opacity is, and the count grows to a cap.
 
 3D Gaussian Splatting as Markov Chain Monte Carlo (arXiv 2404.09591). What differs: copies of a splat shrink by the
-exact factor of its own exponent (see `relocated`), lengths are measured in the scene's extent, so that the frame of the
+exact factor of its own profile (see `relocated`), lengths are measured in the scene's extent, so that the frame of the
 data can be kept, and the growth reaches its cap by the middle of the run, however short that is.
 """
 
@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats, step_generator
-from splatkit.splatting.kernel import ShapeSettings, line_exponents
+from splatkit.splatting.kernels.kernel import Profile
+from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
 from splatkit.splatting.splats import DEFAULT_SHAPE
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
@@ -144,8 +145,9 @@ class McmcDensification:
         opacities, scales = relocated(
             torch.sigmoid(parameters["opacities"][which, 0]),
             parameters["scales"][which].exp(),
-            line_exponents(parameters, self.shape)[which],
+            shape_from_raw(parameters, self.shape)[1][which],
             copies[which].clamp_max(MAX_COPIES),
+            self.shape.trained.profile,
         )
         floor = self.settings.min_opacity
         parameters["opacities"][which, 0] = torch.logit(opacities.clamp(floor, 1 - 1e-6))
@@ -170,18 +172,21 @@ def _draw(candidates: Tensor, opacities: Tensor, count: int, generator: torch.Ge
     return candidates[torch.multinomial(weights, count, replacement=True, generator=generator)]
 
 
-def relocated(opacities: Tensor, scales: Tensor, betas: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
+def relocated(
+    opacities: Tensor, scales: Tensor, betas: Tensor, copies: Tensor, profile: Profile
+) -> tuple[Tensor, Tensor]:
     """Opacity and scale of each of `copies` coincident splats that together look like one.
 
     The opacity is that of one in n layers, 1 - (1 - o)^(1/n). The scale keeps the integral along a line through the
-    center (arXiv 2404.09591, eq. 9). There the power k + 1 of a Gaussian integrates to (k + 1)^(-1/2) of the Gaussian;
-    that of a generalized exponential to (k + 1)^(-1/beta), and the double sum of binomials collapses into one.
+    center (arXiv 2404.09591, eq. 9). There the power k + 1 of a Gaussian integrates to (k + 1)^(-1/2) of the Gaussian,
+    that of another profile to its `line_integrals`, and the double sum of binomials collapses into one.
 
     Args:
         opacities: [M] of the one splat, in (0, 1).
         scales: [M, 3].
-        betas: [M].
+        betas: [M] exponents as they are rendered.
         copies: [M] integers n >= 1, at most MAX_COPIES.
+        profile: what is rendered.
 
     Returns:
         Opacities [M] and scales [M, 3] of each of the n.
@@ -192,7 +197,9 @@ def relocated(opacities: Tensor, scales: Tensor, betas: Tensor, copies: Tensor) 
     rest = n[:, None] - k - 1
     log_binomial = torch.lgamma(n[:, None] + 1) - torch.lgamma(k + 2) - torch.lgamma(rest.clamp_min(0) + 1)
     sign = 1 - 2 * (k % 2)
-    terms = sign * torch.exp(log_binomial + (k + 1) * new[:, None].log()) * (k + 1) ** (-1 / betas.double()[:, None])
+    terms = (
+        sign * torch.exp(log_binomial + (k + 1) * new[:, None].log()) * profile.line_integrals(betas.double(), k + 1)
+    )
     integral = torch.where(rest >= 0, terms, 0.0).sum(1)
     return new.to(opacities), (scales.double() * (o / integral)[:, None]).to(scales)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from splatkit.ops import MAX_CHANNELS
 from splatkit.ops.rasterization import TILE_SIZE
+from splatkit.splatting.kernels.table import profile_named
 from splatkit.splatting.rendering import SeenSplats, composite, expected_depths, over_background, see, seen_features
 
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
@@ -104,7 +105,7 @@ def rasterization(
         rolling_shutter: None, or gsplat's RollingShutterType.GLOBAL.
         viewmats_rs: None only.
         betas: [N] exponents in [1, 8]; None for 2, the Gaussian.
-        kernel: "generalized_exponential", or "compact_beta", which needs betas.
+        kernel: "generalized_exponential", or another of `kernels.table.PROFILES`, which may need betas.
 
     Returns:
         colors [C, H, W, D], with one channel more or alone for depth; alphas [C, H, W, 1]; and meta, which holds
@@ -157,7 +158,7 @@ def _check_choices(render_mode: str, tile_size: int, sh_degree: int | None, kern
         raise NotImplementedError(f"tile_size: the native code's tiles are {TILE_SIZE} px, got {tile_size}")
     if sh_degree is not None and not 0 <= sh_degree <= _MOST_SH_DEGREE:
         raise NotImplementedError(f"sh_degree: from 0 to {_MOST_SH_DEGREE}, got {sh_degree}")
-    if betas is None and kernel != "generalized_exponential":
+    if betas is None and profile_named(kernel).gaussian_beta is None:
         raise ValueError(f"betas: the kernel {kernel} has no exponent that makes it a Gaussian; pass betas")
 
 

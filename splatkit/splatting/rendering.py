@@ -21,6 +21,7 @@ from splatkit.ops import (
     rasterize_splats,
     sh_colors,
 )
+from splatkit.splatting.kernels.table import profile_named
 
 EXTRA_OUTPUTS = ("median_depths", "normals")
 
@@ -77,7 +78,7 @@ def render_splats(
     A splat's alpha at a pixel is `opacity * exp(-u / 2)`, `u = (Q + eps)^(beta/2) - eps^(beta/2)`, with Q the squared
     Mahalanobis distance of the pixel center in the image plane. Q equals the smallest 3-D distance along the (affine)
     ray, so alpha is the opacity times the largest value of the 3-D generalized exponential on the ray (GES,
-    arXiv 2402.10128, eq. 2, without its approximation; for that one see `kernel.approximate_scales`).
+    arXiv 2402.10128, eq. 2, without its approximation; for that see `generalized_exponential.approximate_scales`).
 
     Args:
         means: [N, 3] world.
@@ -102,7 +103,8 @@ def render_splats(
             convolution with a pixel (Mip-Splatting's 2-D filter, arXiv 2311.16493, for every exponent).
         camera_model: "pinhole", "orthographic", or "fisheye" (Kannala-Brandt, in front of the camera only).
         distortions: [C, 4] k1 to k4 of fisheye cameras, without gradient.
-        kernel: "generalized_exponential", or "compact_beta" (Deformable Beta Splatting; betas > 0) as a control.
+        kernel: the profile: "generalized_exponential", or another of `kernels.table.PROFILES`, such as "compact_beta"
+            (Deformable Beta Splatting; betas > 0), a control.
         outputs: what of "median_depths" and "normals" to render besides. A splat's normal is its shortest axis,
             turned to the camera.
 
@@ -162,8 +164,8 @@ def see(
         return SeenSplats(*project_splats(*splats, *camera, kernel), opacities, betas)
     if rasterize_mode != "antialiased":
         raise ValueError(f"rasterize_mode: expected classic or antialiased, got {rasterize_mode!r}")
-    if kernel != "generalized_exponential":
-        raise ValueError(f"rasterize_mode: antialiased needs the generalized exponential kernel, got {kernel!r}")
+    if not profile_named(kernel).antialiased:
+        raise ValueError(f"rasterize_mode: the kernel {kernel} has no antialiased projection")
     return SeenSplats(*project_splats_antialiased(*splats, *camera))
 
 

@@ -8,7 +8,7 @@
 | opacities [N], 0 to 1 | opacities [N, 1] = logit |
 | sh0 [N, 3], shN [N, K - 1, 3] | features_dc, features_rest |
 | lobes [N, L, 6], see `spherical_beta` | lobes; none where L = 0 |
-| betas [N], 1 to 8 | betas, see `kernel`; none where all splats are Gaussians |
+| betas [N], 1 to 8 | betas, see `kernels.table`; none where all splats are Gaussians |
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from splatkit.splatting.kernel import ShapeSettings, mass_scale, raw_from_beta, raw_gaussian_shape, shape_from_raw
+from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
 from splatkit.splatting.spherical_beta import NUMBERS
 
 DEFAULT_SHAPE = ShapeSettings()
@@ -88,11 +88,7 @@ class Splats:
 
         Kernels other than the exact one take the splats as Gaussians.
         """
-        raw = raw_gaussian_shape(self.scales, shape)
-        if shape.kernel == "exact":
-            raw["betas"] = raw_from_beta(self.betas)
-            if shape.coupling == "mass":
-                raw["scales"] = torch.log(self.scales / mass_scale(self.betas)[:, None])
+        raw = shape.trained.raw_shape(self.scales, self.betas, shape.coupling)
         if self.lobes.shape[1]:
             raw["lobes"] = self.lobes
         return {
@@ -108,4 +104,4 @@ class Splats:
 def raw_names(shape: ShapeSettings, lobes: int = 0) -> tuple[str, ...]:
     """Names of the raw parameters of splats."""
     names = ("means", "quats", "features_dc", "features_rest", "opacities", "scales")
-    return (*names, *(["betas"] if shape.has_betas else []), *(["lobes"] if lobes else []))
+    return (*names, *(["betas"] if shape.trained.has_betas else []), *(["lobes"] if lobes else []))

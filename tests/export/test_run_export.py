@@ -144,13 +144,12 @@ def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
     np.testing.assert_allclose([low, high], [scene_mesh.vertices.min(0), scene_mesh.vertices.max(0)], atol=1e-5)
 
 
-def test_a_mesh_without_splats_comes_of_kernels_that_no_splat_file_holds(run, tmp_path):
+def test_beside_a_mesh_lie_the_nearest_gaussians_of_kernels_that_files_do_not_hold(run, tmp_path):
     loaded = run_export.load_run(run)
     object.__setattr__(loaded, "kernel", "compact_beta")
-    with pytest.raises(ValueError, match="compact_beta"):
-        export(run, tmp_path / "out", formats=("ply",))
-    done = export(run, tmp_path / "out", formats=("ply",), no_splats=True)
-    assert {path.name for path in done.out.iterdir()} == {"mesh.ply", "export.json"}
+    done = export(run, tmp_path / "out", formats=("ply",))
+    assert {path.name for path in done.out.iterdir()} == {"mesh.ply", "splats.ply", "export.json"}
+    assert (read_splats(done.out / "splats.ply").betas == 2).all()
 
 
 def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):

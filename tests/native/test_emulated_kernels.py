@@ -10,6 +10,7 @@ import torch
 from splatkit import ops
 from splatkit.ops import native
 from splatkit.ops.isosurface import find_surface, surface_faces, surface_vertices
+from splatkit.splatting.kernels.table import PROFILES
 from splatkit.splatting.rendering import render_splats
 from tests.helpers import relative_error
 from tests.isosurface_cases import gyroid_field
@@ -109,7 +110,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"rasterize_mode": "antialiased"},
     {"camera_model": "orthographic"},
     {"camera_model": "fisheye", "rasterize_mode": "antialiased"},
-    {"kernel": "compact_beta"},
+    *({"kernel": name} for name in PROFILES),
 ]
 
 

@@ -157,7 +157,7 @@ def make_config(tiny_dataset, tmp_path):
 def switch_on_everything():
     """Turns on what is off by default in a configuration."""
     from splatkit.splatting.frequency_loss import FrequencySettings
-    from splatkit.splatting.kernel import ShapeSettings
+    from splatkit.splatting.kernels.table import ShapeSettings
     from splatkit.splatting.regularization import RegularizationSettings
 
     def switch_on(config: TrainerConfig) -> TrainerConfig:

@@ -8,7 +8,7 @@ from splatkit.splatting.densification import (
     DensificationSettings,
     replace_splats,
 )
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.kernels.table import ShapeSettings
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
 

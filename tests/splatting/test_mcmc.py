@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from splatkit.splatting.kernels.kernel import Profile
+from splatkit.splatting.kernels.table import PROFILES
 from splatkit.splatting.mcmc import McmcDensification, McmcSettings, relocated
+from tests.splatting.kernels.test_table import unrounded_weight
 from tests.splatting.test_densification import assert_moments_fit, training
 
 SETTINGS = McmcSettings(warmup_steps=2, refine_every=2, max_splats=60)
@@ -12,18 +15,20 @@ def sampling(settings=SETTINGS, extent=1.0):
     return parameters, optimizers, McmcDensification(settings, extent, seed=0)
 
 
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 @pytest.mark.parametrize("beta", [1.0, 1.7, 2.0, 4.0, 8.0])
 @pytest.mark.parametrize("copies", [1, 2, 3, 10, 51])
-def test_copies_together_have_the_integral_of_the_one(beta: float, copies: int):
+def test_copies_together_have_the_integral_of_the_one(profile: Profile, beta: float, copies: int):
     opacity, scale = torch.tensor([0.8], dtype=torch.float64), torch.full((1, 3), 0.7, dtype=torch.float64)
-    new_opacity, new_scale = relocated(opacity, scale, torch.tensor([beta]), torch.tensor([copies]))
+    new_opacity, new_scale = relocated(opacity, scale, torch.tensor([beta]), torch.tensor([copies]), profile)
+    weight = unrounded_weight(profile.name)
     x = torch.linspace(-60, 60, 2_000_001, dtype=torch.float64)
 
-    def profile(size: torch.Tensor) -> torch.Tensor:
-        return torch.exp(-((x / size[0, 0]).abs() ** beta) / 2)
+    def along(size: torch.Tensor) -> torch.Tensor:
+        return weight((x / size[0, 0]) ** 2, torch.tensor(beta, dtype=torch.float64))
 
-    one = torch.trapezoid(opacity * profile(scale), x)
-    together = torch.trapezoid(1 - (1 - new_opacity * profile(new_scale)) ** copies, x)
+    one = torch.trapezoid(opacity * along(scale), x)
+    together = torch.trapezoid(1 - (1 - new_opacity * along(new_scale)) ** copies, x)
     torch.testing.assert_close(together, one, rtol=1e-6, atol=0)
     torch.testing.assert_close(1 - (1 - new_opacity) ** copies, opacity)  # and its opacity at the center
 

@@ -8,7 +8,8 @@ import torch
 from splatkit import ops
 from splatkit.reference import projection
 from splatkit.reference import rasterization as reference
-from splatkit.splatting.kernel import approximate_scales
+from splatkit.splatting.kernels.generalized_exponential import approximate_scales
+from splatkit.splatting.kernels.table import PROFILES
 from splatkit.splatting.rendering import camera_facing_normals, render_splats
 from tests.helpers import relative_error
 from tests.splat_scenes import SplatScene, make_splat_scene, one_splat
@@ -57,7 +58,7 @@ def test_unknown_choices_are_refused():
         render(scene, colors, kernel="box")
     with pytest.raises(ValueError, match="outputs: expected names out of median_depths, normals, got 'shadow'"):
         render(scene, colors, outputs=["shadow"])
-    with pytest.raises(ValueError, match="antialiased needs the generalized exponential kernel"):
+    with pytest.raises(ValueError, match="the kernel compact_beta has no antialiased projection"):
         render(scene, colors, kernel="compact_beta", rasterize_mode="antialiased")
 
 
@@ -72,21 +73,22 @@ def test_antialiased_views_of_a_batch_are_those_rendered_alone():
             torch.testing.assert_close(getattr(one, field)[0], getattr(both, field)[c])
 
 
-def test_the_compact_kernel_and_its_gradients_match_the_definition():
+@pytest.mark.parametrize("kernel", PROFILES)
+def test_every_profile_and_its_gradients_match_the_definition(kernel):
     scene = make_splat_scene(150, cameras=1)
     colors = torch.rand(1, 150, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(1, scene.height, scene.width, 2, dtype=torch.float64)
     leaves = [x.detach().clone().requires_grad_() for x in (scene.means, scene.opacities, scene.betas)]
     use = scene._replace(means=leaves[0], opacities=leaves[1], betas=leaves[2])
-    projected = projection.project_splats(*use, kernel="compact_beta")[:4]
+    projected = projection.project_splats(*use, kernel=kernel)[:4]
     expected, _ = reference.rasterize_splats(
-        *projected, colors, use.opacities, use.betas, use.width, use.height, kernel="compact_beta"
+        *projected, colors, use.opacities, use.betas, use.width, use.height, kernel=kernel
     )
     v_expected = torch.autograd.grad((expected * weights).sum(), leaves)
-    projected = ops.project_splats(*use, kernel="compact_beta")
+    projected = ops.project_splats(*use, kernel=kernel)
     lists = ops.intersect_tiles(*projected, use.width, use.height)
     actual, _ = ops.rasterize_splats(
-        *projected, colors, use.opacities, use.betas, lists, use.width, use.height, kernel="compact_beta"
+        *projected, colors, use.opacities, use.betas, lists, use.width, use.height, kernel=kernel
     )
     torch.testing.assert_close(actual, expected, atol=1e-9, rtol=1e-9)
     for a, e in zip(torch.autograd.grad((actual * weights).sum(), leaves), v_expected, strict=True):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.kernels.table import ShapeSettings
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats, raw_names
 

@@ -14,11 +14,14 @@ from splatkit.memory import require_memory
 from splatkit.optimize.load_ges import load_ges_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of
+from splatkit.splatting.kernels.generalized_exponential import GeneralizedExponential
+from splatkit.splatting.kernels.table import profile_named
 from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.splat_files import splats_as_arrays, splats_from_arrays
 from splatkit.splatting.splats import Splats
 
 FORMATS = ("ply", "sog")
+NEAREST_GAUSSIANS = "files have no room for the kernel {kernel}: they hold the Gaussians nearest to these splats"
 BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
 
@@ -30,6 +33,7 @@ class SplatExport:
     count: int
     dropped: int  # splats left out because they contribute too little
     size: int  # bytes
+    warnings: tuple[str, ...]
     psnr_of_run: float  # dB, mean over the held-out views
     psnr_of_file: float  # dB, of what our reader makes of the file
 
@@ -40,14 +44,13 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
-        ValueError: the ending and the format differ, or the run's splats have no such file.
+        ValueError: the ending and the format differ, or no splat contributes enough.
     """
     out = settings.out
     chosen = _format(out, settings.format)
     if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     run = load_ges_run(settings.load_config)
-    check_exportable(run)
     require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
     least = settings.min_contribution
@@ -56,7 +59,8 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {least:g} px to any view; choose a lower one")
     frame = export_frame(settings.frame, run.splats.means.detach().numpy(), run.dataset, settings.georeference)
-    values = splats_as_arrays(splats_in_frame(run.splats.select(keep), frame), settings.viewer_degree)
+    shown = splats_for_files(run)
+    values = splats_as_arrays(splats_in_frame(shown.splats.select(keep), frame), settings.viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
         write_sog(out, values, antialiased=antialiased, palette_size=settings.palette_size)
@@ -69,17 +73,27 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         count=len(written.means),
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
+        warnings=() if shown is run else (NEAREST_GAUSSIANS.format(kernel=run.kernel),),
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(replace(run, splats=splats_of_frame(splats_from_arrays(written), frame))))[0],
+        psnr_of_file=mean_scores(evaluate(replace(shown, splats=splats_of_frame(splats_from_arrays(written), frame))))[
+            0
+        ],
     )
 
 
-def check_exportable(run: TrainedRun) -> None:
-    """Splat files hold Gaussians; ValueError where a run's splats come near to none."""
-    if run.kernel != "generalized_exponential":
-        raise ValueError(
-            f"{run.checkpoint}: splats of the kernel {run.kernel} have no file format; they are for studies"
-        )
+def splats_for_files(run: TrainedRun) -> TrainedRun:
+    """The run itself where files hold splats of its kernel, or else with the Gaussians nearest to its splats."""
+    profile = profile_named(run.kernel)
+    if profile.has_files:
+        return run
+    scales, opacities = profile.nearest_gaussian(run.splats.betas)
+    gaussians = replace(
+        run.splats,
+        scales=run.splats.scales * scales[:, None],
+        opacities=run.splats.opacities * opacities,
+        betas=torch.full_like(run.splats.betas, 2.0),
+    )
+    return replace(run, splats=gaussians, kernel=GeneralizedExponential.name)
 
 
 def largest_contributions(run: TrainedRun) -> Tensor:

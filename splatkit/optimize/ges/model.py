@@ -106,7 +106,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self._last: tuple[Rendering, Tensor] | None = None
         self._shown: Shown | None = None
         self.evaluated: list[dict[str, float]] | None = None  # metrics of images, while a pipeline asks for it
-        self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.rasterizer_kernel)
+        self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.trained.profile.name)
 
     def _first_splats(self, max_splats: int) -> Splats:
         points, colors = (value.cpu() for value in self.seed_points)
@@ -199,7 +199,12 @@ class GesModel(NearestGaussians, SplatfactoModel):
             self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
         shape = self.config.shape
-        if shape.reset_every and shape.has_betas and (step + 1) % shape.reset_every == 0 and step + 1 < total / 2:
+        if (
+            shape.reset_every
+            and shape.trained.has_betas
+            and (step + 1) % shape.reset_every == 0
+            and step + 1 < total / 2
+        ):
             reset_exponents(parameters["betas"], optimizers.optimizers["betas"])
         report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:

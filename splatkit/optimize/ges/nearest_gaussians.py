@@ -8,7 +8,7 @@ from torch import Tensor
 
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
 from splatkit.optimize.ges.rendering import Rasterizer
-from splatkit.splatting.nearest_gaussian import nearest_gaussian
+from splatkit.splatting.kernels.table import profile_named
 from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
@@ -57,4 +57,4 @@ class NearestGaussians:
         return torch.cat([harmonics[:, :1] + splats.sh0[:, None], harmonics[:, 1:]], 1)
 
     def _factors(self, splats: Splats) -> tuple[Tensor, Tensor]:
-        return nearest_gaussian(self.rasterizer.kernel, splats.betas)
+        return profile_named(self.rasterizer.kernel).nearest_gaussian(splats.betas)

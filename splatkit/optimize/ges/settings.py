@@ -10,7 +10,7 @@ from splatkit.errors import SettingsError
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.depth_losses import DepthSettings
 from splatkit.splatting.frequency_loss import FrequencySettings
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.kernels.table import KERNELS, ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
 
@@ -98,13 +98,14 @@ def check_model_config(config: GesModelConfig) -> None:
             f"frequency.weight: expected more than 0 and, with ssim_lambda {config.ssim_lambda:g}, at most "
             f"{1 - config.ssim_lambda:g}, got {config.frequency.weight:g}"
         )
-    if config.shape.kernel == "compact" and config.rasterize_mode == "antialiased":
+    kernel = config.shape.trained
+    if config.rasterize_mode == "antialiased" and not kernel.profile.antialiased:
+        able = ", ".join(name for name, other in KERNELS.items() if other.profile.antialiased)
+        raise SettingsError(f"rasterize_mode: antialiased needs one of shape.kernel {able}, got {kernel.name}")
+    if config.shape.gate_pixels > 0 and not kernel.renders_betas:
+        able = ", ".join(name for name, other in KERNELS.items() if other.renders_betas)
         raise SettingsError(
-            "rasterize_mode: antialiased needs shape.kernel exact, approximate or gaussian, got compact"
-        )
-    if config.shape.gate_pixels > 0 and config.shape.kernel != "exact":
-        raise SettingsError(
-            f"shape.gate_pixels: only the kernel exact has exponents to gate, got {config.shape.kernel}"
+            f"shape.gate_pixels: only the kernels {able} render exponents that are trained, got {kernel.name}"
         )
     depths = {f"depth.{name}": value for name, value in vars(config.depth).items()}
     numbers = {**vars(config.regularization), **depths, "max_gauss_ratio": config.max_gauss_ratio}

@@ -17,6 +17,7 @@ from splatkit.io.images import write_image
 from splatkit.io.splats import read_splats
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView
+from splatkit.splatting.kernels.compact_beta import CompactBeta
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.spherical_beta import seed_lobes
 from splatkit.splatting.splat_files import splats_from_arrays
@@ -148,11 +149,19 @@ def test_names_that_do_not_fit_are_refused_before_the_run_is_read(tmp_path, name
         export(tmp_path / "no_such_config.yml", tmp_path / name, format=file_format)
 
 
-def test_existing_file_is_kept_and_the_control_kernel_has_no_file(run, tmp_path, monkeypatch):
+def test_existing_file_is_kept(run, tmp_path):
     (tmp_path / "a.ply").write_text("precious")
     with pytest.raises(FileExistsError, match="--overwrite"):
         export(tmp_path / "config.yml", tmp_path / "a.ply")
     assert (tmp_path / "a.ply").read_text() == "precious"
+
+
+def test_of_kernels_that_files_do_not_hold_the_nearest_gaussians_are_written(run, tmp_path, monkeypatch):
     monkeypatch.setattr(splat_export, "load_ges_run", lambda path: replace(run, kernel="compact_beta"))
-    with pytest.raises(ValueError, match="compact_beta"):
-        export(tmp_path / "config.yml", tmp_path / "b.ply")
+    done = export(tmp_path / "config.yml", tmp_path / "a.ply")
+    assert "compact_beta" in done.warnings[0]
+    read = read_splats(tmp_path / "a.ply")
+    scales, opacities = CompactBeta().nearest_gaussian(run.splats.betas)
+    np.testing.assert_allclose(read.scales, run.splats.scales * scales[:, None], rtol=1e-5)
+    np.testing.assert_allclose(read.opacities, run.splats.opacities * opacities, atol=1e-5)
+    assert (read.betas == 2).all()

@@ -18,7 +18,7 @@ from splatkit.optimize.nerfstudio.trainer import GesTrainer
 from splatkit.runs.trained_run import evaluate
 from splatkit.splatting.densification import DensificationSettings
 from splatkit.splatting.frequency_loss import FrequencySettings
-from splatkit.splatting.kernel import ShapeSettings
+from splatkit.splatting.kernels.table import KERNELS, ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
 
@@ -131,7 +131,7 @@ def test_same_seed_gives_the_same_bits(make_config):
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-@pytest.mark.parametrize("kernel", ["exact", "approximate", "gaussian", "compact"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_trains_and_loads(make_config, kernel):
     config = make_config(kernel, 6)
     config.pipeline.model.shape = ShapeSettings(kernel=kernel, coupling="mass")

@@ -1,16 +1,8 @@
 import pytest
 import torch
 
-from splatkit.reference.compact_weight import compact_weight
-from splatkit.reference.gef_weight import gef_weight
-from splatkit.splatting.kernel import (
-    ShapeSettings,
-    beta_from_raw,
-    mass_scale,
-    raw_from_beta,
-    raw_gaussian_shape,
-    shape_from_raw,
-)
+from splatkit.splatting.kernels.generalized_exponential import beta_from_raw, mass_scale, raw_from_beta
+from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
 
 
 def test_raw_zero_is_the_gaussian():
@@ -62,18 +54,8 @@ def test_published_method_renders_gaussians_of_scaled_size():
 
 
 def test_control_has_no_exponents():
-    raw = raw_gaussian_shape(torch.full((3, 3), 0.5), ShapeSettings(kernel="gaussian"))
+    raw = ShapeSettings(kernel="gaussian").trained.raw_gaussian(torch.full((3, 3), 0.5))
     assert set(raw) == {"scales"}
     scales, betas = shape_from_raw(raw, ShapeSettings(kernel="gaussian"))
     assert (betas == 2).all()
     torch.testing.assert_close(scales, torch.full((3, 3), 0.5))
-
-
-@pytest.mark.parametrize("kernel", ["exact", "approximate", "gaussian", "compact"])
-def test_every_kernel_starts_close_to_the_same_gaussian(kernel):
-    settings = ShapeSettings(kernel=kernel)
-    scales, betas = shape_from_raw(raw_gaussian_shape(torch.full((1, 3), 0.7), settings), settings)
-    r = torch.linspace(0, 3, 200)
-    squared = (r / scales[0, 0]) ** 2
-    profile = compact_weight(squared, betas[0]) if kernel == "compact" else gef_weight(squared, betas[0], 1e-4)
-    torch.testing.assert_close(profile, torch.exp(-((r / 0.7) ** 2) / 2), atol=0.05, rtol=0)
