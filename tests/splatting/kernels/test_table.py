@@ -21,6 +21,12 @@ def unrounded_weight(profile: str) -> reference.Weight:
     return partial(gef_weight, eps=1e-15) if profile == GeneralizedExponential.name else weight
 
 
+def line() -> tuple[torch.Tensor, torch.Tensor]:
+    """Places on the whole line and their lengths: equal steps of the inverse hyperbolic sine, for tails of any kind."""
+    t = torch.linspace(-30, 30, 400_001, dtype=torch.float64)
+    return torch.sinh(t), torch.cosh(t) * (t[1] - t[0])
+
+
 BETAS = torch.tensor([1.2, 2.0, 5.0], dtype=torch.float64)  # exponents that every profile has
 
 
@@ -82,12 +88,12 @@ def test_nearest_gaussians_are_nearest_in_the_image(profile):
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_powers_along_a_line_integrate_to_what_the_profile_says(profile):
-    x = torch.linspace(-60, 60, 2_000_001, dtype=torch.float64)
+    x, dx = line()
     powers = torch.tensor([1.0, 2.0, 7.0], dtype=torch.float64)
     weight = unrounded_weight(profile.name)
     for beta, row in zip(BETAS, profile.line_integrals(BETAS, powers), strict=True):
         along = weight(x**2, beta)
-        integrals = torch.stack([torch.trapezoid(along**power, x) for power in powers])
+        integrals = torch.stack([(along**power * dx).sum() for power in powers])
         torch.testing.assert_close(row, integrals / integrals[0], rtol=1e-6, atol=0)
 
 
