@@ -7,16 +7,18 @@ factor of two there. A step that was done before in this folder is taken as it w
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.io.point_clouds import SUFFIXES
+from splatkit.optimize.method_record import TrainingCost
 from splatkit.pipeline.config import Pipeline, Step
 from splatkit.pipeline.state import Cost, State
+from splatkit.pipeline.training import method_of
 
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
-_SPLATS, _STEPS = 100_000, 7000  # where the file says nothing
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 
@@ -122,17 +124,17 @@ def _estimate(step: Step, work: Workload) -> Estimate:
 
 
 def _training(step: Step, work: Workload) -> Estimate:
-    """Steps cost what pixels and splats cost; other methods draw rays, whose number does not depend on the images."""
-    steps = int(step.table.get("steps", _STEPS))
-    images_mb = 3 * work.all_megapixels
-    if step.table.get("method", "ges") != "ges":
-        return Estimate(15 + 0.15 * steps, 1300 + images_mb)
-    splats = _max_splats(step)
-    return Estimate(15 + steps * (0.02 + 0.25 * work.megapixels + 0.6e-6 * splats), 1000 + images_mb + 0.003 * splats)
+    """Steps cost what the method's record says of pixels and splats."""
+    method = method_of(step.table)
+    cost, steps = method.cost, int(step.table.get("steps", method.steps))
+    splats = _splats(step, cost)
+    step_s = cost.step_s + cost.step_s_per_megapixel * work.megapixels + cost.step_s_per_splat * splats
+    return Estimate(15 + steps * step_s, cost.base_mb + 3 * work.all_megapixels + cost.mb_per_splat * splats)
 
 
-def _max_splats(step: Step) -> int:
-    found = step.table
-    for name in ("pipeline", "model", "densification", "max-splats"):
+def _splats(step: Step, cost: TrainingCost) -> int:
+    """How many the file allows; where it says nothing, as many as there are by default."""
+    found: Any = step.table
+    for name in cost.splats_option.split("."):
         found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return int(found) if isinstance(found, int) else _SPLATS
+    return int(found) if isinstance(found, int) else cost.splats
