@@ -7,14 +7,14 @@ and one line among the entry points of pyproject.toml, by which nerfstudio finds
 from splatkit.errors import SettingsError
 from splatkit.optimize.method_record import Method, load_name
 
-_RECORDS = (  # "module:name" in `splatkit.optimize`; the first is the default
+RECORDS = (  # "module:name" in `splatkit.optimize`; the first is the default
     "ges.record:GES",
     "rays.records:SIMPLEX_NERF",
     "rays.records:SIMPLEX_SDF",
 )
 
 
-METHODS: dict[str, Method] = {record.name: record for record in map(load_name, _RECORDS)}
+METHODS: dict[str, Method] = {record.name: record for record in map(load_name, RECORDS)}
 DEFAULT_METHOD = next(iter(METHODS))
 
 
