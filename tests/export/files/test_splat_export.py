@@ -58,7 +58,7 @@ def run(tmp_path, monkeypatch):
     )
     for view in views:
         write_image(view.image_path, run.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: run)
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: run)
     return run
 
 
@@ -110,7 +110,7 @@ def with_lobes(run, monkeypatch):
     changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
     for view in run.eval_views:
         write_image(view.image_path, changed.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: changed)
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: changed)
     return changed
 
 
@@ -153,6 +153,6 @@ def test_existing_file_is_kept_and_the_control_kernel_has_no_file(run, tmp_path,
     with pytest.raises(FileExistsError, match="--overwrite"):
         export(tmp_path / "config.yml", tmp_path / "a.ply")
     assert (tmp_path / "a.ply").read_text() == "precious"
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: replace(run, kernel="compact_beta"))
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: replace(run, kernel="compact_beta"))
     with pytest.raises(ValueError, match="compact_beta"):
         export(tmp_path / "config.yml", tmp_path / "b.ply")
