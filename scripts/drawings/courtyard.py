@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from splatkit.io.formats.trajectories import Trajectory, read_trajectory
 from splatkit.io.images import read_image, write_image
-from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.scans.readers import list_scan_files
 from splatkit.io.transforms_json import Frame, read_transforms
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import colorize_depth
@@ -31,7 +32,7 @@ def main(dataset: Path, out: Path, number: int = 2) -> None:
     frames = {frame.image_path.stem: frame for frame in read_transforms(dataset).frames}
     left, right = frames[f"left_{number:04d}"], frames[f"right_{number:04d}"]
     trajectory = read_trajectory(dataset / "truth/trajectory.txt")
-    scans = [_in_world(path, trajectory) for path in list_point_clouds(dataset / "lidar")]
+    scans = [_in_world(path, trajectory) for path in list_scan_files(dataset / "lidar")]
     depth = np.load(dataset / f"truth/depth/{left.image_path.stem}.npy")
     photographs = [read_image(frame.image_path) for frame in (left, right)]
     overlay = _overlay(photographs[0], left, np.concatenate(scans), depth)

@@ -23,7 +23,8 @@ from splatkit.geometry.se3 import Array, compose, invert, transform_points
 from splatkit.io.formats.camera_files import opencv_K, opencv_model
 from splatkit.io.images import write_image
 from splatkit.io.json_files import write_json
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 
 # Rays of a pixel, x and y from its center: in four columns and four rows, so that upright edges have five shades.
 _SAMPLES = np.array([[-1, -3], [3, -1], [-3, 1], [1, 3]]) / 8

@@ -14,7 +14,8 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
-from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.scans.readers import list_scan_files
 from splatkit.progress import Progress, no_progress, track
 
 _LOOKING = "looking for the board"
@@ -51,7 +52,7 @@ def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles
         FileNotFoundError: a folder is missing or empty.
         DatasetError: names differ and so do counts.
     """
-    clouds = list_point_clouds(cloud_folder)
+    clouds = list_scan_files(cloud_folder)
     names = [path.name.split(".")[0] for path in clouds]
     images = [list_images(folder) for folder in image_folders]
     by_name = [{path.stem: path for path in found} for found in images]
@@ -72,7 +73,7 @@ def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles
 def without_partner(files: list[FrameFiles], image_folders: list[Path], cloud_folder: Path) -> list[Path]:
     """Images and scans that `pair_files` left out, since a file of their name is missing elsewhere."""
     paired = {path for frame in files for path in (*frame.images, frame.cloud)}
-    every = [path for folder in image_folders for path in list_images(folder)] + list_point_clouds(cloud_folder)
+    every = [path for folder in image_folders for path in list_images(folder)] + list_scan_files(cloud_folder)
     return [path for path in every if path not in paired]
 
 

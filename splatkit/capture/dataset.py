@@ -23,7 +23,8 @@ from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
 from splatkit.io.images import image_size, write_image
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, distortion_params, write_transforms
 
 

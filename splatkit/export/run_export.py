@@ -24,11 +24,10 @@ from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
 from splatkit.io.transforms_json import read_transforms
 from splatkit.ops import native_threads_only
-from splatkit.optimize.load_field import TrainedField
 from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 from splatkit.runs.trained_run import TrainedRun
-from splatkit.runs.views import view_centers
+from splatkit.runs.views import Run, view_centers
 from splatkit.splatting.splat_files import splats_as_arrays
 
 _SHOWN_VIEWS = 4
@@ -107,7 +106,7 @@ def export_mesh(
     return export_of(written)
 
 
-def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, Any]:
+def provenance(config_path: Path, run: Run) -> dict[str, Any]:
     """What an export was made from, with hashes."""
     dataset = run.dataset / "transforms.json" if run.dataset.is_dir() else run.dataset
     sources = [path for path in (config_path, run.checkpoint, dataset) if path.is_file()]
@@ -120,12 +119,12 @@ def provenance(config_path: Path, run: TrainedRun | TrainedField) -> dict[str, A
     }
 
 
-def _surface(run: TrainedRun | TrainedField, settings: SurfaceSettings, progress: Progress) -> Surface:
+def _surface(run: Run, settings: SurfaceSettings, progress: Progress) -> Surface:
     points = None if settings.max_distance_from_points is None else _cloud(run.dataset)
     return make_surface(run, settings, progress, points)
 
 
-def _splats(run: TrainedRun | TrainedField, frame: ExportFrame) -> SplatArrays | None:
+def _splats(run: Run, frame: ExportFrame) -> SplatArrays | None:
     return (
         splats_as_arrays(splats_in_frame(splats_for_files(run).splats, frame)) if isinstance(run, TrainedRun) else None
     )

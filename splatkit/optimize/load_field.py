@@ -1,4 +1,4 @@
-"""A run of `simplex-nerf` or `simplex-sdf`, read from disk: its model rendered from cameras in the dataset's frame."""
+"""A run of a field that was trained on rays, read from disk: its model rendered from cameras in the dataset's frame."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from splatkit.geometry.camera import PosedCamera
 from splatkit.optimize.load_ges import dataset_views, parse_dataset, read_config
+from splatkit.optimize.methods import find_method
 from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
 from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newest_checkpoint
 from splatkit.runs.views import RenderedView, RunView
 
-FIELD_METHODS = ("simplex-nerf", "simplex-sdf")
 _PREFIX = "_model."
 _CHUNK = 1 << 15  # points whose distances are computed at a time
 _VIEW_PIXELS = 9_000  # that a core renders in about a second
@@ -30,7 +30,7 @@ class TrainedField:
     """What export needs of a run that trained on rays."""
 
     model: Model
-    method: str
+    is_distance: bool  # else a density
     transform: Tensor  # [3, 4] from the dataset's frame, before scaling, to the model's
     scale: float  # from lengths of the dataset to lengths of the model
     train_views: tuple[RunView, ...]
@@ -59,22 +59,18 @@ class TrainedField:
             (expected - depths) / self.scale,
             self._normals(outputs, bundle.directions),
             alphas,
-            (outputs["rgb"] / alphas.clamp_min(1e-6)[..., None]).clamp(0, 1) if self._is_sdf else outputs["rgb"],
+            (outputs["rgb"] / alphas.clamp_min(1e-6)[..., None]).clamp(0, 1) if self.is_distance else outputs["rgb"],
         )
 
     @cached_property
     def distance(self) -> "FieldDistance | None":
         """The signed distance itself, of runs that have one."""
-        return FieldDistance(self) if self._is_sdf else None
-
-    @property
-    def _is_sdf(self) -> bool:
-        return self.method == "simplex-sdf"
+        return FieldDistance(self) if self.is_distance else None
 
     def _depths(self, outputs: dict[str, Tensor], lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Median and expected z [H, W] in lengths of the model."""
         depth = outputs["depth"][..., 0]
-        if self._is_sdf:  # the host has already made z of it, and renders the mean alone
+        if self.is_distance:  # the host has already made z of it, and renders the mean alone
             return depth, depth
         return depth / lengths, outputs["expected_depth"][..., 0] / lengths
 
@@ -96,7 +92,7 @@ class TrainedField:
 
 
 class FieldDistance:
-    """The signed distance of a `simplex-sdf` run, negative inside, in the dataset's frame and scale."""
+    """The signed distance of a field, negative inside, in the dataset's frame and scale."""
 
     def __init__(self, run: TrainedField) -> None:
         self._run = run
@@ -114,7 +110,7 @@ class FieldDistance:
 
 
 def load_field_run(config_path: Path) -> TrainedField:
-    """Read a run of one of `FIELD_METHODS` by its `config.yml`; raises what `load_run` does."""
+    """Read a run of a method that gives a density or a distance by its `config.yml`; raises what `load_run` does."""
     config = read_config(config_path)
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
     train, test = (parse_dataset(config, split) for split in ("train", "test"))
@@ -128,7 +124,7 @@ def load_field_run(config_path: Path) -> TrainedField:
     model.eval()
     return TrainedField(
         model=model,
-        method=config.method_name,
+        is_distance=find_method(config.method_name).gives == "distance",
         transform=train.dataparser_transform.float(),
         scale=float(train.dataparser_scale),
         train_views=dataset_views(train),

@@ -1,4 +1,4 @@
-"""Runs of the method `ges`, read from disk, in the frame of their dataset; what all methods share of the reading."""
+"""Runs whose model is `GesModel`, read from disk, in the frame of their dataset; what all methods share of reading."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: the run has no readable checkpoint of the method ges.
+        CheckpointError: the run has no readable checkpoint of its method.
         DatasetError: `config_path` is not a run's, or the dataset of the run cannot be read.
     """
     config = read_config(config_path)
@@ -37,7 +37,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
     raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape, config.pipeline.model.lobes)}
     if any(value is None for value in raw.values()):
         missing = ", ".join(name for name, value in raw.items() if value is None)
-        raise CheckpointError(f"{checkpoint}: not a checkpoint of the method ges (without {missing})")
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of the method {config.method_name} (without {missing})")
     try:
         splats = Splats.from_raw(raw, shape)
     except ValueError as error:

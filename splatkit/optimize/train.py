@@ -1,6 +1,7 @@
 """The stage `train`: what `ns-train` does, in this process and without its windows."""
 
 import copy
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from nerfstudio.engine.trainer import TrainerConfig
 
 from splatkit.command_line import parse
-from splatkit.optimize.ges.method import ges_method
+from splatkit.optimize.methods import DEFAULT_METHOD, find_method
 from splatkit.optimize.train_settings import TrainSettings
 
 
@@ -54,7 +55,9 @@ def parse_words(words: Sequence[str]) -> TrainerConfig:
 
 
 def make_config(data: Path, output_dir: Path, name: str, steps: int, seed: int = 0) -> TrainerConfig:
-    """The configuration of a run of `ges` without a viewer, at output_dir/name/ges/run, to be changed in Python.
+    """The configuration of a run without a viewer, by the default method, to be changed in Python.
+
+    The run goes to output_dir/name/METHOD/run.
 
     Args:
         data: dataset folder or its transforms.json.
@@ -63,14 +66,16 @@ def make_config(data: Path, output_dir: Path, name: str, steps: int, seed: int =
         steps: in total.
         seed: of all randomness.
     """
-    config = copy.deepcopy(ges_method.config)
+    method = find_method(DEFAULT_METHOD)
+    config: TrainerConfig = copy.deepcopy(method.load_specification().config)
     config.data = data
     config.output_dir = output_dir
     config.experiment_name, config.timestamp = name, "run"
     config.max_num_iterations = steps
     config.vis = "tensorboard"
-    config.machine.seed = seed
-    config.pipeline.model.seed = seed
+    for option in (*method.seed_options, "machine.seed"):
+        *path, last = option.split(".")
+        setattr(functools.reduce(getattr, path, config), last, seed)
     config.steps_per_eval_image = 0
     config.viewer.quit_on_train_completion = True
     return config

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from splatkit.errors import SettingsError
+from splatkit.optimize.methods import DEFAULT_METHOD, find_method
 
-Method = Literal["ges", "simplex-nerf", "simplex-sdf"]
-METHODS: tuple[Method, ...] = get_args(Method)
 DATAPARSER = "splatkit-data"
 _TIMESTAMP = "run"
 
@@ -23,8 +22,8 @@ class TrainSettings:
     """Folder of runs; this one goes to OUT/NAME/METHOD/run."""
     name: str = "field"
     """Of the experiment."""
-    method: Method = "ges"
-    """Splats (ges), or fields on a simplex grid: of radiance (simplex-nerf), of distances (simplex-sdf)."""
+    method: str = DEFAULT_METHOD
+    """One of `splatkit.optimize.methods`."""
     steps: int | None = None
     """Of training; by default the method's."""
     seed: int | None = None
@@ -37,8 +36,7 @@ class TrainSettings:
     """Of the data parser `splatkit-data`."""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise SettingsError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
+        find_method(self.method)
         steps = self.steps
         if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
             raise SettingsError(f"steps: expected a whole number from 1, got {steps!r}")
@@ -55,9 +53,8 @@ class TrainSettings:
         if self.steps is not None:
             words += ["--max-num-iterations", str(self.steps)]
         if self.seed is not None:
-            if self.method == "ges":
-                words += ["--pipeline.model.seed", str(self.seed)]
-            words += ["--machine.seed", str(self.seed)]
+            for option in (*find_method(self.method).seed_options, "machine.seed"):
+                words += [f"--{option}", str(self.seed)]
         words += _flags(self.options)
         if self.dataparser_options:
             words += [DATAPARSER, *_flags(self.dataparser_options)]

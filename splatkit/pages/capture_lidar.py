@@ -14,7 +14,7 @@ from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.top_view import draw_top_view
@@ -63,7 +63,7 @@ def _static_report(folder: Path, captured: CapturedStatic) -> HtmlReport:
     if scene.alignment is not None:
         report.section("Do photographs and scan fit?")
         _alignment_table(report, [scene.alignment])
-    _cloud(report, scene.seed, scene.counts, scene.T_world_camera, np.zeros((1, 3)))
+    _cloud(report, scene.seed, scene.counts, scene.T_world_camera, scene.lidar_centers)
     _depths(report, folder, scene.photographs, captured.written)
     _rig_table(report, captured.rig)
     return report

@@ -11,7 +11,6 @@ import torch
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
 from splatkit.io.meshes import read_mesh
-from splatkit.optimize.load_field import TrainedField
 from splatkit.optimize.load_run import load_run
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
@@ -21,6 +20,7 @@ from splatkit.report.plots import colorize_depth, colorize_error, plot_curves
 from splatkit.report.turntable import Turntable
 from splatkit.runs.scalars import read_scalars
 from splatkit.runs.trained_run import ImageScore, TrainedRun, evaluate, mean_scores, read_target
+from splatkit.runs.views import Run
 
 _SHOWN_VIEWS = 3
 _SHOWN_SIDES = 4  # of the mesh
@@ -50,7 +50,7 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> None:
 def _add_glance(
     report: HtmlReport,
     pipeline: Pipeline,
-    run: TrainedRun | TrainedField | None,
+    run: Run | None,
     scores: Sequence[ImageScore],
     truth: SceneTruth | None,
 ) -> None:
@@ -127,9 +127,7 @@ def _add_views(report: HtmlReport, run: TrainedRun, scores: Sequence[ImageScore]
         )
 
 
-def _add_mesh(
-    report: HtmlReport, pipeline: Pipeline, run: TrainedRun | TrainedField | None, truth: SceneTruth | None
-) -> None:
+def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: Run | None, truth: SceneTruth | None) -> None:
     export = _export_record(pipeline)
     if export is None:
         return

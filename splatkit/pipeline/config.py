@@ -14,7 +14,7 @@ from typing import Any
 
 from splatkit.errors import SettingsError
 from splatkit.pipeline.command_options import CommandOptions, parse_words
-from splatkit.pipeline.training import training_settings
+from splatkit.pipeline.training import method_of, training_settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -178,9 +178,9 @@ class _Builder:
             if all(step.name != TRAINING for step in self.steps):
                 raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
             completed["load-config"] = f"{{{TRAINING}}}"
-            method = next(step.table.get("method", "ges") for step in self.steps if step.name == TRAINING)
-            if name == "export.splats" and method != "ges":
-                raise SettingsError(f"{self._where(name)}: {method} has no splats; leave the table away")
+            method = next(method_of(step.table) for step in self.steps if step.name == TRAINING)
+            if name == "export.splats" and not method.has_splats:
+                raise SettingsError(f"{self._where(name)}: {method.name} has no splats; leave the table away")
         if name == "export.colmap" and "data" not in table:
             completed["data"] = self._last_dataset(self._where(name))
         return completed

@@ -7,16 +7,20 @@ factor of two there. A step that was done before in this folder is taken as it w
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from splatkit.errors import DatasetError
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
-from splatkit.io.point_clouds import SUFFIXES
+from splatkit.io.scans.readers import count_scans, has_reader, series_suffixes
+from splatkit.optimize.method_record import TrainingCost
 from splatkit.pipeline.config import Pipeline, Step
 from splatkit.pipeline.state import Cost, State
+from splatkit.pipeline.training import method_of
 
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
-_SPLATS, _STEPS = 100_000, 7000  # where the file says nothing
+_MAP_MB = 500  # of a map of scans, however many there are
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 
@@ -69,7 +73,7 @@ def _workload(step: Step, made: Mapping[str, Workload]) -> Workload:
         megapixels = sizes["width"] * sizes["height"] / 1e6
         return Workload(sizes["views"], megapixels, sizes["scans"], 2 * sizes["board-poses"])
     works = [made[name] for name in step.needs if not name.startswith("calibrate")] + [
-        _in_files(path) for path in step.inputs if path.exists() and not _made_here(path, step)
+        _in_files(path, step.table.get("topic")) for path in step.inputs if path.exists() and not _made_here(path, step)
     ]
     if step.name.startswith("calibrate"):
         boards = max((work.boards // 2 if work.boards else work.photographs for work in works), default=0)
@@ -88,11 +92,23 @@ def _made_here(path: Path, step: Step) -> bool:
     return bool(step.needs) and out in path.parents
 
 
-def _in_files(path: Path) -> Workload:
+def _in_files(path: Path, topic: str | None) -> Workload:
     files = [path] if path.is_file() else list_files(path, below=True)
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and "depth" not in file.parts]
-    scans = sum(file.name.lower().endswith(SUFFIXES) for file in files)
+    scans = sum(_scans(file, topic) for file in _scan_files(path))
     return Workload(len(images), _megapixels(images[0]) if images else 0.0, scans)
+
+
+def _scan_files(path: Path) -> list[Path]:
+    """A file or recording of scans, or all files of scans in a folder and below."""
+    return [path] if has_reader(path) or path.is_file() else list_files(path, series_suffixes(), below=True)
+
+
+def _scans(path: Path, topic: str | None) -> int:
+    try:
+        return count_scans(path, topic) if has_reader(path) else 0
+    except (OSError, DatasetError):
+        return 0  # the step itself will say what is wrong with it
 
 
 def _megapixels(path: Path) -> float:
@@ -114,7 +130,7 @@ def _estimate(step: Step, work: Workload) -> Estimate:
         return Estimate(2 + work.photographs * (0.3 + 0.6 * work.megapixels), 250 + 30 * work.megapixels)
     known = {
         "capture.images": Estimate(2 + 0.5 * work.photographs + 7 * everything, 280 + 60 * work.megapixels),
-        "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + 2 * work.scans),
+        "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + min(2 * work.scans, _MAP_MB)),
         "capture.static": Estimate(5 + 0.2 * work.photographs, 500),
         "export.mesh": Estimate(10 + 20 * everything, 1500 + 100 * everything),
     }
@@ -122,17 +138,17 @@ def _estimate(step: Step, work: Workload) -> Estimate:
 
 
 def _training(step: Step, work: Workload) -> Estimate:
-    """Steps cost what pixels and splats cost; other methods draw rays, whose number does not depend on the images."""
-    steps = int(step.table.get("steps", _STEPS))
-    images_mb = 3 * work.all_megapixels
-    if step.table.get("method", "ges") != "ges":
-        return Estimate(15 + 0.15 * steps, 1300 + images_mb)
-    splats = _max_splats(step)
-    return Estimate(15 + steps * (0.02 + 0.25 * work.megapixels + 0.6e-6 * splats), 1000 + images_mb + 0.003 * splats)
+    """Steps cost what the method's record says of pixels and splats."""
+    method = method_of(step.table)
+    cost, steps = method.cost, int(step.table.get("steps", method.steps))
+    splats = _splats(step, cost)
+    step_s = cost.step_s + cost.step_s_per_megapixel * work.megapixels + cost.step_s_per_splat * splats
+    return Estimate(15 + steps * step_s, cost.base_mb + 3 * work.all_megapixels + cost.mb_per_splat * splats)
 
 
-def _max_splats(step: Step) -> int:
-    found = step.table
-    for name in ("pipeline", "model", "densification", "max-splats"):
+def _splats(step: Step, cost: TrainingCost) -> int:
+    """How many the file allows; where it says nothing, as many as there are by default."""
+    found: Any = step.table
+    for name in cost.splats_option.split("."):
         found = found.get(name, {}) if isinstance(found, Mapping) else {}
-    return int(found) if isinstance(found, int) else _SPLATS
+    return int(found) if isinstance(found, int) else cost.splats

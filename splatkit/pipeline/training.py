@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from splatkit.errors import SettingsError
+from splatkit.optimize.method_record import Method
+from splatkit.optimize.methods import DEFAULT_METHOD, find_method
 from splatkit.optimize.train_settings import DATAPARSER, TrainSettings
 
 
@@ -24,6 +26,11 @@ def training_settings(table: Mapping[str, Any], folder: Path, where: str) -> Tra
         return TrainSettings(data, folder, **named, options=rest, dataparser_options=dataparser_options)
     except SettingsError as error:
         raise SettingsError(f"{where} {error}") from None
+
+
+def method_of(table: Mapping[str, Any]) -> Method:
+    """Which method a table asks for."""
+    return find_method(table.get("method", DEFAULT_METHOD))
 
 
 def checkpoint_folder(run: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A trained run of the method `ges`, without nerfstudio: splats and views in the frame of the dataset, and scores."""
+"""A trained run of splats, without nerfstudio: splats and views in the frame of the dataset, and scores."""
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class ImageScore:
 
 @dataclass(frozen=True, eq=False)
 class TrainedRun:
-    """What export needs of a run."""
+    """What export needs of a run of splats."""
 
     splats: Splats  # in the frame and scale of the dataset
     sh_degree: int  # that training had reached

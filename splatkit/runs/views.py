@@ -69,6 +69,30 @@ class SurfaceSource(Protocol):
         """What a pinhole of the dataset's frame sees."""
 
 
+class Run(SurfaceSource, Protocol):
+    """What exports need of a run of any method; `TrainedRun` is that of splats."""
+
+    @property
+    def train_views(self) -> tuple[RunView, ...]:
+        """Photographs that it was trained on."""
+
+    @property
+    def eval_views(self) -> tuple[RunView, ...]:
+        """Photographs that it never saw."""
+
+    @property
+    def dataset(self) -> Path:
+        """Folder with the transforms.json, or the file."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that was read."""
+
+    @property
+    def step(self) -> int:
+        """Index of the last step done."""
+
+
 def viewmat_of(posed: PosedCamera) -> Tensor:
     """T_camera_world [4, 4], as training has it: inverted in float32."""
     return invert(torch.tensor(posed.T_world_camera, dtype=torch.float32))

@@ -25,7 +25,8 @@ from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import write_mesh
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import Color, SceneDescription

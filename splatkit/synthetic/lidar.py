@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 from splatkit.synthetic.defects import LidarFaults
 from splatkit.synthetic.description import SpinningLidar
 from splatkit.synthetic.tracer import Tracer

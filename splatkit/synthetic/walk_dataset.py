@@ -26,7 +26,8 @@ from splatkit.io.formats.trajectories import Trajectory, write_trajectory
 from splatkit.io.images import write_image
 from splatkit.io.json_files import write_json
 from splatkit.io.meshes import write_mesh
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import HOLD_OUT_INTERVAL, check_size, scene_summary

@@ -6,7 +6,8 @@ import pytest
 from splatkit.calibration.inputs import examine_files, file_hashes, list_images, pair_files, without_partner
 from splatkit.errors import DatasetError
 from splatkit.io.images import write_image
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from tests.calibration.halls import TARGET
 
 

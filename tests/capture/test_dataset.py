@@ -10,7 +10,8 @@ from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import read_image, write_image
-from splatkit.io.point_clouds import PointCloud, read_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
 
 WIDTH, HEIGHT = 12, 8

@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.point_clouds import PointCloud, list_point_clouds, read_point_cloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
+from splatkit.io.scans.readers import list_scan_files
 
 
 def cloud(dtype=np.float32):
@@ -215,17 +217,17 @@ def test_times_of_all_drivers_are_seconds(tmp_path, values, seconds):
 def test_a_folder_of_scans_is_listed_by_number(tmp_path):
     for name in ("pose10.pcd", "pose2.pcd", "pose1.PCD", "notes.txt", "scan.pcd.bin"):
         (tmp_path / name).touch()
-    assert [path.name for path in list_point_clouds(tmp_path)] == [
+    assert [path.name for path in list_scan_files(tmp_path)] == [
         "pose1.PCD",
         "pose2.pcd",
         "pose10.pcd",
         "scan.pcd.bin",
     ]
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        list_point_clouds(tmp_path / "none")
+        list_scan_files(tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty: no point cloud in this folder; expected \.pcd\.bin"):
-        list_point_clouds(tmp_path / "empty")
+        list_scan_files(tmp_path / "empty")
     with pytest.raises(DatasetError, match=r"notes\.txt: not a point cloud"):
         read_point_cloud(tmp_path / "notes.txt")
 
@@ -270,9 +272,9 @@ def test_damaged_scans_are_read_or_refused_by_name_and_nothing_else(tmp_path, na
 @pytest.mark.skipif("SPLATKIT_DATA" not in os.environ, reason="SPLATKIT_DATA does not name a folder of real datasets")
 def test_real_scans_are_read():
     data = Path(os.environ["SPLATKIT_DATA"])
-    first = list_point_clouds(data / "calib/acfr_vlp16_dev/pcd")[0]
+    first = list_scan_files(data / "calib/acfr_vlp16_dev/pcd")[0]
     scans = [read_point_cloud(path) for path in (first, data / "calib/opencalib_frames/auto/calib.pcd")]
-    scans += [read_point_cloud(path) for path in list_point_clouds(data / "nuscenes_sample")]
+    scans += [read_point_cloud(path) for path in list_scan_files(data / "nuscenes_sample")]
     assert [len(read.points) + read.dropped for read in scans] == [23969, 85546, 34688]
     for read, rings in zip(scans, (16, 64, 32), strict=True):
         assert read.ring is not None

@@ -16,7 +16,8 @@ from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
 from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import write_image
-from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.nerfstudio.cameras import opengl_from_viewmats, viewmats_from_opengl
 from splatkit.runs.views import intrinsics_of, viewmat_of

@@ -11,7 +11,8 @@ from nerfstudio.cameras.cameras import CameraType
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import compose
 from splatkit.io.images import write_image
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.rectification import rectify
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig

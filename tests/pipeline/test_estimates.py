@@ -1,12 +1,15 @@
 """Estimates count what there is to do, and what will be there when its turn comes."""
 
+import numpy as np
 import pytest
 
+from splatkit.io.scans import readers
 from splatkit.pipeline.config import read_pipeline
 from splatkit.pipeline.estimates import estimate_steps
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
+from tests.io.scans.posed_scans import POSED_SCANS, write_posed_scans
 
 GENERATED = """
 out = "products"
@@ -66,6 +69,23 @@ def test_files_are_counted_where_they_lie(tmp_path):
         found.append(estimate_steps(read_pipeline(path)))
     assert found[1]["capture.images"].cpu_s > found[0]["capture.images"].cpu_s
     assert found[0]["optimize"].cpu_s < 30
+
+
+def test_scans_are_counted_in_whatever_file_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, POSED_SCANS))
+    (tmp_path / "rig.json").touch()
+    (tmp_path / "images").mkdir()
+    found = []
+    for count in (1, 3):
+        write_posed_scans(tmp_path / "site.posed", [np.ones((2, 3))] * count, np.tile(np.eye(4), (count, 1, 1)))
+        path = tmp_path / "way.toml"
+        path.write_text(
+            "out = 'x'\n[capture.lidar]\nscans = 'site.posed'\ncalibration = 'rig.json'\nimages = 'images'\n"
+        )
+        found.append(estimate_steps(read_pipeline(path))["capture.lidar"])
+    assert found[1].cpu_s - found[0].cpu_s == pytest.approx(0.2)
+    (tmp_path / "site.posed").write_bytes(b"damaged")
+    assert estimate_steps(read_pipeline(path))["capture.lidar"].cpu_s < found[0].cpu_s  # the step will say it
 
 
 def test_what_was_done_is_known(estimate, tmp_path):

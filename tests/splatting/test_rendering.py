@@ -54,7 +54,7 @@ def test_unknown_choices_are_refused():
     colors = torch.zeros(3, 3, dtype=torch.float64)
     with pytest.raises(ValueError, match="rasterize_mode: expected classic or antialiased, got 'sharp'"):
         render(scene, colors, rasterize_mode="sharp")
-    with pytest.raises(ValueError, match="kernel: expected one of generalized_exponential, .*, got 'box'"):
+    with pytest.raises(ValueError, match=r"kernel: expected one of generalized_exponential, .*, got 'box'"):
         render(scene, colors, kernel="box")
     with pytest.raises(ValueError, match="outputs: expected names out of median_depths, normals, got 'shadow'"):
         render(scene, colors, outputs=["shadow"])

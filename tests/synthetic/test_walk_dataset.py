@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import read_image_float
 from splatkit.io.meshes import read_mesh
-from splatkit.io.point_clouds import list_point_clouds, read_point_cloud
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.scans.readers import list_scan_files
 from splatkit.io.transforms_json import read_transforms
 from splatkit.synthetic.defects import Defects, LidarFaults
 from splatkit.synthetic.description import find_scene, read_scene
@@ -127,7 +128,7 @@ def test_depth_is_that_of_an_independent_ray_caster(courtyard):
 def test_scans_lie_on_the_depth_of_the_images(courtyard):
     """LiDAR to world by the trajectory, world to image by the poses: frames and times have to be right."""
     trajectory, transforms = read_trajectory(courtyard / "trajectory.txt"), read_transforms(courtyard)
-    clouds = [read_point_cloud(path) for path in list_point_clouds(courtyard / "lidar")]
+    clouds = [read_point_cloud(path) for path in list_scan_files(courtyard / "lidar")]
     assert len(clouds) == 2
     points = []
     for cloud in clouds:

@@ -17,7 +17,7 @@ from splatkit.capture.images.upright import rotation_to_z, up_direction
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 from splatkit.io.rectification import rectify
 from splatkit.progress import Progress
 

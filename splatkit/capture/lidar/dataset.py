@@ -12,7 +12,7 @@ from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
 _UNITS = ("units: m",)
 

@@ -8,7 +8,7 @@ from splatkit.capture.lidar.dataset import WrittenDepths
 from splatkit.capture.lidar.moving import LidarScene
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.static import StaticScene
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
 
 def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:

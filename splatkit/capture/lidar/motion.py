@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from splatkit.capture.lidar.scans import Scan, select_points
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import transform_points, twist_between
 from splatkit.io.formats.trajectories import Trajectory
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
+_SAME_WORLD_M, _SAME_WORLD_DEG = 0.5, 5.0  # between a scan's own pose and the trajectory at its moment
 _TIME_STEP_S = 1e-4  # poses are interpolated this finely: at 10 m/s a millimeter
 
 
@@ -28,14 +30,19 @@ class PlacedScan:
 def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
     """A scan in the trajectory's world; None where the trajectory covers none of it.
 
+    A scan with a pose of its own is placed by that.
+
     Raises:
-        DatasetError: the scan has no times.
+        DatasetError: the scan has no times, or its own pose is in another world than the trajectory.
     """
     if scan.times is None:
         raise DatasetError(
             f"{scan.name}: neither its points nor its name tell when it was taken; "
             "give --scan-times, a CSV with the columns file,time_s"
         )
+    if scan.T_world_lidar is not None and len(scan.times) > 0:
+        _check_world(scan.name, scan.T_world_lidar, scan.times[0], trajectory)
+        return placed_by_its_pose(scan, scan.T_world_lidar)
     covered = (scan.times >= trajectory.times[0]) & (scan.times <= trajectory.times[-1])
     if not covered.any():
         return None
@@ -45,6 +52,25 @@ def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
     poses = trajectory.at(np.clip(ticks * _TIME_STEP_S, trajectory.times[0], trajectory.times[-1]))[which]
     points = np.einsum("nij,nj->ni", poses[:, :3, :3], cloud.points) + poses[:, :3, 3]
     return PlacedScan(scan.name, replace(cloud, points=points), times, poses[:, :3, 3], int((~covered).sum()))
+
+
+def placed_by_its_pose(scan: Scan, T_world_lidar: NDArray[np.float64]) -> PlacedScan:
+    """A scan of a LiDAR that stood still at a pose [4, 4]; without times they are zeros."""
+    times = np.zeros(len(scan.cloud.points)) if scan.times is None else scan.times
+    cloud = replace(scan.cloud, points=transform_points(T_world_lidar, scan.cloud.points))
+    return PlacedScan(scan.name, cloud, times, np.tile(T_world_lidar[:3, 3], (len(times), 1)), 0)
+
+
+def _check_world(name: str, T_world_lidar: NDArray[np.float64], moment: float, trajectory: Trajectory) -> None:
+    if not trajectory.times[0] <= moment <= trajectory.times[-1]:
+        return
+    twist = twist_between(trajectory.at(np.array([moment]))[0], T_world_lidar)
+    degrees, meters = float(np.degrees(np.linalg.norm(twist[:3]))), float(np.linalg.norm(twist[3:]))
+    if degrees > _SAME_WORLD_DEG or meters > _SAME_WORLD_M:
+        raise DatasetError(
+            f"{name}: its own pose and the trajectory at its moment are {meters:.2f} m and {degrees:.1f} degrees "
+            "apart; they belong to different worlds, or go by different clocks"
+        )
 
 
 def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[PlacedScan]:

@@ -23,7 +23,8 @@ from splatkit.geometry.se3 import invert
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.images import read_image, read_mask
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.scans.reader import LeftOut
 from splatkit.progress import Progress, track
 
 _NAMED = 5  # files in a warning
@@ -76,9 +77,10 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
     """
     inputs = replace(inputs, photographs=_in_order_of_time(inputs.photographs))
     fit = _first_fit(inputs, progress)
-    cloud, measured = _mapped(inputs, fit.trajectory, progress)
+    left_out_scans: list[LeftOut] = []
+    cloud, measured = _mapped(inputs, fit.trajectory, progress, left_out_scans.append)
     normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
-    alignment, surfaces, warnings = fit.start, None, _warnings(inputs, fit)
+    alignment, surfaces, warnings = fit.start, None, [*_warnings(inputs, fit), *_of_scans(left_out_scans)]
     # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
     if fit.start is not None and inputs.trajectory is not None and inputs.points is not None:
         try:
@@ -180,20 +182,29 @@ def scene_depths(scene: LidarScene, inputs: LidarInputs, progress: Progress) -> 
     return depth_maps(targets, placed, inputs.rig, window_s)
 
 
-def _placed(inputs: LidarInputs, trajectory: Trajectory, progress: Progress, label: str) -> Iterator[PlacedScan]:
-    scans = (without_ring_bias(scan, inputs.rig.ring_bias) for scan in inputs.scans.read())
+def _placed(
+    inputs: LidarInputs,
+    trajectory: Trajectory,
+    progress: Progress,
+    label: str,
+    note: Callable[[LeftOut], None] = lambda left_out: None,
+) -> Iterator[PlacedScan]:
+    scans = (without_ring_bias(scan, inputs.rig.ring_bias) for scan in inputs.scans.read(note))
     shown = track(scans, label, progress, inputs.scans.count())
     if inputs.trajectory is None:  # the path is that of photographs, and only near them as good as they are
-        near = (near_moments(scan, trajectory.times, INTERPOLATED_S) for scan in shown)
+        here = (replace(scan, T_world_lidar=None) for scan in shown)  # poses of files are in another world than they
+        near = (near_moments(scan, trajectory.times, INTERPOLATED_S) for scan in here)
         return place_scans((scan for scan in near if scan is not None), trajectory)
     return place_scans(shown, trajectory)
 
 
-def _mapped(inputs: LidarInputs, trajectory: Trajectory, progress: Progress) -> tuple[VoxelCloud, int]:
+def _mapped(
+    inputs: LidarInputs, trajectory: Trajectory, progress: Progress, note: Callable[[LeftOut], None]
+) -> tuple[VoxelCloud, int]:
     """The map of all scans, and how many points were measured."""
     voxels = VoxelMap(inputs.voxel, inputs.max_points)
     measured = 0
-    for scan in _placed(inputs, trajectory, progress, "reading scans"):
+    for scan in _placed(inputs, trajectory, progress, "reading scans", note):
         voxels.add(scan.cloud.points, scan.origins)
         measured += len(scan.times)
     return voxels.cloud(), measured
@@ -246,6 +257,13 @@ def _loader(photo: Photograph) -> Callable[[], NDArray[np.uint8]]:
 def _mask_loader(photo: Photograph) -> Callable[[], NDArray[np.bool_]] | None:
     path = photo.mask
     return None if path is None else lambda: read_mask(path)
+
+
+def _of_scans(left_out: list[LeftOut]) -> list[str]:
+    if not left_out:
+        return []
+    named = ", ".join(f"{item.name} ({item.reason})" for item in left_out[:_NAMED])
+    return [f"{len(left_out)} scans are left out: {named}"]
 
 
 def _warnings(inputs: LidarInputs, fit: _Fit) -> list[str]:

@@ -1,8 +1,8 @@
-"""Scans of a LiDAR, one after the other, with the time of each point: from a folder of files or from a recording."""
+"""Scans of a LiDAR, one after the other, with the time of each point: from files or recordings of any kind."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.bags import list_scan_topics, read_scans
-from splatkit.io.listing import list_files
-from splatkit.io.point_clouds import PointCloud, list_point_clouds, read_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.scans.reader import LeftOut, StoredScan
+from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
 from splatkit.io.time_units import SECONDS_FROM, seconds_since_1970
 
 _ONE_TURN_S = 2.0  # times of points below it count from the scan's own stamp
@@ -26,71 +26,74 @@ class Scan:
     name: str
     cloud: PointCloud
     times: NDArray[np.float64] | None  # [N] s, by the LiDAR's clock; None: the file tells no time
+    T_world_lidar: NDArray[np.float64] | None = None  # [4, 4] of a LiDAR that stood still, where the file says where
 
 
 @dataclass(frozen=True)
 class ScanSource:
     """Where scans come from; reading starts anew with each `read`, and holds one scan at a time."""
 
-    path: Path
+    path: Path  # of a file, a recording or a folder of files
     topic: str | None = None  # of a recording
-    times: dict[str, float] | None = None  # s, by file name; where files and their names do not tell it
+    times: dict[str, float] | None = None  # s, by the scan's name; where neither the file nor its name tells it
     ranges_m: tuple[float, float] = (0.0, float("inf"))  # nearer points are on the rig itself
-
-    @property
-    def is_recording(self) -> bool:
-        """Whether scans are messages of a bag rather than files."""
-        return not (self.path.is_dir() and not (self.path / "metadata.yaml").is_file())
 
     def count(self) -> int:
         """Number of scans, without reading them."""
-        if self.is_recording:
-            topics = list_scan_topics(self.path)
-            return topics[self.topic] if self.topic in topics else sum(topics.values())
-        return len(list_point_clouds(self.path))
+        return count_scans(self.path, self.topic)
 
     def files(self) -> list[Path]:
         """The files that hold the scans."""
-        if not self.is_recording:
-            return list_point_clouds(self.path)
-        return list_files(self.path, below=True) if self.path.is_dir() else [self.path]
+        return scan_sources(self.path)
 
-    def read(self) -> Iterator[Scan]:
-        """Scans in the order of their names, or of their recording.
+    def read(self, note: Callable[[LeftOut], None] = lambda left_out: None) -> Iterator[Scan]:
+        """Scans in the order of their names, or of their recording; `note` is told what is left out.
 
         Raises:
-            FileNotFoundError: no such folder or recording.
+            FileNotFoundError: no such file, folder or recording.
             DatasetError: a file is damaged; names it.
         """
-        if self.is_recording:
-            for index, recorded in enumerate(read_scans(self.path, self.topic)):
-                yield self._scan(f"scan {index}", recorded.cloud, recorded.stamp_s)
-        else:
-            for path in list_point_clouds(self.path):
-                stamp = self.times.get(path.name) if self.times is not None else _stamp_in_name(path)
-                yield self._scan(path.name, read_point_cloud(path), stamp)
+        for stored in read_scans(self.path, self.topic, note):
+            stamp = self._stamp(stored)
+            times = _moment(stored, stamp) if stored.is_static else self._times(stored, stamp)
+            scan = Scan(stored.name, stored.cloud, times, stored.T_world_lidar)
+            yield points_within(scan, self.ranges_m)
 
-    def _scan(self, name: str, cloud: PointCloud, stamp: float | None) -> Scan:
-        times = cloud.time
+    def _stamp(self, stored: StoredScan) -> float | None:
+        if stored.stamp_s is not None:
+            return stored.stamp_s
+        return _stamp_in_name(stored.name) if self.times is None else self.times.get(stored.name)
+
+    def _times(self, stored: StoredScan, stamp: float | None) -> NDArray[np.float64] | None:
+        """Of the points of a LiDAR that turns."""
+        times = stored.cloud.time
         if times is not None and np.ptp(times) > _ONE_TURN_S:
             raise DatasetError(
-                f"{self.path}: {name}: its points span {np.ptp(times):.3g} s; expected single turns of a LiDAR"
+                f"{self.path}: {stored.name}: its points span {np.ptp(times):.3g} s; expected single turns of a LiDAR"
             )
         if times is not None and np.abs(times).max() <= _ONE_TURN_S and stamp is not None:
             times = times + stamp
         if times is None and stamp is not None:
-            times = np.full(len(cloud.points), stamp)
-        used = within_ranges(cloud, self.ranges_m)
-        if used.all():
-            return Scan(name, cloud, times)
-        return Scan(name, select_points(cloud, used), None if times is None else times[used])
+            times = np.full(len(stored.cloud.points), stamp)
+        return times
 
 
-def within_ranges(cloud: PointCloud, ranges_m: tuple[float, float]) -> NDArray[np.bool_]:
-    """Which points [N] lie within distances of the sensor, m."""
-    distances = np.linalg.norm(cloud.points, axis=1)
-    inside: NDArray[np.bool_] = (distances >= ranges_m[0]) & (distances <= ranges_m[1])
-    return inside
+def _moment(stored: StoredScan, stamp: float | None) -> NDArray[np.float64] | None:
+    """One time for all points of a LiDAR that stood still, however long it took: its stamp, or the middle of theirs."""
+    times = stored.cloud.time
+    if stamp is None and times is None:
+        return None
+    return np.full(len(stored.cloud.points), float(np.median(times)) if stamp is None and times is not None else stamp)
+
+
+def points_within(scan: Scan, ranges_m: tuple[float, float]) -> Scan:
+    """A scan without the points nearer or farther, m; it may have none left."""
+    distances = np.linalg.norm(scan.cloud.points, axis=1)
+    used: NDArray[np.bool_] = (distances >= ranges_m[0]) & (distances <= ranges_m[1])
+    if used.all():
+        return scan
+    times = None if scan.times is None else scan.times[used]
+    return replace(scan, cloud=select_points(scan.cloud, used), times=times)
 
 
 def select_points(cloud: PointCloud, chosen: NDArray[np.bool_]) -> PointCloud:
@@ -102,9 +105,9 @@ def select_points(cloud: PointCloud, chosen: NDArray[np.bool_]) -> PointCloud:
     return PointCloud(**columns, dropped=cloud.dropped + int((~chosen).sum()))
 
 
-def _stamp_in_name(path: Path) -> float | None:
+def _stamp_in_name(name: str) -> float | None:
     """Seconds since 1970 that a file is called after: the last number of its name, if it is as large as such times."""
-    found = _STAMP.search(path.name[: -len("".join(path.suffixes[-1:]))])
+    found = _STAMP.search(name)
     if found is None:
         return None
     value = float(found.group())

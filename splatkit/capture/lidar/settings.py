@@ -14,7 +14,7 @@ class CaptureLidarSettings:
     """
 
     scans: Path
-    """Folder of scans (.ply, .pcd, .las, .laz, .bin), or a recording (ROS 1 or 2 bag, MCAP)."""
+    """Folder of scans, a file with several, or a recording (ROS 1 or 2 bag, MCAP); README lists the formats."""
     calibration: tuple[Path, ...]
     """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
     covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
@@ -54,12 +54,13 @@ class CaptureLidarSettings:
 class CaptureStaticSettings:
     """Make a metric dataset from one scan and photographs of the place, taken from where the LiDAR stood or around it.
 
-    Each photograph is of a camera of the calibration, as it stood when the scan was taken. Or photographs were taken
-    anywhere and have poses (--dataset): then --anchor names those of the rig, which give the others their scale.
+    Each photograph is of a camera of the calibration, as it stood when the scan was taken; of several scans, the first.
+    Or photographs were taken anywhere and have poses (--dataset): then --anchor names those of the rig, which give the
+    others their scale.
     """
 
     scan: Path
-    """File with the scan (.ply, .pcd, .las, .laz, .bin, .pcd.bin)."""
+    """File with the scan, or with several and the pose of each, whose world is then kept; README lists the formats."""
     calibration: tuple[Path, ...]
     """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
     covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
@@ -68,7 +69,7 @@ class CaptureStaticSettings:
     dataset: Path | None = None
     """Photographs with poses: a folder with a transforms.json."""
     anchor: tuple[str, ...] = ()
-    """Names of the images in the dataset that the rig took where the scan was taken."""
+    """Names of the images in the dataset that the rig took where the (first) scan was taken."""
     out: Path = Path("dataset")
     """Folder to make."""
     voxel: float = 0.02

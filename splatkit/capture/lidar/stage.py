@@ -21,7 +21,7 @@ from splatkit.capture.lidar.moving import LidarScene, locate, scene_depths
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig, read_rig
-from splatkit.capture.lidar.scans import ScanSource, select_points, within_ranges
+from splatkit.capture.lidar.scans import Scan, ScanSource, points_within
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
 from splatkit.capture.provenance import CaptureRecord, write_record
@@ -29,10 +29,13 @@ from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.trajectories import read_trajectory
-from splatkit.io.point_clouds import PointCloud, read_point_cloud
+from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
+from splatkit.io.scans.readers import read_scans, scan_sources
 from splatkit.io.transforms_json import Transforms, read_transforms
 from splatkit.progress import Progress, no_progress, track
+
+_FARTHEST_POSE_M = 5000.0  # clouds and depth are float32, whose steps are half a millimeter there
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class CapturedLidar:
 
 @dataclass(frozen=True)
 class CapturedStatic:
-    """What a capture around one scan found."""
+    """What a capture around a LiDAR that stood still found."""
 
     out: Path  # folder of the dataset
     rig: Rig
@@ -109,7 +112,7 @@ def capture_static(
     progress: Progress = no_progress,
     report: Callable[[Path, CapturedStatic], None] = lambda folder, captured: None,
 ) -> CapturedStatic:
-    """As `capture_lidar`, of one scan and the photographs around it."""
+    """As `capture_lidar`, of one scan, or several with poses, and the photographs around."""
     if (settings.dataset is None) == (not settings.images):
         raise SettingsError("give either --images (folders of photographs by the rig) or --dataset with --anchor")
     if (settings.dataset is None) != (not settings.anchor):
@@ -119,7 +122,7 @@ def capture_static(
     photographed = _photographed(settings, rig, None)
     inputs = StaticInputs(
         photographed.photographs,
-        _usable_points(settings),
+        _standing_scans(settings),
         rig,
         _triangulated(photographed.transforms),
         _anchors(settings.anchor, photographed.photographs),
@@ -133,9 +136,11 @@ def capture_static(
         written = write_lidar_dataset(folder, placed, depths, rig)
         captured = CapturedStatic(settings.out, rig, scene, written, photographed.warnings)
         report(folder, captured)
-        sources = [settings.scan, *settings.calibration, *(photo.path for photo in inputs.photographs)]
+        sources = [*scan_sources(settings.scan), *settings.calibration, *(photo.path for photo in inputs.photographs)]
         figures = static_figures(scene, written)
-        record = _record(settings, "static", sources, "the LiDAR's frame", figures, captured.warnings)
+        posed = inputs.scans[0].T_world_lidar is not None
+        frame = "the world of the scans' poses" if posed else "the LiDAR's frame"
+        record = _record(settings, "static", sources, frame, figures, captured.warnings)
         write_record(folder / "capture.json", record)
     return captured
 
@@ -196,14 +201,25 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
     return inputs, photographed
 
 
-def _usable_points(settings: CaptureStaticSettings) -> PointCloud:
-    """The scan within its ranges."""
-    scan = read_point_cloud(settings.scan)
-    used = within_ranges(scan, (settings.min_range, settings.max_range))
-    if not used.any():
-        low, high = settings.min_range, settings.max_range
-        raise DatasetError(f"{settings.scan}: no point lies {low:g} to {high:g} m from the LiDAR")
-    return select_points(scan, used)
+def _standing_scans(settings: CaptureStaticSettings) -> tuple[Scan, ...]:
+    """The scans within their ranges; several only where each has its pose."""
+    path, ranges, scans = settings.scan, (settings.min_range, settings.max_range), list[Scan]()
+    for stored in read_scans(path):
+        found = Scan(stored.name, stored.cloud, None, stored.T_world_lidar)
+        if scans and (found.T_world_lidar is None or scans[0].T_world_lidar is None):
+            raise DatasetError(f"{path}: holds several scans and not the pose of each; expected one scan, or poses")
+        if found.T_world_lidar is not None and np.abs(found.T_world_lidar[:3, 3]).max() > _FARTHEST_POSE_M:
+            raise DatasetError(
+                f"{path}: {found.name}: its pose lies more than {_FARTHEST_POSE_M / 1000:g} km from the origin, where "
+                "single precision loses millimeters; subtract a common offset from the poses"
+            )
+        used = points_within(found, ranges)
+        if len(used.cloud.points) == 0:
+            raise DatasetError(f"{path}: no point lies {ranges[0]:g} to {ranges[1]:g} m from the LiDAR")
+        scans.append(used)
+    if not scans:
+        raise DatasetError(f"{path}: no scan in it holds a point")
+    return tuple(scans)
 
 
 def _placed(scene: LidarScene | StaticScene, photographed: _Photographed) -> PlacedPhotographs:

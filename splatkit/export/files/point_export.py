@@ -18,7 +18,8 @@ from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_points
 from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 

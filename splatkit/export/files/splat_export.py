@@ -11,7 +11,7 @@ from splatkit.export.settings import ExportSplatsSettings
 from splatkit.io.formats.sog import read_sog, write_sog
 from splatkit.io.splats import read_splats, write_splats
 from splatkit.memory import require_memory
-from splatkit.optimize.load_ges import load_ges_run
+from splatkit.optimize.load_run import load_splat_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import intrinsics_of, viewmat_of
 from splatkit.splatting.kernels.generalized_exponential import GeneralizedExponential
@@ -50,7 +50,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
     chosen = _format(out, settings.format)
     if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
-    run = load_ges_run(settings.load_config)
+    run = load_splat_run(settings.load_config)
     require_memory(f"writing {len(run.splats)} splats", len(run.splats) * BYTES_PER_SPLAT)
     keep = torch.ones(len(run.splats), dtype=torch.bool)
     least = settings.min_contribution

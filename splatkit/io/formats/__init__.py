@@ -1,1 +1,1 @@
-"""One format or notation each; `io.point_clouds`, `io.meshes` and `io.splats` choose among files by their names."""
+"""One format or notation each; `io.scans`, `io.meshes` and `io.splats` choose among files by their names."""

@@ -12,6 +12,7 @@ from splatkit.optimize.data.datamanager import GesDatamanagerConfig
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.ges.model import GesModel
 from splatkit.optimize.ges.pipeline import GesPipeline
+from splatkit.optimize.ges.record import GES
 from splatkit.optimize.ges.settings import GesModelConfig
 from splatkit.optimize.nerfstudio.guards import apply_host_guards
 from splatkit.optimize.nerfstudio.optimizers import ExponentialDecayConfig, FusedAdamConfig
@@ -56,8 +57,8 @@ def _optimizers() -> dict[str, dict[str, object]]:
 ges_method = MethodSpecification(
     config=TrainerConfig(
         _target=GesTrainer,
-        method_name="ges",
-        max_num_iterations=7000,
+        method_name=GES.name,
+        max_num_iterations=GES.steps,
         steps_per_save=500,
         steps_per_eval_batch=0,
         steps_per_eval_image=500,

@@ -9,6 +9,7 @@ from nerfstudio.models.base_model import ModelConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
 
+from splatkit.optimize.method_record import Method
 from splatkit.optimize.nerfstudio.guards import apply_host_guards
 from splatkit.optimize.nerfstudio.optimizers import ExponentialDecayConfig, FusedAdamConfig
 from splatkit.optimize.rays.trainer import RayTrainer
@@ -19,7 +20,7 @@ NERFACTO_RATE = 0.01  # instant-ngp's too, for tables and networks alike
 _FINAL_SHARE = 0.1  # of it at the end: with a hundredth, short runs stand still before they have learned
 
 
-def ray_method(name: str, model: ModelConfig, rates: dict[str, float], description: str) -> MethodSpecification:
+def ray_method(record: Method, model: ModelConfig, rates: dict[str, float], description: str) -> MethodSpecification:
     """A method whose model is trained on rays by Adam, each group of parameters with its own falling rate.
 
     Positions are normalized by the host's own data parser: the fields live in its unit cube.
@@ -28,8 +29,8 @@ def ray_method(name: str, model: ModelConfig, rates: dict[str, float], descripti
     return MethodSpecification(
         config=TrainerConfig(
             _target=RayTrainer,
-            method_name=name,
-            max_num_iterations=30_000 if on_gpu else 3_000,
+            method_name=record.name,
+            max_num_iterations=30_000 if on_gpu else record.steps,
             steps_per_save=500,
             steps_per_eval_batch=0,
             steps_per_eval_image=0 if not on_gpu else 500,  # an image takes a CPU as long as many steps

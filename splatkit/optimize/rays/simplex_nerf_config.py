@@ -11,12 +11,13 @@ import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 
 from splatkit.optimize.rays.method import NERFACTO_RATE, ray_method
+from splatkit.optimize.rays.records import SIMPLEX_NERF
 from splatkit.optimize.rays.simplex_nerf_model import SimplexNerfModelConfig
 
 _ON_GPU = torch.cuda.is_available()
 
 simplex_nerf_method = ray_method(
-    "simplex-nerf",
+    SIMPLEX_NERF,
     SimplexNerfModelConfig(
         average_init_density=0.01,
         background_color="random",

@@ -1,10 +1,11 @@
 """The nerfstudio method `simplex-sdf` and its settings."""
 
 from splatkit.optimize.rays.method import NERFACTO_RATE, ray_method
+from splatkit.optimize.rays.records import SIMPLEX_SDF
 from splatkit.optimize.rays.simplex_sdf_model import SimplexSdfModelConfig
 
 simplex_sdf_method = ray_method(
-    "simplex-sdf",
+    SIMPLEX_SDF,
     SimplexSdfModelConfig(
         num_proposal_samples_per_ray=(64, 32),
         num_neus_samples_per_ray=24,

@@ -9,7 +9,7 @@ from splatkit.capture.lidar.scans import Scan
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert
 from splatkit.io.formats.trajectories import Trajectory
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
 
 def path():

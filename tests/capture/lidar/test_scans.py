@@ -6,10 +6,15 @@ import sys
 import numpy as np
 import pytest
 
+from splatkit.capture.lidar.motion import place_scans
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.formats.trajectories import Trajectory
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
+from splatkit.io.scans import readers
+from tests.io.scans.posed_scans import POSED_SCANS, write_posed_scans
 
 POINTS = np.array([[1.0, 2, 3], [4, 5, 6], [0.1, 0, 0]])
 
@@ -59,6 +64,40 @@ def test_points_out_of_range_are_left_out(tmp_path):
     np.testing.assert_array_equal(scan.cloud.points, POINTS[:1])
     np.testing.assert_array_equal(times_of(scan), [0.0])
     assert scan.cloud.dropped == 2
+
+
+@pytest.fixture
+def standing(tmp_path, monkeypatch):
+    """Three scans of a minute each in one file, five meters apart."""
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, POSED_SCANS))
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    poses[:, 0, 3] = 0, 5, 10
+    times = [1000.0 + 100 * number + np.array([0.0, 30.0, 60.0]) for number in range(3)]
+    write_posed_scans(tmp_path / "site.posed", [POINTS] * 3, poses, times)
+    return tmp_path / "site.posed"
+
+
+def test_a_lidar_that_stands_still_may_take_minutes(standing):
+    source = ScanSource(standing, ranges_m=(1.0, 100.0))
+    assert source.count() == 3
+    scans = list(source.read())
+    assert [scan.name for scan in scans] == [f"site.posed scan {number}" for number in range(3)]
+    np.testing.assert_array_equal(times_of(scans[1]), [1130.0] * 2)  # of one moment, without the point on the rig
+    assert scans[1].T_world_lidar is not None
+    assert scans[1].T_world_lidar[0, 3] == 5
+    named = ScanSource(standing, times={"site.posed scan 2": 7.0})
+    np.testing.assert_array_equal(times_of(list(named.read())[2]), [7.0] * 3)
+
+
+def test_scans_are_placed_by_their_own_poses_in_the_trajectorys_world(standing):
+    path = Trajectory(np.array([1000.0, 1300.0]), np.tile(np.eye(4), (2, 1, 1)))
+    path.poses[:, 0, 3] = -1.3, 13.7  # 5 cm a second, half a meter off at most
+    placed = list(place_scans(ScanSource(standing).read(), path))
+    np.testing.assert_array_equal(placed[2].cloud.points, POINTS + np.array([10.0, 0, 0]))
+    np.testing.assert_array_equal(placed[2].origins, [[10.0, 0, 0]] * 3)
+    path.poses[:, 2, 3] = 1.0
+    with pytest.raises(DatasetError, match=r"scan 0: its own pose and the trajectory at its moment are 1\.02 m"):
+        list(place_scans(ScanSource(standing).read(), path))
 
 
 def test_an_hour_in_one_file_is_no_scan(tmp_path):
@@ -116,9 +155,7 @@ def test_recordings_give_scans_with_absolute_times(tmp_path):
 @pytest.mark.slow
 def test_a_million_points_a_second_stream_in_bounded_memory(tmp_path):
     """Four seconds, 64 MB, through motion compensation into a map: what is held at most does not grow with them."""
-    from splatkit.capture.lidar.motion import place_scans
     from splatkit.capture.lidar.voxel_map import VoxelMap
-    from splatkit.io.formats.trajectories import Trajectory
 
     _record(tmp_path / "bag", 40, 100_000)
     path = Trajectory(1.7e9 + np.array([-1.0, 10.0]), np.tile(np.eye(4), (2, 1, 1)))

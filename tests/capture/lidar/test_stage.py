@@ -14,15 +14,19 @@ from splatkit.capture.lidar.registration.alignment import Similarity
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.stage import capture_lidar, capture_static
-from splatkit.geometry.se3 import invert
+from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.formats.trajectories import read_trajectory
-from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
+from splatkit.io.scans import readers
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.pages.capture_lidar import write_lidar_report, write_static_report
 from splatkit.synthetic.defects import Defects
 from splatkit.synthetic.settings import SceneSettings
 from splatkit.synthetic.stage import make_scene
+from tests.io.scans.posed_scans import POSED_SCANS, write_posed_scans
 
 TO_IMAGES = Similarity(0.37, Rotation.from_rotvec((0.4, -0.2, 0.7)).as_matrix(), np.array([3.0, -1.0, 0.5]))
 OFFSET_S = 0.03
@@ -142,18 +146,23 @@ def test_without_a_trajectory_scans_near_photographs_give_the_scale(walk, images
     assert np.median(np.abs(depth_errors(walk, out)[0])) < 0.15  # a tenth of a second on a straight line
 
 
-@pytest.fixture(scope="module")
-def standing(walk, tmp_path_factory):
-    """One of the scans as if the rig had stood still, and the number of its moment."""
-    folder = tmp_path_factory.mktemp("standing")
+def stand_still(walk, number):
+    """Points [N, 3] of a scan as if the rig had stood still where it began, and T_world_lidar there."""
     path = read_trajectory(walk / "trajectory.txt")
-    scan = list(ScanSource(walk / "lidar").read())[7]  # begins when the images of moment 3 were taken
+    scan = list(ScanSource(walk / "lidar").read())[number]
     placed = place_scan(scan, path)
     assert placed is not None
-    T_lidar_world = invert(path.at(placed.times[:1]))[0]
-    points = placed.cloud.points @ T_lidar_world[:3, :3].T + T_lidar_world[:3, 3]
-    write_point_cloud(folder / "scan.ply", PointCloud(points, intensity=placed.cloud.intensity))
-    return folder / "scan.ply", T_lidar_world
+    T_world_lidar = path.at(placed.times[:1])[0]
+    return transform_points(invert(T_world_lidar), placed.cloud.points), T_world_lidar
+
+
+@pytest.fixture(scope="module")
+def standing(walk, tmp_path_factory):
+    """The scan that begins when the images of moment 3 were taken, and T_lidar_world there."""
+    folder = tmp_path_factory.mktemp("standing")
+    points, T_world_lidar = stand_still(walk, 7)
+    write_point_cloud(folder / "scan.ply", PointCloud(points))
+    return folder / "scan.ply", invert(T_world_lidar)
 
 
 def test_one_scan_gives_photographs_around_it_their_scale(walk, images, standing, tmp_path):
@@ -168,6 +177,38 @@ def test_one_scan_gives_photographs_around_it_their_scale(walk, images, standing
     for frame in read_transforms(out).frames:
         expected = T_lidar_world @ truth[frame.image_path.name]
         assert np.linalg.norm(frame.T_world_camera[:3, 3] - expected[:3, 3]) < 0.06
+
+
+def test_three_scans_with_poses_make_one_world(walk, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, POSED_SCANS))
+    points, poses = zip(*(stand_still(walk, number) for number in (7, 11, 15)), strict=True)
+    write_posed_scans(tmp_path / "site.posed", list(points), np.stack(poses))
+    out, anchors = tmp_path / "out", ("left_0003.png", "right_0003.png")  # taken where the first scan was
+    known = CaptureStaticSettings(tmp_path / "site.posed", (walk / "truth/rig.json",), dataset=images, anchor=anchors)
+    captured = capture_static(dataclasses.replace(known, out=out), report=write_static_report)
+    assert captured.scene.counts["measured"] == sum(map(len, points)) - sum(
+        int((np.linalg.norm(part, axis=1) < 0.5).sum()) for part in points
+    )
+    record = json.loads((out / "capture.json").read_text())
+    assert record["frame"].endswith("the world of the scans' poses")
+    truth = {frame.image_path.name: frame.T_world_camera for frame in read_transforms(walk).frames}
+    for frame in read_transforms(out).frames:  # in the walk's world, which the poses are in
+        assert np.linalg.norm(frame.T_world_camera[:3, 3] - truth[frame.image_path.name][:3, 3]) < 0.06
+    assert np.median(np.abs(depth_errors(walk, out)[0])) < 0.06
+
+
+def test_several_scans_without_poses_and_poses_far_away_are_refused(walk, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, POSED_SCANS))
+    points, pose = stand_still(walk, 7)
+    for name in ("a.ply", "b.ply"):
+        write_point_cloud(tmp_path / name, PointCloud(points))
+    known = CaptureStaticSettings(tmp_path, (walk / "truth/rig.json",), dataset=images, anchor=("left_0003.png",))
+    with pytest.raises(DatasetError, match="holds several scans and not the pose of each"):
+        capture_static(dataclasses.replace(known, out=tmp_path / "out"))
+    pose[0, 3] = 5e5
+    write_posed_scans(tmp_path / "site.posed", [points], pose[None])
+    with pytest.raises(DatasetError, match=r"site\.posed scan 0: its pose lies more than 5 km from the origin"):
+        capture_static(dataclasses.replace(known, scan=tmp_path / "site.posed", out=tmp_path / "out"))
 
 
 def nuscenes(data_dir, folder):

@@ -9,7 +9,8 @@ import pytest
 from splatkit.cli import main
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import write_image
-from splatkit.io.point_clouds import PointCloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 
 LENSES = (

@@ -11,7 +11,8 @@ from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, Georeference, dataset_units, export_frame, read_georeference
 from splatkit.export.files.point_export import write_points
 from splatkit.export.files.splat_export import splats_in_frame, splats_of_frame
-from splatkit.io.point_clouds import PointCloud, read_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud
 from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
 

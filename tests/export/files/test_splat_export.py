@@ -59,7 +59,7 @@ def run(tmp_path, monkeypatch):
     )
     for view in views:
         write_image(view.image_path, run.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: run)
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: run)
     return run
 
 
@@ -111,7 +111,7 @@ def with_lobes(run, monkeypatch):
     changed = replace(run, splats=replace(run.splats, lobes=lobes, shN=torch.zeros(400, 0, 3)), sh_degree=0)
     for view in run.eval_views:
         write_image(view.image_path, changed.image(view.posed).numpy())
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: changed)
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: changed)
     return changed
 
 
@@ -157,7 +157,7 @@ def test_existing_file_is_kept(run, tmp_path):
 
 
 def test_of_kernels_that_files_do_not_hold_the_nearest_gaussians_are_written(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(splat_export, "load_ges_run", lambda path: replace(run, kernel="compact_beta"))
+    monkeypatch.setattr(splat_export, "load_splat_run", lambda path: replace(run, kernel="compact_beta"))
     done = export(tmp_path / "config.yml", tmp_path / "a.ply")
     assert "compact_beta" in done.warnings[0]
     read = read_splats(tmp_path / "a.ply")

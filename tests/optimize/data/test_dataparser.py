@@ -13,7 +13,8 @@ from nerfstudio.cameras.cameras import CameraType
 from splatkit.errors import DatasetError
 from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import read_image, write_image
-from splatkit.io.point_clouds import PointCloud, read_point_cloud, write_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.optimize.data.datamanager import GesDatamanagerConfig
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.data.dataparser_spec import splatkit_data

@@ -15,7 +15,7 @@ from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.errors import DatasetError, SplatkitError
 from splatkit.io.images import image_size
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
 _NAMES = ("cameras", "images", "points3D")
 _PLACES = (".", "sparse/0", "sparse", "colmap/sparse/0", "0")

@@ -12,7 +12,7 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import is_rigid, rigid_error
 from splatkit.io.depth_maps import DepthMap
-from splatkit.io.point_clouds import PointCloud
+from splatkit.io.point_cloud import PointCloud
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from splatkit.errors import DatasetError
-from splatkit.io.bags import list_scan_topics, read_scans
+from splatkit.io.scans.bags import list_scan_topics
+from splatkit.io.scans.reader import LeftOut
+from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
 
 FIELDS = [("x", 0, 7), ("y", 4, 7), ("z", 8, 7), ("intensity", 16, 7), ("ring", 20, 4), ("t", 24, 6)]
 RECORD = np.dtype(
@@ -76,7 +78,12 @@ def record(tmp_path, kind):
 def test_scans_come_out_as_they_went_in(tmp_path, kind):
     path = record(tmp_path, kind)
     assert list_scan_topics(path) == {"/points": 3, "/rear": 1}
-    found = list(read_scans(path, "/points"))
+    left_out = list[LeftOut]()
+    found = list(read_scans(path, "/points", left_out.append))
+    assert [item.name for item in left_out] == ["scan 1"]
+    assert [read.name for read in found] == ["scan 0", "scan 2"]
+    assert count_scans(path, "/points") == 3
+    assert all(source.is_file() for source in scan_sources(path))
     assert [read.stamp_s for read in found] == [1_700_000_000.5, 1_700_000_003.5]
     for read, seed in zip(found, (0, 2), strict=True):
         expected = scan(seed)[1:]
@@ -97,7 +104,9 @@ def test_the_topic_must_be_named_where_there_are_several(tmp_path):
         next(read_scans(path))
     with pytest.raises(DatasetError, match=r"a\.bag: no point clouds of topic /front; there are /points, /rear"):
         next(read_scans(path, "/front"))
-    with pytest.raises(FileNotFoundError, match=r"b\.bag: no such recording"):
+    with pytest.raises(DatasetError, match=r"a\.bag: no point clouds of topic /front"):
+        count_scans(path, "/front")
+    with pytest.raises(FileNotFoundError, match=r"b\.bag: no such file"):
         next(read_scans(tmp_path / "b.bag"))
 
 

@@ -4,8 +4,7 @@ No ROS is needed. A recording holds thousands of scans: they come one by one.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.point_clouds import EmptyCloudError, PointCloud, cloud_from_fields
+from splatkit.io.point_cloud import EmptyCloudError, cloud_from_fields
+from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan
 
 _CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 _KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
-
-
-@dataclass(frozen=True)
-class RecordedScan:
-    """A scan of a recording."""
-
-    cloud: PointCloud
-    stamp_s: float  # of the message's header, seconds since 1970 if the sensor's clock was set
-    frame: str  # in which its points lie
 
 
 def list_scan_topics(path: Path) -> dict[str, int]:
@@ -42,8 +33,16 @@ def list_scan_topics(path: Path) -> dict[str, int]:
         return counts
 
 
-def read_scans(path: Path, topic: str | None = None) -> Iterator[RecordedScan]:
+def count_recorded(path: Path, topic: str | None = None) -> int:
+    """How many scans a recording has; arguments and errors as of `read_recording`."""
+    with _opened(path) as reader:
+        return sum(connection.msgcount for connection in _chosen(path, reader, topic))
+
+
+def read_recording(path: Path, topic: str | None = None) -> Iterator[StoredScan | LeftOut]:
     """Scans of a recording, in the order of their recording; those in which nothing was measured are left out.
+
+    Their stamps are those of the messages' headers: seconds since 1970 if the sensor's clock was set.
 
     Args:
         path: a .bag, .mcap or .db3 file, or the folder of a ROS 2 bag.
@@ -55,20 +54,16 @@ def read_scans(path: Path, topic: str | None = None) -> Iterator[RecordedScan]:
     """
     path = Path(path)
     with _opened(path) as reader:
-        connections = list(_cloud_connections(reader))
-        topics = sorted({connection.topic for connection in connections})
-        if not topics:
-            raise DatasetError(f"{path}: no point clouds in this recording")
-        if topic not in topics and (topic is not None or len(topics) > 1):
-            asked = "name the topic" if topic is None else f"no point clouds of topic {topic}"
-            raise DatasetError(f"{path}: {asked}; there are {', '.join(topics)}")
-        chosen = [connection for connection in connections if connection.topic == (topic or topics[0])]
-        for connection, _, raw in reader.messages(chosen):
+        messages = reader.messages(_chosen(path, reader, topic))
+        for number, (connection, _, raw) in enumerate(messages):
             message = reader.deserialize(raw, connection.msgtype)
-            stamp = message.header.stamp
-            with suppress(EmptyCloudError):
+            header, name = message.header, f"scan {number}"
+            try:
                 cloud = cloud_from_fields(path, decode_points(path, message))
-                yield RecordedScan(cloud, stamp.sec + 1e-9 * stamp.nanosec, message.header.frame_id)
+            except EmptyCloudError:
+                yield LeftOut(name, "nothing was measured in it")
+                continue
+            yield StoredScan(name, cloud, header.stamp.sec + 1e-9 * header.stamp.nanosec, header.frame_id)
 
 
 def decode_points(path: Path, message: Any) -> NDArray[np.void]:
@@ -106,6 +101,18 @@ def decode_points(path: Path, message: Any) -> NDArray[np.void]:
     return vertices
 
 
+def _chosen(path: Path, reader: Any, topic: str | None) -> list[Any]:
+    """The connections of one topic of point clouds."""
+    connections = list(_cloud_connections(reader))
+    topics = sorted({connection.topic for connection in connections})
+    if not topics:
+        raise DatasetError(f"{path}: no point clouds in this recording")
+    if topic not in topics and (topic is not None or len(topics) > 1):
+        asked = "name the topic" if topic is None else f"no point clouds of topic {topic}"
+        raise DatasetError(f"{path}: {asked}; there are {', '.join(topics)}")
+    return [connection for connection in connections if connection.topic == (topic or topics[0])]
+
+
 def _cloud_connections(reader: Any) -> Iterator[Any]:
     return (connection for connection in reader.connections if connection.msgtype == _CLOUD_TYPE)
 
@@ -131,3 +138,8 @@ def _opened(path: Path) -> Iterator[Any]:
     except Exception as error:  # rosbags passes on what its parsers of files, types and messages raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(f"{path}: not a recording, or damaged or cut short ({reason})") from error
+
+
+RECORDINGS = ScanReader(
+    (".bag", ".mcap", ".db3"), read_recording, count_recorded, folder_file="metadata.yaml", in_folders=False
+)
