@@ -49,6 +49,7 @@ def test_lines_are_found_without_their_numbers(hall):
 
 
 def test_rims_lie_inside_the_outline_by_less_than_a_step(hall):
+    found = []
     for frame, pose in zip(hall.frames, hall.T_camera_board, strict=True):
         truth = invert(hall.rig.T_camera_lidar) @ pose
         for board in frame.candidates:
@@ -56,9 +57,10 @@ def test_rims_lie_inside_the_outline_by_less_than_a_step(hall):
                 continue
             rays = board.rim / np.linalg.norm(board.rim, axis=1, keepdims=True)
             hits = (truth[:3, 3] @ truth[:3, 2] / (rays @ truth[:3, 2]))[:, None] * rays
-            beyond = (np.abs((hits - truth[:3, 3]) @ truth[:3, :2]) - [TARGET.width / 2, TARGET.height / 2]).max(1)
-            assert np.quantile(beyond, 0.95) < 0.01
-            assert np.quantile(beyond, 0.05) > -0.05
+            found.append((np.abs((hits - truth[:3, 3]) @ truth[:3, :2]) - [TARGET.width / 2, TARGET.height / 2]).max(1))
+    beyond = np.concatenate(found)
+    assert np.quantile(beyond, 0.95) < 0.002  # at most 0 over four halls
+    assert np.quantile(beyond, 0.05) > -0.03  # -0.014 to -0.010
 
 
 def test_an_empty_hall_has_no_board_of_another_size(hall):
