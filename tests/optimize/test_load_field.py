@@ -65,7 +65,7 @@ def test_signed_distances_vanish_where_views_see_the_surface(make_ray_config):
     center = torch.linalg.inv(view.viewmat)[:3, 3]
     at_surface, at_camera = run.distance(points[:, :3]).abs(), float(run.distance(center[None]))
     assert at_camera > 0  # outside
-    assert float(at_surface.median()) < 0.35 * at_camera  # 0.12 to 0.18 of it over five seeds
+    assert float(at_surface.median()) < 0.35 * at_camera  # 0.12 to 0.22 of it over four seeds
     normals = view.normals[rows, columns]
     assert float(((points[:, :3] - center) * normals).sum(1).max()) <= 1e-4  # turned to the camera
     step = 0.05
