@@ -13,6 +13,21 @@ from splatkit.ops import build_info, native
 from tests.emulated import load_emulated
 from tests.splat_scenes import Backend, DeviceBackend, NativeBackend, ReferenceBackend
 
+INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]
+
+
+def pytest_configure() -> None:
+    """SPLATKIT_INSTRUCTION_SET names what the native code uses in this process; without it, the best of the machine."""
+    name = os.environ.get("SPLATKIT_INSTRUCTION_SET")
+    if name is None:
+        return
+    if name not in INSTRUCTION_SETS:
+        raise pytest.UsageError(
+            f"SPLATKIT_INSTRUCTION_SET: expected one of {', '.join(INSTRUCTION_SETS)}, got {name!r}"
+        )
+    if not native().use_instruction_set(name):
+        raise pytest.UsageError(f"SPLATKIT_INSTRUCTION_SET: this machine has no {name}")
+
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
@@ -40,9 +55,6 @@ def emulated(emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Mo
     """Ops on CPU tensors run the emulated CUDA kernels for the length of a test."""
     monkeypatch.setitem(sys.modules, "splatkit._C", emulated_module)
     return emulated_module
-
-
-INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]
 
 
 @pytest.fixture(params=["reference", *INSTRUCTION_SETS, pytest.param("emulated", marks=pytest.mark.slow), "cuda"])

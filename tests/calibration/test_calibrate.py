@@ -24,7 +24,7 @@ def test_the_truth_is_found_within_what_is_stated(hall, done):
     assert np.linalg.norm(twist[3:]) < 0.006
     normalized = twist @ np.linalg.solve(done.covariance(), twist)
     assert normalized < 22.5  # chi-square of six, 99.9 %
-    assert sum(not verdict.left_out for verdict in done.verdicts) >= 10
+    assert sum(not verdict.left_out for verdict in done.verdicts) >= 7  # 9 to 12 of 12 over five halls
 
 
 def test_range_errors_of_lasers_are_found(hall, done):
@@ -174,7 +174,7 @@ def test_boards_seen_in_part_are_as_good_as_what_is_seen(hall):
         return (corners,)
 
     done = calibrate_frames(changed(hall, corners=hide), TARGET, (hall.rig.camera,))
-    assert sum(not verdict.left_out for verdict in done.verdicts) >= 10
+    assert sum(not verdict.left_out for verdict in done.verdicts) >= 7  # 9 to 12 of 12 over five halls
     twist = twist_between(done.solution.T_camera_lidar, hall.rig.T_camera_lidar)
     assert twist @ np.linalg.solve(done.covariance(), twist) < 22.5
     assert np.degrees(np.linalg.norm(twist[:3])) < 0.15

@@ -11,8 +11,8 @@ from tests.calibration.halls import TARGET
 def test_intrinsics_follow_from_the_boards(hall):
     corners = [frame.corners[0] for frame in hall.frames]
     camera, rms = calibrate_intrinsics(corners, TARGET, (1920, 1208), "fisheye")
-    assert rms < 0.3
-    np.testing.assert_allclose(camera.parameters[:4], hall.rig.camera.parameters[:4], rtol=0.02)
+    assert rms < 0.3  # 0.19 to 0.21 px over five halls; parameters are off by 0.3 to 1.5 %
+    np.testing.assert_allclose(camera.parameters[:4], hall.rig.camera.parameters[:4], rtol=0.03)
 
 
 def test_boards_seen_in_part_give_intrinsics_too(hall):

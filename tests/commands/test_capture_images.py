@@ -12,6 +12,7 @@ import pytest
 
 from splatkit.cli import main
 from splatkit.io.images import write_image
+from tests.helpers import wait_until
 from tests.room import Room, photograph_room
 
 
@@ -55,7 +56,8 @@ def test_a_capture_that_is_killed_goes_on(room, tmp_path):
     rng = np.random.default_rng(1)
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(float(rng.uniform(1.0, 3.0)))
+        wait_until(lambda: list(tmp_path.iterdir()))  # it has begun
+        time.sleep(float(rng.uniform(0.0, 2.0)))
         process.send_signal(number)
         process.wait()
         shutil.rmtree(tmp_path / "dataset", ignore_errors=True)  # where it was done before the signal

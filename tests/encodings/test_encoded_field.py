@@ -30,7 +30,8 @@ def test_a_fit_learns():
     field = make_field()
     fit(field, 150)
     positions, values = draw(torch.Generator().manual_seed(9))
-    assert (field(positions) - values).square().mean() < 0.01 * values.square().mean()
+    # 0.002 to 0.010 over twelve seeds
+    assert (field(positions) - values).square().mean() < 0.03 * values.square().mean()
 
 
 def test_interrupted_and_resumed_fit_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

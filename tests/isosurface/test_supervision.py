@@ -113,7 +113,8 @@ def test_a_sphere_is_fitted_to_a_box(images: bool):
     found = cubes.eval()(field).mesh
     start = FlexiCubes(14).eval()(lambda points: points.norm(dim=-1) - 0.6).mesh
     before, after = (compare_details(mesh, truth, samples=3000).chamfer for mesh in (start, found))
-    assert after < before * (0.75 if images else 0.2)  # images see the sides alone
+    # 0.37 to 0.44 and 0.04 over five seeds and three instruction sets; images see the sides alone.
+    assert after < before * (0.6 if images else 0.2)
 
 
 def test_an_empty_surface_is_refused():

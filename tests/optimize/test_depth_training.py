@@ -200,7 +200,7 @@ def test_measured_cloud_lies_on_the_scene(depth_dataset):
     assert colors.float().std(0).min() > 20  # the ball is colorful
     radii = (cloud - torch.tensor([10.0, 0, 0])).norm(dim=1)
     assert len(cloud) > 1000
-    assert 1.5 < float(radii.median()) < 2.6  # a ball of radius 2, of splats as large as their spacing
+    assert 1.5 < float(radii.median()) < 2.6  # 2.28 to 2.30: a ball of radius 2, of splats as large as their spacing
 
 
 def test_without_a_seed_cloud_splats_start_at_measured_depths(make_depth_config, depth_dataset, capsys):
@@ -212,7 +212,7 @@ def test_without_a_seed_cloud_splats_start_at_measured_depths(make_depth_config,
     path.unlink()
     assert "start at measured depths" in " ".join(capsys.readouterr().out.split())
     radii = (model.means - torch.tensor([10.0, 0, 0])).norm(dim=1)
-    assert 1.5 < float(radii.median()) < 2.6
+    assert 1.5 < float(radii.median()) < 2.8  # 2.56 to 2.59: what is thinned is the middle of each view
 
 
 def test_outputs_for_people_show_the_depth_error(make_depth_config):

@@ -98,7 +98,7 @@ def test_the_corners_of_native_views_teach_splats_that_rectified_views_do_not_sh
     beyond = sideways > shown_rad
     assert beyond.sum() > 200
     assert (native[beyond].abs().sum(1) > 0).all()
-    assert native[beyond].norm(dim=1).mean() > 10 * from_rectified[beyond].norm(dim=1).mean()  # it is 40 times
+    assert native[beyond].norm(dim=1).mean() > 5 * from_rectified[beyond].norm(dim=1).mean()  # 23 to 91 times
 
 
 @pytest.mark.parametrize("fisheye", [True, False])

@@ -23,6 +23,7 @@ from plyfile import PlyData
 
 from splatkit.export.files.splat_export import export_splats
 from splatkit.export.settings import ExportSplatsSettings
+from splatkit.optimize.load_ges import load_ges_run
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,12 @@ def offline(monkeypatch, tmp_path):
 def test_eval_writes_metrics_of_the_held_out_images(trained, tmp_path):
     ComputePSNR(trained, tmp_path / "eval.json", tmp_path / "pictures").main()
     results = json.loads((tmp_path / "eval.json").read_text())["results"]
-    assert results["psnr"] > 10
+    pictures = [iio.imread(path) / 255 for path in (tmp_path / "pictures").glob("*.png")]
+    assert len(pictures) == 2  # every 8th of 10 images; photograph and rendering side by side
+    scores = [-10 * np.log10(np.mean((picture[:, :56] - picture[:, 56:]) ** 2)) for picture in pictures]
+    assert results["psnr"] == pytest.approx(np.mean(scores), abs=0.1)  # pictures are bytes
     assert 0 < results["ssim"] < 1
     assert "lpips" not in results
-    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2  # every 8th of 10 images
 
 
 def test_render_dataset_writes_all_outputs(trained, tmp_path):
@@ -93,8 +96,10 @@ def test_render_camera_path_writes_images(trained, tmp_path):
 def test_export_gaussian_splat_holds_the_splats_in_the_input_frame(trained, tmp_path, colors):
     ExportGaussianSplat(load_config=trained, output_dir=tmp_path / "e", ply_color_mode=colors).main()
     vertices = PlyData.read(tmp_path / "e" / "splat.ply")["vertex"]
-    assert len(vertices) > 100
-    assert np.mean(vertices["x"]) == pytest.approx(10, abs=0.5)
+    splats = load_ges_run(trained).splats
+    assert len(vertices) == len(splats)
+    np.testing.assert_allclose(np.sort(vertices["x"]), np.sort(splats.means[:, 0]), atol=1e-4)
+    assert 8 < np.mean(vertices["x"]) < 12  # the ball is at 10, in the frame of training at 0
 
 
 def test_export_gaussian_splat_holds_the_nearest_gaussians_as_our_own_export_does(trained, tmp_path):
@@ -119,7 +124,7 @@ def test_export_tsdf_makes_a_mesh_around_the_scene(trained, tmp_path):
     vertices = PlyData.read(tmp_path / "t" / "tsdf_mesh.ply")["vertex"]
     points = np.stack([vertices[axis] for axis in "xyz"], 1)
     radii = np.linalg.norm(points - [10, 0, 0], axis=1)
-    assert abs(np.median(radii) - 2) < 0.5
+    assert abs(np.median(radii) - 2) < 0.5  # 0.23 to 0.31
 
 
 def test_export_cameras_keeps_the_poses_of_the_dataset(trained, tmp_path, tiny_dataset):

@@ -53,7 +53,7 @@ def test_trains_evaluates_and_renders_offline(make_ray_config: MakeConfig, metho
     run = config.get_base_dir() / "config.yml"
     ComputePSNR(run, tmp_path / "eval.json").main()
     results = json.loads((tmp_path / "eval.json").read_text())["results"]
-    assert results["psnr"] > 5
+    assert results["psnr"] > 10  # 15.8 to 17.1 dB over five seeds
     assert "lpips" not in results
     DatasetRender(load_config=run, output_path=tmp_path / "r", rendered_output_names=["rgb", "depth"]).main()
     (picture, *_) = sorted((tmp_path / "r" / "test" / "rgb").glob("*.jpg"))
@@ -96,7 +96,7 @@ def test_loss_of_simplex_nerf_falls_and_all_of_its_encodings_are_ours(make_ray_c
     assert kinds.count("SimplexHashEncoding") == 3  # of the field and two proposals
     assert "HashEncoding" not in kinds
     _, _, metrics = pipeline.get_eval_loss_dict(0)
-    assert metrics["psnr"] > 10
+    assert metrics["psnr"] > 10  # 15.2 to 16.3 dB over five seeds
 
 
 @pytest.mark.parametrize("method", METHODS)

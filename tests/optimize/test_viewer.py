@@ -21,7 +21,10 @@ from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 from PIL import Image
 from websockets.sync.client import connect
 
+from tests.helpers import wait_until
+
 QUIET_S = 4.0  # the viewer refines a resting picture within two seconds
+PATIENCE_S = 300.0  # for a machine that is busy with other things
 
 
 def free_port():
@@ -69,12 +72,12 @@ def last_picture(port, pose, fov, aspect, starts_at_photograph):
     wait_for(port)
     pictures: list[np.ndarray] = []
     with connect(f"ws://127.0.0.1:{port}", max_size=2**28) as browser:
-        browser.recv(timeout=60)  # the viewer greets before it takes a camera
+        browser.recv(timeout=PATIENCE_S)  # the viewer greets before it takes a camera
         browser.send(msgspec.msgpack.encode(message))
-        while starts_at_photograph and b"SetCameraLookAtMessage" not in browser.recv(timeout=60):
+        while starts_at_photograph and b"SetCameraLookAtMessage" not in browser.recv(timeout=PATIENCE_S):
             pass  # the first camera is answered with the start view
         browser.send(msgspec.msgpack.encode(message))
-        deadline = time.monotonic() + 60  # the first picture takes as long as the machine needs for it
+        deadline = time.monotonic() + PATIENCE_S  # the first picture takes as long as the machine needs for it
         while True:
             try:
                 pictures += received(browser.recv(timeout=QUIET_S))
@@ -90,7 +93,7 @@ def stop_rendering():
     for thread in threading.enumerate():
         if isinstance(thread, RenderStateMachine):
             thread.running, thread.interrupt_render_flag = False, True
-            thread.join(60)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
 
 
@@ -104,13 +107,14 @@ def received(raw):
 
 
 def wait_for(port):
-    for _ in range(300):
+    def listens():
         try:
             socket.create_connection(("127.0.0.1", port)).close()
-            return
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the viewer does not listen")
+            return False
+        return True
+
+    wait_until(listens)
 
 
 @pytest.mark.slow

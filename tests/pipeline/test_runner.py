@@ -16,6 +16,7 @@ from splatkit.cli import main
 from splatkit.errors import RefusedError, SettingsError
 from splatkit.pipeline.config import read_pipeline
 from splatkit.pipeline.runner import StepFailedError, plan, run_steps
+from tests.helpers import wait_until
 
 SCENES = """
 out = "products"
@@ -124,8 +125,7 @@ def test_options_of_training_are_checked_before_the_first_step(config, tmp_path)
 def test_an_interrupt_ends_the_step_too_and_the_next_start_goes_on(config, tmp_path, whom):
     config.write_text(SCENES.replace("views = 3", "views = 3000"))
     process = start(config)
-    while not list(tmp_path.glob("products/.scene-*")):
-        time.sleep(0.1)
+    wait_until(lambda: list(tmp_path.glob("products/.scene-*")))
     whom(process.pid, signal.SIGINT)
     assert process.wait() == 130
     assert "interrupted" in (tmp_path / "log.txt").read_text()
@@ -197,13 +197,13 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(tmp_path):
     for folder in (whole, killed):
         folder.mkdir()
         (folder / "way.toml").write_text(WHOLE_WAY)
-    started = time.monotonic()
     assert start(whole / "way.toml").wait() == 0
-    length = time.monotonic() - started
-    moments = np.random.default_rng(0).uniform(0.05, 0.5, 4) * length
-    for number, moment in enumerate(moments):
+    steps = ("scene", "capture.lidar", "optimize", "export.mesh")
+    shares = np.random.default_rng(0).uniform(0, 1, len(steps))
+    for number, (step, share) in enumerate(zip(steps, shares, strict=True)):
         process = start(killed / "way.toml")
-        time.sleep(moment)
+        wait_until((killed / f"products/steps/{step}.json").exists)  # the step has begun
+        time.sleep(share * json.loads((whole / f"products/steps/{step}.json").read_text())["cost"]["wall_s"])
         if number % 2:
             os.killpg(process.pid, signal.SIGKILL)  # as a machine that is switched off
         else:

@@ -35,8 +35,8 @@ def test_a_ball_comes_back_in_its_own_frame(tmp_path: Path):
     done = run("sdf", tmp_path / "ball.ply", "--out", tmp_path / "fit", *options)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "fit/fit.json").read_text())
-    assert result["chamfer"] < 0.03  # a hundredth of the radius
-    assert result["iou_near"] > 0.95
+    assert result["chamfer"] < 0.03  # a hundredth of the radius; 0.002 to 0.007 over two seeds
+    assert result["iou_near"] > 0.95  # 0.973 to 0.978
     vertices = trimesh.load_mesh(tmp_path / "fit/mesh.ply").vertices
     assert np.allclose(vertices.mean(axis=0), [10, 20, 30], atol=0.1)
     assert {path.name for path in (tmp_path / "fit").iterdir()} == {"fit.json", "fit.png", "fit.pt", "mesh.ply"}

@@ -1,15 +1,17 @@
 """The parts of `scripts/gpu_check.py` that need no GPU: judging, reporting, and the measured programs on the CPU."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import pytest
+
+from tests.helpers import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -70,12 +72,27 @@ def test_a_command_is_stopped_at_its_limit_and_none_starts_after_the_last_minute
 
 
 def test_what_a_stopped_command_has_started_is_stopped_too(gpu_check: ModuleType, tmp_path: Path):
-    late = tmp_path / "late"
-    child = f"import time, pathlib; time.sleep(3); pathlib.Path({str(late)!r}).touch()"
-    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(60)"
-    assert not gpu_check.Check(tmp_path, {}).command("parent", [sys.executable, "-c", parent], 1)
-    time.sleep(3)
-    assert not late.exists()
+    alive = tmp_path / "alive"
+    alive.touch()
+    take = f"file = open({str(alive)!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX); print('begun', file=file, flush=True)"
+    child = f"import fcntl, time; {take}; time.sleep(600)"
+    parent = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(600)"
+    for limit_s in (1, 4, 16, 64):  # until the child has begun, however busy the machine is
+        assert not gpu_check.Check(tmp_path, {}).command("parent", [sys.executable, "-c", parent], limit_s)
+        if alive.read_text():
+            break
+    assert alive.read_text() == "begun\n"
+    with alive.open() as file:  # the lock of a process ends with it
+        wait_until(lambda: is_free(file), 60)
+
+
+def is_free(file: IO[str]) -> bool:
+    """Whether no process holds a lock on the file; takes it then."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def test_the_report_is_complete_after_every_step_and_there_are_few_files(gpu_check: ModuleType, tmp_path: Path):

@@ -86,8 +86,8 @@ def test_thinning_keeps_the_far_and_sparse_and_mixes_the_colors_of_the_near_and_
     assert torch.equal(kept, kept.unique())
     assert (kept >= 5000).sum() > 20
     near = shades[kept < 5000]
-    assert near.mean() == pytest.approx(0.5, abs=0.03)
-    assert near.std() < 0.25  # of single points it would be 0.5
+    assert near.mean() == pytest.approx(0.5, abs=0.08)  # 0.473 to 0.518 over twelve seeds
+    assert near.std() < 0.25  # 0.197 to 0.217; of single points it would be 0.5
 
 
 def test_coinciding_points_are_thinned_to_one():

@@ -35,7 +35,7 @@ def test_a_pattern_without_lines_has_one_spacing():
 @pytest.mark.parametrize("lidar", ["16", "64", "solid"])
 def test_noise_is_that_of_the_ranges(lidar, noise):
     beams = estimate_beams(wall(lidar, noise, np.random.default_rng(2))[0])
-    assert beams.range_noise_m == pytest.approx(noise, rel=0.15)
+    assert 0.78 < beams.range_noise_m / noise < 1.07  # 0.876 to 0.971 over twelve seeds
 
 
 def test_shuffled_returns_are_not_taken_for_lines():

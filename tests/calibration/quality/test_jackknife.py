@@ -36,13 +36,13 @@ def normalized_errors(stretch, count=12, trials=5):
 
 def test_noise_alone_stays_as_it_is():
     stated, observed = normalized_errors(0.0)
-    assert 0.5 * stated < observed <= stated
+    assert 0.5 * stated < observed <= stated  # 0.69 to 0.85 of it over five times five draws
 
 
 def test_a_wrong_lens_is_seen_in_how_views_differ():
     stated, observed = normalized_errors(2e-8)  # 10 px at 900 px from the middle
     assert stated > 60  # six would be right
-    assert observed < 0.35 * stated
+    assert observed < 0.35 * stated  # 0.05 to 0.16
 
 
 def test_few_solutions_tell_nothing_or_no_directions():

@@ -1,5 +1,7 @@
 """Residuals: zero at the truth, distributed as they claim, and with the right derivatives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,8 @@ def blocks_of(rig, target, view, pose, extrinsic_twist=None, board_twist=None):
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_derivatives_are_those_of_the_values(rig, target, kind):
     (view,), (pose,) = draw_views(rig, target, 1, np.random.default_rng(3))
+    # Derivatives hold the step from ray to ray as it is; here it is 0, so that the values do too.
+    view = replace(view, rim_steps=np.zeros_like(view.rim_steps))
     block = blocks_of(rig, target, view, pose)[kind]
     to_extrinsic = np.zeros((len(block.values), 6))
     to_extrinsic[:, block.shared] = block.to_shared
@@ -40,7 +44,9 @@ def test_derivatives_are_those_of_the_values(rig, target, kind):
             ends = [blocks_of(rig, target, view, pose, **{changed: sign * step})[kind].values for sign in (1, -1)]
             difference = (ends[0] - ends[1]) / 2e-6
             scale = np.abs(derivatives).max() + 1
-            np.testing.assert_allclose(derivatives[:, axis], difference, atol=2e-3 * scale)
+            np.testing.assert_allclose(
+                derivatives[:, axis], difference, atol=1e-7 * scale
+            )  # 1e-9 at most over twelve draws
 
 
 def test_the_lidar_sees_nothing_of_the_camera_but_through_the_board(rig, target):

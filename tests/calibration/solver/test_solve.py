@@ -65,10 +65,10 @@ def test_rims_tell_by_how_much_all_ranges_are_off(target):
     ]
     freed, held = (solve(off, target, rig.camera, rig.noise, freedom=Freedom(rings=rings)) for rings in (True, False))
     error = twist_between(freed.T_camera_lidar, rig.T_camera_lidar)
-    assert abs(error[5]) < 0.0025
+    assert abs(error[5]) < 0.0015  # 0.0007 at most over twelve draws
     assert error @ np.linalg.solve(freed.covariance, error) < chi2.ppf(0.999, 6)
     assert freed.guess.range_bias[0] == pytest.approx(0.008, abs=0.0025)
-    assert abs(twist_between(held.T_camera_lidar, rig.T_camera_lidar)[5]) > 0.005
+    assert abs(twist_between(held.T_camera_lidar, rig.T_camera_lidar)[5]) > 0.003  # 0.005 to 0.007
 
 
 def test_outliers_hardly_move_the_result(target):
@@ -144,17 +144,23 @@ def test_views_that_cannot_be_used_are_named(target, name, values, message):
 
 def test_boards_that_one_scan_line_meets_give_no_planes(target):
     rig = example_rig("16")
-    views, _ = draw_views(rig, target, 4, np.random.default_rng(9))
+    tilted = poses_with([(0.4, 0, 0), (0, 0.45, 0), (-0.35, -0.35, 0), (0.3, -0.4, 0.2)])
 
     def one_line(view):
         elevation = np.arcsin(view.points[:, 2] / np.linalg.norm(view.points, axis=1))
         return replace(view, points=view.points[np.abs(elevation - np.median(elevation)) < 0.01])
 
-    found = solve([*views[:3], one_line(views[3])], target, rig.camera, rig.noise)
-    error = twist_between(found.T_camera_lidar, rig.T_camera_lidar)
-    assert error @ np.linalg.solve(found.covariance, error) < 22.5
-    with pytest.raises(DegenerateViewsError, match="on about one line in 2 of 4 poses: hold it nearer"):
-        solve([*views[:2], *map(one_line, views[2:])], target, rig.camera, rig.noise)
+    normalized = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        views = [measure(rig, target, pose, rng) for pose in tilted]
+        found = solve([*views[:3], one_line(views[3])], target, rig.camera, rig.noise)
+        error = twist_between(found.T_camera_lidar, rig.T_camera_lidar)
+        normalized.append(error @ np.linalg.solve(found.covariance, error))
+        with pytest.raises(DegenerateViewsError, match="on about one line in 2 of 4 poses: hold it nearer"):
+            solve([*views[:2], *map(one_line, views[2:])], target, rig.camera, rig.noise)
+    # 4 to 11 for any five of twenty draws, where 6 would be the mean; of one draw in twenty it is more than 22.5.
+    assert np.median(normalized) < 22.5
 
 
 def test_all_residuals_together_are_fitted_by_as_many_as_there_are_unknowns(target):

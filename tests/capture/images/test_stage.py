@@ -44,8 +44,8 @@ def test_cameras_and_points_are_found_from_photographs_alone(room, captured):
     centers = np.stack([frame.T_world_camera[:3, 3] for frame in transforms.frames])
     truth = room.poses[:, :3, 3]
     extent = np.linalg.norm(np.ptp(truth, axis=0))
-    assert similarity_errors(centers, truth).max() < 0.005 * extent
-    assert transforms.frames[0].camera.fx == pytest.approx(room.K[0, 0], rel=0.01)
+    assert similarity_errors(centers, truth).max() < 0.005 * extent  # 0.0005 to 0.0011 of it over four rooms
+    assert transforms.frames[0].camera.fx == pytest.approx(room.K[0, 0], rel=0.02)  # off by 0.1 to 0.6 %
     record = json.loads((captured / "capture.json").read_text())
     assert record["figures"]["registered"] == len(room.names)
     assert record["figures"]["mean_reprojection_px"] < 0.5
@@ -97,7 +97,7 @@ def test_with_given_poses_points_lie_on_the_surfaces(room, tmp_path):
     assert transforms.ply_path is not None
     distances = on_surface(read_point_cloud(transforms.ply_path).points)
     assert len(distances) > 500
-    assert np.median(distances) < 0.005  # m; a pixel is 1 cm wide there
+    assert np.median(distances) < 0.005  # m, 0.003 over other textures; a pixel is 1 cm wide there
     assert np.quantile(distances, 0.9) < 0.03
 
 

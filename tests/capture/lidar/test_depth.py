@@ -77,8 +77,8 @@ def test_depths_of_a_walk_are_true_and_most_hidden_points_are_left_out():
         ways = world[inside] - camera.center
         reach = tracer.measure(np.broadcast_to(camera.center, ways.shape), ways, shade=False).distances
         hidden = reach < 0.9  # of the way to the point
-        assert hidden.sum() > 1000
-        assert (kept & hidden).sum() < 0.4 * hidden.sum()
+        assert hidden.sum() > 800
+        assert (kept & hidden).sum() < 0.4 * hidden.sum()  # 14 to 24 % over five walks
         assert (kept & hidden).sum() < 0.03 * kept.sum()
         true = reach[kept & ~hidden] * z[inside][kept & ~hidden]
         off = z[inside][kept & ~hidden] - true

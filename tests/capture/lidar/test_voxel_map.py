@@ -47,7 +47,7 @@ def test_walls_have_normals_towards_the_sensor_and_clutter_has_none():
     cloud = voxels.cloud()
     normals, flat = surface_normals(cloud, 0.02)
     on_wall = cloud.points[:, 0] < 5
-    assert flat[on_wall].mean() > 0.95
+    assert flat[on_wall].mean() > 0.92  # 0.958 to 0.977 over twelve seeds
     assert flat[~on_wall].mean() < 0.2
     inner = on_wall & (cloud.points[:, 0] > 0.3) & (cloud.points[:, 0] < 3.7) & flat
     assert np.median(np.degrees(np.arccos(np.clip(-normals[inner, 1], -1, 1)))) < 5

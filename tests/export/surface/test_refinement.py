@@ -37,7 +37,7 @@ def normal_error(mesh: Mesh) -> float:
 def test_refinement_halves_the_normal_error_of_noisy_views():
     run = noisy_sphere()
     fused, refined = (make_surface(run, SurfaceSettings(refinement_rounds=rounds)) for rounds in (0, 3))
-    assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)
+    assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)  # 0.28 to 0.30 over four seeds
     assert np.abs(radii(refined.mesh) - RADIUS).mean() < np.abs(radii(fused.mesh) - RADIUS).mean()
     step = next(step for step in refined.record["steps"] if step["step"] == "refine")
     assert step["settings"]["rounds"] == 3
@@ -57,10 +57,12 @@ def test_smoothed_normals_keep_creases():
     noisy = torch.nn.functional.normalize(
         truth + 0.15 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0)), dim=-1
     )
-    smooth = smooth_normals(faces, noisy, torch.ones(len(faces)), steps=30, crease=0.2)
+    areas = torch.ones(len(faces))
+    torch.testing.assert_close(smooth_normals(faces, truth, areas, steps=30, crease=0.2), truth)  # none rounded off
+    smooth = smooth_normals(faces, noisy, areas, steps=30, crease=0.2)
     before, after = (torch.rad2deg(torch.arccos((n * truth).sum(-1).clamp(-1, 1))) for n in (noisy, smooth))
-    assert float(after.mean()) < 0.3 * float(before.mean())
-    assert float(after.max()) < 15  # nowhere rounded off: a crease has 90 degrees
+    assert float(after.mean()) < 0.3 * float(before.mean())  # 0.13 to 0.16 over eight seeds
+    assert float(after.quantile(0.95)) < 6  # deg; 2.6 to 3.4. A face whose noise is a crease of its own may keep it
 
 
 def test_a_watertight_mesh_is_closed_and_its_repairs_are_recorded():

@@ -58,12 +58,16 @@ def test_a_texture_shows_photographs_that_it_was_not_made_from(studio):
     assert textured > at_vertices + 5  # the floor has vertices at its rim alone
 
 
+# [16, 3] of each photograph and channel, over a whole stop in no order.
+STOPS = 0.5 * np.cos(2.4 * np.arange(16))[:, None] - 0.4 + np.array([0.1, 0.0, -0.1])
+
+
 def exposed(studio: Path, folder: Path) -> list[RunView]:
-    """The same views by photographs whose exposures differ by up to a stop, each channel by itself."""
-    rng, out = np.random.default_rng(5), []
-    for view in views(studio):
+    """The same views by photographs whose exposures differ."""
+    out = []
+    for view, stops in zip(views(studio), STOPS, strict=True):
         image = read_image(view.image_path).astype(np.float64)
-        image[..., :3] *= 2 ** (rng.uniform(-0.8, 0.2, 3) / 2.2)
+        image[..., :3] *= 2 ** (stops / 2.2)
         path = folder / view.image_path.name
         write_image(path, np.clip(image + 0.5, 0, 255).astype(np.uint8))
         out.append(replace(view, image_path=path))
@@ -83,8 +87,11 @@ def test_exposures_are_made_equal(studio, tmp_path):
             scores.append(score_view(rendered, photograph.image, photograph.usable).psnr_exposed)
         return float(np.mean(scores))
 
+    # 1.3 to 1.42 dB over three seeds of the scene; exposures are off by 0.01 stops at most
     assert psnr_of_true_colors(robust.mesh) > psnr_of_true_colors(mean.mesh) + 1
-    assert robust.record["exposures_stops"]["highest"] - robust.record["exposures_stops"]["lowest"] > 0.3
+    true = STOPS[1::2].mean(1) - STOPS[1::2].mean()
+    expected = {"lowest": true.min(), "highest": true.max()}
+    assert robust.record["exposures_stops"] == pytest.approx(expected, abs=0.05)
     same = color_mesh(mesh, views(studio)[1::2], SMALL).record["exposures_stops"]
     assert max(-same["lowest"], same["highest"]) < 0.05
 

@@ -33,13 +33,14 @@ def test_splats_come_back_within_the_steps_of_the_format(tmp_path, terms):
     read = in_order_of(splats, read_sog(tmp_path / "a.sog"))
     reach = np.expm1(np.log1p(np.abs(splats.means)).max())
     np.testing.assert_allclose(read.means, splats.means, atol=3 * reach / 65535 * (1 + reach))
-    assert np.abs(np.log(read.scales / splats.scales)).max() < 0.3  # the tails of the codebook are coarse
-    assert np.abs(np.log(read.scales / splats.scales)).mean() < 0.02
+    off = np.abs(np.log(read.scales / splats.scales))
+    assert np.quantile(off, 0.98) < 0.1  # 0.036 to 0.051 over twelve seeds; the tails of the codebook are coarse
+    assert off.mean() < 0.02  # 0.008 to 0.009
     unit = splats.quats / np.linalg.norm(splats.quats, axis=1, keepdims=True)
     assert np.abs((unit * read.quats).sum(1)).min() > 1 - 2e-4
     factor = bake_factors(splats.betas)[1].min()
     np.testing.assert_allclose(read.opacities, splats.opacities, atol=0.02 / factor)
-    np.testing.assert_allclose(read.betas, splats.betas, atol=0.05)
+    np.testing.assert_allclose(read.betas, splats.betas, atol=0.07)  # 0.019 to 0.037 over twelve seeds
     assert np.abs(read.sh0 - splats.sh0).mean() < 0.01
     assert read.shN.shape == splats.shN.shape
     if terms:
