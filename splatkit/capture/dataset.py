@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
+from splatkit.geometry.se3 import compose
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
 from splatkit.io.images import image_size, write_image
 from splatkit.io.point_cloud import PointCloud
@@ -55,6 +57,7 @@ class CapturedScene:
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names of frames
     depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
     comments: tuple[str, ...] = ()  # of points.ply, as "units: m, z up"
+    origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
 
 
 @dataclass(frozen=True)
@@ -117,17 +120,20 @@ def write_dataset(
         written.append(files)
         left_out += beyond
     _check_completeness(written)
-    ply_path = folder / "points.ply" if scene.points is not None else None
-    if ply_path is not None and scene.points is not None:
-        write_point_cloud(ply_path, scene.points, comments=scene.comments)
+    ply_path = None if scene.points is None else folder / "points.ply"
+    far = local_origin(np.stack([frame.posed.center for frame in written]))
+    if scene.points is not None:
+        points = scene.points.points - far if far.any() else scene.points.points
+        write_point_cloud(folder / "points.ply", replace(scene.points, points=points), comments=scene.comments)
     transforms = Transforms(
         root=folder,
-        frames=tuple(written),
+        frames=tuple(frame.moved(-far) for frame in written),
         ply_path=ply_path,
         splits=_image_splits(scene.splits, names),
-        applied_transform=scene.applied_transform,
+        applied_transform=compose(np.eye(3), -far) @ scene.applied_transform,
         depth_unit=scene.depth_unit,
         rig=scene.rig,
+        origin=as_triple(far + np.array(scene.origin)),
     )
     write_transforms(folder / "transforms.json", transforms)
     return WrittenDataset(transforms, left_out)

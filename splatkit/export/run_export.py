@@ -19,10 +19,9 @@ from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
-from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
-from splatkit.io.transforms_json import read_transforms
+from splatkit.io.transforms_json import read_seed_cloud, read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
@@ -132,5 +131,5 @@ def _splats(run: Run, frame: ExportFrame) -> SplatArrays | None:
 
 def _cloud(dataset: Path) -> NDArray[np.floating] | None:
     """The dataset's points [N, 3], where it has any."""
-    path = read_transforms(dataset).ply_path
-    return None if path is None else read_point_cloud(path).points
+    cloud = read_seed_cloud(read_transforms(dataset))
+    return None if cloud is None else cloud.points

@@ -12,6 +12,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.gltf import write_glb
 from splatkit.io.formats.ply import write_ply
@@ -80,7 +81,8 @@ def _read_glb_colors(path: Path) -> NDArray[np.uint8] | None:
 
 
 def _write_ply(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
-    fields: list[tuple[str, str]] = [(name, "f4") for name in ("x", "y", "z")]
+    coordinate = "f8" if local_origin(mesh.vertices).any() else "f4"
+    fields: list[tuple[str, str]] = [(name, coordinate) for name in ("x", "y", "z")]
     if mesh.vertex_normals is not None:
         fields += [(name, "f4") for name in ("nx", "ny", "nz")]
     if mesh.vertex_colors is not None:

@@ -5,13 +5,17 @@ both end here: what is read is a `PosedCamera` in OpenCV's axes. Paths are relat
 out of it is refused unless the caller allows it. Frames whose image does not exist are dropped and listed, because real
 datasets contain them; a mask or depth map that does not exist is listed, and its frame does without. Everything else
 that is wrong is an error naming file and frame.
+
+Worlds far from their origin, such as a survey's, lose centimeters in float32. Their poses are read in local coordinates
+and `Transforms.origin` says where these start. A file whose poses are local already says so by `local_origin`:
+place in the original world = place in the file + local_origin.
 """
 
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,15 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera, PosedCamera
+from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.dataset_paths import DatasetPaths
 from splatkit.io.images import image_size
 from splatkit.io.json_files import read_json
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud
 
 _PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
 _FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
@@ -63,6 +70,12 @@ class Frame:
         """[4, 4] OpenCV axes."""
         return self.posed.T_world_camera
 
+    def moved(self, shift: NDArray[np.float64]) -> "Frame":
+        """The frame with its camera elsewhere, by a shift [3]."""
+        if not shift.any():
+            return self
+        return replace(self, posed=replace(self.posed, T_world_camera=_shifted(self.T_world_camera, shift)))
+
 
 @dataclass(frozen=True)
 class Transforms:
@@ -70,7 +83,7 @@ class Transforms:
 
     root: Path  # folder that relative paths start from, absolute
     frames: tuple[Frame, ...]
-    ply_path: Path | None = None  # seed cloud in the frame of the poses, absolute
+    ply_path: Path | None = None  # seed cloud, absolute; `read_seed_cloud` reads it in the frame of the poses
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> file_path
     missing: tuple[str, ...] = ()  # file_path of frames dropped because their image does not exist
     missing_files: tuple[str, ...] = ()  # masks, depth maps and their deviations that do not exist; their frames stay
@@ -78,6 +91,8 @@ class Transforms:
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
     depth_unit: float = 1e-3  # of 16-bit depth maps and of .npy depth maps, in units of the poses
     rig: tuple[MountedCamera, ...] = ()  # where the LiDAR was taken to be when depth maps and seed cloud were made
+    origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
+    file_origin: tuple[float, float, float] = AT_ORIGIN  # the same in the coordinates of the file and its cloud
 
 
 def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
@@ -111,18 +126,35 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
     if repeated := [name for name, count in Counter(listed).items() if count > 1]:
         raise DatasetError(f"{path}: {repeated[0]} is listed by more than one frame")
     ply = meta.get("ply_file_path")
+    stated, found = _read_origin(meta, path)
     return Transforms(
         root=path.parent,
-        frames=tuple(frames),
+        frames=tuple(frame.moved(-found) for frame in frames),
         ply_path=paths.existing(ply, f"{path}: ply_file_path") if ply is not None else None,
         splits=_read_splits(meta, set(listed), set(missing), path),
         missing=tuple(missing),
         missing_files=tuple(paths.missing),
-        applied_transform=_read_applied_transform(meta, path),
+        applied_transform=_read_applied_transform(meta, found, path),
         applied_scale=_positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
         depth_unit=_positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
         rig=_read_rig(meta, path),
+        origin=as_triple(stated + found),
+        file_origin=as_triple(found),
     )
+
+
+def read_seed_cloud(transforms: Transforms) -> PointCloud | None:
+    """The seed cloud, in the local coordinates of the poses; None where the dataset names none.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    if transforms.ply_path is None:
+        return None
+    cloud = read_point_cloud(transforms.ply_path)
+    if not any(transforms.file_origin):
+        return cloud
+    return replace(cloud, points=cloud.points.astype(np.float64) - np.array(transforms.file_origin))
 
 
 def write_transforms(path: Path, transforms: Transforms) -> None:
@@ -132,12 +164,13 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
     """
     root = path.resolve().parent
     shared = {frame.camera for frame in transforms.frames}
+    in_file = np.array(transforms.file_origin)
     meta: dict[str, Any] = _camera_to_json(shared.pop()) if len(shared) == 1 else {}
     per_frame = not meta
     if transforms.ply_path is not None:
         meta["ply_file_path"] = _relative(transforms.ply_path, root)
     if transforms.applied_transform is not None:
-        meta["applied_transform"] = transforms.applied_transform[:3].tolist()
+        meta["applied_transform"] = _shifted(transforms.applied_transform, in_file)[:3].tolist()
     if transforms.applied_scale != 1.0:
         meta["applied_scale"] = transforms.applied_scale
     if any(frame.depth_path is not None for frame in transforms.frames):
@@ -147,11 +180,26 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
             camera.name: {"T_camera_lidar": camera.T_camera_lidar.tolist(), "covariance": camera.covariance.tolist()}
             for camera in transforms.rig
         }
-    meta["frames"] = [_frame_to_json(frame, root, per_frame) for frame in transforms.frames]
+    if (stated := np.array(transforms.origin) - in_file).any():
+        meta["local_origin"] = stated.tolist()
+    meta["frames"] = [_frame_to_json(frame.moved(in_file), root, per_frame) for frame in transforms.frames]
     for split, names in transforms.splits.items():
         meta[f"{split}_filenames"] = list(names)
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(meta, indent=1, allow_nan=False) + "\n")
+
+
+def read_origin(path: Path) -> tuple[float, float, float]:
+    """`Transforms.origin` of a dataset, whose photographs need not be there; zeros where it has no transforms.json.
+
+    Raises:
+        DatasetError: the file cannot be used.
+    """
+    path = path / "transforms.json" if path.is_dir() else path
+    if not path.is_file():
+        return AT_ORIGIN
+    stated, found = _read_origin(read_json(path), path)
+    return as_triple(stated + found)
 
 
 def _locate(path: Path) -> Path:
@@ -300,9 +348,49 @@ def _read_splits(meta: dict[str, Any], listed: set[str], missing: set[str], path
     return splits
 
 
-def _read_applied_transform(meta: dict[str, Any], path: Path) -> NDArray[np.float64] | None:
+def _read_applied_transform(meta: dict[str, Any], found: NDArray[np.float64], path: Path) -> NDArray[np.float64] | None:
     value = meta.get("applied_transform")
-    return None if value is None else _matrix(value, f"{path}: applied_transform")
+    if value is None:
+        return _shifted(np.eye(4), -found) if found.any() else None
+    return _shifted(_matrix(value, f"{path}: applied_transform"), -found)
+
+
+def _read_origin(meta: dict[str, Any], path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the file says of its origin, or where it should be by all poses, also of images that are missing: [3], [3].
+
+    One of them is zero. It must not depend on which images there are today: a run that was trained yesterday does not.
+    """
+    value = meta.get("local_origin")
+    if value is None:
+        return np.zeros(3), _origin_of_poses(meta.get("frames"))
+    try:
+        stated = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        stated = np.zeros(0)
+    if stated.shape != (3,) or not np.isfinite(stated).all():
+        raise DatasetError(f"{path}: local_origin: expected three numbers, got {value!r}")
+    return stated, np.zeros(3)
+
+
+def _origin_of_poses(entries: object) -> NDArray[np.float64]:
+    """Of the poses that can be read; the others are complained of where they are used."""
+    centers = []
+    for entry in entries if isinstance(entries, list) else []:
+        try:
+            center = np.array(entry["transform_matrix"], dtype=np.float64)[:3, 3]
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue
+        centers.append(center)
+    found = np.array(centers).reshape(-1, 3)
+    found = found[np.isfinite(found).all(1)]
+    return local_origin(found) if len(found) else np.zeros(3)
+
+
+def _shifted(matrix: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[4, 4] with a shift [3] after it."""
+    out = matrix.copy()
+    out[:3, 3] += shift
+    return out
 
 
 def _read_rig(meta: dict[str, Any], path: Path) -> tuple[MountedCamera, ...]:

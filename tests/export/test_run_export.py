@@ -31,6 +31,7 @@ from splatkit.runs.views import RunView
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
+from tests.io.far_world import SURVEY, move_dataset
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +259,29 @@ def test_writers_that_the_system_stops_leave_nothing(tmp_path):
     assert len(lines) == 4
     assert all("does not take a file of this size" in line for line in lines)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can(scene, run, tmp_path, monkeypatch):
+    """Within a millimeter; what has single precision alone is local and named. Source: metashape-scripts #66."""
+    far = shutil.copytree(scene, tmp_path / "far")
+    move_dataset(far)
+    frames, loaded = read_transforms(far), run_export.load_run(run)
+    local = np.array(SURVEY) - frames.origin  # of what was near the origin
+    truth = read_mesh(scene / "truth/mesh.ply")
+    moved = Mesh(truth.vertices + local, truth.faces)
+    monkeypatch.setattr(run_export, "make_surface", lambda *_: Surface(moved, {"steps": []}))
+    object.__setattr__(loaded, "dataset", far)
+    object.__setattr__(loaded, "train_views", views_of(frames.frames[1:]))
+    object.__setattr__(loaded, "eval_views", views_of(frames.frames[:1]))
+    done = export(run, tmp_path / "out", formats=("ply", "obj", "glb", "stl"))
+    for name in ("mesh.ply", "mesh.obj", "mesh.glb"):
+        vertices = read_mesh(done.out / name).vertices - np.array(SURVEY)
+        for find in (np.min, np.max):
+            np.testing.assert_allclose(find(vertices, 0), find(truth.vertices, 0), rtol=0, atol=1e-3)
+    record = json.loads((done.out / "export.json").read_text())
+    assert record["local_origin"] == list(frames.origin)
+    assert record["local_files"] == ["mesh.stl", "splats.ply"]
+    stl = read_mesh(done.out / "mesh.stl").vertices + frames.origin - np.array(SURVEY)
+    np.testing.assert_allclose(stl.min(0), truth.vertices.min(0), rtol=0, atol=1e-3)
+    x, y, z = frames.origin
+    assert f"comment local coordinates: add {x!r} {y!r} {z!r}".encode() in (done.out / "splats.ply").read_bytes()[:2000]

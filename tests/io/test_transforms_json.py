@@ -12,7 +12,8 @@ from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.io.images import write_image
-from splatkit.io.transforms_json import Frame, Transforms, read_transforms, write_transforms
+from splatkit.io.transforms_json import Frame, Transforms, read_origin, read_transforms, write_transforms
+from tests.io.far_world import SURVEY
 
 POSE = [[0.0, 0.0, 1.0, 3.0], [1.0, 0.0, 0.0, -2.0], [0.0, 1.0, 0.0, 0.5], [0.0, 0.0, 0.0, 1.0]]
 
@@ -313,3 +314,41 @@ def test_what_a_lidar_adds_round_trips(tmp_path):
 def test_a_wrong_rig_is_named(tmp_path, rig, message):
     with pytest.raises(DatasetError, match=message):
         read(tmp_path, dataset(tmp_path) | {"rig": rig})
+
+
+def test_a_surveys_world_is_read_locally_and_written_as_it_was(tmp_path):
+    """The cameras stay themselves to the last digit of a double. Source: nerfstudio #3255."""
+    meta = dataset(tmp_path)
+    for i, frame in enumerate(meta["frames"]):
+        pose = np.array(POSE)
+        pose[:3, 3] += np.array(SURVEY) + 0.7 * i
+        frame["transform_matrix"] = pose.tolist()
+    result = read(tmp_path, meta)
+    centers = np.stack([frame.posed.center for frame in result.frames])
+    assert np.abs(centers).max() < 4
+    expected = np.array([np.array(frame["transform_matrix"])[:3, 3] for frame in meta["frames"]])
+    np.testing.assert_allclose(centers + result.origin, expected, rtol=0, atol=1e-9)
+    write_transforms(tmp_path / "again.json", result)
+    stored = json.loads((tmp_path / "again.json").read_text())
+    assert "local_origin" not in stored
+    poses = [frame["transform_matrix"] for frame in stored["frames"]]
+    np.testing.assert_allclose(poses, [frame["transform_matrix"] for frame in meta["frames"]], rtol=0, atol=1e-9)
+
+
+def test_an_origin_that_is_stated_is_kept_and_images_that_are_missing_do_not_move_it(tmp_path):
+    meta = dataset(tmp_path) | {"local_origin": [500000.0, 5400000.0, 120.0]}
+    assert read(tmp_path, meta).origin == SURVEY
+    write_transforms(tmp_path / "again.json", read_transforms(tmp_path))
+    assert read_transforms(tmp_path / "again.json").origin == SURVEY
+    meta = dataset_far(meta)
+    before = read(tmp_path, meta)
+    (tmp_path / "images/2.png").unlink()
+    assert read_transforms(tmp_path).origin == before.origin == read_origin(tmp_path)
+    with pytest.raises(DatasetError, match=r"local_origin: expected three numbers, got \[1, 2\]"):
+        read(tmp_path, meta | {"local_origin": [1, 2]})
+
+
+def dataset_far(meta: dict) -> dict:
+    poses = [np.array(POSE) + np.array([[0, 0, 0, 1e6 + 30 * i]] * 3 + [[0, 0, 0, 0]]) for i in range(3)]
+    frames = [frame | {"transform_matrix": pose.tolist()} for frame, pose in zip(meta["frames"], poses, strict=True)]
+    return {key: value for key, value in meta.items() if key != "local_origin"} | {"frames": frames}

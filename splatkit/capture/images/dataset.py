@@ -15,6 +15,7 @@ from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
 from splatkit.geometry.camera import PosedCamera
+from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.point_cloud import PointCloud
@@ -91,6 +92,7 @@ def write_image_dataset(
         applied_transform=upright.applied_transform,
         splits={split: tuple(kept[name] for name in names if name in kept) for split, names in splits.items()},
         comments=(f"frame: {upright.frame}",),
+        origin=AT_ORIGIN if gathered.given is None else gathered.given.origin,
     )
     return write_dataset(folder, frames(), captured, link=gathered.is_video)
 

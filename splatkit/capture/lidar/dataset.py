@@ -11,6 +11,7 @@ from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.geometry.camera import PosedCamera
+from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_cloud import PointCloud
 
@@ -26,6 +27,7 @@ class PlacedPhotographs:
     seed: PointCloud
     applied_transform: NDArray[np.float64]  # [4, 4] T_world_images
     splits: Mapping[str, tuple[str, ...]]  # "train", "val", "test" -> names of photographs
+    origin: tuple[float, float, float] = AT_ORIGIN  # of the world, in that of the files
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def write_lidar_dataset(
         splits={split: tuple(name for name in names if name in kept) for split, names in placed.splits.items()},
         depth_unit=DEPTH_UNIT_M,
         comments=_UNITS,
+        origin=placed.origin,
     )
     written = write_dataset(folder, frames(), scene)
     return WrittenDepths(tuple(sorted(summaries, key=lambda item: item.name)), written.depths_left_out)

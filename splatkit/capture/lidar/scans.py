@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.local_origin import AT_ORIGIN
+from splatkit.geometry.se3 import compose
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut, StoredScan
 from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
@@ -28,6 +30,12 @@ class Scan:
     times: NDArray[np.float64] | None  # [N] s, by the LiDAR's clock; None: the file tells no time
     T_world_lidar: NDArray[np.float64] | None = None  # [4, 4] of a LiDAR that stood still, where the file says where
 
+    def moved(self, shift: NDArray[np.float64]) -> "Scan":
+        """The scan with its LiDAR elsewhere, by a shift [3], where it is known where."""
+        if self.T_world_lidar is None:
+            return self
+        return replace(self, T_world_lidar=compose(np.eye(3), shift) @ self.T_world_lidar)
+
 
 @dataclass(frozen=True)
 class ScanSource:
@@ -37,6 +45,7 @@ class ScanSource:
     topic: str | None = None  # of a recording
     times: dict[str, float] | None = None  # s, by the scan's name; where neither the file nor its name tells it
     ranges_m: tuple[float, float] = (0.0, float("inf"))  # nearer points are on the rig itself
+    origin: tuple[float, float, float] = AT_ORIGIN  # that poses of scans are counted from
 
     def count(self) -> int:
         """Number of scans, without reading them."""
@@ -56,7 +65,7 @@ class ScanSource:
         for stored in read_scans(self.path, self.topic, note):
             stamp = self._stamp(stored)
             times = _moment(stored, stamp) if stored.is_static else self._times(stored, stamp)
-            scan = Scan(stored.name, stored.cloud, times, stored.T_world_lidar)
+            scan = Scan(stored.name, stored.cloud, times, stored.T_world_lidar).moved(-np.array(self.origin))
             yield points_within(scan, self.ranges_m)
 
     def _stamp(self, stored: StoredScan) -> float | None:

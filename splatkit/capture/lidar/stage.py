@@ -27,15 +27,14 @@ from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_stat
 from splatkit.capture.provenance import CaptureRecord, write_record
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.local_origin import as_triple, local_origin
+from splatkit.geometry.se3 import compose
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.trajectories import read_trajectory
-from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.provenance import hash_files
 from splatkit.io.scans.readers import read_scans, scan_sources
-from splatkit.io.transforms_json import Transforms, read_transforms
+from splatkit.io.transforms_json import Transforms, read_seed_cloud, read_transforms
 from splatkit.progress import Progress, no_progress, track
-
-_FARTHEST_POSE_M = 5000.0  # clouds and depth are float32, whose steps are half a millimeter there
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def capture_lidar(
     inputs, photographed = _lidar_inputs(settings, rig)
     with atomic_directory(settings.out, settings.overwrite) as folder:
         scene = locate(inputs, progress)
-        placed = _placed(scene, photographed)
+        placed = _placed(scene, photographed, inputs.scans.origin if inputs.trajectory else None)
         written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, progress), rig)
         warnings = (*photographed.warnings, *scene.warnings)
         captured = CapturedLidar(settings.out, rig, scene, written, warnings)
@@ -120,9 +119,10 @@ def capture_static(
     _check_positive(settings, "voxel", "points", "max_range")
     rig = _rig(settings)
     photographed = _photographed(settings, rig, None)
+    scans, origin = _standing_scans(settings)
     inputs = StaticInputs(
         photographed.photographs,
-        _standing_scans(settings),
+        scans,
         rig,
         _triangulated(photographed.transforms),
         _anchors(settings.anchor, photographed.photographs),
@@ -131,7 +131,7 @@ def capture_static(
     )
     with atomic_directory(settings.out, settings.overwrite) as folder:
         scene = locate_static(inputs, progress)
-        placed = _placed(scene, photographed)
+        placed = _placed(scene, photographed, origin)
         depths = track(static_depths(scene, inputs), "making depth maps", progress, len(inputs.photographs))
         written = write_lidar_dataset(folder, placed, depths, rig)
         captured = CapturedStatic(settings.out, rig, scene, written, photographed.warnings)
@@ -186,6 +186,9 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
     source = ScanSource(settings.scans, settings.topic, scan_times, (settings.min_range, settings.max_range))
     source.count()  # a wrong folder or topic is told before hours of work
     trajectory = None if settings.trajectory is None else read_trajectory(settings.trajectory)
+    if trajectory is not None:
+        far = local_origin(trajectory.poses[:, :3, 3])
+        trajectory, source = trajectory.moved(-far), replace(source, origin=as_triple(far))
     photographed = _photographed(settings, rig, times)
     inputs = LidarInputs(
         photographed.photographs,
@@ -201,34 +204,37 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
     return inputs, photographed
 
 
-def _standing_scans(settings: CaptureStaticSettings) -> tuple[Scan, ...]:
-    """The scans within their ranges; several only where each has its pose."""
+def _standing_scans(settings: CaptureStaticSettings) -> tuple[tuple[Scan, ...], tuple[float, float, float]]:
+    """The scans within their ranges, several only where each has its pose, and the origin of the poses."""
     path, ranges, scans = settings.scan, (settings.min_range, settings.max_range), list[Scan]()
     for stored in read_scans(path):
         found = Scan(stored.name, stored.cloud, None, stored.T_world_lidar)
         if scans and (found.T_world_lidar is None or scans[0].T_world_lidar is None):
             raise DatasetError(f"{path}: holds several scans and not the pose of each; expected one scan, or poses")
-        if found.T_world_lidar is not None and np.abs(found.T_world_lidar[:3, 3]).max() > _FARTHEST_POSE_M:
-            raise DatasetError(
-                f"{path}: {found.name}: its pose lies more than {_FARTHEST_POSE_M / 1000:g} km from the origin, where "
-                "single precision loses millimeters; subtract a common offset from the poses"
-            )
         used = points_within(found, ranges)
         if len(used.cloud.points) == 0:
             raise DatasetError(f"{path}: no point lies {ranges[0]:g} to {ranges[1]:g} m from the LiDAR")
         scans.append(used)
     if not scans:
         raise DatasetError(f"{path}: no scan in it holds a point")
-    return tuple(scans)
+    places = [scan.T_world_lidar[:3, 3] for scan in scans if scan.T_world_lidar is not None]
+    origin = local_origin(np.stack(places)) if places else np.zeros(3)
+    return tuple(scan.moved(-origin) for scan in scans), as_triple(origin)
 
 
-def _placed(scene: LidarScene | StaticScene, photographed: _Photographed) -> PlacedPhotographs:
+def _placed(
+    scene: LidarScene | StaticScene, photographed: _Photographed, origin: tuple[float, float, float] | None
+) -> PlacedPhotographs:
+    """What is written; its world has the given origin, or comes from that of the images."""
+    T_world_images, images = _to_world(scene.alignment), photographed.transforms
+    of_images = np.zeros(3) if images is None else np.array(images.origin)
     return PlacedPhotographs(
         scene.photographs,
         scene.T_world_camera,
         scene.seed,
-        _to_world(scene.alignment),
-        _splits(photographed.transforms),
+        T_world_images @ compose(np.eye(3), -of_images),
+        _splits(images),
+        as_triple(T_world_images[:3, :3] @ of_images) if origin is None else origin,
     )
 
 
@@ -238,9 +244,9 @@ def _to_world(alignment: Alignment | None) -> NDArray[np.float64]:
 
 def _triangulated(transforms: Transforms | None) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Points [N, 3] of the photographs' world and their colors [N, 3], where the dataset has any."""
-    if transforms is None or transforms.ply_path is None:
+    cloud = None if transforms is None else read_seed_cloud(transforms)
+    if cloud is None:
         return None
-    cloud = read_point_cloud(transforms.ply_path)
     colors = np.full(cloud.points.shape, 128, np.uint8) if cloud.colors is None else cloud.colors
     return cloud.points.astype(np.float64), colors
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
+from scipy.spatial.transform import Rotation
 
 from splatkit.errors import SettingsError
 from splatkit.export.settings import ExportColmapSettings
 from splatkit.geometry.camera import Camera
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.colmap_cameras import colmap_camera
-from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.transforms_json import Transforms, read_transforms
+from splatkit.io.transforms_json import Transforms, read_seed_cloud, read_transforms
 
 _TEXT = "text"  # folder of the text form; the binary one is what programs look for first
 
@@ -58,16 +58,20 @@ def _add_images(model: pycolmap.Reconstruction, transforms: Transforms) -> int:
             ids[frame.camera] = len(ids) + 1
             model.add_camera_with_trivial_rig(colmap_camera(frame.camera, len(ids)))
         image = pycolmap.Image(name=frame.file_path, camera_id=ids[frame.camera], image_id=number)
-        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(frame.posed.T_camera_world[:3]))
+        # COLMAP stores a quaternion. Files have rotations to 1e-7 or so, and far from the origin that moves the camera.
+        rotation = Rotation.from_matrix(frame.posed.T_camera_world[:3, :3])
+        translation = -rotation.apply(frame.posed.center + np.array(transforms.origin))
+        pose = pycolmap.Rigid3d(pycolmap.Rotation3d(rotation.as_quat()), translation)
+        model.add_image_with_trivial_frame(image, pose)
     return len(ids)
 
 
 def _add_points(model: pycolmap.Reconstruction, transforms: Transforms, limit: int) -> int:
-    if transforms.ply_path is None:
+    cloud = read_seed_cloud(transforms)
+    if cloud is None:
         return 0
-    cloud = read_point_cloud(transforms.ply_path)
     step = max(1, -(-len(cloud.points) // limit))
-    points = cloud.points[::step].astype(np.float64)
+    points = cloud.points[::step].astype(np.float64) + np.array(transforms.origin)
     gray = np.full((len(points), 3), 128, np.uint8)
     colors = gray if cloud.colors is None else cloud.colors[::step]
     for point, color in zip(points, colors, strict=True):

@@ -3,6 +3,9 @@
 By default an export is in the frame and scale of the dataset, so that it fits whatever else is known there. On request
 it is centered in a ball of radius 1, for programs that expect their models so; the way back is in the record.
 
+A dataset far from its origin, such as a survey's, is worked on in local coordinates (`geometry.local_origin`). Exports
+come back to its own: as doubles where the format has them; local, with the origin in their head, where it has not.
+
 A georeference says where the dataset's frame lies in a coordinate reference system: file or entry `georeference` of a
 transforms.json, {"crs": "EPSG:25832", "offset": [x, y, z], "rotation": 3x3 (optional), "scale": number (optional)},
 with place in the system = scale * rotation @ place in the dataset + offset. Coordinates in files stay local: float32
@@ -17,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.geometry.se3 import compose, is_rigid
 from splatkit.io.json_files import read_json
 from splatkit.io.mesh import Mesh
+from splatkit.io.transforms_json import read_origin
 
 FrameName = Literal["input", "normalized"]
 _METERS = "m"
@@ -56,12 +61,22 @@ class ExportFrame:
     center: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: float = 1.0
     georeference: Georeference | None = field(default=None)
+    origin: tuple[float, float, float] = AT_ORIGIN  # of what is worked on, in the frame of the dataset's files
 
     def apply(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
         """Exported places [N, 3] of places in the dataset's frame."""
         if self.name == "input":
             return points
         return (points - np.array(self.center)) * self.scale
+
+    def place(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Exported places [N, 3] with the origin added, for files that hold doubles."""
+        return points if not self.is_local else points.astype(np.float64) + np.array(self.origin)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `apply` gives local coordinates, and `place` those of the dataset's files."""
+        return self.name == "input" and any(self.origin)
 
     def apply_to_mesh(self, mesh: Mesh) -> Mesh:
         """The mesh in the frame of the export."""
@@ -74,9 +89,12 @@ class ExportFrame:
             return "that of the dataset's camera poses"
         return "centered, radius 1; the dataset's frame turned nowhere, moved and scaled"
 
-    def comments(self) -> tuple[str, ...]:
-        """Lines for the heads of files."""
+    def comments(self, placed: bool = False) -> tuple[str, ...]:
+        """Lines for the heads of files; `placed`: of those that hold what `place` gives."""
         lines = [f"units: {self.units}", f"frame: {self.words}"]
+        if self.is_local and not placed:
+            x, y, z = self.origin
+            lines.append(f"local coordinates: add {x!r} {y!r} {z!r}")
         if self.name == "normalized":
             x, y, z = self.center
             lines.append(f"dataset = file / {self.scale!r} + ({x!r}, {y!r}, {z!r})")
@@ -91,6 +109,8 @@ class ExportFrame:
         out: dict[str, Any] = {"frame": self.words, "frame_name": self.name, "units": self.units}
         if self.name == "normalized":
             out["from_input"] = {"center": list(self.center), "scale": self.scale, "rule": "scale * (x - center)"}
+        if self.is_local:
+            out["local_origin"] = list(self.origin)
         if self.georeference is not None:
             out["georeference"] = asdict(self.georeference)
         return out
@@ -107,7 +127,7 @@ def export_frame(
     reference = read_georeference(dataset, georeference)
     units = dataset_units(dataset)
     if name == "input":
-        return ExportFrame("input", units, georeference=reference)
+        return ExportFrame("input", units, georeference=reference, origin=read_origin(dataset))
     low, high = np.quantile(points, (_STRAY_SHARE / 2, 1 - _STRAY_SHARE / 2), axis=0)
     center = (low + high) / 2
     radius = float(np.quantile(np.linalg.norm(points - center, axis=1), 1 - _STRAY_SHARE))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,9 @@ from splatkit.io.splats import SplatArrays, write_splats
 
 MeshFormat = Literal["ply", "obj", "glb", "stl"]
 FORMATS: tuple[MeshFormat, ...] = ("ply", "obj", "glb")
+_FAR_FORMATS = ("ply", "obj", "glb")  # hold places far from the origin exactly
 _FORMAT = "splatkit export 1"
+_SPLATS = "splats.ply"
 _LIBRARIES = ("numpy", "torch", "open3d", "xatlas")
 
 
@@ -37,7 +39,7 @@ def write_mesh_export(
 
     Args:
         out: the folder; complete or not there at all.
-        mesh: at least one triangle.
+        mesh: at least one triangle, where `frame.apply` puts it.
         formats: of the mesh.
         frame: what the coordinates refer to.
         record: what else to keep in export.json: inputs, settings, metrics; must be JSON.
@@ -50,22 +52,27 @@ def write_mesh_export(
     """
     if len(mesh.faces) == 0:
         raise EmptyMeshError("the mesh to export has no triangles")
+    placed = replace(mesh, vertices=frame.place(mesh.vertices))
     summary = {
         "format": _FORMAT,
         "splatkit": splatkit.__version__,
         "libraries": library_versions(_LIBRARIES),
         **frame.record(),
         "glb_axes": "y up: (x, z, -y) of the frame, as glTF demands",
-        "mesh": describe_mesh(mesh),
+        "mesh": describe_mesh(placed),
         "splats": None if splats is None else {"count": len(splats.means)},
         **record,
     }
-    comments = (f"splatkit {splatkit.__version__}", *frame.comments())
+    version = f"splatkit {splatkit.__version__}"
+    if frame.is_local:
+        local = [f"mesh.{name}" for name in formats if name not in _FAR_FORMATS]
+        summary["local_files"] = local if splats is None else [*local, _SPLATS]
     with atomic_directory(out, overwrite) as folder:
         for name in formats:
-            write_mesh(folder / f"mesh.{name}", mesh, comments)
+            far = name in _FAR_FORMATS
+            write_mesh(folder / f"mesh.{name}", placed if far else mesh, (version, *frame.comments(far)))
         if splats is not None:
-            write_splats(folder / "splats.ply", splats, comments)
+            write_splats(folder / _SPLATS, splats, (version, *frame.comments()))
         more(folder, summary)
         summary["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         (folder / "export.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -84,12 +84,12 @@ def write_points(path: Path, cloud: PointCloud, frame: ExportFrame) -> None:
         DatasetError: laspy, which writes .las, is not installed.
     """
     if path.suffix.lower() == ".ply":
-        comments = (f"splatkit {splatkit.__version__}", *frame.comments())
-        local = PointCloud(cloud.points.astype(np.float32), cloud.colors, cloud.normals)
-        write_point_cloud(path, local, comments=comments)
+        comments = (f"splatkit {splatkit.__version__}", *frame.comments(placed=True))
+        places = frame.place(cloud.points) if frame.is_local else cloud.points.astype(np.float32)
+        write_point_cloud(path, PointCloud(places, cloud.colors, cloud.normals), comments=comments)
         return
     laspy = _laspy(path)
-    places = np.asarray(cloud.points, dtype=np.float64)
+    places = np.asarray(frame.place(cloud.points), dtype=np.float64)
     if frame.georeference is not None and frame.name == "input":
         places = frame.georeference.place(places)
     header = laspy.LasHeader(point_format=2, version="1.2")

@@ -24,6 +24,8 @@ FORMATS = ("ply", "sog")
 NEAREST_GAUSSIANS = "files have no room for the kernel {kernel}: they hold the Gaussians nearest to these splats"
 BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
+LOCAL = "splats have single precision: they are in local coordinates, to which {origin} must be added"
+
 
 @dataclass(frozen=True)
 class SplatExport:
@@ -59,7 +61,11 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {least:g} px to any view; choose a lower one")
     frame = export_frame(settings.frame, run.splats.means.detach().numpy(), run.dataset, settings.georeference)
-    shown = splats_for_files(run)
+    shown, warnings = splats_for_files(run), []
+    if shown is not run:
+        warnings.append(NEAREST_GAUSSIANS.format(kernel=run.kernel))
+    if frame.is_local:
+        warnings.append(LOCAL.format(origin=frame.origin))
     values = splats_as_arrays(splats_in_frame(shown.splats.select(keep), frame), settings.viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
@@ -73,7 +79,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         count=len(written.means),
         dropped=int((~keep).sum()),
         size=out.stat().st_size,
-        warnings=() if shown is run else (NEAREST_GAUSSIANS.format(kernel=run.kernel),),
+        warnings=tuple(warnings),
         psnr_of_run=mean_scores(evaluate(run))[0],
         psnr_of_file=mean_scores(evaluate(replace(shown, splats=splats_of_frame(splats_from_arrays(written), frame))))[
             0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import encode_image
 
@@ -30,7 +31,8 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     """Write a .glb with one primitive. Vertices along the seams of a texture are written once for each side."""
     builder = _Builder()
     corners, faces, uvs = split_at_seams(mesh)
-    attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners]), "VEC3", _FLOAT, bounds=True)}
+    origin = local_origin(mesh.vertices)  # vertices are float32, but the place of their node is text
+    attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners] - origin), "VEC3", _FLOAT, bounds=True)}
     if mesh.vertex_normals is not None:
         attributes["NORMAL"] = builder.add(_turned(mesh.vertex_normals[corners]), "VEC3", _FLOAT)
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
@@ -38,7 +40,7 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
+        "nodes": [{"mesh": 0, "translation": _y_up(origin[None])[0].tolist()} if origin.any() else {"mesh": 0}],
     }
     if uvs is not None and mesh.texture is not None:
         attributes["TEXCOORD_0"] = builder.add(np.stack([uvs[:, 0], 1 - uvs[:, 1]], -1).astype("<f4"), "VEC2", _FLOAT)
@@ -121,8 +123,12 @@ class _Builder:
 
 
 def _turned(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Vectors [N, 3] with y up."""
-    return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], axis=-1).astype("<f4")
+    """Vectors [N, 3] with y up, as the file stores them."""
+    return _y_up(vectors).astype("<f4")
+
+
+def _y_up(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], axis=-1)
 
 
 def _srgb_to_linear(colors: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -22,6 +22,12 @@ class Trajectory:
     times: NDArray[np.float64]  # [N] s, ascending, all different
     poses: NDArray[np.float64]  # [N, 4, 4] T_world_body
 
+    def moved(self, shift: NDArray[np.float64]) -> "Trajectory":
+        """The trajectory elsewhere, by a shift [3]."""
+        poses = self.poses.copy()
+        poses[:, :3, 3] += shift
+        return Trajectory(self.times, poses)
+
     def at(self, times: NDArray[np.floating]) -> NDArray[np.float64]:
         """Poses [M, 4, 4] at times [M]: positions on straight lines, rotations at a constant rate.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import encode_image
 
@@ -25,7 +26,8 @@ def write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     if mesh.texture is not None:
         _write_material(path, mesh.texture.suffix, encode_image(mesh.texture.image, mesh.texture.suffix), header)
         header.append(f"mtllib {path.stem}.mtl\n")
-    columns, template = [mesh.vertices], "v %.7g %.7g %.7g"
+    digits = 13 if local_origin(mesh.vertices).any() else 7
+    columns, template = [mesh.vertices], "v" + f" %.{digits}g" * 3
     if mesh.vertex_colors is not None:
         columns.append(mesh.vertex_colors / 255.0)
         template += " %.4f %.4f %.4f"

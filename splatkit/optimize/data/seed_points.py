@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import transform_points
-from splatkit.io.transforms_json import Frame, Transforms
+from splatkit.io.transforms_json import Frame, Transforms, read_seed_cloud
 from splatkit.optimize.data.lenses import Lens
 from splatkit.runs.views import viewmat_of
 
@@ -24,13 +24,11 @@ def load_seed_points(transforms: Transforms) -> dict[str, Tensor]:
     Returns:
         points3D_xyz [N, 3] float32, points3D_rgb [N, 3] uint8, and points3D_normals [N, 3] float32 where there are any.
     """
-    if transforms.ply_path is None:
+    cloud = read_seed_cloud(transforms)
+    if cloud is None:
         CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at random points.")
         points = _random_points(transforms)
         return {"points3D_xyz": points, "points3D_rgb": torch.full(points.shape, 128, dtype=torch.uint8)}
-    from splatkit.io.point_clouds import read_point_cloud
-
-    cloud = read_point_cloud(transforms.ply_path)
     points = torch.from_numpy(np.array(cloud.points, dtype=np.float32))
     finite = torch.isfinite(points).all(1)
     if not finite.any():

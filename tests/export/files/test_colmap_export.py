@@ -12,6 +12,7 @@ from splatkit.io.images import write_image
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
+from tests.io.far_world import SURVEY, move_dataset
 
 LENSES = (
     Camera("pinhole", 64, 48, 60.0, 61.0, 31.5, 24.5),
@@ -83,3 +84,16 @@ def test_a_lens_without_a_name_there_is_refused(dataset, tmp_path, capsys):
     assert main(["export", "colmap", "--data", str(transforms.root), "--out", str(out)]) == 2
     assert "equirectangular" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_surveys_world_comes_back_to_its_own_coordinates(dataset, tmp_path):
+    """Source: metashape-scripts #66."""
+    transforms, cloud = dataset
+    move_dataset(transforms.root, digits=7)
+    assert main(["export", "colmap", "--data", str(transforms.root), "--out", str(tmp_path / "far")]) == 0
+    model = pycolmap.Reconstruction(str(tmp_path / "far"))
+    for frame in transforms.frames:
+        image = next(each for each in model.images.values() if each.name == frame.file_path)
+        np.testing.assert_allclose(image.projection_center() - SURVEY, frame.posed.center, rtol=0, atol=1e-6)
+    points = np.array([model.points3D[i].xyz for i in sorted(model.points3D)])
+    np.testing.assert_allclose(points - SURVEY, cloud.points, rtol=0, atol=1e-6)

@@ -15,9 +15,11 @@ from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import read_image, write_image
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
+from splatkit.io.transforms_json import read_transforms
 from splatkit.optimize.data.datamanager import GesDatamanagerConfig
 from splatkit.optimize.data.dataparser import SplatkitDataParserConfig
 from splatkit.optimize.data.dataparser_spec import splatkit_data
+from tests.io.far_world import SURVEY, move_dataset
 
 
 @pytest.fixture
@@ -303,3 +305,19 @@ def test_a_pixel_sees_as_much_at_a_point_as_the_closest_view_of_it_says(dataset)
     # The ball of radius 2 is whole in all views, from 7 away.
     np.testing.assert_allclose(found, depths.min(0) / 60, rtol=1e-4)
     assert "points3D_footprints" not in parse(dataset, "test").metadata
+
+
+def test_a_surveys_world_gives_the_same_cameras_and_seeds_in_local_coordinates(dataset, tiny_dataset):
+    """Source: nerfstudio #3255."""
+    move_dataset(dataset)
+    shift = np.array(SURVEY) - read_transforms(dataset).origin
+    far, near = parse(dataset), parse(tiny_dataset)
+    centers = near.cameras.camera_to_worlds[:, :3, 3].numpy()
+    extent = float(np.ptp(centers, axis=0).max())
+    np.testing.assert_allclose(far.cameras.camera_to_worlds[:, :3, 3] - shift, centers, rtol=0, atol=1e-5 * extent)
+    np.testing.assert_allclose(
+        far.cameras.camera_to_worlds[:, :, :3], near.cameras.camera_to_worlds[:, :, :3], rtol=0, atol=1e-7
+    )
+    np.testing.assert_allclose(
+        far.metadata["points3D_xyz"] - shift, near.metadata["points3D_xyz"], rtol=0, atol=1e-5 * extent
+    )

@@ -1,7 +1,7 @@
 """What every reader of poses gives, whatever its format."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
-from splatkit.geometry.se3 import is_rigid, rigid_error
+from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
+from splatkit.geometry.se3 import compose, is_rigid, rigid_error
 from splatkit.io.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 
@@ -44,6 +45,25 @@ class GivenCameras:
     left_out: tuple[str, ...] = ()  # what was left out, and why
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
+    origin: tuple[float, float, float] = AT_ORIGIN  # of the world, in that of the files
+
+
+def with_local_origin(given: GivenCameras) -> GivenCameras:
+    """The capture in local coordinates, if it is far from its origin. Such worlds are surveys', whose z is up."""
+    far = local_origin(np.stack([camera.posed.center for camera in given.cameras]))
+    if not far.any():
+        return given
+    shift = compose(np.eye(3), -far)
+    original = np.eye(4) if given.applied_transform is None else given.applied_transform
+    moved = [replace(camera.posed, T_world_camera=shift @ camera.posed.T_world_camera) for camera in given.cameras]
+    return replace(
+        given,
+        cameras=tuple(replace(camera, posed=posed) for camera, posed in zip(given.cameras, moved, strict=True)),
+        points=None if given.points is None else replace(given.points, points=given.points.points - far),
+        applied_transform=shift @ original,
+        origin=as_triple(far + np.array(given.origin)),
+        up="z",
+    )
 
 
 def number(values: dict[str, Any], name: str, where: Path | str) -> float:

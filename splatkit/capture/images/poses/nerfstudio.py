@@ -11,8 +11,7 @@ from pathlib import Path
 from splatkit.capture.dataset import name_below_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.io.depth_maps import DepthMap, read_depth_map
-from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.transforms_json import Frame, read_transforms
+from splatkit.io.transforms_json import Frame, read_seed_cloud, read_transforms
 
 
 def read_transforms_poses(path: Path) -> GivenCameras:
@@ -40,7 +39,8 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         frame="as in the transforms.json that was given",
         scale="arbitrary",
         up="z",
-        points=None if transforms.ply_path is None else read_point_cloud(transforms.ply_path),
+        points=read_seed_cloud(transforms),
+        origin=transforms.origin,
         left_out=tuple(f"{name}: no such image" for name in transforms.missing),
         splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},
         applied_transform=transforms.applied_transform,

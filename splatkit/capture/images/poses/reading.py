@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from splatkit.capture.images.poses.colmap import find_colmap_model, read_colmap
-from splatkit.capture.images.poses.given import GivenCameras
+from splatkit.capture.images.poses.given import GivenCameras, with_local_origin
 from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
 from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
 from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
@@ -17,7 +17,7 @@ PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum
 def read_poses(
     path: Path, form: PoseFormat, images: Path | None, times: Path | None, intrinsics: Path | None
 ) -> GivenCameras:
-    """Poses of images in any of the formats.
+    """Poses of images in any of the formats, in local coordinates where theirs are far from the origin.
 
     Args:
         path: file or folder.
@@ -29,7 +29,12 @@ def read_poses(
     Raises:
         FileNotFoundError, DatasetError, SettingsError: as the readers say.
     """
-    path = Path(path)
+    return with_local_origin(_read(Path(path), form, images, times, intrinsics))
+
+
+def _read(
+    path: Path, form: PoseFormat, images: Path | None, times: Path | None, intrinsics: Path | None
+) -> GivenCameras:
     form = _recognize(path) if form == "auto" else form
     if form == "colmap":
         return read_colmap(path, images)
