@@ -1,5 +1,6 @@
-"""How tensors are compared, and how a test waits for another process."""
+"""How tensors are compared, and how a test deals with other processes."""
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -18,3 +19,10 @@ def wait_until(met: Callable[[], object], limit_s: float = 300.0) -> None:
     while not met():
         assert time.monotonic() < deadline, f"not met within {limit_s:g} s"
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

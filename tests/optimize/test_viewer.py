@@ -21,16 +21,10 @@ from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 from PIL import Image
 from websockets.sync.client import connect
 
-from tests.helpers import wait_until
+from tests.helpers import free_port, wait_until
 
 QUIET_S = 4.0  # the viewer refines a resting picture within two seconds
 PATIENCE_S = 300.0  # for a machine that is busy with other things
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def deliver(config_path, index, starts_at_photograph=True):

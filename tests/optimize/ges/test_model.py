@@ -21,6 +21,7 @@ from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernels.table import KERNELS, ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
+from tests.helpers import free_port
 
 
 @pytest.fixture
@@ -115,8 +116,7 @@ def test_lower_degrees_of_harmonics_train_and_save(make_config, degree):
 def test_training_with_viewer_and_tensorboard_ends_by_itself(make_config):
     config = make_config("watched", 4)
     config.vis = "viewer+tensorboard"
-    config.viewer.websocket_port = None
-    config.viewer.websocket_port_default = 7890
+    config.viewer.websocket_port = free_port()  # where one is taken, the host leaves a socket open
     main(config)
     assert list(config.get_base_dir().glob("events.out.tfevents.*"))
     assert len(list_checkpoints(config.get_checkpoint_dir())) == 1
