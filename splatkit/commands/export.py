@@ -35,8 +35,9 @@ def run_export_mesh(settings: ExportMeshSettings) -> None:
     def report(folder: Path, export: MeshExport) -> None:
         write_mesh_pages(folder, export, not settings.no_report, not settings.no_turntable, show_progress)
 
-    mesh = export_mesh(settings, show_progress, report).mesh
-    print(f"{settings.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} faces")
+    done = export_mesh(settings, show_progress, report)
+    print(f"{settings.out}: {len(done.mesh.vertices)} vertices, {len(done.mesh.faces)} faces")
+    print_warnings(done.warnings)
 
 
 def run_export_splats(settings: ExportSplatsSettings) -> None:

@@ -43,6 +43,12 @@ class MeshExport:
     held_out: HeldOutScores | None  # None for a mesh without colors
     record: dict[str, Any] = field(repr=False)  # export.json
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know."""
+        local = self.record.get("local_files", [])
+        return (f"{', '.join(local)}: {self.frame.local_warning}",) if local else ()
+
 
 @native_threads_only()
 def export_mesh(

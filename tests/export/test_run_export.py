@@ -281,6 +281,7 @@ def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can
     record = json.loads((done.out / "export.json").read_text())
     assert record["local_origin"] == list(frames.origin)
     assert record["local_files"] == ["mesh.stl", "splats.ply"]
+    assert done.warnings[0].startswith("mesh.stl, splats.ply: single precision cannot hold")
     stl = read_mesh(done.out / "mesh.stl").vertices + frames.origin - np.array(SURVEY)
     np.testing.assert_allclose(stl.min(0), truth.vertices.min(0), rtol=0, atol=1e-3)
     x, y, z = frames.origin

@@ -78,6 +78,12 @@ class ExportFrame:
         """Whether `apply` gives local coordinates, and `place` those of the dataset's files."""
         return self.name == "input" and any(self.origin)
 
+    @property
+    def local_warning(self) -> str:
+        """For files that hold what `apply` gives although the dataset is far from its origin."""
+        x, y, z = self.origin
+        return f"single precision cannot hold this dataset's coordinates: local, add ({x:g}, {y:g}, {z:g})"
+
     def apply_to_mesh(self, mesh: Mesh) -> Mesh:
         """The mesh in the frame of the export."""
         return replace(mesh, vertices=self.apply(mesh.vertices))

@@ -24,8 +24,6 @@ FORMATS = ("ply", "sog")
 NEAREST_GAUSSIANS = "files have no room for the kernel {kernel}: they hold the Gaussians nearest to these splats"
 BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
-LOCAL = "splats have single precision: they are in local coordinates, to which {origin} must be added"
-
 
 @dataclass(frozen=True)
 class SplatExport:
@@ -65,7 +63,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
     if shown is not run:
         warnings.append(NEAREST_GAUSSIANS.format(kernel=run.kernel))
     if frame.is_local:
-        warnings.append(LOCAL.format(origin=frame.origin))
+        warnings.append(f"{out.name}: {frame.local_warning}")
     values = splats_as_arrays(splats_in_frame(shown.splats.select(keep), frame), settings.viewer_degree)
     if chosen == "sog":
         antialiased = run.rasterize_mode == "antialiased"
