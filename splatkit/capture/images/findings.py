@@ -11,6 +11,7 @@ from splatkit.capture.images.scene import Solution
 _NAMED = 5  # images that a warning names
 _LARGE_ERROR_PX = 1.0
 _FEW_REGISTERED = 0.8
+_DARK = 16  # of 255: the brightest that 12 bits come to in 16
 
 
 def verdict(gathered: GatheredImages, solution: Solution) -> str:
@@ -47,6 +48,11 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         out.append(f"{error}: another --camera-model may fit the lens better")
     if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
         out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if (brightest := max(file.brightest for file in gathered.files)) <= _DARK:
+        out.append(
+            f"no photograph is brighter than {brightest} of 255: where 12 or 14 bits lie in files of 16, multiply them "
+            "by 16 or 4"
+        )
     if len(scene.points) == 0:
         out.append("there are no points: splats start at random places")
     if depths_left_out:
