@@ -19,6 +19,7 @@ from splatkit.io.formats.wide_pixels import WidePixels, is_tiff, read_wide_pixel
 _JPEG_QUALITY = 95
 _MOST_PIXELS = 1 << 30  # 3 GiB decoded; photographs of telephones have 200 megapixels
 _EXIF_ORIENTATION = 0x0112
+_ON_THEIR_SIDE = range(5, 9)  # orientations that swap width and height
 _TOO_LARGE = f"too large to read: more than {_MOST_PIXELS / 1e6:.0f} megapixels; make it smaller"
 # Pillow takes an image of over 179 megapixels for an attack; the files here are the user's own.
 Image.MAX_IMAGE_PIXELS = 2 * _MOST_PIXELS
@@ -50,6 +51,17 @@ def image_orientation(path: Path) -> int:
     except (DatasetError, OSError, SyntaxError, ValueError):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def turned_by_exif(path: Path, stated: tuple[float, float]) -> str:
+    """What to add where an image's size (width, height) is not the stated one: whether EXIF is why, and the cure."""
+    width, height = image_size(path)
+    if image_orientation(path) not in _ON_THEIR_SIDE or tuple(stated) != (height, width):
+        return ""
+    return (
+        ". The size is that of the image as EXIF turns it, by 90 deg, but pixels are read as they are stored: turn the "
+        "pixels themselves (mogrify -auto-orient, exiftran -ai)"
+    )
 
 
 def read_image(path: Path, value_range: tuple[float, float] | None = None) -> NDArray[np.uint8]:

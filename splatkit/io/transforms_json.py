@@ -24,12 +24,13 @@ from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.dataset_paths import DatasetPaths
-from splatkit.io.images import image_size
+from splatkit.io.images import image_size, turned_by_exif
 from splatkit.io.json_files import read_json
 
 _PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
 _FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
 CAMERA_MODELS = (*_PERSPECTIVE, _FISHEYE, _EQUIRECTANGULAR)
+_FOREIGN_LENSES = ("latlong", "orthographic", "ftheta_p0")  # of instant-ngp
 _DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")
 SPLIT_NAMES = ("train", "val", "test")
 _DEPTH_UNIT, _NERFSTUDIO_DEPTH_UNIT = "depth_unit_scale_factor", 1e-3
@@ -92,11 +93,11 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         DatasetError: the file or a frame of it cannot be used; the message names both.
     """
     path = _locate(Path(path))
-    meta = read_json(path)
+    paths = DatasetPaths(path, allow_outside)
+    meta = paths.as_on_disk(read_json(path) if path.is_file() else _read_blender(path), SPLIT_NAMES)
     entries = meta.get("frames")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path}: no frames; expected a list 'frames' with one entry per image")
-    paths = DatasetPaths(path, allow_outside)
     frames, missing = [], []
     for index, entry in enumerate(entries):
         where = _frame_name(path, entry, index)
@@ -158,9 +159,36 @@ def _locate(path: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; expected a dataset with a transforms.json")
     file = path / "transforms.json" if path.is_dir() else path
-    if not file.is_file():
+    if not file.is_file() and not _blender_files(path):
         raise FileNotFoundError(f"{path}: no transforms.json in this folder")
     return file.parent.resolve() / file.name
+
+
+def _blender_files(folder: Path) -> dict[str, Path]:
+    """The files of Blender's sets, as NeRF's synthetic scenes have them: transforms_train.json and so on, by split."""
+    places = {split: folder / f"transforms_{split}.json" for split in SPLIT_NAMES}
+    return {split: place for split, place in places.items() if place.is_file()}
+
+
+def pose_files(folder: Path) -> list[Path]:
+    """The files that `read_transforms` reads of a dataset's folder; none where it is no dataset."""
+    file = folder / "transforms.json"
+    return [file] if file.is_file() else list(_blender_files(folder).values())
+
+
+def _read_blender(path: Path) -> dict[str, Any]:
+    """One content of the files of all splits: what each states for itself goes to its frames."""
+    frames, splits = [], {}
+    for split, file in _blender_files(path.parent).items():
+        meta = read_json(file)
+        entries = meta.pop("frames", None)
+        if not isinstance(entries, list) or not entries:
+            raise DatasetError(f"{file}: no frames; expected a list 'frames' with one entry per image")
+        for index, entry in enumerate(entries):
+            _frame_name(file, entry, index)
+            frames.append({**meta, **entry})
+        splits[f"{split}_filenames"] = [entry["file_path"] for entry in entries]
+    return {"frames": frames, **splits}
 
 
 def _frame_name(path: Path, entry: object, index: int) -> str:
@@ -173,7 +201,6 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
 def _read_frame(
     entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: DatasetPaths, where: str
 ) -> Frame:
-    size = image_size(image_path)
     files = {
         name: paths.found(entry.get(name), f"{where}: {name}")
         for name in ("mask_path", "depth_file_path", "depth_sigma_file_path")
@@ -182,7 +209,9 @@ def _read_frame(
     if camera is not None and not isinstance(camera, str):
         raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
     return Frame(
-        posed=PosedCamera(entry["file_path"], _read_camera({**meta, **entry}, size, where), _read_pose(entry, where)),
+        posed=PosedCamera(
+            entry["file_path"], _read_camera({**meta, **entry}, image_path, where), _read_pose(entry, where)
+        ),
         image_path=image_path,
         mask_path=files["mask_path"],
         depth_path=files["depth_file_path"],
@@ -226,17 +255,15 @@ def _matrix(value: object, where: str) -> NDArray[np.float64]:
     return np.concatenate([matrix[:3], bottom])
 
 
-def _read_camera(values: dict[str, Any], size: tuple[int, int], where: str) -> Camera:
-    """The camera of one frame; `values` holds the file's entries overridden by the frame's, size is the image's own."""
-    model = values.get("camera_model", "OPENCV")
-    if model not in CAMERA_MODELS:
-        raise DatasetError(f"{where}: camera_model {model!r} is unknown; expected one of {', '.join(CAMERA_MODELS)}")
-    width, height = size
+def _read_camera(values: dict[str, Any], image: Path, where: str) -> Camera:
+    """The camera of one frame; `values` holds the file's entries overridden by the frame's."""
+    model = _lens_model(values, where)
+    width, height = size = image_size(image)
     for name, expected in (("w", width), ("h", height)):
         if name in values and _number(values, name, where) != expected:
             raise DatasetError(
                 f"{where}: the image is {width}x{height} px but the file says {name} = {values[name]}; "
-                "intrinsics and images must have one resolution"
+                f"intrinsics and images must have one resolution{turned_by_exif(image, _stated_size(values, size))}"
             )
     if model == _EQUIRECTANGULAR:
         # The image is the whole sphere, whatever focal lengths the file states.
@@ -248,12 +275,33 @@ def _read_camera(values: dict[str, Any], size: tuple[int, int], where: str) -> C
     cy = _number(values, "cy", where) if "cy" in values else height / 2
     k1, k2, k3, k4, p1, p2 = (_number(values, k, where) if k in values else 0.0 for k in _DISTORTION_NAMES)
     if model == _FISHEYE:
+        if p1 or p2:
+            raise DatasetError(
+                f"{where}: a fisheye lens ({_FISHEYE}) has no p1, p2: remove them, or name another model"
+            )
         return Camera("kannala_brandt", width, height, fl_x, fl_y, cx, cy, (k1, k2, k3, k4))
     if k4 != 0:
         raise DatasetError(f"{where}: camera_model {model} has no k4: remove it, or name the model OPENCV_FISHEYE")
     if not any((k1, k2, k3, p1, p2)):
         return Camera("pinhole", width, height, fl_x, fl_y, cx, cy)
     return Camera("brown_conrady", width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2, k3))
+
+
+def _lens_model(values: dict[str, Any], where: str) -> str:
+    """nerfstudio's `camera_model`, or instant-ngp's `is_fisheye`; its other lenses are refused, not passed over."""
+    if foreign := next((name for name in _FOREIGN_LENSES if values.get(name)), None):
+        raise DatasetError(f"{where}: the lens that {foreign} states is not read; undistort the images before")
+    is_fisheye = bool(values.get("is_fisheye", False))
+    model = values.get("camera_model", _FISHEYE if is_fisheye else "OPENCV")
+    if model not in CAMERA_MODELS:
+        raise DatasetError(f"{where}: camera_model {model!r} is unknown; expected one of {', '.join(CAMERA_MODELS)}")
+    if is_fisheye and model != _FISHEYE:
+        raise DatasetError(f"{where}: is_fisheye and camera_model {model} contradict each other; remove one of them")
+    return str(model)
+
+
+def _stated_size(values: dict[str, Any], size: tuple[int, int]) -> tuple[float, float]:
+    return values.get("w", size[0]), values.get("h", size[1])
 
 
 def _focal_length(values: dict[str, Any], axis: str, extent: int, where: str) -> float:

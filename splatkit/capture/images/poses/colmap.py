@@ -14,7 +14,7 @@ from splatkit.capture.images.feature_matching import colmap_errors
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.errors import DatasetError, SplatkitError
-from splatkit.io.images import image_size
+from splatkit.io.images import image_size, turned_by_exif
 from splatkit.io.point_cloud import PointCloud
 
 _NAMES = ("cameras", "images", "points3D")
@@ -63,7 +63,10 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
             continue
         size, stated = image_size(image), (view.posed.camera.width, view.posed.camera.height)
         if size != stated:
-            raise DatasetError(f"{image}: has {size[0]}x{size[1]} px, {files[0]} says {stated[0]}x{stated[1]} px")
+            raise DatasetError(
+                f"{image}: has {size[0]}x{size[1]} px, {files[0]} says {stated[0]}x{stated[1]} px"
+                + turned_by_exif(image, stated)
+            )
         cameras.append(GivenCamera(view.posed, image))
     if not cameras:
         raise DatasetError(f"{files[1]}: none of its {len(scene.views)} images is in {folder}")

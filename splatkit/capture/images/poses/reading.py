@@ -1,5 +1,7 @@
 """One door to all formats of poses."""
 
+import shlex
+import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
 from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
 from splatkit.capture.images.poses.tum import read_tum
 from splatkit.errors import DatasetError
+from splatkit.io.transforms_json import pose_files
 
 PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"]
 
@@ -30,6 +33,7 @@ def read_poses(
         FileNotFoundError, DatasetError, SettingsError: as the readers say.
     """
     path = Path(path)
+    _refuse_archive(path)
     form = _recognize(path) if form == "auto" else form
     if form == "colmap":
         return read_colmap(path, images)
@@ -47,7 +51,7 @@ def _recognize(path: Path) -> PoseFormat:
         raise FileNotFoundError(f"{path}: no such file or folder of poses")
     if path.is_file():
         return "transforms" if path.suffix == ".json" else "tum"
-    if (path / "transforms.json").is_file():
+    if pose_files(path):
         return "transforms"
     if is_polycam(path):
         return "polycam"
@@ -56,6 +60,16 @@ def _recognize(path: Path) -> PoseFormat:
     if find_colmap_model(path) is not None:
         return "colmap"
     raise DatasetError(
-        f"{path}: no poses in this folder; expected a transforms.json, a COLMAP model (cameras, images, points3D), "
-        "Polycam's keyframes/cameras or Record3D's metadata"
+        f"{path}: no poses in this folder; expected a transforms.json (or Blender's transforms_train.json), a COLMAP "
+        "model (cameras, images, points3D), Polycam's keyframes/cameras or Record3D's metadata"
     )
+
+
+def _refuse_archive(path: Path) -> None:
+    """Record3D's .r3d, and what Polycam and others let one download, are zips."""
+    if path.is_file() and zipfile.is_zipfile(path):
+        what = "a recording of Record3D, which is a zip" if path.suffix.lower() == ".r3d" else "a zip"
+        raise DatasetError(
+            f"{path}: {what}; unpack it first (unzip {shlex.quote(path.name)} -d {shlex.quote(path.stem)}) and pass "
+            "the folder"
+        )
