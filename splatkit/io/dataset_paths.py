@@ -15,36 +15,14 @@ from splatkit.io.listing import IMAGE_SUFFIXES
 _FILE_FIELDS = ("mask_path", "depth_file_path", "depth_sigma_file_path")
 
 
-class DatasetPaths:
-    """Resolves paths of one file, inside its folder unless told otherwise."""
+class NamesOnDisk:
+    """How the disk spells names of files below a folder."""
 
-    def __init__(self, json_path: Path, allow_outside: bool) -> None:
-        self.root = json_path.parent
-        self.allow_outside = allow_outside
-        self.missing: list[str] = []  # what `found` did not find
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self._listings: dict[Path, dict[str, str]] = {}  # folder -> normalized name -> name on the disk
 
-    def as_on_disk(self, meta: Mapping[str, Any], splits: tuple[str, ...]) -> dict[str, Any]:
-        """The content of a transforms.json with every name as the disk spells it; what is no name stays as it is."""
-        out = dict(meta)
-        if isinstance(meta.get("frames"), list):
-            out["frames"] = [self._frame_on_disk(entry) for entry in meta["frames"]]
-        if "ply_file_path" in meta:
-            out["ply_file_path"] = self._spelled(meta["ply_file_path"])
-        for key in (f"{split}_filenames" for split in splits):
-            if isinstance(meta.get(key), list):
-                out[key] = [self._spelled(name, IMAGE_SUFFIXES) for name in meta[key]]
-        return out
-
-    def _frame_on_disk(self, entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        names = {name: self._spelled(entry[name]) for name in _FILE_FIELDS if name in entry}
-        if "file_path" in entry:
-            names["file_path"] = self._spelled(entry["file_path"], IMAGE_SUFFIXES)
-        return {**entry, **names}
-
-    def _spelled(self, name: Any, suffixes: tuple[str, ...] = ()) -> Any:
+    def spelled(self, name: Any, suffixes: tuple[str, ...] = ()) -> Any:
         """The first spelling of a name that is a file; the name itself, with / for \\, where none is."""
         if not isinstance(name, str) or not name or "\0" in name or (self.root / name).is_file():
             return name
@@ -74,6 +52,36 @@ class DatasetPaths:
             entries = folder.iterdir() if folder.is_dir() else ()
             self._listings[folder] = {unicodedata.normalize("NFC", entry.name): entry.name for entry in entries}
         return self._listings[folder]
+
+
+class DatasetPaths:
+    """Resolves paths of one file, inside its folder unless told otherwise."""
+
+    def __init__(self, json_path: Path, allow_outside: bool) -> None:
+        self.root = json_path.parent
+        self.allow_outside = allow_outside
+        self.missing: list[str] = []  # what `found` did not find
+        self._names = NamesOnDisk(self.root)
+
+    def as_on_disk(self, meta: Mapping[str, Any], splits: tuple[str, ...]) -> dict[str, Any]:
+        """The content of a transforms.json with every name as the disk spells it; what is no name stays as it is."""
+        out = dict(meta)
+        if isinstance(meta.get("frames"), list):
+            out["frames"] = [self._frame_on_disk(entry) for entry in meta["frames"]]
+        if "ply_file_path" in meta:
+            out["ply_file_path"] = self._names.spelled(meta["ply_file_path"])
+        for key in (f"{split}_filenames" for split in splits):
+            if isinstance(meta.get(key), list):
+                out[key] = [self._names.spelled(name, IMAGE_SUFFIXES) for name in meta[key]]
+        return out
+
+    def _frame_on_disk(self, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        names = {name: self._names.spelled(entry[name]) for name in _FILE_FIELDS if name in entry}
+        if "file_path" in entry:
+            names["file_path"] = self._names.spelled(entry["file_path"], IMAGE_SUFFIXES)
+        return {**entry, **names}
 
     def resolve(self, name: object, where: str) -> Path:
         """Absolute path of `name`; links are followed, for a link leads out of a folder as well as `..` does."""
@@ -107,6 +115,8 @@ class DatasetPaths:
         link = next((part for part in (path, *path.parents) if part != self.root and part.is_symlink()), None)
         if link is None or not path.is_relative_to(self.root) or ".." in Path(name).parts:
             return f"{name} leads out of the dataset's folder {self.root}; refused"
+        if not resolved.exists():
+            return f"{link.relative_to(self.root)} is a link to {resolved}, which does not exist"
         return (
             f"{link.relative_to(self.root)} is a link that leads out of the dataset's folder, to {resolved}; copy the "
             "dataset with what its links show (cp -rL), or pass --allow-outside where the command has it"

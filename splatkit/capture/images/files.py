@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.images.left_out import kinds_left_out, left_out_of
 from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_orientation, image_size, read_preview
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.progress import Progress
 
-_UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
 # Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
 _UP = {1: (0, -1), 2: (0, -1), 3: (0, 1), 4: (0, 1), 5: (-1, 0), 6: (-1, 0), 7: (1, 0), 8: (1, 0)}
 
@@ -45,8 +45,8 @@ def list_images(folder: Path) -> list[tuple[str, Path]]:
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
     found = list_files(folder, IMAGE_SUFFIXES, below=True)
     if not found:
-        other = next(iter(list_files(folder, _UNREADABLE_SUFFIXES, below=True)), None)
-        advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
+        kinds = kinds_left_out(left_out_of(folder, ()))
+        advice = f"; {kinds} must be converted to .jpg or .png first" if kinds else ""
         raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(IMAGE_SUFFIXES)}{advice}")
     return [(path.relative_to(folder).as_posix(), path) for path in found]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.left_out import OTHER_KINDS
 from splatkit.capture.images.scene import Solution
 
 _NAMED = 5  # images that a warning names
@@ -33,7 +34,7 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         depths_left_out: how many depths do not fit into the depth maps.
     """
     scene, total = solution.scene, len(gathered.files)
-    out = list(gathered.notes)
+    out = [*gathered.notes, *(str(group) for group in gathered.left_out if group.reason != OTHER_KINDS)]
     if solution.lost:
         share = len(scene.views) / total
         cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
@@ -68,6 +69,7 @@ def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
         "registered": len(scene.views),
         "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
         "other_models": list(solution.other_models),
+        "left_out": {group.reason: list(group.names) for group in gathered.left_out},
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }

@@ -9,7 +9,10 @@ from typing import Literal
 import numpy as np
 import pycolmap
 
-from splatkit.capture.images.feature_matching import (
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
+from splatkit.capture.images.structure.feature_matching import (
     FeatureSettings,
     colmap_errors,
     create_database,
@@ -17,11 +20,8 @@ from splatkit.capture.images.feature_matching import (
     match_features,
     most_matches,
 )
-from splatkit.capture.images.files import ImageFile
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
-from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
-from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
-from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
+from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
+from splatkit.capture.images.structure.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.images import image_size, is_plain, read_image, read_mask, write_image

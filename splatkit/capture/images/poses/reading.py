@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from splatkit.capture.images.poses.colmap import find_colmap_model, read_colmap
+from splatkit.capture.images.poses.colmap import find_colmap_models, read_colmap
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
 from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
@@ -57,7 +57,7 @@ def _recognize(path: Path) -> PoseFormat:
         return "polycam"
     if metadata_file(path) is not None:
         return "record3d"
-    if find_colmap_model(path) is not None:
+    if find_colmap_models(path):
         return "colmap"
     raise DatasetError(
         f"{path}: no poses in this folder; expected a transforms.json (or Blender's transforms_train.json), a COLMAP "

@@ -10,8 +10,8 @@ from typing import Literal
 
 import pycolmap
 
-from splatkit.capture.images.feature_matching import colmap_errors
 from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.errors import CaptureRefusedError, SplatkitError
 from splatkit.progress import Progress
 
