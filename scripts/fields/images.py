@@ -7,7 +7,6 @@ import numpy as np
 import tifffile
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from splatkit.encodings.encoded_field import Draw
@@ -33,12 +32,7 @@ def open_pixels(path: Path, cache: Path) -> NDArray[np.uint8]:
             with atomic_file(cache) as temporary:
                 _unpack_tiff(path, temporary)
         return np.load(cache, mmap_mode="r")
-    try:
-        return np.ascontiguousarray(read_image(path)[..., :3])
-    except DatasetError as error:
-        if isinstance(error.__cause__, Image.DecompressionBombError):
-            raise DatasetError(f"{path}: too many pixels to decode as a whole; save it as a tiled TIFF") from error
-        raise
+    return np.ascontiguousarray(read_image(path)[..., :3])
 
 
 def _unpack_tiff(path: Path, target: Path) -> None:

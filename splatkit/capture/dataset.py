@@ -24,10 +24,11 @@ from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import compose
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
+from splatkit.io.formats.transforms_lenses import distortion_params
 from splatkit.io.images import image_size, write_image
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
-from splatkit.io.transforms_json import Frame, Transforms, distortion_params, write_transforms
+from splatkit.io.transforms_json import Frame, Transforms, write_transforms
 
 
 @dataclass(frozen=True)

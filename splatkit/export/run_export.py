@@ -21,7 +21,7 @@ from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
-from splatkit.io.transforms_json import read_seed_cloud, read_transforms
+from splatkit.io.transforms_json import pose_files, read_seed_cloud, read_transforms
 from splatkit.ops import native_threads_only
 from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
@@ -113,8 +113,8 @@ def export_mesh(
 
 def provenance(config_path: Path, run: Run) -> dict[str, Any]:
     """What an export was made from, with hashes."""
-    dataset = run.dataset / "transforms.json" if run.dataset.is_dir() else run.dataset
-    sources = [path for path in (config_path, run.checkpoint, dataset) if path.is_file()]
+    dataset = pose_files(run.dataset) if run.dataset.is_dir() else [run.dataset]
+    sources = [path for path in (config_path, run.checkpoint, *dataset) if path.is_file()]
     return {
         "run": str(config_path),
         "checkpoint": str(run.checkpoint),

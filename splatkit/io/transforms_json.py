@@ -12,7 +12,6 @@ place in the original world = place in the file + local_origin.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,22 +21,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.errors import DatasetError, SettingsError
+from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.dataset_paths import DatasetPaths
-from splatkit.io.images import image_size
+from splatkit.io.formats.transforms_lenses import camera_to_json, number, positive, read_camera
 from splatkit.io.json_files import read_json
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 
-_PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
-_FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
-CAMERA_MODELS = (*_PERSPECTIVE, _FISHEYE, _EQUIRECTANGULAR)
-_DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")
 SPLIT_NAMES = ("train", "val", "test")
 _DEPTH_UNIT, _NERFSTUDIO_DEPTH_UNIT = "depth_unit_scale_factor", 1e-3
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # between both axes; its own inverse
@@ -107,11 +102,11 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         DatasetError: the file or a frame of it cannot be used; the message names both.
     """
     path = _locate(Path(path))
-    meta = read_json(path)
+    paths = DatasetPaths(path, allow_outside)
+    meta = paths.as_on_disk(_content(path), SPLIT_NAMES)
     entries = meta.get("frames")
     if not isinstance(entries, list) or not entries:
         raise DatasetError(f"{path}: no frames; expected a list 'frames' with one entry per image")
-    paths = DatasetPaths(path, allow_outside)
     frames, missing = [], []
     for index, entry in enumerate(entries):
         where = _frame_name(path, entry, index)
@@ -135,8 +130,8 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         missing=tuple(missing),
         missing_files=tuple(paths.missing),
         applied_transform=_read_applied_transform(meta, found, path),
-        applied_scale=_positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
-        depth_unit=_positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
+        applied_scale=positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
+        depth_unit=positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
         rig=_read_rig(meta, path),
         origin=as_triple(stated + found),
         file_origin=as_triple(found),
@@ -165,7 +160,7 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
     root = path.resolve().parent
     shared = {frame.camera for frame in transforms.frames}
     in_file = np.array(transforms.file_origin)
-    meta: dict[str, Any] = _camera_to_json(shared.pop()) if len(shared) == 1 else {}
+    meta: dict[str, Any] = camera_to_json(shared.pop()) if len(shared) == 1 else {}
     per_frame = not meta
     if transforms.ply_path is not None:
         meta["ply_file_path"] = _relative(transforms.ply_path, root)
@@ -195,10 +190,10 @@ def read_origin(path: Path) -> tuple[float, float, float]:
     Raises:
         DatasetError: the file cannot be used.
     """
-    path = path / "transforms.json" if path.is_dir() else path
-    if not path.is_file():
+    if not (path.is_file() or pose_files(path)):
         return AT_ORIGIN
-    stated, found = _read_origin(read_json(path), path)
+    path = _locate(path)
+    stated, found = _read_origin(_content(path), path)
     return as_triple(stated + found)
 
 
@@ -206,9 +201,40 @@ def _locate(path: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; expected a dataset with a transforms.json")
     file = path / "transforms.json" if path.is_dir() else path
-    if not file.is_file():
+    if not file.is_file() and not _blender_files(path):
         raise FileNotFoundError(f"{path}: no transforms.json in this folder")
     return file.parent.resolve() / file.name
+
+
+def _blender_files(folder: Path) -> dict[str, Path]:
+    """The files of Blender's sets, as NeRF's synthetic scenes have them: transforms_train.json and so on, by split."""
+    places = {split: folder / f"transforms_{split}.json" for split in SPLIT_NAMES}
+    return {split: place for split, place in places.items() if place.is_file()}
+
+
+def pose_files(folder: Path) -> list[Path]:
+    """The files that `read_transforms` reads of a dataset's folder; none where it is no dataset."""
+    file = folder / "transforms.json"
+    return [file] if file.is_file() else list(_blender_files(folder).values())
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else _read_blender(path)
+
+
+def _read_blender(path: Path) -> dict[str, Any]:
+    """One content of the files of all splits: what each states for itself goes to its frames."""
+    frames, splits = [], {}
+    for split, file in _blender_files(path.parent).items():
+        meta = read_json(file)
+        entries = meta.pop("frames", None)
+        if not isinstance(entries, list) or not entries:
+            raise DatasetError(f"{file}: no frames; expected a list 'frames' with one entry per image")
+        for index, entry in enumerate(entries):
+            _frame_name(file, entry, index)
+            frames.append({**meta, **entry})
+        splits[f"{split}_filenames"] = [entry["file_path"] for entry in entries]
+    return {"frames": frames, **splits}
 
 
 def _frame_name(path: Path, entry: object, index: int) -> str:
@@ -221,7 +247,6 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
 def _read_frame(
     entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: DatasetPaths, where: str
 ) -> Frame:
-    size = image_size(image_path)
     files = {
         name: paths.found(entry.get(name), f"{where}: {name}")
         for name in ("mask_path", "depth_file_path", "depth_sigma_file_path")
@@ -230,13 +255,15 @@ def _read_frame(
     if camera is not None and not isinstance(camera, str):
         raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
     return Frame(
-        posed=PosedCamera(entry["file_path"], _read_camera({**meta, **entry}, size, where), _read_pose(entry, where)),
+        posed=PosedCamera(
+            entry["file_path"], read_camera({**meta, **entry}, image_path, where), _read_pose(entry, where)
+        ),
         image_path=image_path,
         mask_path=files["mask_path"],
         depth_path=files["depth_file_path"],
         depth_sigma_path=files["depth_sigma_file_path"],
         rig_camera=camera,
-        time=_number(entry, "time", where) if entry.get("time") is not None else None,
+        time=number(entry, "time", where) if entry.get("time") is not None else None,
     )
 
 
@@ -272,62 +299,6 @@ def _matrix(value: object, where: str) -> NDArray[np.float64]:
     if len(matrix) == 4 and np.abs(matrix[3] - bottom).max() > RIGID_TOLERANCE:
         raise DatasetError(f"{where}: the last row must be 0 0 0 1, got {matrix[3].tolist()}")
     return np.concatenate([matrix[:3], bottom])
-
-
-def _read_camera(values: dict[str, Any], size: tuple[int, int], where: str) -> Camera:
-    """The camera of one frame; `values` holds the file's entries overridden by the frame's, size is the image's own."""
-    model = values.get("camera_model", "OPENCV")
-    if model not in CAMERA_MODELS:
-        raise DatasetError(f"{where}: camera_model {model!r} is unknown; expected one of {', '.join(CAMERA_MODELS)}")
-    width, height = size
-    for name, expected in (("w", width), ("h", height)):
-        if name in values and _number(values, name, where) != expected:
-            raise DatasetError(
-                f"{where}: the image is {width}x{height} px but the file says {name} = {values[name]}; "
-                "intrinsics and images must have one resolution"
-            )
-    if model == _EQUIRECTANGULAR:
-        # The image is the whole sphere, whatever focal lengths the file states.
-        return Camera("equirectangular", width, height, width / (2 * math.pi), height / math.pi, width / 2, height / 2)
-    fl_x = _focal_length(values, "x", width, where)
-    has_fl_y = "fl_y" in values or "camera_angle_y" in values
-    fl_y = _focal_length(values, "y", height, where) if has_fl_y else fl_x
-    cx = _number(values, "cx", where) if "cx" in values else width / 2
-    cy = _number(values, "cy", where) if "cy" in values else height / 2
-    k1, k2, k3, k4, p1, p2 = (_number(values, k, where) if k in values else 0.0 for k in _DISTORTION_NAMES)
-    if model == _FISHEYE:
-        return Camera("kannala_brandt", width, height, fl_x, fl_y, cx, cy, (k1, k2, k3, k4))
-    if k4 != 0:
-        raise DatasetError(f"{where}: camera_model {model} has no k4: remove it, or name the model OPENCV_FISHEYE")
-    if not any((k1, k2, k3, p1, p2)):
-        return Camera("pinhole", width, height, fl_x, fl_y, cx, cy)
-    return Camera("brown_conrady", width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2, k3))
-
-
-def _focal_length(values: dict[str, Any], axis: str, extent: int, where: str) -> float:
-    """px, from `fl_x` or from Blender's field of view `camera_angle_x` in radians."""
-    if f"fl_{axis}" in values:
-        return _positive(values, f"fl_{axis}", where)
-    if f"camera_angle_{axis}" not in values:
-        raise DatasetError(f"{where}: intrinsics are missing; give fl_x, fl_y, cx, cy for the file or for each frame")
-    angle = _positive(values, f"camera_angle_{axis}", where)
-    if angle >= math.pi:
-        raise DatasetError(f"{where}: camera_angle_{axis} = {angle} is not a field of view in radians below pi")
-    return extent / (2 * math.tan(angle / 2))
-
-
-def _positive(values: dict[str, Any], name: str, where: str) -> float:
-    value = _number(values, name, where)
-    if value <= 0:
-        raise DatasetError(f"{where}: {name} must be positive, got {value}")
-    return value
-
-
-def _number(values: dict[str, Any], name: str, where: str) -> float:
-    value = values[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DatasetError(f"{where}: {name} must be a finite number, got {value!r}")
-    return float(value)
 
 
 def _read_splits(meta: dict[str, Any], listed: set[str], missing: set[str], path: Path) -> dict[str, tuple[str, ...]]:
@@ -411,37 +382,6 @@ def _read_rig(meta: dict[str, Any], path: Path) -> tuple[MountedCamera, ...]:
     return tuple(cameras)
 
 
-def _camera_to_json(camera: Camera) -> dict[str, Any]:
-    values: dict[str, Any] = {"camera_model": model_name(camera), "w": camera.width, "h": camera.height}
-    values |= {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    return values | dict(zip(_DISTORTION_NAMES, distortion_params(camera), strict=True))
-
-
-def model_name(camera: Camera) -> str:
-    """The lens as the file names it."""
-    names = {"pinhole": "PINHOLE", "brown_conrady": "OPENCV", "kannala_brandt": _FISHEYE}
-    return names.get(camera.model, _EQUIRECTANGULAR)
-
-
-def distortion_params(camera: Camera) -> tuple[float, ...]:
-    """k1, k2, k3, k4, p1, p2: the order that nerfstudio has for all lenses.
-
-    Raises:
-        SettingsError: the lens has coefficients or a shape that have no name there.
-    """
-    if camera.model == "kannala_brandt":
-        return (*camera.distortion, 0.0, 0.0)
-    if camera.model == "orthographic":
-        raise SettingsError("camera: orthographic images have no name in transforms.json")
-    if not camera.distortion:
-        return (0.0,) * len(_DISTORTION_NAMES)
-    k1, k2, p1, p2, *more = camera.distortion
-    k3, *rational = more or [0.0]
-    if any(rational):
-        raise SettingsError("camera: rational distortion (8 coefficients) has no name in transforms.json")
-    return (k1, k2, k3, 0.0, p1, p2)
-
-
 def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"file_path": frame.file_path}
     if frame.mask_path is not None:
@@ -455,7 +395,7 @@ def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str,
     if frame.time is not None:
         entry["time"] = frame.time
     if with_intrinsics:
-        entry |= _camera_to_json(frame.camera)
+        entry |= camera_to_json(frame.camera)
     return entry | {"transform_matrix": (frame.T_world_camera @ _OPENGL).tolist()}
 
 

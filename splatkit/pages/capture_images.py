@@ -10,8 +10,8 @@ from splatkit.capture.images.findings import finite_blur
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.stage import CapturedImages
+from splatkit.io.formats.transforms_lenses import model_name
 from splatkit.io.images import read_image
-from splatkit.io.transforms_json import model_name
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import plot_histogram, plot_points

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from splatkit.errors import DatasetError
+from splatkit.io.images import image_size
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.io.scans.readers import count_scans, has_reader, series_suffixes
 from splatkit.optimize.method_record import TrainingCost
@@ -113,10 +112,10 @@ def _scans(path: Path, topic: str | None) -> int:
 
 def _megapixels(path: Path) -> float:
     try:
-        with Image.open(path) as image:
-            return image.width * image.height / 1e6
-    except (OSError, UnidentifiedImageError):
+        width, height = image_size(path)
+    except (OSError, DatasetError):
         return 0.0  # the step itself will name the damaged file
+    return width * height / 1e6
 
 
 def _estimate(step: Step, work: Workload) -> Estimate:

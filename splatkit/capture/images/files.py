@@ -1,6 +1,5 @@
 """The photographs of a folder: which there are, whether they can be read, how sharp they are, and which way is up."""
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from splatkit.capture.images.left_out import kinds_left_out, left_out_of
 from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
 from splatkit.errors import DatasetError
+from splatkit.io.images import image_orientation, image_size, read_preview
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files
 from splatkit.progress import Progress
 
-_UNREADABLE_SUFFIXES = (".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
-_EXIF_ORIENTATION = 0x0112
 # Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
 _UP = {1: (0, -1), 2: (0, -1), 3: (0, 1), 4: (0, 1), 5: (-1, 0), 6: (-1, 0), 7: (1, 0), 8: (1, 0)}
 
@@ -31,6 +29,7 @@ class ImageFile:
     height: int  # px
     blur_px: float  # see splatkit.capture.images.sharpness, of the image at most 1280 px long
     thumbnail: NDArray[np.float32]
+    brightest: int = 255  # gray level, of the image at most 1280 px long
     up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
     time: float | None = None  # s, of frames of a video
 
@@ -46,8 +45,8 @@ def list_images(folder: Path) -> list[tuple[str, Path]]:
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
     found = list_files(folder, IMAGE_SUFFIXES, below=True)
     if not found:
-        other = next(iter(list_files(folder, _UNREADABLE_SUFFIXES, below=True)), None)
-        advice = f"; {other.name} and its like must be turned into .jpg or .png first" if other is not None else ""
+        kinds = kinds_left_out(left_out_of(folder, ()))
+        advice = f"; {kinds} must be converted to .jpg or .png first" if kinds else ""
         raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(IMAGE_SUFFIXES)}{advice}")
     return [(path.relative_to(folder).as_posix(), path) for path in found]
 
@@ -84,15 +83,9 @@ def blurred_among(blurs: dict[str, float]) -> list[str]:
 
 
 def _look_at(name: str, path: Path) -> ImageFile:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            up = _UP.get(image.getexif().get(_EXIF_ORIENTATION, 1), (0, -1))
-            # JPEGs are decoded at a fraction of their size where that is still large enough.
-            image.draft("RGB", (LONGEST_SIDE, math.ceil(LONGEST_SIDE * min(width, height) / max(width, height))))
-            gray = reduced_gray(np.asarray(image.convert("L"), dtype=np.uint8))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{path}: not a readable image, or cut short ({error})") from error
+    width, height = image_size(path)
+    gray = reduced_gray(read_preview(path, LONGEST_SIDE))
     if min(gray.shape) < 8:
         raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
-    return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), up)
+    up = _UP[image_orientation(path)]
+    return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), int(gray.max()), up)

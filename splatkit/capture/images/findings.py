@@ -6,11 +6,13 @@ import numpy as np
 
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.left_out import OTHER_KINDS
 from splatkit.capture.images.scene import Solution
 
 _NAMED = 5  # images that a warning names
 _LARGE_ERROR_PX = 1.0
 _FEW_REGISTERED = 0.8
+_DARK = 16  # of 255: the brightest that 12 bits come to in 16
 
 
 def verdict(gathered: GatheredImages, solution: Solution) -> str:
@@ -32,7 +34,7 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         depths_left_out: how many depths do not fit into the depth maps.
     """
     scene, total = solution.scene, len(gathered.files)
-    out = list(gathered.notes)
+    out = [*gathered.notes, *(str(group) for group in gathered.left_out if group.reason != OTHER_KINDS)]
     if solution.lost:
         share = len(scene.views) / total
         cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
@@ -47,6 +49,11 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         out.append(f"{error}: another --camera-model may fit the lens better")
     if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
         out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if (brightest := max(file.brightest for file in gathered.files)) <= _DARK:
+        out.append(
+            f"no photograph is brighter than {brightest} of 255: where 12 or 14 bits lie in files of 16, multiply them "
+            "by 16 or 4"
+        )
     if len(scene.points) == 0:
         out.append("there are no points: splats start at random places")
     if depths_left_out:
@@ -62,6 +69,7 @@ def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
         "registered": len(scene.views),
         "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
         "other_models": list(solution.other_models),
+        "left_out": {group.reason: list(group.names) for group in gathered.left_out},
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from splatkit.capture.images.files import ImageFile, list_images, read_image_files
 from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
+from splatkit.capture.images.left_out import LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
 from splatkit.capture.images.work_folder import WorkFolder
@@ -43,6 +44,7 @@ class GatheredImages:
     masks: dict[str, Path] = field(default_factory=dict)  # by name of the image
     is_video: bool = False
     notes: tuple[str, ...] = ()  # what the user should know
+    left_out: tuple[LeftOut, ...] = ()  # files beside those that are used
 
     def content(self) -> list[str]:
         """Hashes of all sources, that results depend on."""
@@ -86,7 +88,7 @@ def _posed(inputs: ImageInputs, poses: Path, workers: int, progress: Progress) -
     files = read_image_files([(camera.name, camera.image) for camera in given.cameras], workers, progress)
     masks = {camera.name: camera.mask for camera in given.cameras if camera.mask is not None}
     sources = hash_files([*given.files, *(file.path for file in files), *masks.values()])
-    return GatheredImages(files, sources, given, masks, notes=given.left_out)
+    return GatheredImages(files, sources, given, masks, notes=given.left_out, left_out=given.unused)
 
 
 def _folder(inputs: ImageInputs, folder: Path, workers: int, progress: Progress) -> GatheredImages:
@@ -94,13 +96,15 @@ def _folder(inputs: ImageInputs, folder: Path, workers: int, progress: Progress)
         raise SettingsError("--interval is for videos; photographs are chosen by --frames")
     if folder.is_file():
         raise DatasetError(f"{folder}: neither a folder nor a video; expected {', '.join(VIDEO_SUFFIXES)}")
-    files = read_image_files(list_images(folder), workers, progress)
+    listed = list_images(folder)
+    left_out = left_out_of(folder, [path for _, path in listed])
+    files = read_image_files(listed, workers, progress)
     notes: tuple[str, ...] = ()
     if inputs.frames is not None:
         chosen = select_photographs(files, inputs.frames)
         notes = (f"{len(chosen.kept)} of {len(files)} photographs were chosen, the sharpest of each stretch",)
         files = chosen.kept
-    return GatheredImages(files, hash_files(file.path for file in files), notes=notes)
+    return GatheredImages(files, hash_files(file.path for file in files), notes=notes, left_out=left_out)
 
 
 def _video(inputs: ImageInputs, video: Path, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:

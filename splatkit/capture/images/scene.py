@@ -9,7 +9,10 @@ from typing import Literal
 import numpy as np
 import pycolmap
 
-from splatkit.capture.images.feature_matching import (
+from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
+from splatkit.capture.images.structure.feature_matching import (
     FeatureSettings,
     colmap_errors,
     create_database,
@@ -17,14 +20,11 @@ from splatkit.capture.images.feature_matching import (
     match_features,
     most_matches,
 )
-from splatkit.capture.images.files import ImageFile
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
-from splatkit.capture.images.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
-from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
-from splatkit.capture.images.triangulation import nearest_pairs, shared_cameras, triangulate
+from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
+from splatkit.capture.images.structure.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.colmap_cameras import colmap_camera
-from splatkit.io.images import image_size, read_mask, write_image
+from splatkit.io.images import image_size, is_plain, read_image, read_mask, write_image
 from splatkit.progress import Progress
 
 
@@ -104,18 +104,30 @@ def solve_given(
 def _link_images(folder: Path, images: Sequence[ImageFile | GivenCamera], masks: dict[str, Path]) -> dict[str, str]:
     """Put all images and masks into one folder under plain numbers; returns those by name.
 
-    COLMAP's lists part names at spaces, and photographs may come from anywhere.
+    COLMAP's lists part names at spaces, and photographs may come from anywhere. It does not read WebP and cuts 16 bits
+    its own way: what is not a plain JPEG or PNG is handed over as an 8-bit PNG.
     """
     links = {}
     (folder / "images").mkdir(exist_ok=True)
     for index, image in enumerate(images):
         path = image.path if isinstance(image, ImageFile) else image.image
-        link = links[image.name] = f"{index:06d}{path.suffix.lower()}"
-        if not (folder / "images" / link).is_symlink():
-            (folder / "images" / link).symlink_to(path.resolve())
+        plain = is_plain(path)
+        link = links[image.name] = f"{index:06d}{path.suffix.lower() if plain else '.png'}"
+        if not (folder / "images" / link).exists():
+            _hand_over(folder / "images" / link, path, plain)
         if masks:
             _write_mask(folder / "masks" / f"{link}.png", masks.get(image.name), path)
     return links
+
+
+def _hand_over(link: Path, path: Path, plain: bool) -> None:
+    if plain:
+        link.symlink_to(path.resolve())
+        return
+    image = read_image(path)
+    if image.shape[2] == 4:  # before black: what color an invisible pixel has is no feature
+        image = (image[..., :3] * (image[..., 3:] / 255.0) + 0.5).astype(np.uint8)
+    write_image(link, image)
 
 
 def _write_mask(path: Path, mask: Path | None, image: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from splatkit.capture.dataset import check_lens
 from splatkit.capture.images.dataset import UprightScene, turn_upright, write_image_dataset
-from splatkit.capture.images.feature_matching import FeatureSettings
 from splatkit.capture.images.findings import figures, find_warnings, verdict
 from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
 from splatkit.capture.images.settings import CaptureImagesSettings
+from splatkit.capture.images.structure.feature_matching import FeatureSettings
 from splatkit.capture.images.work_folder import WorkFolder
 from splatkit.capture.provenance import CaptureRecord, write_record
 from splatkit.errors import SettingsError

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import invert
-from splatkit.io.transforms_json import distortion_params
+from splatkit.io.formats.transforms_lenses import distortion_params
 
 _FLIP = (1.0, -1.0, -1.0, 1.0)  # of the columns of a pose
 

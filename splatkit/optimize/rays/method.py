@@ -12,6 +12,7 @@ from nerfstudio.plugins.types import MethodSpecification
 from splatkit.optimize.method_record import Method
 from splatkit.optimize.nerfstudio.guards import apply_host_guards
 from splatkit.optimize.nerfstudio.optimizers import ExponentialDecayConfig, FusedAdamConfig
+from splatkit.optimize.nerfstudio.ray_images import RayDatamanager
 from splatkit.optimize.rays.trainer import RayTrainer
 
 apply_host_guards()
@@ -39,6 +40,7 @@ def ray_method(record: Method, model: ModelConfig, rates: dict[str, float], desc
             machine=MachineConfig(device_type="cuda" if on_gpu else "cpu"),
             pipeline=VanillaPipelineConfig(
                 datamanager=VanillaDataManagerConfig(
+                    _target=RayDatamanager,
                     dataparser=NerfstudioDataParserConfig(),
                     train_num_rays_per_batch=4096 if on_gpu else 1024,
                     eval_num_rays_per_batch=4096 if on_gpu else 1024,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from splatkit.capture.images.reconstruction import sfm_pairs
-from splatkit.capture.images.triangulation import nearest_pairs
+from splatkit.capture.images.structure.reconstruction import sfm_pairs
+from splatkit.capture.images.structure.triangulation import nearest_pairs
 from tests.room import look_at
 
 

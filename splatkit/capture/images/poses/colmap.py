@@ -1,35 +1,47 @@
 """Poses from a COLMAP model, binary or text: https://colmap.github.io/format.html.
 
-images.bin holds world-to-camera poses in OpenCV's axes; scale and axes of the world are arbitrary. Files are read by
-pycolmap, which takes what a damaged file says for granted: counts are compared with the file's length before.
+images.bin holds world-to-camera poses in OpenCV's axes; scale and axes of the world are arbitrary. Binary files are
+read by pycolmap, which takes what a damaged file says for granted: counts are compared with the file's length before.
 """
 
 import struct
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pycolmap
 
-from splatkit.capture.images.feature_matching import colmap_errors
+from splatkit.capture.images.left_out import left_out_of
+from splatkit.capture.images.poses.colmap_text import read_text_model
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
+from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.errors import DatasetError, SplatkitError
-from splatkit.io.images import image_size
+from splatkit.io.dataset_paths import NamesOnDisk
+from splatkit.io.images import image_size, turned_by_exif
 from splatkit.io.point_cloud import PointCloud
 
 _NAMES = ("cameras", "images", "points3D")
-_PLACES = (".", "sparse/0", "sparse", "colmap/sparse/0", "0")
+_PLACES = (".", "sparse", "colmap/sparse")  # and the numbered folders in them
 _IMAGE_BYTES, _POINT_2D_BYTES = 64, 24  # id, quaternion, translation, camera; then x, y, point
 _POINT_3D_BYTES, _TRACK_BYTES = 43, 8  # id, place, color, error; then image and index
 
 
-def find_colmap_model(path: Path) -> Path | None:
-    """The folder with cameras, images and points3D, at `path` or where COLMAP and nerfstudio put it below."""
-    for place in _PLACES:
-        for suffix in (".bin", ".txt"):
-            if all((path / place / f"{name}{suffix}").is_file() for name in _NAMES):
-                return path / place
-    return None
+def find_colmap_models(path: Path) -> list[Path]:
+    """Folders with cameras, images and points3D: `path` itself, or all where COLMAP and nerfstudio put them below."""
+    for place in (path / name for name in _PLACES):
+        if _suffix_of(place) is not None:
+            return [place]
+        numbered = [folder for folder in place.glob("*/") if folder.name.isdecimal() and _suffix_of(folder) is not None]
+        if numbered:
+            return sorted(numbered, key=lambda folder: int(folder.name))
+    return []
+
+
+def _suffix_of(folder: Path) -> str | None:
+    """Of a model's files."""
+    suffixes = (".bin", ".txt")
+    return next((end for end in suffixes if all((folder / f"{name}{end}").is_file() for name in _NAMES)), None)
 
 
 def read_colmap(path: Path, images: Path | None) -> GivenCameras:
@@ -43,30 +55,15 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
         FileNotFoundError: no model, or no folder of images.
         DatasetError: the model is damaged, or does not fit the images; names it.
     """
-    model = find_colmap_model(path)
-    if model is None:
+    models = find_colmap_models(path)
+    if not models:
         raise FileNotFoundError(f"{path}: no COLMAP model; expected cameras, images and points3D as .bin or .txt")
+    scenes = {model: _read_model(model) for model in models}
+    model = max(models, key=lambda each: len(scenes[each].views))
     folder = images or _image_folder(path, model)
-    binary = (model / "images.bin").is_file()
-    files = tuple(model / f"{name}{'.bin' if binary else '.txt'}" for name in _NAMES)
-    if binary:
-        _check_lengths(files[1], _IMAGE_BYTES, _POINT_2D_BYTES, has_name=True)
-        _check_lengths(files[2], _POINT_3D_BYTES, _TRACK_BYTES, has_name=False)
-    scene = _read_scene(model, files)
-    cameras, left_out = [], []
-    for view in scene.views:
-        image = folder / view.name.replace("\0", "")
-        if not image.resolve().is_relative_to(folder.resolve()):
-            raise DatasetError(f"{files[1]}: {view.name} leads out of {folder}; refused")
-        if not image.is_file():
-            left_out.append(f"{view.name}: no such image in {folder}")
-            continue
-        size, stated = image_size(image), (view.posed.camera.width, view.posed.camera.height)
-        if size != stated:
-            raise DatasetError(f"{image}: has {size[0]}x{size[1]} px, {files[0]} says {stated[0]}x{stated[1]} px")
-        cameras.append(GivenCamera(view.posed, image))
-    if not cameras:
-        raise DatasetError(f"{files[1]}: none of its {len(scene.views)} images is in {folder}")
+    files, scene = _files(model), scenes[model]
+    cameras, left_out = _cameras_of(scene, folder, files)
+    used = {camera.image for camera in cameras}
     return GivenCameras(
         cameras=tuple(cameras),
         files=files,
@@ -74,8 +71,70 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
         scale="arbitrary",
         up="unknown",
         points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
-        left_out=tuple(left_out),
+        left_out=(*_other_models(scenes, model), *left_out),
+        unused=left_out_of(folder, sorted(used)),
     )
+
+
+def _other_models(scenes: dict[Path, SolvedScene], chosen: Path) -> list[str]:
+    """COLMAP writes a model for each group of images that it could not join to the others."""
+    known = {view.name for view in scenes[chosen].views}
+    out = []
+    for model, scene in scenes.items():
+        if model != chosen:
+            more = len({view.name for view in scene.views} - known)
+            out.append(
+                f"model {model.name} with {len(scene.views)} images is left out, {more} of which are not in model "
+                f"{chosen.name} with {len(known)}: pass its folder to take it instead"
+            )
+    return out
+
+
+def _cameras_of(scene: SolvedScene, folder: Path, files: tuple[Path, ...]) -> tuple[list[GivenCamera], list[str]]:
+    """Of the images that are there; and what is said of those that are not."""
+    names, cameras, left_out = NamesOnDisk(folder), list[GivenCamera](), list[str]()
+    for view in scene.views:
+        image = folder / names.spelled(view.name.replace("\0", ""))
+        if not image.resolve().is_relative_to(folder.resolve()):
+            raise DatasetError(
+                f"{files[1]}: {view.name} leads out of {folder}, to {image.resolve()}; refused. Replace links "
+                "by what they show (cp -rL)"
+            )
+        if not image.is_file():
+            left_out.append(f"{view.name}: no such image in {folder}")
+            continue
+        size, stated = image_size(image), (view.posed.camera.width, view.posed.camera.height)
+        if size != stated:
+            raise DatasetError(
+                f"{image}: has {size[0]}x{size[1]} px, {files[0]} says {stated[0]}x{stated[1]} px"
+                + turned_by_exif(image, stated)
+            )
+        name = image.relative_to(folder).as_posix()
+        cameras.append(GivenCamera(replace(view.posed, name=name), image))
+    if not cameras:
+        raise DatasetError(
+            f"{files[1]}: none of its {len(scene.views)} images is in {folder}, e.g. {scene.views[0].name!r}"
+            if scene.views
+            else f"{files[1]}: holds no image"
+        )
+    return cameras, left_out
+
+
+def _files(model: Path) -> tuple[Path, ...]:
+    return tuple(model / f"{name}{_suffix_of(model)}" for name in _NAMES)
+
+
+def _read_model(model: Path) -> SolvedScene:
+    files = _files(model)
+    if files[0].suffix == ".txt":
+        return read_text_model(*files)
+    _check_lengths(files[1], _IMAGE_BYTES, _POINT_2D_BYTES, has_name=True)
+    _check_lengths(files[2], _POINT_3D_BYTES, _TRACK_BYTES, has_name=False)
+    scene = _read_binary(model, files)
+    (stated,) = struct.unpack_from("<Q", files[1].read_bytes())
+    if stated != len(scene.views):
+        raise DatasetError(f"{files[1]}: damaged: it says {stated} images, and {len(scene.views)} could be read")
+    return scene
 
 
 def _image_folder(path: Path, model: Path) -> Path:
@@ -85,7 +144,7 @@ def _image_folder(path: Path, model: Path) -> Path:
     raise FileNotFoundError(f"{path}: no folder images beside this model; name it with --images")
 
 
-def _read_scene(model: Path, files: tuple[Path, ...]) -> SolvedScene:
+def _read_binary(model: Path, files: tuple[Path, ...]) -> SolvedScene:
     """By pycolmap, without rigs and frames, which say nothing that is needed here and may be damaged too."""
     with tempfile.TemporaryDirectory() as scratch:
         for file in files:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.images.left_out import LeftOut
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
@@ -43,6 +44,7 @@ class GivenCameras:
     up: Literal["z", "y", "unknown"]  # axis of the world
     points: PointCloud | None = None
     left_out: tuple[str, ...] = ()  # what was left out, and why
+    unused: tuple[LeftOut, ...] = ()  # photographs beside those that have a pose
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
     origin: tuple[float, float, float] = AT_ORIGIN  # of the world, in that of the files

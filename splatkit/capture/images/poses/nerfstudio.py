@@ -11,7 +11,7 @@ from pathlib import Path
 from splatkit.capture.dataset import name_below_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.io.depth_maps import DepthMap, read_depth_map
-from splatkit.io.transforms_json import Frame, read_seed_cloud, read_transforms
+from splatkit.io.transforms_json import Frame, pose_files, read_seed_cloud, read_transforms
 
 
 def read_transforms_poses(path: Path) -> GivenCameras:
@@ -32,10 +32,10 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         )
         for frame in transforms.frames
     )
-    file = path / "transforms.json" if path.is_dir() else path
+    files = [path] if path.is_file() else pose_files(path)
     return GivenCameras(
         cameras=cameras,
-        files=(file,) if transforms.ply_path is None else (file, transforms.ply_path),
+        files=(*files, *(() if transforms.ply_path is None else (transforms.ply_path,))),
         frame="as in the transforms.json that was given",
         scale="arbitrary",
         up="z",

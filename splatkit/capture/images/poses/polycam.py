@@ -18,7 +18,7 @@ from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.depth_maps import DepthMap, read_depth_map
-from splatkit.io.images import image_size, read_image
+from splatkit.io.images import image_size, read_image, turned_by_exif
 from splatkit.io.json_files import read_json
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds
@@ -66,7 +66,10 @@ def _read_camera(path: Path, image: Path, keyframes: Path) -> GivenCamera:
     size = (number(values, "width", path), number(values, "height", path))
     actual = image_size(image)
     if size != actual:
-        raise DatasetError(f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]:g}x{size[1]:g} px")
+        raise DatasetError(
+            f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]:g}x{size[1]:g} px"
+            + turned_by_exif(image, size)
+        )
     if min(fx, fy) <= 0:
         raise DatasetError(f"{path}: the focal length must be positive, got {min(fx, fy)}")
     camera = Camera("pinhole", *actual, fx, fy, cx, cy)

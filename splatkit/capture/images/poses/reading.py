@@ -1,15 +1,18 @@
 """One door to all formats of poses."""
 
+import shlex
+import zipfile
 from pathlib import Path
 from typing import Literal
 
-from splatkit.capture.images.poses.colmap import find_colmap_model, read_colmap
+from splatkit.capture.images.poses.colmap import find_colmap_models, read_colmap
 from splatkit.capture.images.poses.given import GivenCameras, with_local_origin
 from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
 from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
 from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
 from splatkit.capture.images.poses.tum import read_tum
 from splatkit.errors import DatasetError
+from splatkit.io.transforms_json import pose_files
 
 PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"]
 
@@ -35,6 +38,7 @@ def read_poses(
 def _read(
     path: Path, form: PoseFormat, images: Path | None, times: Path | None, intrinsics: Path | None
 ) -> GivenCameras:
+    _refuse_archive(path)
     form = _recognize(path) if form == "auto" else form
     if form == "colmap":
         return read_colmap(path, images)
@@ -52,15 +56,25 @@ def _recognize(path: Path) -> PoseFormat:
         raise FileNotFoundError(f"{path}: no such file or folder of poses")
     if path.is_file():
         return "transforms" if path.suffix == ".json" else "tum"
-    if (path / "transforms.json").is_file():
+    if pose_files(path):
         return "transforms"
     if is_polycam(path):
         return "polycam"
     if metadata_file(path) is not None:
         return "record3d"
-    if find_colmap_model(path) is not None:
+    if find_colmap_models(path):
         return "colmap"
     raise DatasetError(
-        f"{path}: no poses in this folder; expected a transforms.json, a COLMAP model (cameras, images, points3D), "
-        "Polycam's keyframes/cameras or Record3D's metadata"
+        f"{path}: no poses in this folder; expected a transforms.json (or Blender's transforms_train.json), a COLMAP "
+        "model (cameras, images, points3D), Polycam's keyframes/cameras or Record3D's metadata"
     )
+
+
+def _refuse_archive(path: Path) -> None:
+    """Record3D's .r3d, and what Polycam and others let one download, are zips."""
+    if path.is_file() and zipfile.is_zipfile(path):
+        what = "a recording of Record3D, which is a zip" if path.suffix.lower() == ".r3d" else "a zip"
+        raise DatasetError(
+            f"{path}: {what}; unpack it first (unzip {shlex.quote(path.name)} -d {shlex.quote(path.stem)}) and pass "
+            "the folder"
+        )

@@ -17,7 +17,7 @@ from splatkit.capture.images.poses.arkit import from_arkit
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
-from splatkit.io.images import image_size
+from splatkit.io.images import image_size, turned_by_exif
 from splatkit.io.json_files import read_json
 
 _UNIT_TOLERANCE = 0.01
@@ -97,6 +97,9 @@ def _lenses(values: dict[str, Any], count: int, path: Path) -> NDArray[np.float6
 def _checked_camera(image: Path, size: tuple[int, int], lens: NDArray[np.float64], path: Path) -> Camera:
     actual = image_size(image)
     if size != actual:
-        raise DatasetError(f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]}x{size[1]} px")
+        raise DatasetError(
+            f"{image}: has {actual[0]}x{actual[1]} px, {path.name} says {size[0]}x{size[1]} px"
+            + turned_by_exif(image, size)
+        )
     fx, fy, cx, cy = (float(value) for value in lens)
     return Camera("pinhole", *size, fx, fy, cx, cy)

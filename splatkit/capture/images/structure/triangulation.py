@@ -7,7 +7,7 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from splatkit.capture.images.feature_matching import colmap_errors
+from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import invert
 from splatkit.progress import Progress

@@ -10,9 +10,9 @@ from typing import Literal
 
 import pycolmap
 
-from splatkit.capture.images.feature_matching import colmap_errors
 from splatkit.capture.images.files import ImageFile
-from splatkit.errors import CaptureRefusedError
+from splatkit.capture.images.structure.feature_matching import colmap_errors
+from splatkit.errors import CaptureRefusedError, SplatkitError
 from splatkit.progress import Progress
 
 CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]
@@ -112,10 +112,18 @@ def _names(model: pycolmap.Reconstruction) -> set[str]:
 
 
 def _first_guess(shot: ImageFile, model: CameraModel, camera_id: int) -> pycolmap.Camera:
-    with colmap_errors(str(shot.path)):
-        known = pycolmap.infer_camera_from_image(shot.path)
-    focal = known.mean_focal_length() if known.has_prior_focal_length else None
+    focal = _focal_by_exif(shot.path)
     guess = focal or _FOCAL_OF_LONGEST_SIDE * max(shot.width, shot.height)
     camera = pycolmap.Camera.create_from_model_name(camera_id, model, guess, shot.width, shot.height)
     camera.has_prior_focal_length = focal is not None
     return camera
+
+
+def _focal_by_exif(path: Path) -> float | None:
+    """px; None where EXIF does not tell, or COLMAP does not read the format."""
+    try:
+        with colmap_errors(str(path)):
+            known = pycolmap.infer_camera_from_image(path)
+    except SplatkitError:
+        return None
+    return float(known.mean_focal_length()) if known.has_prior_focal_length else None

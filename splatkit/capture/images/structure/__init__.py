@@ -1,0 +1,1 @@
+"""Structure from motion by COLMAP: features, matches, cameras and points."""

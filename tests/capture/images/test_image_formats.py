@@ -1,0 +1,55 @@
+"""Photographs of all listed kinds go the whole way: features are found in each of them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from splatkit.capture.images.findings import find_warnings
+from splatkit.capture.images.inputs import ImageInputs, gather_images
+from splatkit.capture.images.scene import Solution
+from splatkit.capture.images.settings import CaptureImagesSettings
+from splatkit.capture.images.solved_scene import SolvedScene
+from splatkit.capture.images.stage import capture_images
+from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.io.images import read_image
+from splatkit.io.listing import IMAGE_SUFFIXES
+from splatkit.io.transforms_json import read_transforms
+from splatkit.progress import no_progress
+from tests.room import photograph_room
+
+
+def save_as(picture: np.ndarray, path, deep: bool) -> None:
+    if deep:
+        Image.fromarray(picture[..., 1].astype(np.uint16) * 257).save(path)
+    elif path.suffix == ".webp":
+        Image.fromarray(picture).save(path, lossless=True)
+    else:
+        Image.fromarray(picture).save(path, quality=95)
+
+
+@pytest.mark.slow
+def test_every_listed_suffix_works_in_a_capture(tmp_path):
+    """16-bit gray as thermal and machine-vision cameras write it among them. Source: Pillow #3011."""
+    room = photograph_room(tmp_path / "room")
+    (tmp_path / "mixed").mkdir()
+    kinds = [*((suffix, False) for suffix in IMAGE_SUFFIXES), (".png", True)]
+    assert len(kinds) == len(room.names)
+    for name, (suffix, deep) in zip(room.names, kinds, strict=True):
+        save_as(read_image(room.folder / name), (tmp_path / "mixed" / name).with_suffix(suffix), deep)
+    captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1))
+    assert captured.verdict().startswith("8 of 8")
+    frames = read_transforms(tmp_path / "out").frames
+    assert {frame.image_path.suffix for frame in frames} == set(IMAGE_SUFFIXES)
+    gray = next(frame for frame in frames if frame.file_path.endswith("07.png"))
+    np.testing.assert_array_equal(read_image(gray.image_path)[..., 0], read_image(room.folder / room.names[7])[..., 1])
+
+
+def test_dark_photographs_of_12_bits_in_16_are_told(tmp_path):
+    room = photograph_room(tmp_path / "room")
+    (tmp_path / "dark").mkdir()
+    for name in room.names:
+        gray = read_image(room.folder / name)[..., 1].astype(np.uint16)
+        Image.fromarray(gray * 16).save(tmp_path / "dark" / name)
+    gathered = gather_images(ImageInputs(tmp_path / "dark"), WorkFolder(tmp_path / "out"), 1, no_progress)
+    nothing = Solution(SolvedScene((), np.zeros((0, 3)), np.zeros((0, 3), np.uint8)), {}, ())
+    assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing, 0))
