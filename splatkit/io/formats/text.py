@@ -42,6 +42,11 @@ def decode_text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
+def heading_lines(comments: tuple[str, ...]) -> list[str]:
+    """Comments for the head of a text file, each in one line."""
+    return [" ".join(comment.split("\n")).replace("\r", " ") for comment in comments]
+
+
 def read_table(path: Path) -> TextTable:
     """The lines of a table without empty ones and comments.
 
