@@ -1,33 +1,60 @@
 """Tables of times: of images by the cameras' clock, of scans by the LiDAR's."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from splatkit.errors import DatasetError
+from splatkit.io.formats.text import TextTable, is_number, read_table, time_unit
+
+_FILE_NAMES = ("file", "filename", "file_name", "name", "image", "image_name", "scan", "cloud", "path")
+_TIME_NAMES = re.compile(r"(time|timestamp|stamp|t)(_\w+)?")
 
 
 def read_times(path: Path) -> dict[str, float]:
-    """Times by file name, of a CSV with the columns `file` and `time_s`; folders in names do not count.
+    """Times in seconds by file name, of a table with a column of files and one of times; folders in names do not count.
+
+    A line of headings tells the columns and the unit (file,time_s; #timestamp [ns],filename). Without one, the column
+    that holds no number is the file's, and times since 1970 tell their unit by their size.
 
     Raises:
         FileNotFoundError: no such file.
         DatasetError: a line is not of this form, or a file comes twice; names file and line.
     """
-    lines = Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    times: dict[str, float] = {}
-    for number, line in enumerate(lines, 1):
-        words = [word.strip() for word in line.split(",")]
-        if not line.strip() or (number == 1 and words[:1] == ["file"]):
-            continue
-        try:
-            name, value = Path(words[0]).name, float(words[1])
-        except (IndexError, ValueError):
-            raise DatasetError(f"{path}: line {number}: expected file,time_s, got {line.strip()[:60]!r}") from None
-        if not np.isfinite(value) or name in times:
-            reason = "comes twice" if name in times else "has no finite time"
-            raise DatasetError(f"{path}: line {number}: {name} {reason}")
-        times[name] = value
-    if not times:
+    path = Path(path)
+    table = read_table(path)
+    if not table.rows:
         raise DatasetError(f"{path}: no line of file,time_s in this file")
-    return times
+    file_at, time_at = _columns(table)
+    found = dict[str, float]()
+    for number, line in table.rows:
+        where, words = f"{path}: line {number}", _words(line)
+        try:
+            name, value = Path(words[file_at].replace("\\", "/")).name, float(words[time_at])
+        except (IndexError, ValueError):
+            raise DatasetError(f"{where}: expected file,time_s, got {line[:60]!r}") from None
+        if not np.isfinite(value) or name in found:
+            reason = "comes twice" if name in found else "has no finite time"
+            raise DatasetError(f"{where}: {name} {reason}")
+        found[name] = value
+    stated = table.units[time_at] if time_at < len(table.units) else ""
+    unit = time_unit(stated, max(abs(value) for value in found.values()))
+    return {name: value * unit for name, value in found.items()}
+
+
+def _columns(table: TextTable) -> tuple[int, int]:
+    """Of the files and of the times."""
+    files = [place for place, name in enumerate(table.names) if name in _FILE_NAMES]
+    times = [place for place, name in enumerate(table.names) if _TIME_NAMES.fullmatch(name)]
+    if files and times:
+        return files[0], times[0]
+    first = _words(table.rows[0][1])
+    swapped = len(first) > 1 and is_number(first[0]) and not is_number(first[1])
+    return (1, 0) if swapped else (0, 1)
+
+
+def _words(line: str) -> list[str]:
+    """Columns of a line: between commas, semicolons or tabs, where names may hold spaces, else between spaces."""
+    separator = next((mark for mark in (",", ";", "\t") if mark in line), None)
+    return [word.strip().strip('"') for word in line.split(separator)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
+from splatkit.io.formats.text import decode_text
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(decode_text(path.read_bytes()))
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not valid JSON ({error})") from error
     if not isinstance(content, dict):

@@ -15,7 +15,8 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.gltf import write_glb
-from splatkit.io.formats.ply import write_ply
+from splatkit.io.formats.ply import ply_source, write_ply
+from splatkit.io.formats.text import heading_lines
 from splatkit.io.formats.wavefront import write_obj
 from splatkit.io.mesh import Mesh
 
@@ -54,7 +55,7 @@ def read_mesh(path: Path) -> Mesh:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such mesh")
     try:
-        loaded: Any = trimesh.load_mesh(path, process=False, maintain_order=True)
+        loaded = _load(path)
     except Exception as error:  # trimesh's readers raise whatever the damage leads to
         raise DatasetError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error
     vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)
@@ -67,6 +68,12 @@ def read_mesh(path: Path) -> Mesh:
         vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=-1)
         colors = _read_glb_colors(path)
     return Mesh(vertices, faces, colors)
+
+
+def _load(path: Path) -> Any:
+    kind = path.suffix.lower()[1:]
+    source = ply_source(path) if kind == "ply" else path
+    return trimesh.load_mesh(source, file_type=kind, process=False, maintain_order=True)
 
 
 def _read_glb_colors(path: Path) -> NDArray[np.uint8] | None:
@@ -102,7 +109,8 @@ def _write_stl(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     records = np.zeros(len(mesh.faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
     records["normal"] = mesh.face_normals()
     records["corners"] = mesh.vertices[mesh.faces]
-    header = "; ".join(comments).encode("ascii", "replace")[:_STL_HEADER_BYTES].ljust(_STL_HEADER_BYTES)
+    text = "; ".join(heading_lines(comments)).encode("utf-8")[:_STL_HEADER_BYTES]
+    header = text.decode("utf-8", "ignore").encode("utf-8").ljust(_STL_HEADER_BYTES)  # no letter is cut in half
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         file.write(header + np.uint32(len(records)).astype("<u4").tobytes())
         file.write(records.tobytes())

@@ -22,3 +22,31 @@ def refusal(path):
     except DatasetError as error:
         return str(error)
     return ""
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    heading=st.sampled_from(
+        ["", "file,time_s", "image;timestamp", "#timestamp [ns],filename", "# t file", "Foto,Zeit"]
+    ),
+    unit=st.sampled_from([1, 10**3, 10**6, 10**9]),
+    separator=st.sampled_from([",", ", ", ";", "\t", " "]),
+    swapped=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_columns_units_and_encodings_are_told(heading, unit, separator, swapped, encoding, end, tmp_path_factory):
+    if heading[:1] == "#" or ("file" in heading or "image" in heading):
+        swapped = heading[:1] == "#"
+    unit = {"file,time_s": 1, "#timestamp [ns],filename": 10**9}.get(heading, unit)
+    times = {"Küche_1.png": 1_403_636_579_763_555_584, "Küche_2.png": 1_403_636_579_813_555_456}
+    rows = []
+    for name, time in times.items():
+        stamp = str(time) if unit == 10**9 else f"{time // 10**9 * unit + time % 10**9 * unit / 10**9:.9f}"
+        rows.append(separator.join((stamp, f"cam0/{name}") if swapped else (f"cam0/{name}", stamp)))
+    path = tmp_path_factory.getbasetemp() / "times.csv"
+    path.write_bytes(end.join([heading, *rows, ""]).encode(encoding))
+    read = read_times(path)
+    assert list(read) == list(times)
+    for name, time in times.items():
+        assert abs(read[name] - time / 1e9) < 5e-6 if unit == 1 else abs(read[name] - time / 1e9) < 1e-6

@@ -164,6 +164,7 @@ def test_a_pcd_of_another_program_is_read(tmp_path, compressed):
 @pytest.mark.parametrize(("name", "columns"), [("a.bin", 4), ("a.pcd.bin", 5)])
 def test_kitti_and_nuscenes_scans_are_read(tmp_path, name, columns):
     table = np.random.default_rng(0).normal(scale=10, size=(30, columns)).astype(np.float32)
+    table[:, 3] = np.abs(table[:, 3])
     table[:, 4:] = np.arange(30)[:, None] % 8
     table[7, :3] = 0
     (tmp_path / name).write_bytes(table.tobytes())

@@ -11,6 +11,7 @@ import yaml
 from splatkit.calibration.targets.pattern import marker_dictionary
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.io.formats.text import decode_text
 
 _DICTIONARIES = {"charuco": "5x5_100", "aprilgrid": "36h11"}
 _FORMS = (
@@ -87,7 +88,7 @@ def _number(text: str) -> float:
 def _read_kalibr(path: Path) -> dict[str, Any]:
     """`target_type` aprilgrid or checkerboard."""
     try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        record = yaml.safe_load(decode_text(path.read_bytes()))
         if record["target_type"] == "aprilgrid":
             lengths = float(record["tagSize"]), float(record["tagSpacing"])
             return _aprilgrid(int(record["tagCols"]), int(record["tagRows"]), *lengths)
@@ -97,5 +98,5 @@ def _read_kalibr(path: Path) -> dict[str, Any]:
                 raise DatasetError(f"{path}: squares of {across} x {down} m; only squares with equal sides are known")
             return {"columns": int(record["targetCols"]), "rows": int(record["targetRows"]), "square": across}
         raise DatasetError(f"{path}: expected target_type aprilgrid or checkerboard, got {record['target_type']!r}")
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: is no target file of Kalibr ({error!r})") from None

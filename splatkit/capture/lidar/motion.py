@@ -43,7 +43,7 @@ def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
     if scan.T_world_lidar is not None and len(scan.times) > 0:
         _check_world(scan.name, scan.T_world_lidar, scan.times[0], trajectory)
         return placed_by_its_pose(scan, scan.T_world_lidar)
-    covered = (scan.times >= trajectory.times[0]) & (scan.times <= trajectory.times[-1])
+    covered = trajectory.covers(scan.times)
     if not covered.any():
         return None
     cloud = scan.cloud if covered.all() else select_points(scan.cloud, covered)
@@ -62,7 +62,7 @@ def placed_by_its_pose(scan: Scan, T_world_lidar: NDArray[np.float64]) -> Placed
 
 
 def _check_world(name: str, T_world_lidar: NDArray[np.float64], moment: float, trajectory: Trajectory) -> None:
-    if not trajectory.times[0] <= moment <= trajectory.times[-1]:
+    if not trajectory.covers(np.array([moment]))[0]:
         return
     twist = twist_between(trajectory.at(np.array([moment]))[0], T_world_lidar)
     degrees, meters = float(np.degrees(np.linalg.norm(twist[:3]))), float(np.linalg.norm(twist[3:]))

@@ -158,7 +158,8 @@ def _first_fit(inputs: LidarInputs, progress: Progress) -> _Fit:
 def _within_trajectory(photographs: list[Photograph], fit: _Fit) -> tuple[list[Photograph], tuple[str, ...]]:
     """Photographs at whose moment the LiDAR's place is known, and the names of the others."""
     first, last = fit.trajectory.times[0] - fit.offset_s, fit.trajectory.times[-1] - fit.offset_s
-    kept = [photo for photo in photographs if photo.time is not None and first <= photo.time <= last]
+    within = fit.trajectory.covers(np.array([photo.time for photo in photographs], np.float64) + fit.offset_s)
+    kept = [photo for photo, inside in zip(photographs, within, strict=True) if inside]
     if not kept:
         raise CaptureRefusedError(
             f"no image was taken within the trajectory ({first:.3f} to {last:.3f} s by the cameras' clock), the first "

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from splatkit.geometry.se3 import compose
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut, StoredScan
 from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
-from splatkit.io.time_units import SECONDS_FROM, seconds_since_1970
+from splatkit.io.time_units import TimeUnit, unit_since_1970
 
 _ONE_TURN_S = 2.0  # times of points below it count from the scan's own stamp
+_COARSEST_STEP_S = 1e-3  # of times of points: at 10 m/s a centimeter
+_LOOKED_AT = 8  # scans that tell the unit of all: what a single scan spans may be cut short
 _STAMP = re.compile(r"\d+(?:\.\d+)?(?=\D*$)")
 
 
@@ -62,9 +65,10 @@ class ScanSource:
             FileNotFoundError: no such file, folder or recording.
             DatasetError: a file is damaged; names it.
         """
+        unit = self._unit()
         for stored in read_scans(self.path, self.topic, note):
             stamp = self._stamp(stored)
-            times = _moment(stored, stamp) if stored.is_static else self._times(stored, stamp)
+            times = _moment(stored, stamp) if stored.is_static else self._times(stored, stamp, unit)
             scan = Scan(stored.name, stored.cloud, times, stored.T_world_lidar).moved(-np.array(self.origin))
             yield points_within(scan, self.ranges_m)
 
@@ -73,12 +77,30 @@ class ScanSource:
             return stored.stamp_s
         return _stamp_in_name(stored.name) if self.times is None else self.times.get(stored.name)
 
-    def _times(self, stored: StoredScan, stamp: float | None) -> NDArray[np.float64] | None:
+    def _unit(self) -> TimeUnit | None:
+        """In which the times of all scans count: as in that of the first ones whose numbers span most."""
+        told = [
+            (float(np.ptp(cloud.time)) / cloud.time_unit.seconds, cloud.time_unit)
+            for cloud in (stored.cloud for stored in islice(read_scans(self.path, self.topic), _LOOKED_AT))
+            if cloud.time is not None and cloud.time_unit is not None
+        ]
+        return max(told, key=lambda found: found[0])[1] if told else None
+
+    def _times(self, stored: StoredScan, stamp: float | None, unit: TimeUnit | None) -> NDArray[np.float64] | None:
         """Of the points of a LiDAR that turns."""
-        times = stored.cloud.time
+        times, where = stored.cloud.time, f"{self.path}: {stored.name}"
+        if times is not None and stored.cloud.time_unit is not None and unit is not None:
+            times = times * (unit.seconds / stored.cloud.time_unit.seconds)
+            step = stored.cloud.time_unit.step_s
+            if step > _COARSEST_STEP_S:
+                raise DatasetError(
+                    f"{where}: the times of its points are 32-bit floats, which have steps of {step:.3g} s there; "
+                    "write them as 64-bit floats, or from the start of each scan"
+                )
         if times is not None and np.ptp(times) > _ONE_TURN_S:
             raise DatasetError(
-                f"{self.path}: {stored.name}: its points span {np.ptp(times):.3g} s; expected single turns of a LiDAR"
+                f"{where}: its points span {np.ptp(times):.3g} s, taken for seconds, and in ms, us or ns they are no "
+                "single turn of a LiDAR either; give one file a turn (0.05 to 0.2 s)"
             )
         if times is not None and np.abs(times).max() <= _ONE_TURN_S and stamp is not None:
             times = times + stamp
@@ -120,4 +142,5 @@ def _stamp_in_name(name: str) -> float | None:
     if found is None:
         return None
     value = float(found.group())
-    return seconds_since_1970(value) if value >= SECONDS_FROM else None
+    unit = unit_since_1970(value)
+    return None if unit is None else value * unit

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.lens_models import LensName
+from splatkit.io.formats.text import decode_text
 
 CameraModel = Literal["pinhole", "fisheye"]
 _COEFFICIENTS = {"pinhole": (0, 4, 5, 8), "fisheye": (4,)}
@@ -99,7 +100,7 @@ def read_intrinsics(path: Path, model: CameraModel | None = None) -> Camera:
         DatasetError: something is missing or damaged; names the file.
     """
     path = Path(path)
-    text = path.read_text(errors="replace")
+    text = decode_text(path.read_bytes())
     try:
         values = json.loads(text) if path.suffix == ".json" else yaml.load(_plain_yaml(text), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError) as error:

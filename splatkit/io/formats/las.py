@@ -16,7 +16,8 @@ _RECORD_BYTES, _EXTENDED_BYTES = 54, 60  # heads of variable length records
 def read_las(path: Path) -> NDArray[np.void]:
     """The points of a LAS or LAZ file as a structured array [N].
 
-    Fields: x, y, z in the file's units, intensity; time (of the GPS) and colors where the file has them.
+    Fields: x, y, z in the file's units, intensity; time (of the GPS, s) and colors where the file has them: 16 bits, in
+    which many programs write 8.
 
     Raises:
         FileNotFoundError: no such file.

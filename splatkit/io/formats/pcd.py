@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
+from splatkit.io.formats.text import decode_text
 
 _KEYS = ("VERSION", "FIELDS", "COLUMNS", "SIZE", "TYPE", "COUNT", "WIDTH", "HEIGHT", "VIEWPOINT", "POINTS", "DATA")
 _KINDS = {"F": "f", "I": "i", "U": "u"}
@@ -59,7 +60,7 @@ def _parse_header(content: bytes) -> _Header:
         end = content.find(b"\n", start, _MAX_HEADER)
         if end < 0:
             raise _DamagedError("not a PCD file, or its header is cut short: no DATA line")
-        words = content[start:end].decode("ascii", errors="replace").split()
+        words = decode_text(content[start:end]).split()
         start = end + 1
         if not words or words[0].startswith("#"):
             continue

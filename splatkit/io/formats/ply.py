@@ -1,5 +1,7 @@
 """PLY files: one binary writer for vertices and triangles, one reader whose errors name the file."""
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ from plyfile import PlyData, PlyParseError
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
+from splatkit.io.formats.text import heading_lines
 
+_LONGEST_HEAD = 1 << 20  # bytes
+_HEAD_END = re.compile(rb"(?:^|[\r\n])end_header[ \t]*(?:\r\n|\r|\n)")
 _PLY_TYPES = {"u1": "uchar", "i4": "int", "f4": "float", "f8": "double"}
 
 
@@ -22,9 +27,9 @@ def write_ply(
         path: the file; written whole or not at all.
         vertices: [V] structured array; its field names become the properties.
         faces: [F, 3] vertex indices, or None for a point cloud.
-        comments: header lines, e.g. the frame and the units of the coordinates.
+        comments: header lines, e.g. the frame and the units of the coordinates; in UTF-8.
     """
-    header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in comments)]
+    header = ["ply", "format binary_little_endian 1.0", *(f"comment {line}" for line in heading_lines(comments))]
     header.append(f"element vertex {len(vertices)}")
     for name in vertices.dtype.names or ():
         header.append(f"property {_PLY_TYPES[vertices.dtype[name].str[1:]]} {name}")
@@ -32,13 +37,28 @@ def write_ply(
         header += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
     header.append("end_header\n")
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        file.write("\n".join(header).encode("ascii"))
+        file.write("\n".join(header).encode("utf-8"))
         little = np.ascontiguousarray(vertices.astype(vertices.dtype.newbyteorder("<"), copy=False))
         file.write(little.view(np.uint8).data)  # no copy, where the machine counts so
         if faces is not None:
             records = np.empty(len(faces), dtype=[("count", "u1"), ("indices", "<i4", (3,))])
             records["count"], records["indices"] = 3, faces
             file.write(records.tobytes())
+
+
+def ply_source(path: Path) -> str | io.BytesIO:
+    """What libraries read that want a head of ASCII: the file itself, or its content under such a head.
+
+    Bytes of the head that are no ASCII come as two digits of hexadecimals, so that names remain different.
+    """
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_HEAD)
+        end = _HEAD_END.search(start)
+        if end is None or start[: end.end()].isascii():
+            return str(path)
+        head = start[: end.end()].removeprefix(b"\xef\xbb\xbf")
+        ascii_head = b"".join(b"%02x" % byte if byte > 127 else bytes([byte]) for byte in head)
+        return io.BytesIO(ascii_head + start[end.end() :] + file.read())
 
 
 def read_ply_vertices(path: Path) -> NDArray[np.void]:
@@ -51,8 +71,7 @@ def read_ply_vertices(path: Path) -> NDArray[np.void]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
-        content = PlyData.read(str(path))
-        vertices = content["vertex"].data
+        vertices = PlyData.read(ply_source(path))["vertex"].data
     except (PlyParseError, ValueError, EOFError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not a PLY file, or damaged or cut short ({error})") from error
     except KeyError as error:

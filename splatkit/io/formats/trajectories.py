@@ -1,5 +1,10 @@
-"""Trajectories in the format of the TUM RGB-D benchmark: lines of `time x y z qx qy qz qw`, seconds and meters."""
+"""Trajectories in the format of the TUM RGB-D benchmark: lines of `time x y z qx qy qz qw`, seconds and meters.
 
+Read as well are tables whose headings name these eight columns in any order among others, as EuRoC's ground truth with
+qw first, and times in milli-, micro- and nanoseconds since 1970.
+"""
+
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +15,18 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
+from splatkit.io.formats.text import TextTable, read_table, time_unit
 
 _COLUMNS = 8
+_SAME_MOMENT_S = 1e-5  # by which times printed with microseconds, and as floats since 1970, are off; 0.1 mm at 10 m/s
+# Headings of time, x, y, z, qx, qy, qz, qw, as "timestamp", "p_RS_R_x", "field.pose.pose.orientation.w".
+_PLACE = r"(?:(?:.*[._/])?(?:p|t|pos|position|trans|translation)(?:[._/].*)?[._/]?)?"
+_TURN = r"(?:.*[._/])?(?:q|quat|quaternion|rot|rotation|orientation)(?:[._/].*)?[._/]?"
+_HEADINGS = (
+    r"(?:time|timestamp|stamp|t)(?:_\w+)?",
+    *(_PLACE + axis for axis in "xyz"),
+    *(_TURN + axis for axis in "xyzw"),
+)
 _UNIT_TOLERANCE = 0.01  # of quaternions that were printed with few digits
 
 
@@ -28,18 +43,25 @@ class Trajectory:
         poses[:, :3, 3] += shift
         return Trajectory(self.times, poses)
 
+    def covers(self, times: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether times [M] lie within the trajectory [M], but for what rounding does to its ends."""
+        times = np.asarray(times, dtype=np.float64)
+        within: NDArray[np.bool_] = times >= self.times[0] - _SAME_MOMENT_S
+        return within & (times <= self.times[-1] + _SAME_MOMENT_S)
+
     def at(self, times: NDArray[np.floating]) -> NDArray[np.float64]:
         """Poses [M, 4, 4] at times [M]: positions on straight lines, rotations at a constant rate.
 
         Raises:
-            ValueError: a time lies outside of the trajectory.
+            ValueError: a time lies outside of the trajectory, see `covers`.
         """
         times = np.asarray(times, dtype=np.float64)
-        if len(times) and (times.min() < self.times[0] or times.max() > self.times[-1]):
+        if not self.covers(times).all():
             raise ValueError(
                 f"times: expected {self.times[0]:.6f} to {self.times[-1]:.6f} s as the trajectory has them,"
                 f" got {times.min():.6f} to {times.max():.6f} s"
             )
+        times = np.clip(times, self.times[0], self.times[-1])
         if len(self.times) == 1:
             return np.repeat(self.poses, len(times), axis=0)
         out = np.tile(np.eye(4), (len(times), 1, 1))
@@ -53,7 +75,7 @@ class Trajectory:
 
 
 def read_trajectory(path: Path) -> Trajectory:
-    """Read a TUM trajectory; lines that begin with # are comments, and poses are put in the order of time.
+    """Read a TUM trajectory; lines that begin with # are comments, and poses are put in the order of time, s.
 
     Raises:
         FileNotFoundError: no such file.
@@ -63,14 +85,14 @@ def read_trajectory(path: Path) -> Trajectory:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    rows: list[list[float]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        rows.append(_read_line(f"{path}: line {number}", line))
+    content = read_table(path)
+    columns = _columns(content)
+    rows = [_read_line(f"{path}: line {number}", line, columns) for number, line in content.rows]
     if not rows:
         raise DatasetError(f"{path}: no pose in this file; expected lines of time x y z qx qy qz qw")
     table = np.array(rows)
+    stated = "" if columns is None else content.units[columns[0]]
+    table[:, 0] *= time_unit(stated, float(np.abs(table[:, 0]).max()))
     table = table[np.argsort(table[:, 0], kind="stable")]
     if (twice := np.flatnonzero(np.diff(table[:, 0]) == 0)).size:
         raise DatasetError(f"{path}: the time {table[twice[0], 0]:.9g} has more than one pose")
@@ -90,11 +112,25 @@ def write_trajectory(path: Path, trajectory: Trajectory) -> None:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _read_line(where: str, line: str) -> list[float]:
+def _columns(content: TextTable) -> list[int] | None:
+    """Places of time, x, y, z, qx, qy, qz and qw, where headings name them all; None: there are these eight alone."""
+    found = []
+    for heading in _HEADINGS:
+        places = [place for place, name in enumerate(content.names) if re.fullmatch(heading, name)]
+        if not places:
+            return None
+        found.append(places[0])
+    return found if len(set(found)) == _COLUMNS else None
+
+
+def _read_line(where: str, line: str, columns: list[int] | None) -> list[float]:
+    words = line.replace(",", " ").replace(";", " ").split()
+    if columns is not None and len(words) > max(columns):
+        words = [words[place] for place in columns]
     try:
-        values = [float(word) for word in line.replace(",", " ").split()]
+        values = [float(word) for word in words]
     except ValueError:
-        raise DatasetError(f"{where}: expected numbers, got {line.strip()[:60]!r}") from None
+        raise DatasetError(f"{where}: expected numbers, got {line[:60]!r}") from None
     if len(values) != _COLUMNS:
         raise DatasetError(f"{where}: expected time x y z qx qy qz qw, got {len(values)} numbers")
     if not np.isfinite(values).all():

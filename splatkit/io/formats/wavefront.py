@@ -9,6 +9,7 @@ import numpy as np
 
 from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
+from splatkit.io.formats.text import heading_lines
 from splatkit.io.images import encode_image
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
 
     Vertex colors follow the coordinates as three more numbers, which most readers understand and the others skip.
     """
-    header = [f"# {line}\n" for line in comments]
+    header = [f"# {line}\n" for line in heading_lines(comments)]
     if mesh.texture is not None:
         _write_material(path, mesh.texture.suffix, encode_image(mesh.texture.image, mesh.texture.suffix), header)
         header.append(f"mtllib {path.stem}.mtl\n")
@@ -31,7 +32,7 @@ def write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     if mesh.vertex_colors is not None:
         columns.append(mesh.vertex_colors / 255.0)
         template += " %.4f %.4f %.4f"
-    with atomic_file(path) as temporary, temporary.open("w") as file:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(header)
         np.savetxt(file, np.concatenate(columns, axis=1), template)
         if mesh.texture is not None:
@@ -61,4 +62,4 @@ def _write_material(path: Path, suffix: str, picture: bytes, header: list[str]) 
         temporary.write_bytes(picture)
     lines = [f"newmtl {_MATERIAL}", "Ka 1 1 1", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1", f"map_Kd {name.name}"]
     with atomic_file(path.with_suffix(".mtl")) as temporary:
-        temporary.write_text("".join(header) + "\n".join(lines) + "\n")
+        temporary.write_text("".join(header) + "\n".join(lines) + "\n", encoding="utf-8")

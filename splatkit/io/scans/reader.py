@@ -63,15 +63,18 @@ class ScanReader:
     in_folders: bool = True
 
 
-def reader_of_one(suffixes: tuple[str, ...], read_fields: Callable[[Path], NDArray[np.void]]) -> ScanReader:
+def reader_of_one(
+    suffixes: tuple[str, ...], read_fields: Callable[[Path], NDArray[np.void]], time_unit_s: float | None = None
+) -> ScanReader:
     """A reader of files with one scan.
 
     Args:
         suffixes: of the files.
         read_fields: the points of a file as a structured array [N], as `cloud_from_fields` takes them.
+        time_unit_s: of the times of points, where the format states it.
     """
 
     def read(path: Path, topic: str | None) -> Iterator[StoredScan | LeftOut]:
-        yield StoredScan(path.name, cloud_from_fields(path, read_fields(path)))
+        yield StoredScan(path.name, cloud_from_fields(path, read_fields(path), time_unit_s))
 
     return ScanReader(suffixes, read, lambda path, topic: 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import is_rigid
-from splatkit.io.formats.float_records import read_kitti, read_nuscenes
+from splatkit.io.formats.float_records import read_float_records
 from splatkit.io.formats.las import read_las
 from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import read_ply_vertices
@@ -14,11 +14,11 @@ from splatkit.io.scans.bags import RECORDINGS
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan, reader_of_one
 
 READERS: tuple[ScanReader, ...] = (
-    reader_of_one((".pcd.bin",), read_nuscenes),
-    reader_of_one((".bin",), read_kitti),
+    reader_of_one((".pcd.bin",), read_float_records),
+    reader_of_one((".bin",), read_float_records),
     reader_of_one((".pcd",), read_pcd),
     reader_of_one((".ply",), read_ply_vertices),
-    reader_of_one((".las", ".laz"), read_las),
+    reader_of_one((".las", ".laz"), read_las, time_unit_s=1.0),
     RECORDINGS,
 )
 

@@ -244,6 +244,8 @@ def test_images_between_two_poses_and_outside_of_the_trajectory(tmp_path):
     found = read(files)
     assert [camera.name for camera in found.cameras] == ["0.png", "1.png", "2.png"]
     assert "3.png: its time 99.000000 s is not within the trajectory" in found.left_out
+    files["times"].write_text(f"0.png,{0.0 - 1e-6:.9f}\n1.png,0.25\n2.png,0.5\n3.png,99\n")
+    assert "0.png" in [camera.name for camera in read(files).cameras]  # rounding puts it before the first pose
     between = true_poses()[:2, :3, 3].mean(0)
     assert np.allclose(found.cameras[0].posed.T_world_camera[:3, 3], between, atol=2e-6)
 

@@ -78,3 +78,52 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
     path.write_bytes(content)
     with contextlib.suppress(DatasetError):
         assert len(read_trajectory(path).times) > 0
+
+
+ORDERS = {
+    "# time x y z qx qy qz qw": (0, 1, 2, 3, 4, 5, 6, 7),
+    "timestamp tx ty tz qx qy qz qw": (0, 1, 2, 3, 4, 5, 6, 7),
+    "#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],q_RS_w [],q_RS_x [],q_RS_y [],q_RS_z []": (
+        *(0, 1, 2, 3),
+        *(7, 4, 5, 6),
+    ),
+    "%time,field.pose.position.x,field.pose.position.y,field.pose.position.z,field.pose.orientation.x,"
+    "field.pose.orientation.y,field.pose.orientation.z,field.pose.orientation.w": (0, 1, 2, 3, 4, 5, 6, 7),
+    "t;qw;qx;qy;qz;x;y;z": (0, 7, 4, 5, 6, 1, 2, 3),
+    "": (0, 1, 2, 3, 4, 5, 6, 7),
+}
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    heading=st.sampled_from(list(ORDERS)),
+    unit=st.sampled_from([1, 10**3, 10**6, 10**9]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]),
+    further=st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+def test_headings_and_units_are_read(heading, unit, encoding, further, seed, tmp_path_factory):
+    written = random_trajectory(seed=seed)
+    unit = 10**9 if "[ns]" in heading else unit
+    further = further if heading and not heading.startswith("# time") else 0
+    mark = next((sign for sign in (",", ";") if sign in heading), " ")
+    names = mark.join([heading, *(f"v_{axis}" for axis in "xyz"[:further])])
+    lines = ["# Fahrt durch Köln", names]
+    quaternions = Rotation.from_matrix(written.poses[:, :3, :3]).as_quat()
+    for time, place, turn in zip(written.times, written.poses[:, :3, 3], quaternions, strict=True):
+        stamp = f"{time:.6f}" if unit == 1 else f"{round(time * 1e6) * unit // 10**6}"
+        values = [stamp, *(f"{value:.9f}" for value in (*place, *turn))]
+        lines.append(mark.join([values[place] for place in ORDERS[heading]] + ["0.5"] * further))
+    path = tmp_path_factory.getbasetemp() / "headed.txt"
+    path.write_bytes("\n".join(lines).encode(encoding))
+    read = read_trajectory(path)
+    np.testing.assert_allclose(read.times, written.times, rtol=0, atol=1.1e-3 if unit == 1000 else 1e-6)
+    np.testing.assert_allclose(read.poses, written.poses, atol=1e-6)
+
+
+def test_the_first_pose_is_there_for_a_time_that_was_rounded():
+    path = random_trajectory()
+    near = path.times[[0, -1]] + [-1e-6, 1e-6]
+    assert path.covers(near).all()
+    np.testing.assert_allclose(path.at(near), path.poses[[0, -1]], atol=1e-14)
+    assert not path.covers(path.times[[0, -1]] + [-1e-3, 1e-3]).any()

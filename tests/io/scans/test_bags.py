@@ -29,7 +29,7 @@ def scan(seed, count=48):
     for axis in "xyz":
         points[axis][1:] = rng.normal(scale=10, size=count - 1)
     points["intensity"], points["ring"] = rng.integers(0, 256, count), np.arange(count) % 4
-    points["t"] = np.arange(count) * 1000
+    points["t"] = np.arange(count) * (10**8 // count)
     return points
 
 

@@ -46,7 +46,7 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
         time = _time_of(image, name, stamps, times)
         after = int(np.searchsorted(path.times, time))
         around = path.times[max(after - 1, 0) : after + 1]
-        if not path.times[0] <= time <= path.times[-1]:
+        if not path.covers(np.array([time]))[0]:
             left_out.append(f"{name}: its time {time:.6f} s is not within the trajectory")
             continue
         if np.ptp(around) > _FARTHEST_S:
