@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from splatkit.commands.terminal import show_progress
 from splatkit.errors import SplatkitError
+from splatkit.evaluation.mesh_topology import measure_topology
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
@@ -58,10 +59,15 @@ def load_solid(path: Path) -> Solid:
     read = read_mesh(path)
     # Seams of textures split vertices that are one.
     merged = trimesh.Trimesh(read.vertices, read.faces, process=True)
-    if not merged.is_watertight:
-        edges = len(trimesh.grouping.group_rows(merged.edges_sorted, require_count=1))
+    topology = measure_topology(Mesh(merged.vertices, merged.faces))
+    if edges := topology.boundary_edges:
         raise OpenMeshError(
             f"{path}: the mesh is not closed ({edges} open edges), so that it has no inside; close its holes first"
+        )
+    if topology.non_manifold_edges:
+        raise OpenMeshError(
+            f"{path}: {topology.non_manifold_edges} edges have more than two faces, as where closed parts touch; unite "
+            "the parts, or fit each alone"
         )
     low, high = merged.vertices.min(axis=0), merged.vertices.max(axis=0)
     center, scale = (low + high) / 2, (1 - 2 * _MARGIN) / float((high - low).max())

@@ -17,7 +17,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.gltf import write_glb
 from splatkit.io.formats.ply import ply_source, write_ply
 from splatkit.io.formats.text import heading_lines
-from splatkit.io.formats.wavefront import write_obj
+from splatkit.io.formats.wavefront import read_obj, write_obj
 from splatkit.io.mesh import Mesh
 
 MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
@@ -45,7 +45,7 @@ def write_mesh(path: Path, mesh: Mesh, comments: tuple[str, ...] = ()) -> None:
 def read_mesh(path: Path) -> Mesh:
     """Read the triangles of a .ply, .obj, .glb or .stl file, and vertex colors; textures are left aside.
 
-    Along the seams of a texture, and everywhere in an .stl, vertices come more than once.
+    Along the seams of a texture (but for .obj), and everywhere in an .stl, vertices come more than once.
 
     Raises:
         FileNotFoundError: no such file.
@@ -54,16 +54,11 @@ def read_mesh(path: Path) -> Mesh:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such mesh")
-    try:
-        loaded = _load(path)
-    except Exception as error:  # trimesh's readers raise whatever the damage leads to
-        raise DatasetError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error
-    vertices, faces = np.asarray(loaded.vertices), np.asarray(loaded.faces)
+    vertices, faces, colors = _read_obj(path) if path.suffix.lower() == ".obj" else _read_by_trimesh(path)
     if len(faces) == 0:
         raise DatasetError(f"{path}: no triangles")
     if not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
         raise DatasetError(f"{path}: vertices are NaN or faces name vertices that do not exist")
-    colors = np.asarray(loaded.visual.vertex_colors)[:, :3] if loaded.visual.kind == "vertex" else None
     if path.suffix.lower() == ".glb":
         vertices = np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=-1)
         colors = _read_glb_colors(path)
@@ -74,6 +69,24 @@ def _load(path: Path) -> Any:
     kind = path.suffix.lower()[1:]
     source = ply_source(path) if kind == "ply" else path
     return trimesh.load_mesh(source, file_type=kind, process=False, maintain_order=True)
+
+
+_Parts = tuple[NDArray[Any], NDArray[Any], NDArray[np.uint8] | None]  # vertices, faces, colors
+
+
+def _read_obj(path: Path) -> _Parts:
+    """By our own reader: trimesh counts negative indices from each object's own first vertex."""
+    mesh = read_obj(path)
+    return mesh.vertices, mesh.faces, mesh.vertex_colors
+
+
+def _read_by_trimesh(path: Path) -> _Parts:
+    try:
+        loaded: Any = _load(path)
+    except Exception as error:  # trimesh's readers raise whatever the damage leads to
+        raise DatasetError(f"{path}: not a readable mesh ({type(error).__name__}: {error})") from error
+    colors = np.asarray(loaded.visual.vertex_colors)[:, :3] if loaded.visual.kind == "vertex" else None
+    return np.asarray(loaded.vertices), np.asarray(loaded.faces), colors
 
 
 def _read_glb_colors(path: Path) -> NDArray[np.uint8] | None:
