@@ -125,7 +125,7 @@ def calibrate(
             advice=advise(rig, target, found.covariance(), _ADVISED),
             against_init=None if start is None else _difference(start, found.solution.T_camera_lidar),
             warnings=(
-                *(f"{path} is left out, it has no partner of the same name" for path in left_out),
+                *(f"{path} is left out, it has no partner of the same name or number" for path in left_out),
                 *found.warnings,
             ),
         )

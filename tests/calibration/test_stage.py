@@ -38,7 +38,7 @@ def test_files_without_a_partner_are_warned_of_and_the_first_guess_is_compared(s
     )
     done = calibrate(settings, report=lambda folder, calibrated: shown.append((folder, calibrated)))
     (scene / "images/alone.png").unlink()
-    assert "alone.png is left out, it has no partner of the same name" in done.warnings[0]
+    assert "alone.png is left out, it has no partner of the same name or number" in done.warnings[0]
     assert done.against_init is not None
     assert done.against_init.rotation_deg < 0.3
     assert done.against_init.translation_m < 0.02
