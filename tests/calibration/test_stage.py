@@ -68,6 +68,13 @@ def test_what_makes_no_sense_is_refused_before_the_work(tmp_path, monkeypatch, m
     assert not (tmp_path / "calibration").exists()
 
 
+def test_a_chain_of_more_cameras_than_folders_is_refused(tmp_path):
+    entry = "  camera_model: pinhole\n  distortion_model: none\n  intrinsics: [9, 9, 4, 3]\n  resolution: [8, 6]\n"
+    (tmp_path / "chain.yaml").write_text(f"cam0:\n{entry}cam1:\n{entry}")
+    with pytest.raises(SettingsError, match="--intrinsics: of 2 cameras for 1 folders of images"):
+        calibrate(settings_of(tmp_path, intrinsics=(tmp_path / "chain.yaml",)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("board", "other", "seed"),  # of seven poses, at least four near enough for markers in images of this width
