@@ -2,6 +2,8 @@
 
 import hashlib
 import multiprocessing
+import re
+from collections.abc import Callable, Hashable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,12 @@ from splatkit.calibration.frames import Frame, examine_frame
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
-from splatkit.io.listing import IMAGE_SUFFIXES, list_files
+from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, same_letters
 from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.scans.readers import list_scan_files
+from splatkit.io.scans.readers import list_scan_files, scan_stem
 from splatkit.progress import Progress, no_progress, track
 
+_LEAST_SHARED = 3  # names of many files that are no coincidence
 _LOOKING = "looking for the board"
 
 
@@ -36,7 +39,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: no such folder, or none in it.
     """
-    folder = Path(folder)
+    folder = find_path(Path(folder))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
     found = list_files(folder, IMAGE_SUFFIXES)
@@ -46,32 +49,59 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles]:
-    """Put together what belongs to one moment: files of the same name, or else of the same place in the order.
+    """Put together what belongs to one moment: files of the same name; else of the same number, as image10 and
+    cloud10; else of the same place in the order.
 
     Raises:
         FileNotFoundError: a folder is missing or empty.
-        DatasetError: names differ and so do counts.
+        DatasetError: names and numbers differ, and so do counts.
     """
     clouds = list_scan_files(cloud_folder)
-    names = [path.name.split(".")[0] for path in clouds]
     images = [list_images(folder) for folder in image_folders]
-    by_name = [{path.stem: path for path in found} for found in images]
-    shared = [name for name in names if all(name in found for found in by_name)]
-    if len(shared) >= 3 or all(len(shared) == count for count in (len(names), *map(len, images))):
-        cloud_by_name = dict(zip(names, clouds, strict=True))
-        return [FrameFiles(name, tuple(found[name] for found in by_name), cloud_by_name[name]) for name in shared]
+    for key in (same_letters, _numbers, _last_number):
+        frames = _paired_by(key, images, clouds)
+        if frames is not None:
+            return frames
     for folder, found in zip(image_folders, images, strict=True):
         if len(found) != len(clouds):
             raise DatasetError(
                 f"{folder}: {len(found)} images and {len(clouds)} scans in {cloud_folder} have other names and other "
                 "counts; give files of one moment the same name"
             )
-    rows = zip(names, zip(*images, strict=True), clouds, strict=True)
-    return [FrameFiles(name, tuple(row), cloud) for name, row, cloud in rows]
+    rows = zip(clouds, zip(*images, strict=True), strict=True)
+    return [FrameFiles(scan_stem(cloud), tuple(row), cloud) for cloud, row in rows]
+
+
+def _paired_by(key: Callable[[str], Hashable], images: list[list[Path]], clouds: list[Path]) -> list[FrameFiles] | None:
+    """Files whose names have the same key, in the order of the scans; None where it does not tell what belongs to what.
+
+    It does not where two files of a folder have the same, or where fewer than three of many find a partner.
+    """
+    cloud_of = {key(scan_stem(path)): path for path in clouds}
+    image_of = [{key(path.stem): path for path in found} for found in images]
+    counts = [len(clouds), *map(len, images)]
+    shared = [name for name in cloud_of if all(name in found for found in image_of)]
+    ambiguous = [len(cloud_of), *map(len, image_of)] != counts and key is not same_letters
+    few = len(shared) < _LEAST_SHARED and any(len(shared) != count for count in counts)
+    if ambiguous or few or None in shared:
+        return None
+    return [
+        FrameFiles(scan_stem(cloud_of[name]), tuple(found[name] for found in image_of), cloud_of[name])
+        for name in shared
+    ]
+
+
+def _numbers(stem: str) -> tuple[int, ...] | None:
+    return tuple(int(digits) for digits in re.findall(r"\d+", stem)) or None
+
+
+def _last_number(stem: str) -> int | None:
+    numbers = _numbers(stem)
+    return None if numbers is None else numbers[-1]
 
 
 def without_partner(files: list[FrameFiles], image_folders: list[Path], cloud_folder: Path) -> list[Path]:
-    """Images and scans that `pair_files` left out, since a file of their name is missing elsewhere."""
+    """Images and scans that `pair_files` left out, since a file of their name or number is missing elsewhere."""
     paired = {path for frame in files for path in (*frame.images, frame.cloud)}
     every = [path for folder in image_folders for path in list_images(folder)] + list_scan_files(cloud_folder)
     return [path for path in every if path not in paired]

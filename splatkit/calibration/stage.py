@@ -42,7 +42,7 @@ from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, is_rigid, twist_between
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.calibration_json import read_calibration
-from splatkit.io.formats.camera_files import read_intrinsics
+from splatkit.io.formats.camera_files import read_cameras
 from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 
@@ -100,10 +100,8 @@ def calibrate(
         CalibrationRefusedError: no result could be trusted.
     """
     target = parse_target(settings.board, settings.board_size)
-    cameras = tuple(read_intrinsics(path, settings.camera_model) for path in settings.intrinsics) or None
     folders = list(settings.images)
-    if cameras is not None and len(cameras) != len(folders):
-        raise SettingsError(f"--intrinsics: {len(cameras)} files for {len(folders)} cameras; give one for each")
+    cameras = _intrinsics(settings, camera_names(folders))
     start = None if settings.init is None else _first_guess(settings.init)
     files, names = pair_files(folders, settings.clouds), camera_names(folders)
     with atomic_directory(settings.out, settings.overwrite) as folder:
@@ -125,12 +123,27 @@ def calibrate(
             advice=advise(rig, target, found.covariance(), _ADVISED),
             against_init=None if start is None else _difference(start, found.solution.T_camera_lidar),
             warnings=(
-                *(f"{path} is left out, it has no partner of the same name" for path in left_out),
+                *(f"{path} is left out, it has no partner of the same name or number" for path in left_out),
                 *found.warnings,
             ),
         )
         report(folder, calibrated)
     return calibrated
+
+
+def _intrinsics(settings: CalibrateSettings, names: list[str]) -> tuple[Camera, ...] | None:
+    """Of each camera, from a file each, or from chains: by the names of folders where all are in it, else in order."""
+    found: list[tuple[str, Camera]] = []
+    for path in settings.intrinsics:
+        found += read_cameras(path, settings.camera_model).items()
+    by_name = dict(found)
+    if found and set(names) <= set(by_name):
+        return tuple(by_name[name] for name in names)
+    if found and len(found) != len(names):
+        raise SettingsError(
+            f"--intrinsics: of {len(found)} cameras for {len(names)} folders of images; give one for each"
+        )
+    return tuple(camera for _, camera in found) or None
 
 
 def _check_sizes(frames: list[Frame], cameras: tuple[Camera, ...] | None) -> None:

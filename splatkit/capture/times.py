@@ -7,16 +7,18 @@ import numpy as np
 
 from splatkit.errors import DatasetError
 from splatkit.io.formats.text import TextTable, is_number, read_table, time_unit
+from splatkit.io.listing import same_letters
 
 _FILE_NAMES = ("file", "filename", "file_name", "name", "image", "image_name", "scan", "cloud", "path")
 _TIME_NAMES = re.compile(r"(time|timestamp|stamp|t)(_\w+)?")
 
 
 def read_times(path: Path) -> dict[str, float]:
-    """Times in seconds by file name, of a table with a column of files and one of times; folders in names do not count.
+    """Times in seconds by file name, of a table with a column of files and one of times.
 
-    A line of headings tells the columns and the unit (file,time_s; #timestamp [ns],filename). Without one, the column
-    that holds no number is the file's, and times since 1970 tell their unit by their size.
+    Names are without their folders, and as `same_letters` has them. A line of headings tells the columns and the unit
+    (file,time_s; #timestamp [ns],filename). Without one, the column that holds no number is the file's, and times
+    since 1970 tell their unit by their size.
 
     Raises:
         FileNotFoundError: no such file.
@@ -31,7 +33,8 @@ def read_times(path: Path) -> dict[str, float]:
     for number, line in table.rows:
         where, words = f"{path}: line {number}", _words(line)
         try:
-            name, value = Path(words[file_at].replace("\\", "/")).name, float(words[time_at])
+            name = same_letters(Path(words[file_at].replace("\\", "/")).name)
+            value = float(words[time_at])
         except (IndexError, ValueError):
             raise DatasetError(f"{where}: expected file,time_s, got {line[:60]!r}") from None
         if not np.isfinite(value) or name in found:

@@ -1,5 +1,6 @@
 """Depth maps on disk: 16-bit PNGs, as nerfstudio reads them, and the standard deviations that belong to them.
 
+Read are also TIFFs and .npy, of integers or floats, as data sets have them.
 Depths are z-depths in whole units of the dataset (1 mm unless it says otherwise, so at most 65.535 m), deviations in
 tenths of that unit; 0 is no measurement. nerfstudio knows the depths and passes over the deviations.
 """
@@ -17,6 +18,7 @@ from splatkit.io.atomic import atomic_file
 DEPTH_UNIT_M = 1e-3
 _SIGMA_UNITS = 0.1  # of a depth's unit
 _LARGEST = 65535
+_SUFFIXES = (".png", ".npy", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,18 @@ def write_depth_sigmas(path: Path, sigmas: NDArray[np.floating], unit: float = D
 
 
 def read_depth_map(path: Path, sigma_path: Path | None = None, unit: float = DEPTH_UNIT_M) -> DepthMap:
-    """Read depths, from a 16-bit PNG or an .npy in the same unit, and their deviations where there is a file of them.
+    """Read depths and their deviations where there is a file of them.
+
+    Depths are in a 16-bit PNG, a TIFF of 16 bits or floats, or an .npy of integers or floats, all in the same unit;
+    where floats are NaN or infinite, nothing was measured.
 
     Raises:
         FileNotFoundError: no such file.
         DatasetError: not a depth map, damaged, or of different sizes; names the file.
     """
     depths = _read(path) * np.float32(unit)
-    if not (np.isfinite(depths) & (depths >= 0)).all():
-        raise DatasetError(f"{path}: a depth is negative or not finite; where there is none, it must be 0")
+    if (depths < 0).any():
+        raise DatasetError(f"{path}: a depth is negative; where nothing was measured, it must be 0, NaN or infinite")
     if sigma_path is None:
         return DepthMap(depths, np.zeros_like(depths))
     sigmas = _read(sigma_path) * np.float32(unit * _SIGMA_UNITS)
@@ -72,9 +77,15 @@ def _write(path: Path, whole: NDArray[np.float64]) -> None:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
+    """[H, W] in the file's unit; 0 where nothing was measured."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise DatasetError(
+            f"{path}: {path.suffix or 'a file without suffix'} is of a kind that depth maps are not read from; "
+            f"expected {', '.join(_SUFFIXES)}: convert it to an .npy [H, W] of floats"
+        )
     try:
         if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
@@ -82,6 +93,12 @@ def _read(path: Path) -> NDArray[np.float32]:
             values = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     except (ValueError, EOFError, cv2.error) as error:
         raise DatasetError(f"{path}: the depth map is damaged ({error})") from error
-    if values is None or values.ndim != 2 or not (values.dtype == np.uint16 or values.dtype.kind == "f"):
-        raise DatasetError(f"{path}: not a depth map; expected a 16-bit PNG of one channel, or an .npy [H, W]")
-    return values.astype(np.float32)
+    if values is not None and values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values is None or values.ndim != 2 or values.dtype.kind not in "uif" or values.dtype.itemsize < 2:
+        raise DatasetError(
+            f"{path}: not a depth map; expected a 16-bit PNG of one channel, or an .npy [H, W] of 16 bits or more"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        depths = values.astype(np.float32)
+    return np.where(np.isfinite(depths), depths, np.float32(0))

@@ -16,6 +16,7 @@ whose relative error (root of the ratio to the energy of the profile) is 0.19 at
 and 0.35 at 8. The table below holds the minima; the tests derive it again.
 """
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.formats.ply import read_ply_vertices, stack_fields, write_ply
+from splatkit.io.formats.ply import join_fields, read_ply_vertices, stack_fields, write_ply
 
 # beta, factor of the scales, factor of the opacity; linear in between.
 BAKE_TABLE = np.array(
@@ -52,9 +53,14 @@ BAKE_TABLE = np.array(
 _OPACITY_MARGIN = 1e-6
 _AT_A_TIME = 1 << 16  # splats that are looked at together
 
+_FLAT_LOG_SCALE = -20.0  # stands for a thickness of zero: 2e-9 is thinner than anything that is drawn
+_SH0 = 0.28209479177387814  # of the harmonic of degree 0
+
 _POSITION_NAMES = ("x", "y", "z")
 _SH0_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALE_NAMES = ("scale_0", "scale_1", "scale_2")
+_COLOR_NAMES = ("red", "green", "blue")
+_UNUSED_NAMES = ("nx", "ny", "nz")
 _ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
 _REST_COUNTS = (0, 9, 24, 45)  # 3 channels times the coefficients of degrees 1..L, L = 0 to 3
 LOBE_NAMES = ("red", "green", "blue", "polar", "azimuth", "sharpness")
@@ -135,41 +141,91 @@ def _lobe_properties(lobes: int) -> tuple[str, ...]:
 
 
 def read_splats(path: Path) -> SplatArrays:
-    """Read a splat file of ours or any in the 3DGS layout.
+    """Read a splat file of ours or any in the 3DGS layout; also of disks (2D Gaussians), and with plain colors.
+
+    Splats of which a parameter is NaN or has no meaning are left out, and a warning says how many. An infinite opacity
+    is 0 or 1, and a log-scale of minus infinity a flat splat.
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: damaged, not in this layout, or with NaN parameters.
+        DatasetError: damaged, not in this layout, compressed, or without a splat that has a meaning.
     """
     path = Path(path)
     vertices = read_ply_vertices(path)
-    names = vertices.dtype.names or ()
+    names = set(vertices.dtype.names or ())
+    _check_layout(path, names)
+    vertices = _meaningful(path, vertices)
     rest_count = sum(name.startswith("f_rest_") for name in names)
-    if rest_count not in _REST_COUNTS:
-        raise DatasetError(f"{path}: {rest_count} f_rest properties; expected 0, 9, 24 or 45 (degrees 0 to 3)")
-    layout = (*_POSITION_NAMES, *_SH0_NAMES, "opacity", *_SCALE_NAMES, *_ROTATION_NAMES)
-    stack_fields(path, vertices, layout)  # names all that is missing in one message
     betas = stack_fields(path, vertices, ("beta",))[:, 0] if "beta" in names else np.full(len(vertices), 2.0)
     if betas.min() < BAKE_TABLE[0, 0] or betas.max() > BAKE_TABLE[-1, 0]:
         raise DatasetError(f"{path}: beta must lie in [1, 8], got {betas.min():g} to {betas.max():g}")
     scale_factors, opacity_factors = bake_factors(betas)
-    logits = stack_fields(path, vertices, ("opacity",))[:, 0].astype(np.float64)
-    log_scales = stack_fields(path, vertices, _SCALE_NAMES).astype(np.float64)
-    opacities = np.clip(1 / (1 + np.exp(-logits)) / opacity_factors, 0, 1)
+    with np.errstate(over="ignore"):
+        opacities = 1 / (1 + np.exp(-join_fields(path, vertices, ("opacity",))[:, 0].astype(np.float64)))
+    lobe_count = -(-sum(name.startswith("lobe_") for name in names) // len(LOBE_NAMES))
     rest: NDArray[Any] = np.zeros((len(vertices), 0))
     if rest_count:
         rest = stack_fields(path, vertices, tuple(f"f_rest_{k}" for k in range(rest_count)))
-    lobe_count = -(-sum(name.startswith("lobe_") for name in names) // len(LOBE_NAMES))
     lobes = _no_lobes()
     if lobe_count:
         lobes = stack_fields(path, vertices, _lobe_properties(lobe_count)).reshape(len(vertices), lobe_count, -1)
     return SplatArrays(
         means=stack_fields(path, vertices, _POSITION_NAMES).astype(np.float32),
         quats=stack_fields(path, vertices, _ROTATION_NAMES).astype(np.float32),
-        scales=(np.exp(log_scales) / scale_factors[:, None]).astype(np.float32),
-        opacities=opacities.astype(np.float32),
+        scales=(np.exp(_log_scales(path, vertices)) / scale_factors[:, None]).astype(np.float32),
+        opacities=np.clip(opacities / opacity_factors, 0, 1).astype(np.float32),
         betas=betas.astype(np.float32),
-        sh0=stack_fields(path, vertices, _SH0_NAMES).astype(np.float32),
+        sh0=_base_colors(path, vertices).astype(np.float32),
         shN=rest.reshape(len(vertices), 3, rest_count // 3).transpose(0, 2, 1).astype(np.float32),
         lobes=lobes.astype(np.float32),
     )
+
+
+def _check_layout(path: Path, names: set[str]) -> None:
+    if "packed_position" in names:
+        raise DatasetError(f"{path}: is a compressed PLY, which is not read yet; save it as a PLY without compression")
+    rest_count = sum(name.startswith("f_rest_") for name in names)
+    if rest_count not in _REST_COUNTS:
+        raise DatasetError(
+            f"{path}: {rest_count} f_rest properties; expected 0, 9, 24 or 45 (degrees 0 to 3): save it with degree 3"
+        )
+    colors = _SH0_NAMES if not set(_COLOR_NAMES) <= names else ()
+    layout = (*_POSITION_NAMES, *colors, "opacity", *_SCALE_NAMES[:2], *_ROTATION_NAMES)
+    if missing := [name for name in layout if name not in names]:
+        raise DatasetError(f"{path}: the vertices lack {', '.join(missing)}")
+
+
+def _meaningful(path: Path, vertices: NDArray[np.void]) -> NDArray[np.void]:
+    """The vertices without those that no splat can be made of."""
+    bad = np.zeros(len(vertices), dtype=bool)
+    for name in vertices.dtype.names or ():
+        values = join_fields(path, vertices, (name,))[:, 0]
+        if name == "opacity":
+            bad |= np.isnan(values)
+        elif name in _SCALE_NAMES:
+            bad |= np.isnan(values) | (values == np.inf)
+        elif name not in _UNUSED_NAMES:
+            bad |= ~np.isfinite(values)
+    if bad.all():
+        raise DatasetError(f"{path}: all {len(vertices)} splats have parameters that are NaN or infinite")
+    if not bad.any():
+        return vertices
+    warnings.warn(
+        f"{path}: {int(bad.sum())} of {len(vertices)} splats are left out: parameters are NaN or infinite", stacklevel=3
+    )
+    return vertices[~bad]
+
+
+def _log_scales(path: Path, vertices: NDArray[np.void]) -> NDArray[np.float64]:
+    """[N, 3]; disks have two scales, and their normal is the third axis."""
+    present = tuple(name for name in _SCALE_NAMES if name in (vertices.dtype.names or ()))
+    scales = np.full((len(vertices), len(_SCALE_NAMES)), _FLAT_LOG_SCALE)
+    scales[:, : len(present)] = np.maximum(join_fields(path, vertices, present), _FLAT_LOG_SCALE)
+    return scales
+
+
+def _base_colors(path: Path, vertices: NDArray[np.void]) -> NDArray[Any]:
+    """Coefficients of degree 0 [N, 3]; of files that have 8-bit colors instead, those of the same color."""
+    if set(_SH0_NAMES) <= set(vertices.dtype.names or ()):
+        return stack_fields(path, vertices, _SH0_NAMES)
+    return (stack_fields(path, vertices, _COLOR_NAMES).astype(np.float64) / 255 - 0.5) / _SH0

@@ -38,7 +38,7 @@ def test_files_without_a_partner_are_warned_of_and_the_first_guess_is_compared(s
     )
     done = calibrate(settings, report=lambda folder, calibrated: shown.append((folder, calibrated)))
     (scene / "images/alone.png").unlink()
-    assert "alone.png is left out, it has no partner of the same name" in done.warnings[0]
+    assert "alone.png is left out, it has no partner of the same name or number" in done.warnings[0]
     assert done.against_init is not None
     assert done.against_init.rotation_deg < 0.3
     assert done.against_init.translation_m < 0.02
@@ -66,6 +66,13 @@ def test_what_makes_no_sense_is_refused_before_the_work(tmp_path, monkeypatch, m
     with pytest.raises(error, match=message):
         calibrate(settings_of(tmp_path / "scene", **paths))
     assert not (tmp_path / "calibration").exists()
+
+
+def test_a_chain_of_more_cameras_than_folders_is_refused(tmp_path):
+    entry = "  camera_model: pinhole\n  distortion_model: none\n  intrinsics: [9, 9, 4, 3]\n  resolution: [8, 6]\n"
+    (tmp_path / "chain.yaml").write_text(f"cam0:\n{entry}cam1:\n{entry}")
+    with pytest.raises(SettingsError, match="--intrinsics: of 2 cameras for 1 folders of images"):
+        calibrate(settings_of(tmp_path, intrinsics=(tmp_path / "chain.yaml",)))
 
 
 @pytest.mark.slow

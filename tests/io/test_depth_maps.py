@@ -1,5 +1,6 @@
 """Depth maps and their deviations through files."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,3 +93,44 @@ def refusal(path):
     except DatasetError as error:
         return str(error)
     return ""
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    suffix=st.sampled_from([".npy", ".tif", ".tiff", ".png"]),
+    kind=st.sampled_from([np.uint16, np.int32, np.uint32, np.int64, np.float16, np.float32, np.float64]),
+    missing=st.sampled_from([0.0, np.nan, np.inf, -np.inf]),
+    channel=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_depths_of_any_type_come_back_and_gaps_are_not_measured(suffix, kind, missing, channel, seed, tmp_path_factory):
+    """Source: ml-hypersim #63: NaN where nothing was measured; record3d #121."""
+    whole = np.issubdtype(kind, np.integer)
+    if suffix == ".png" or (suffix != ".npy" and whole):
+        kind, whole = np.uint16, True
+    elif suffix != ".npy":
+        kind = np.float32
+    rng = np.random.default_rng(seed)
+    seen, meters = rng.random((20, 30)) < 0.5, rng.uniform(0.5, 9.0, (20, 30))
+    unit = 1e-3 if whole else 1.0
+    written = np.where(seen, meters / unit, 0.0 if whole else missing).astype(kind)
+    written = written[..., None] if channel and suffix == ".npy" else written
+    path = tmp_path_factory.getbasetemp() / f"d{suffix}"
+    if suffix == ".npy":
+        np.save(path, written)
+    else:
+        assert cv2.imwrite(str(path), written)
+    read = read_depth_map(path, unit=unit).depths
+    np.testing.assert_array_equal(read > 0, seen)
+    np.testing.assert_allclose(
+        read[seen], meters[seen], atol=1e-3 if whole else 1e-6, rtol=1e-3 if kind == np.float16 else 0
+    )
+
+
+def test_kinds_that_are_not_read_are_named(tmp_path):
+    (tmp_path / "d.exr").write_bytes(b"v/1\x01")
+    with pytest.raises(DatasetError, match=r"d\.exr: \.exr is of a kind that depth maps are not read from; .* \.npy"):
+        read_depth_map(tmp_path / "d.exr")
+    assert cv2.imwrite(str(tmp_path / "d.png"), np.ones((4, 5), np.uint8))
+    with pytest.raises(DatasetError, match="16 bits or more"):
+        read_depth_map(tmp_path / "d.png")

@@ -5,7 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from plyfile import PlyData
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.recfunctions import append_fields, drop_fields
+from plyfile import PlyData, PlyElement
 
 from splatkit.errors import DatasetError
 from splatkit.io.splats import BAKE_TABLE, SplatArrays, bake_factors, read_splats, write_splats
@@ -116,3 +119,87 @@ def test_other_ply_files_are_refused(tmp_path):
     (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n0\n")
     with pytest.raises(DatasetError, match="lack y, z, f_dc_0"):
         read_splats(tmp_path / "a.ply")
+
+
+def changed(path, change):
+    """The splats of a file after a change of its table, written anew."""
+    content = PlyData.read(str(path))
+    table = content["vertex"].data.copy()
+    table = change(table)
+    PlyData([PlyElement.describe(table, "vertex")], text=content.text).write(str(path))
+    return path
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    bad=st.lists(st.integers(0, 63), min_size=1, max_size=5, unique=True),
+    name=st.sampled_from(["x", "f_dc_1", "f_rest_7", "opacity", "scale_2", "rot_3"]),
+    value=st.sampled_from([np.nan, np.inf, -np.inf]),
+)
+def test_splats_that_mean_nothing_are_left_out_and_counted(bad, name, value, tmp_path_factory):
+    """Source: MetalSplatter #7, SuperSplat #189, spark #34: what is infinite may well be drawn."""
+    splats = random_splats(betas=np.full(64, 2.0))
+    path = tmp_path_factory.getbasetemp() / "bad.ply"
+    write_splats(path, splats)
+
+    def spoil(table):
+        table[name][bad] = value
+        return table
+
+    changed(path, spoil)
+    drawn = (name == "opacity" and not np.isnan(value)) or (name == "scale_2" and value == -np.inf)
+    if drawn:
+        read = read_splats(path)
+        assert len(read.means) == 64
+        if name == "opacity":
+            np.testing.assert_array_equal(read.opacities[bad], float(value > 0))
+        else:
+            assert (read.scales[bad, 2] < 1e-8).all()
+            assert (read.scales > 0).all()
+        return
+    with pytest.warns(UserWarning, match=rf"bad\.ply: {len(bad)} of 64 splats are left out"):
+        read = read_splats(path)
+    np.testing.assert_array_equal(read.means, np.delete(splats.means, bad, 0))
+
+
+def test_disks_are_flat_splats(tmp_path):
+    splats = random_splats(terms=0, betas=np.full(64, 2.0))
+    write_splats(tmp_path / "a.ply", splats)
+    changed(tmp_path / "a.ply", lambda table: drop_fields(table, "scale_2", usemask=False))
+    read = read_splats(tmp_path / "a.ply")
+    np.testing.assert_allclose(read.scales[:, :2], splats.scales[:, :2], rtol=2e-6)
+    assert (read.scales[:, 2] < 1e-8).all()
+
+
+def test_colors_may_stand_for_harmonics(tmp_path):
+    write_splats(tmp_path / "a.ply", random_splats(terms=0, betas=np.full(64, 2.0)))
+
+    def recolor(table):
+        names = ("f_dc_0", "f_dc_1", "f_dc_2")
+        colors = [np.full(64, value, np.uint8) for value in (255, 0, 51)]
+        bare = drop_fields(table, names, usemask=False)
+        return append_fields(bare, ("red", "green", "blue"), colors, usemask=False)
+
+    changed(tmp_path / "a.ply", recolor)
+    colors = read_splats(tmp_path / "a.ply").sh0 * 0.28209479 + 0.5
+    np.testing.assert_allclose(colors, np.tile([1.0, 0.0, 0.2], (64, 1)), atol=1e-6)
+
+
+def test_what_is_not_read_is_one_line(tmp_path):
+    vertices = np.zeros(5, [(f"packed_{name}", "u4") for name in ("position", "rotation", "scale", "color")])
+    PlyData([PlyElement.describe(vertices, "vertex")]).write(str(tmp_path / "a.ply"))
+    with pytest.raises(DatasetError, match=r"a\.ply: is a compressed PLY, which is not read yet; save it as a PLY"):
+        read_splats(tmp_path / "a.ply")
+    write_splats(tmp_path / "b.ply", random_splats())
+    changed(tmp_path / "b.ply", lambda table: append_fields(table, "f_rest_45", np.zeros(64, "f4"), usemask=False))
+    with pytest.raises(DatasetError, match=r"b\.ply: 46 f_rest properties; .* save it with degree 3"):
+        read_splats(tmp_path / "b.ply")
+    write_splats(tmp_path / "c.ply", random_splats())
+    changed(tmp_path / "c.ply", spoiled_everywhere)
+    with pytest.raises(DatasetError, match=r"c\.ply: all 64 splats have parameters that are NaN or infinite"):
+        read_splats(tmp_path / "c.ply")
+
+
+def spoiled_everywhere(table):
+    table["x"] = np.nan
+    return table

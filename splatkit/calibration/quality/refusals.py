@@ -10,7 +10,7 @@ from splatkit.calibration.targets.target import BoardTarget
 from splatkit.calibration.views import BoardView
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.camera import Camera
-from splatkit.geometry.se3 import Array, transform_points
+from splatkit.geometry.se3 import Array, compose, transform_points
 
 LEAST_FRAMES = 3
 _LEAST_AGREEING = 0.5  # share of the frames
@@ -19,6 +19,7 @@ _SCALES = np.geomspace(0.4, 2.5, 41)
 _SCALE_SIGMAS, _SCALE_OFF = 5.0, 0.02
 _PLATE_OFF_M = 0.012  # outline against the ends of scan lines
 _LEAST_ENDS = 12
+_QUARTER_TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 
 
 def check_found(frames: list[Frame]) -> None:
@@ -30,7 +31,10 @@ def check_found(frames: list[Frame]) -> None:
     unhit = [frame.name for frame in frames if not frame.candidates]
     causes = []
     if unseen:
-        causes.append(f"no pattern in the image of {_names(unseen)} (is --board right, is the whole board in view?)")
+        causes.append(
+            f"no pattern in the image of {_names(unseen)} (is --board right, which counts inner corners, "
+            "one less than squares; is the whole board in view?)"
+        )
     if unhit:
         causes.append(f"no board in the scan of {_names(unhit)} (is --board-size right, does it stand free?)")
     raise CalibrationRefusedError(
@@ -88,6 +92,14 @@ def _explanations(
         f"the {target.parts} look {target.square * _SCALES[best] * 1e3:.0f} mm wide, not {target.square * 1e3:.0f} mm"
     )
     out.append((f"{size}; is the size of the {target.parts} in meters?", scaled[best]))
+    turned = poses @ compose(_QUARTER_TURN, np.zeros(3))
+    answer = associate(candidates, turned, target)
+    out.append(
+        (
+            "columns and rows of the pattern look swapped against the plate's sides",
+            0.0 if answer is None else answer.votes,
+        )
+    )
     mirrored = [np.array([camera.width, 0]) + seen * [-1, 1] for seen in corners]
     flipped = [seen.reshape(target.rows, target.columns, 2)[:, ::-1].reshape(-1, 2) for seen in mirrored]
     answer = associate(candidates, board_poses(flipped, target, camera), target)

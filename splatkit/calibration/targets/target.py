@@ -10,6 +10,8 @@ from splatkit.errors import SettingsError
 from splatkit.geometry.se3 import Array
 
 TargetKind = Literal["chessboard", "charuco", "aprilgrid"]
+_MILLIMETERS = 1000.0  # in a meter
+_ROUNDING_M = 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,30 @@ class BoardTarget:
                 f"board: expected tags with space between them, got {self.columns / 2:g} x {self.rows / 2:g} tags "
                 f"{self.gap} m apart"
             )
-        across, down = np.ptp(self.corners()[:, :2], axis=0)
-        if across > self.width or down > self.height:
-            pattern = self.pattern_size
+        self._check_plate()
+
+    def _check_plate(self) -> None:
+        """Refuse a plate that the pattern does not fit on. It may end within the outer squares, not before a corner."""
+        plate, pattern = np.array([self.width, self.height]) + _ROUNDING_M, np.array(self.pattern_size)
+        extent = np.ptp(self.corners()[:, :2], axis=0)
+        stated = f"board: {self.columns} x {self.rows} corners with {self.parts} of {self.square:g} m"
+        turned = {  # as boards are written down: by corners, squares or tags
+            "chessboard": (self.rows, self.columns),
+            "charuco": (self.rows + 1, self.columns + 1),
+            "aprilgrid": (self.rows // 2, self.columns // 2),
+        }[self.kind]
+        if (pattern > plate).any() and (pattern[::-1] <= plate).all():
             raise SettingsError(
-                f"board: its {self.columns} x {self.rows} corners need a plate of more than {pattern[0]:.3f} x "
-                f"{pattern[1]:.3f} m, got {self.width} x {self.height}; are columns and rows swapped, or the units?"
+                f"{stated} take {pattern[0]:.3f} x {pattern[1]:.3f} m, more than the plate of {self.width:g} x "
+                f"{self.height:g} m, and turned they fit: columns and rows are swapped; give {turned[0]} x "
+                f"{turned[1]}, or the plate as {self.height:g} x {self.width:g} m"
+            )
+        if (extent > plate).any():
+            units = self.square > 1 and (pattern / _MILLIMETERS <= plate).all()  # no square is as wide
+            cause = "are these millimeters? Lengths are in meters" if units else "measure both anew, in meters"
+            raise SettingsError(
+                f"{stated} need a plate of more than {pattern[0]:.3f} x {pattern[1]:.3f} m, got {self.width:g} x "
+                f"{self.height:g} m; {cause}"
             )
 
     @property

@@ -12,7 +12,7 @@ from splatkit.capture.lidar.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size
-from splatkit.io.listing import IMAGE_SUFFIXES, list_files
+from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, same_letters
 from splatkit.io.transforms_json import Transforms
 
 
@@ -37,7 +37,7 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
     """
     out = []
     for frame in transforms.frames:
-        name = Path(frame.file_path).name
+        name = same_letters(Path(frame.file_path).name)
         if frame.camera.model == "equirectangular":
             raise DatasetError(f"{frame.image_path}: panoramas have no z-depth; cut them into pinhole views")
         if times is not None and name not in times:
@@ -65,7 +65,7 @@ def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, fl
     """
     out = []
     for folder in folders:
-        paths = _images_in(Path(folder))
+        paths = _images_in(find_path(Path(folder)))
         for path in paths:
             number = _camera_number(rig, None, f"{path.parent.name}/{path.name}")
             camera = rig.cameras[number].camera
@@ -80,10 +80,10 @@ def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, fl
                 raise DatasetError(
                     f"{path}: has {width}x{height} px, the calibration is of {camera.width}x{camera.height} px"
                 )
-            if times is not None and path.name not in times:
+            if times is not None and same_letters(path.name) not in times:
                 raise DatasetError(f"{path}: the table of image times has no line for {path.name}")
             name = path.name if len(folders) == 1 else f"{path.parent.name}/{path.name}"
-            time = None if times is None else times[path.name]
+            time = None if times is None else times[same_letters(path.name)]
             out.append(Photograph(name, path, camera, number, time))
     return out
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.geometry.se3 import compose
+from splatkit.io.listing import same_letters
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut, StoredScan
 from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
@@ -75,7 +76,7 @@ class ScanSource:
     def _stamp(self, stored: StoredScan) -> float | None:
         if stored.stamp_s is not None:
             return stored.stamp_s
-        return _stamp_in_name(stored.name) if self.times is None else self.times.get(stored.name)
+        return _stamp_in_name(stored.name) if self.times is None else self.times.get(same_letters(stored.name))
 
     def _unit(self) -> TimeUnit | None:
         """In which the times of all scans count: as in that of the first ones whose numbers span most."""

@@ -18,13 +18,17 @@ from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.lens_models import LensName
 from splatkit.io.formats.text import decode_text
+from splatkit.io.listing import natural_key
 
 CameraModel = Literal["pinhole", "fisheye"]
 _COEFFICIENTS = {"pinhole": (0, 4, 5, 8), "fisheye": (4,)}
 _CENTER = 0.5  # of splatkit's first pixel
+_INVERSE = "inverse_brown_conrady"  # of RealSense: from distorted to straight; without coefficients a pinhole
 _MODELS: dict[str, CameraModel] = {
     "": "pinhole",
+    "none": "pinhole",
     "pinhole": "pinhole",
+    "brown_conrady": "pinhole",
     "opencv": "pinhole",
     "plumb_bob": "pinhole",
     "rational_polynomial": "pinhole",
@@ -32,6 +36,7 @@ _MODELS: dict[str, CameraModel] = {
     "fisheye": "fisheye",
     "opencv_fisheye": "fisheye",
     "equidistant": "fisheye",
+    "equi": "fisheye",
     "kannala_brandt": "fisheye",
 }
 
@@ -86,10 +91,23 @@ def opencv_parameters(camera: Camera) -> NDArray[np.float64]:
 
 
 def read_intrinsics(path: Path, model: CameraModel | None = None) -> Camera:
-    """Read K, distortion and image size from YAML or JSON.
+    """Read K, distortion and image size of one camera from YAML or JSON; see `read_cameras`.
 
-    Understood are ROS camera_info, OpenCV's file storage, and plain keys `K` (9 numbers), `D`, `width`, `height`,
-    `distortion_model`.
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: something is missing or damaged, or there are several cameras; names the file.
+    """
+    cameras = read_cameras(path, model)
+    if len(cameras) > 1:
+        raise DatasetError(f"{path}: holds {len(cameras)} cameras ({', '.join(cameras)}); expected a file of one")
+    return next(iter(cameras.values()))
+
+
+def read_cameras(path: Path, model: CameraModel | None = None) -> dict[str, Camera]:
+    """Read the cameras of a file of YAML or JSON, by name; of a file with one camera the name is empty.
+
+    Understood are ROS camera_info, also as `rostopic echo` prints it (messages between lines of ---), OpenCV's file
+    storage, plain keys `K` (9 numbers), `D`, `width`, `height`, `distortion_model`, and camera chains of Kalibr.
 
     Args:
         path: of the file.
@@ -97,28 +115,72 @@ def read_intrinsics(path: Path, model: CameraModel | None = None) -> Camera:
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: something is missing or damaged; names the file.
+        DatasetError: something is missing or damaged, or messages contradict each other; names the file.
     """
     path = Path(path)
     text = decode_text(path.read_bytes())
     try:
-        values = json.loads(text) if path.suffix == ".json" else yaml.load(_plain_yaml(text), Loader=yaml.CSafeLoader)
+        if path.suffix == ".json":
+            documents = [json.loads(text)]
+        else:
+            documents = [part for part in yaml.load_all(_plain_yaml(text), Loader=yaml.CSafeLoader) if part is not None]
     except (yaml.YAMLError, ValueError) as error:
         raise DatasetError(f"{path}: is no {'JSON' if path.suffix == '.json' else 'YAML'}: {error}") from None
+    found = [_cameras_of(path, document, model) for document in documents]
+    if not found:
+        raise DatasetError(f"{path}: expected keys K, D, width and height, got an empty file")
+    if other := [number for number, cameras in enumerate(found, 1) if cameras != found[0]]:
+        raise DatasetError(
+            f"{path}: message {other[0]} of {len(found)} has other intrinsics than the first: was the lens zoomed or "
+            "the recording joined of several cameras? Keep one message"
+        )
+    return found[0]
+
+
+def _cameras_of(path: Path, values: object, model: CameraModel | None) -> dict[str, Camera]:
+    """The cameras of one document."""
     if not isinstance(values, dict):
         raise DatasetError(f"{path}: expected keys K, D, width and height, got {type(values).__name__}")
-    named = str(_value(values, "distortion_model", "camera_model", "model") or "").lower()
-    if named and named not in _MODELS:
-        raise DatasetError(f"{path}: camera model {named!r} is not known, expected one of {', '.join(_MODELS)[2:]}")
-    kind = _MODELS[named] if named else (model or "pinhole")
+    chain = {str(name): entry for name, entry in values.items() if isinstance(entry, dict) and "intrinsics" in entry}
+    if chain:
+        return {name: _camera_of_chain(f"{path}: {name}", chain[name]) for name in sorted(chain, key=natural_key)}
+    kind = _named_model(str(path), values, model)
     try:
         K = _numbers(values, "K", "camera_matrix", "k").reshape(3, 3)
         D = _numbers(values, "D", "distortion_coefficients", "dist_coeffs", "d")
         width = int(_value(values, "width", "image_width"))
         height = int(_value(values, "height", "image_height"))
-        return camera_from_opencv(kind, K, _trimmed(D, kind).tolist(), width, height)
+        return {"": camera_from_opencv(kind, K, _trimmed(D, kind).tolist(), width, height)}
     except (TypeError, ValueError, OverflowError) as error:  # SettingsError is a ValueError
         raise DatasetError(f"{path}: {error}; expected K (9 numbers), D, width and height") from None
+
+
+def _camera_of_chain(where: str, entry: dict[str, Any]) -> Camera:
+    """https://github.com/ethz-asl/kalibr/wiki/yaml-formats."""
+    camera_model = str(entry.get("camera_model", "pinhole")).lower()
+    if camera_model != "pinhole":
+        raise DatasetError(f"{where}: camera_model {camera_model} is not known; calibrate it as pinhole")
+    kind = _named_model(where, {"distortion_model": entry.get("distortion_model")}, None)
+    try:
+        fx, fy, cx, cy = _numbers(entry, "intrinsics")
+        D = _numbers({"distortion_coeffs": entry.get("distortion_coeffs", [])}, "distortion_coeffs")
+        width, height = (int(size) for size in _numbers(entry, "resolution"))
+        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+        return camera_from_opencv(kind, K, _trimmed(D, kind).tolist(), width, height)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DatasetError(
+            f"{where}: {error}; expected intrinsics (fx, fy, cx, cy), distortion_coeffs and resolution"
+        ) from None
+
+
+def _named_model(where: str, values: dict[str, Any], model: CameraModel | None) -> CameraModel:
+    named = str(_value(values, "distortion_model", "camera_model", "model") or "").lower()
+    if named == _INVERSE and not _numbers(values, "D", "distortion_coefficients", "dist_coeffs", "d").any():
+        return "pinhole"
+    if named and named not in _MODELS:
+        known = ", ".join(name for name in _MODELS if name)
+        raise DatasetError(f"{where}: camera model {named!r} is not known, expected one of {known}")
+    return _MODELS[named] if named else (model or "pinhole")
 
 
 def _plain_yaml(text: str) -> str:
@@ -141,7 +203,10 @@ def _numbers(values: dict[str, Any], *names: str) -> NDArray[np.float64]:
 
 
 def _trimmed(D: NDArray[np.float64], model: CameraModel) -> NDArray[np.float64]:
-    """ROS pads with zeros: all zeros is no distortion for a pinhole, and four numbers are a fisheye's."""
-    if model == "fisheye":
-        return D[:4] if not D[4:].any() else D
-    return np.zeros(0) if not D.any() else D
+    """Programs pad with zeros, or leave them away: as many numbers as a lens of this model may have."""
+    used = len(np.trim_zeros(D, "b"))
+    if model == "pinhole" and used == 0:
+        return np.zeros(0)
+    wanted = next((count for count in _COEFFICIENTS[model] if count >= used), len(D))
+    fitting = len(D) in _COEFFICIENTS[model]
+    return D if fitting else np.append(D, np.zeros(wanted))[: max(wanted, used)]

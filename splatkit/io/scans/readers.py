@@ -9,7 +9,7 @@ from splatkit.io.formats.float_records import read_float_records
 from splatkit.io.formats.las import read_las
 from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import read_ply_vertices
-from splatkit.io.listing import list_files
+from splatkit.io.listing import find_path, list_files
 from splatkit.io.scans.bags import RECORDINGS
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan, reader_of_one
 
@@ -46,13 +46,25 @@ def find_reader(path: Path) -> ScanReader:
     return found
 
 
+def scan_stem(path: Path) -> str:
+    """The name of a file of scans without what tells its kind: of 12.5.pcd.bin it is 12.5."""
+    endings = [suffix for reader in READERS for suffix in reader.suffixes if _ends(path, suffix)]
+    return path.name[: len(path.name) - max(map(len, endings), default=0)]
+
+
+def unread_files(folder: Path) -> list[Path]:
+    """Files of a folder that are no scans of its series, in natural order; what is hidden does not count."""
+    scans = set(list_scan_files(folder))
+    return [path for path in list_files(find_path(Path(folder))) if path not in scans]
+
+
 def list_scan_files(folder: Path) -> list[Path]:
     """The files of a folder that hold scans, in natural order.
 
     Raises:
         FileNotFoundError: no such folder, or none in it.
     """
-    folder = Path(folder)
+    folder = find_path(Path(folder))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of point clouds")
     found = list_files(folder, series_suffixes())
@@ -113,7 +125,7 @@ def _ends(path: Path, suffix: str) -> bool:
 
 def _containers(path: Path) -> list[Path]:
     """A file or recording alone, or the files of a folder."""
-    path = Path(path)
+    path = find_path(Path(path))
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder of scans")
     return list_scan_files(path) if path.is_dir() and not has_reader(path) else [path]

@@ -17,6 +17,7 @@ from splatkit.geometry.camera import PosedCamera
 from splatkit.io.formats.camera_files import read_intrinsics
 from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import image_size
+from splatkit.io.listing import same_letters
 from splatkit.io.time_units import seconds_since_1970
 
 _FARTHEST_S = 0.5  # between two poses: across a longer gap nobody knows the way
@@ -73,9 +74,9 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
 
 def _time_of(image: Path, name: str, stamps: dict[str, float] | None, times: Path | None) -> float:
     if stamps is not None:
-        if image.name not in stamps:
+        if same_letters(image.name) not in stamps:
             raise DatasetError(f"{times}: has no line for {name}")
-        return stamps[image.name]
+        return stamps[same_letters(image.name)]
     try:
         value = float(image.stem)
     except ValueError:
