@@ -44,7 +44,7 @@ def leave(progress: Progress) -> None:
 
 
 def test_results_progress_and_refusals_come_back(tmp_path):
-    told = []
+    told: list[object] = []
 
     class Shown:
         def __init__(self, label: str, total: int) -> None:
