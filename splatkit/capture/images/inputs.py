@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from splatkit.capture.images.files import ImageFile, list_images, read_image_files
 from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
@@ -13,6 +13,7 @@ from splatkit.capture.images.poses.reading import PoseFormat, read_poses
 from splatkit.capture.images.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
+from splatkit.io.dataset_paths import NamesOnDisk
 from splatkit.io.images import image_size
 from splatkit.io.provenance import Source, hash_files
 from splatkit.progress import Progress
@@ -140,9 +141,10 @@ def _find_masks(folder: Path, files: Sequence[ImageFile]) -> dict[str, Path]:
     """Masks by name of the image: NAME.png, as COLMAP has it, or the same name, or the same with .png."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of masks")
-    found = {}
+    found, names = {}, NamesOnDisk(folder)
     for file in files:
-        places = (folder / f"{file.name}.png", folder / file.name, (folder / file.name).with_suffix(".png"))
+        spellings = (f"{file.name}.png", file.name, str(PurePosixPath(file.name).with_suffix(".png")))
+        places = [folder / names.spelled(name) for name in spellings]
         mask = next((place for place in places if place.is_file()), None)
         if mask is None:
             continue

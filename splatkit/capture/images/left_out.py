@@ -9,6 +9,7 @@ from pathlib import Path
 from splatkit.io.listing import IMAGE_SUFFIXES, natural_key
 
 _NAMED = 5
+_ARCHIVERS_FOLDER = "__MACOSX"  # where a Mac's zip puts the ._ files
 OTHER_KINDS = "are of other kinds"
 _PHOTOGRAPHS = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".exr", ".hdr", ".psd", ".tga", ".insp"),
@@ -29,22 +30,24 @@ class LeftOut:
         return f"{len(self.names)} {files} {self.reason} ({some})"
 
 
-def left_out_of(folder: Path, used: Sequence[Path]) -> tuple[LeftOut, ...]:
+def left_out_of(folder: Path, used: Sequence[Path], unused: str = "are photographs, not used") -> tuple[LeftOut, ...]:
     """Everything in a folder and below that is not among `used`, by reason; hidden files do not count.
 
     Args:
         folder: of photographs.
         used: files of it that are.
+        unused: the reason for photographs that could be read.
     """
-    taken = set(used)
+    taken, passed = set(used), set[Path]()
     kinds: dict[str, list[str]] = {}
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_key)
-        links = [name for name in folders if (Path(root) / name).is_symlink()]
-        for name in [*links, *sorted(files, key=natural_key)]:
+    for root, folders, files in os.walk(folder, followlinks=True):
+        passed.add(Path(root).resolve())
+        folders[:] = [name for name in folders if _is_new(Path(root) / name, passed)]
+        folders.sort(key=natural_key)
+        for name in sorted(files, key=natural_key):
             path = Path(root) / name
             if path not in taken and not name.startswith("."):
-                kinds.setdefault(_reason(path), []).append(path.relative_to(folder).as_posix())
+                kinds.setdefault(_reason(path, unused), []).append(path.relative_to(folder).as_posix())
     return tuple(LeftOut(reason, tuple(names)) for reason, names in kinds.items())
 
 
@@ -54,12 +57,16 @@ def kinds_left_out(left_out: Sequence[LeftOut]) -> str:
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.items() if suffix in _PHOTOGRAPHS)
 
 
-def _reason(path: Path) -> str:
+def _is_new(folder: Path, passed: set[Path]) -> bool:
+    """Links may lead around in circles."""
+    hidden = folder.name.startswith(".") or folder.name == _ARCHIVERS_FOLDER
+    return not hidden and folder.resolve() not in passed
+
+
+def _reason(path: Path, unused: str) -> str:
     suffix = path.suffix.lower()
     if path.is_symlink() and not path.exists():
         return "are links to what does not exist"
-    if path.is_dir():
-        return "are links to folders, which are not followed: give that folder itself"
     if suffix in _PHOTOGRAPHS:
         return f"are left out, {suffix} is not read: convert them to .jpg or .png"
-    return "have no pose" if suffix in IMAGE_SUFFIXES else OTHER_KINDS
+    return unused if suffix in IMAGE_SUFFIXES else OTHER_KINDS

@@ -12,6 +12,7 @@ import pycolmap
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
+from splatkit.capture.images.structure.apart import run_apart
 from splatkit.capture.images.structure.feature_matching import (
     FeatureSettings,
     colmap_errors,
@@ -22,6 +23,7 @@ from splatkit.capture.images.structure.feature_matching import (
 )
 from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
 from splatkit.capture.images.structure.triangulation import nearest_pairs, shared_cameras, triangulate
+from splatkit.geometry.camera import PosedCamera
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.images import image_size, is_plain, read_image, read_mask, write_image
@@ -63,18 +65,8 @@ def solve_unknown(
         CaptureRefusedError: too few photographs found a place.
     """
     links = _link_images(folder, files, masks)
-    cameras, images = sfm_cameras(files, settings.camera_model, settings.sharing)
-    numbered = [(links[name], camera_id) for name, camera_id in images]
-    database = folder / "database.db"
     if not (folder / "model").is_dir():
-        create_database(database, cameras, numbered)
-        extract_features(database, folder / "images", _mask_folder(folder, masks), settings.features, progress)
-        match_features(
-            database, sfm_pairs([link for link, _ in numbered], settings.matching), settings.features, progress
-        )
-        workers, seed = settings.features.workers, settings.features.seed
-        model, others = reconstruct(database, folder / "images", workers, seed, progress)
-        _store(folder, model, others)
+        run_apart(_find_all, (folder, files, links, settings), folder, progress)
     return _load(folder, {link: name for name, link in links.items()})
 
 
@@ -83,22 +75,41 @@ def solve_given(
 ) -> Solution:
     """Points from photographs whose cameras are known; see `solve_unknown`."""
     links = _link_images(folder, given, masks)
-    names = [links[camera.name] for camera in given]
-    poses = np.stack([camera.posed.T_world_camera for camera in given])
     if not (folder / "model").is_dir():
-        lenses, numbers = shared_cameras([camera.posed.camera for camera in given])
-        cameras = [colmap_camera(lens, index + 1) for index, lens in enumerate(lenses)]
-        database = folder / "database.db"
-        create_database(database, cameras, list(zip(names, numbers, strict=True)))
-        extract_features(database, folder / "images", _mask_folder(folder, masks), settings, progress)
-        match_features(database, nearest_pairs(names, poses), settings, progress)
-        known = dict(zip(names, poses, strict=True))
-        model = triangulate(database, folder / "images", known, settings.workers, settings.seed, progress)
-        _store(folder, model, [])
+        known = {links[camera.name]: camera.posed for camera in given}
+        run_apart(_find_points, (folder, known, settings), folder, progress)
     solution = _load(folder, {link: name for name, link in links.items()})
     exact = {camera.name: camera.posed for camera in given}  # as they were given: COLMAP's quaternions round
     views = tuple(replace(view, posed=exact[view.name]) for view in solution.scene.views)
     return replace(solution, scene=replace(solution.scene, views=views))
+
+
+def _find_all(
+    folder: Path, files: Sequence[ImageFile], links: dict[str, str], settings: SceneSettings, progress: Progress
+) -> None:
+    cameras, images = sfm_cameras(files, settings.camera_model, settings.sharing)
+    numbered = [(links[name], camera_id) for name, camera_id in images]
+    database = folder / "database.db"
+    create_database(database, cameras, numbered)
+    extract_features(database, folder / "images", _mask_folder(folder), settings.features, progress)
+    pairs = sfm_pairs([link for link, _ in numbered], settings.matching)
+    match_features(database, pairs, settings.features, progress)
+    workers, seed = settings.features.workers, settings.features.seed
+    model, others = reconstruct(database, folder / "images", workers, seed, progress)
+    _store(folder, model, others)
+
+
+def _find_points(folder: Path, known: dict[str, PosedCamera], settings: FeatureSettings, progress: Progress) -> None:
+    names, poses = list(known), np.stack([posed.T_world_camera for posed in known.values()])
+    lenses, numbers = shared_cameras([posed.camera for posed in known.values()])
+    cameras = [colmap_camera(lens, index + 1) for index, lens in enumerate(lenses)]
+    database = folder / "database.db"
+    create_database(database, cameras, list(zip(names, numbers, strict=True)))
+    extract_features(database, folder / "images", _mask_folder(folder), settings, progress)
+    match_features(database, nearest_pairs(names, poses), settings, progress)
+    places = dict(zip(names, poses, strict=True))
+    model = triangulate(database, folder / "images", places, settings.workers, settings.seed, progress)
+    _store(folder, model, [])
 
 
 def _link_images(folder: Path, images: Sequence[ImageFile | GivenCamera], masks: dict[str, Path]) -> dict[str, str]:
@@ -139,8 +150,8 @@ def _write_mask(path: Path, mask: Path | None, image: Path) -> None:
     write_image(path, np.where(counts, 255, 0).astype(np.uint8))
 
 
-def _mask_folder(folder: Path, masks: dict[str, Path]) -> Path | None:
-    return folder / "masks" if masks else None
+def _mask_folder(folder: Path) -> Path | None:
+    return folder / "masks" if (folder / "masks").is_dir() else None
 
 
 def _store(folder: Path, model: pycolmap.Reconstruction, others: list[int]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from splatkit.capture.dataset import check_lens
 from splatkit.capture.images.dataset import UprightScene, turn_upright, write_image_dataset
+from splatkit.capture.images.disk_space import require_space
 from splatkit.capture.images.findings import figures, find_warnings, verdict
 from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
@@ -48,7 +49,7 @@ def capture_images(
         report: may add files to the folder before it gets its name.
 
     Raises:
-        SettingsError, DatasetError, OSError: something is missing, damaged, or contradicts the rest.
+        SettingsError, DatasetError, OSError: something is missing, damaged, contradicts the rest, or the disk is full.
         FileExistsError: `out` exists and may not be overwritten.
         CaptureRefusedError: too few photographs found a place.
     """
@@ -59,6 +60,7 @@ def capture_images(
         if gathered.given is not None and not settings.undistort:
             for known in gathered.given.cameras:
                 check_lens(known.posed.camera, known.image)
+        require_space(settings.out, gathered, _features(settings))
         solution = _solve(settings, gathered, work, progress)
         upright = turn_upright(solution.scene, gathered, settings.keep_world)
         written = write_image_dataset(folder, upright, gathered, settings.undistort, progress)
@@ -92,8 +94,12 @@ def _inputs(settings: CaptureImagesSettings) -> ImageInputs:
     )
 
 
+def _features(settings: CaptureImagesSettings) -> FeatureSettings:
+    return FeatureSettings(settings.longest_side, settings.features, settings.seed, settings.workers)
+
+
 def _solve(settings: CaptureImagesSettings, gathered: GatheredImages, work: WorkFolder, progress: Progress) -> Solution:
-    features = FeatureSettings(settings.longest_side, settings.features, settings.seed, settings.workers)
+    features = _features(settings)
     given = gathered.given
     if given is None:
         in_order = settings.matching == "auto" and gathered.is_video

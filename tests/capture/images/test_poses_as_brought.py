@@ -1,7 +1,7 @@
 """Poses as people bring them: Blender's sets, zips, COLMAP models in several parts and with names of all kinds."""
 
 import json
-import shutil
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from splatkit.capture.images.inputs import ImageInputs, gather_images
 from splatkit.capture.images.left_out import left_out_of
 from splatkit.capture.images.poses.reading import read_poses
+from splatkit.capture.images.work_folder import WorkFolder
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.images import write_image
+from splatkit.progress import no_progress
 
 WIDTH, HEIGHT = 24, 18
 
@@ -147,8 +150,25 @@ def test_every_file_offered_is_used_or_named(tmp_path_factory, offered):
 def test_links_among_photographs_are_named(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/gone.jpg").symlink_to(tmp_path / "nothing.jpg")
-    (tmp_path / "photos/right").symlink_to(tmp_path)
-    told = {group.names: group.reason for group in left_out_of(tmp_path / "photos", ())}
-    assert told[("gone.jpg",)] == "are links to what does not exist"
-    assert told[("right",)].startswith("are links to folders")
-    shutil.rmtree(tmp_path / "photos")
+    (tmp_path / "photos/right").symlink_to(tmp_path)  # a circle
+    save(tmp_path / "beside.png")
+    told = {group.reason: group.names for group in left_out_of(tmp_path / "photos", ())}
+    assert told["are links to what does not exist"] == ("gone.jpg",)
+    assert told["are photographs, not used"] == ("right/beside.png",)
+
+
+def test_two_cameras_may_use_the_same_names(tmp_path):
+    """left/0000.png and right/0000.png, as EuRoC, KITTI and most recorders have it; masks with accents of a Mac."""
+    names = ["left/é0.png", "left/é1.png", "right/é0.png", "right/é1.png"]
+    for name in names:
+        save(tmp_path / "photos" / name)
+        save(tmp_path / "masks" / unicodedata.normalize("NFD", f"{name}.png"))
+    inputs = ImageInputs(tmp_path / "photos", masks=tmp_path / "masks")
+    gathered = gather_images(inputs, WorkFolder(tmp_path / "out"), 1, no_progress)
+    assert [file.name for file in gathered.files] == names
+    assert {name: path.parent.name for name, path in gathered.masks.items()} == {
+        name: name.split("/")[0] for name in names
+    }
+    write_text(tmp_path / "model/sparse/0", names, "empty", "\n")
+    given = read_poses(tmp_path / "model", "auto", tmp_path / "photos", None, None)
+    assert [camera.image for camera in given.cameras] == [tmp_path / "photos" / name for name in names]

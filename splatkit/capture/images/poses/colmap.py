@@ -72,7 +72,7 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
         up="unknown",
         points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
         left_out=(*_other_models(scenes, model), *left_out),
-        unused=left_out_of(folder, sorted(used)),
+        unused=left_out_of(folder, sorted(used), "have no pose"),
     )
 
 
