@@ -1,5 +1,6 @@
 """The calibration as a file, written for people and programs; `io.formats.calibration_json` reads it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ _PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstud
 _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
 
 
-def calibration_record(calibration: Calibration, names: list[str], inputs: dict[str, str]) -> dict[str, Any]:
+def calibration_record(
+    calibration: Calibration, names: list[str], inputs: dict[str, str], left_out: Mapping[Path, str]
+) -> dict[str, Any]:
     """What calibration.json holds.
 
     Args:
         calibration: the result.
         names: of the cameras.
         inputs: SHA-256 by path.
+        left_out: files of the folders that were not used, and why.
     """
     solution = calibration.solution
     rings, knots = solution.basis.rings, solution.basis.knots
@@ -48,6 +52,7 @@ def calibration_record(calibration: Calibration, names: list[str], inputs: dict[
             for verdict in calibration.verdicts
         ],
         "halves_deg_m": calibration.halves.tolist(),
+        "left_out_files": {str(path): reason for path, reason in left_out.items()},
         "warnings": calibration.warnings,
         "inputs": inputs,
     }

@@ -15,9 +15,9 @@ from splatkit.calibration.frames import Frame, examine_frame
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, same_letters
+from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, other_files, same_letters
 from splatkit.io.point_clouds import read_point_cloud
-from splatkit.io.scans.readers import list_scan_files, scan_stem
+from splatkit.io.scans.readers import list_scan_files, scan_stem, series_suffixes
 from splatkit.progress import Progress, no_progress, track
 
 _LEAST_SHARED = 3  # names of many files that are no coincidence
@@ -100,11 +100,14 @@ def _last_number(stem: str) -> int | None:
     return None if numbers is None else numbers[-1]
 
 
-def without_partner(files: list[FrameFiles], image_folders: list[Path], cloud_folder: Path) -> list[Path]:
-    """Images and scans that `pair_files` left out, since a file of their name or number is missing elsewhere."""
+def left_out_files(files: list[FrameFiles], image_folders: list[Path], cloud_folder: Path) -> dict[Path, str]:
+    """What the folders hold and `pair_files` left out, hidden files apart, and why."""
     paired = {path for frame in files for path in (*frame.images, frame.cloud)}
     every = [path for folder in image_folders for path in list_images(folder)] + list_scan_files(cloud_folder)
-    return [path for path in every if path not in paired]
+    found = {path: "it has no partner of the same name or number" for path in every if path not in paired}
+    kinds = [(folder, IMAGE_SUFFIXES) for folder in image_folders] + [(cloud_folder, series_suffixes())]
+    others = [path for folder, suffixes in kinds for path in other_files(find_path(Path(folder)), suffixes)]
+    return found | dict.fromkeys(others, "it is of a kind that is not read here")
 
 
 def camera_names(image_folders: list[Path]) -> list[str]:

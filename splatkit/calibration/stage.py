@@ -1,7 +1,7 @@
 """The stages of `calibrate`: folders of photographs and scans to a calibration, and what helps before and after it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from splatkit.calibration.inputs import (
     camera_names,
     examine_files,
     file_hashes,
+    left_out_files,
     pair_files,
-    without_partner,
 )
 from splatkit.calibration.quality.advice import PoseAdvice, advise
 from splatkit.calibration.quality.check import Checked, check_frames
@@ -110,11 +110,12 @@ def calibrate(
         kinds = ALL_KINDS if settings.mode == "full" else PLANE_ONLY
         with threadpool_limits(limits=1):  # its matrices are small: threads would wait for each other
             found = calibrate_frames(frames, target, cameras, settings.camera_model, kinds, progress)
-        write_json(folder / "calibration.json", calibration_record(found, names, file_hashes(files)))
+        left_out = left_out_files(files, folders, settings.clouds)
+        record = calibration_record(found, names, file_hashes(files), left_out)
+        write_json(folder / "calibration.json", record)
         guess = found.solution.guess
         write_exports(folder / "exports", names, guess.cameras, guess.T_camera_lidar)
         rig = Rig(guess.cameras[0], likely_lidar(frames[0].scan), found.solution.T_camera_lidar, found.noise)
-        left_out = without_partner(files, folders, settings.clouds)
         calibrated = CalibratedRig(
             out=settings.out,
             calibration=found,
@@ -123,12 +124,18 @@ def calibrate(
             advice=advise(rig, target, found.covariance(), _ADVISED),
             against_init=None if start is None else _difference(start, found.solution.T_camera_lidar),
             warnings=(
-                *(f"{path} is left out, it has no partner of the same name or number" for path in left_out),
+                *(f"{path} is left out, {reason}" for path, reason in left_out.items()),
+                *_frames_left_out(found),
                 *found.warnings,
             ),
         )
         report(folder, calibrated)
     return calibrated
+
+
+def _frames_left_out(found: Calibration) -> list[str]:
+    named = [f"{verdict.name} ({verdict.left_out})" for verdict in found.verdicts if verdict.left_out]
+    return [f"{len(named)} of {len(found.verdicts)} frames are left out: {', '.join(named)}"] if named else []
 
 
 def _intrinsics(settings: CalibrateSettings, names: list[str]) -> tuple[Camera, ...] | None:
@@ -190,7 +197,10 @@ def check_calibration(settings: CheckSettings, progress: Progress = no_progress)
     files = pair_files(list(settings.images), settings.clouds)
     frames = examine_files(files, target, settings.workers, progress)
     _check_sizes(frames, stored.cameras)
-    return check_frames(stored, target, frames)
+    checked = check_frames(stored, target, frames)
+    beside = left_out_files(files, list(settings.images), settings.clouds)
+    reasons = [(path.name, f"left out: {reason}") for path, reason in beside.items()]
+    return replace(checked, left_out=[*checked.left_out, *reasons])
 
 
 @dataclass(frozen=True)

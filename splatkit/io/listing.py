@@ -35,6 +35,12 @@ def list_files(folder: Path, suffixes: Sequence[str] = (), below: bool = False) 
     return sorted(files, key=lambda path: _key_of(path.relative_to(folder).as_posix()))
 
 
+def other_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Files of a folder whose names end in none of the suffixes, in natural order; hidden ones do not count."""
+    wanted = set(list_files(folder, suffixes))
+    return [path for path in list_files(folder) if path not in wanted]
+
+
 def find_path(path: Path) -> Path:
     """A path as its folder writes it: programs differ in whether é is one letter or e with an accent (NFC, NFD)."""
     if path.exists() or not path.name:

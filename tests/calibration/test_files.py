@@ -30,7 +30,7 @@ def few(hall):
 @pytest.fixture
 def stored(few, tmp_path):
     path = tmp_path / "calibration.json"
-    write_json(path, calibration_record(few, ["front"], {"a.png": "00"}))
+    write_json(path, calibration_record(few, ["front"], {"a.png": "00"}, {}))
     return path
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatkit.calibration.inputs import examine_files, file_hashes, list_images, pair_files, without_partner
+from splatkit.calibration.inputs import examine_files, file_hashes, left_out_files, list_images, pair_files
 from splatkit.errors import DatasetError
 from splatkit.io.images import write_image
 from splatkit.io.point_cloud import PointCloud
@@ -29,8 +29,17 @@ def test_names_pair_files_and_what_has_no_partner_is_told(tmp_path):
     pairs = pair_files([tmp_path / "images"], tmp_path / "clouds")
     assert [pair.name for pair in pairs] == ["a", "b", "c"]
     assert all(pair.images[0].stem == pair.cloud.stem for pair in pairs)
-    left_out = without_partner(pairs, [tmp_path / "images"], tmp_path / "clouds")
+    left_out = left_out_files(pairs, [tmp_path / "images"], tmp_path / "clouds")
     assert [path.name for path in left_out] == ["e.png", "d.ply"]
+    for name in ("images/f.heic", "clouds/notes.txt", "clouds/.hidden"):
+        (tmp_path / name).touch()
+    left_out = left_out_files(pairs, [tmp_path / "images"], tmp_path / "clouds")
+    assert [(path.name, reason.split(" of ")[0]) for path, reason in left_out.items()] == [
+        ("e.png", "it has no partner"),
+        ("d.ply", "it has no partner"),
+        ("f.heic", "it is"),
+        ("notes.txt", "it is"),
+    ]
 
 
 def test_order_pairs_files_of_other_names(tmp_path):
@@ -71,7 +80,7 @@ def test_numbers_pair_files_of_other_names(count, first, image_form, cloud_form,
     assert [(pair.images[0].stem, unicodedata.normalize("NFC", pair.cloud.stem)) for pair in pairs] == [
         (image_form.format(number), cloud_form.format(number)) for number in numbers[lost:]
     ]
-    left_out = without_partner(pairs, [folder / "images"], folder / "clouds")
+    left_out = left_out_files(pairs, [folder / "images"], folder / "clouds")
     assert len(left_out) == lost
 
 

@@ -1,5 +1,6 @@
 """What a capture with LiDAR came to, in words and numbers: for people, for capture.json and for the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from splatkit.capture.lidar.moving import LidarScene
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.static import StaticScene
 from splatkit.io.point_cloud import PointCloud
+from splatkit.io.scans.reader import LeftOut
+
+_NAMED = 5  # files and topics in a warning
 
 
 def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:
@@ -29,6 +33,7 @@ def static_verdict(scene: StaticScene, written: WrittenDepths) -> str:
 def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
     """What capture.json says of the result."""
     record = _depth_figures(written) | {"points": scene.counts, "left_out": list(scene.left_out)}
+    record["left_out_scans"] = _reasons(scene.left_out_scans)
     record["time_offset_s"] = scene.offset_s
     if scene.poses is not None:
         record["time_offset_sd_s"] = scene.poses.offset_sd_s
@@ -38,12 +43,25 @@ def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
     return record
 
 
-def static_figures(scene: StaticScene, written: WrittenDepths) -> dict[str, Any]:
-    """What capture.json says of the result."""
-    record = _depth_figures(written) | {"points": scene.counts}
+def static_figures(scene: StaticScene, written: WrittenDepths, left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """What capture.json says of the result; `left_out` are the file's scans that hold no point."""
+    record = _depth_figures(written) | {"points": scene.counts, "left_out_scans": _reasons(left_out)}
     if scene.alignment is not None:
         record["alignment"] = _alignment_figures(scene.alignment)
     return record
+
+
+def beside_warnings(passed_over: Sequence[LeftOut]) -> list[str]:
+    """A sentence on what lies beside the scans or photographs and is not read, if there is anything."""
+    if not passed_over:
+        return []
+    named = ", ".join(f"{item.name} ({item.reason})" for item in passed_over[:_NAMED])
+    more = f" and {len(passed_over) - _NAMED} more" if len(passed_over) > _NAMED else ""
+    return [f"{len(passed_over)} inputs beside are not used: {named}{more}"]
+
+
+def _reasons(left_out: Sequence[LeftOut]) -> dict[str, str]:
+    return {item.name: item.reason for item in left_out}
 
 
 def _points(seed: PointCloud) -> str:

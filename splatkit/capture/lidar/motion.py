@@ -1,6 +1,6 @@
 """Where each point of a moving LiDAR was measured: motion compensation by the points' own times."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import transform_points, twist_between
 from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.point_cloud import PointCloud
+from splatkit.io.scans.reader import LeftOut
 
 _SAME_WORLD_M, _SAME_WORLD_DEG = 0.5, 5.0  # between a scan's own pose and the trajectory at its moment
 _TIME_STEP_S = 1e-4  # poses are interpolated this finely: at 10 m/s a millimeter
@@ -73,8 +74,10 @@ def _check_world(name: str, T_world_lidar: NDArray[np.float64], moment: float, t
         )
 
 
-def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[PlacedScan]:
-    """All scans that the trajectory covers, one after the other.
+def place_scans(
+    scans: Iterable[Scan], trajectory: Trajectory, note: Callable[[LeftOut], None] = lambda left_out: None
+) -> Iterator[PlacedScan]:
+    """All scans that the trajectory covers, one after the other; `note` is told of the others.
 
     Raises:
         DatasetError: it covers none: trajectory and scans go by different clocks, or belong to different recordings.
@@ -87,6 +90,10 @@ def place_scans(scans: Iterable[Scan], trajectory: Trajectory) -> Iterator[Place
         if placed is not None:
             found = True
             yield placed
+        elif len(scan.cloud.points) == 0:
+            note(LeftOut(scan.name, "none of its points is within the range that is used"))
+        else:
+            note(LeftOut(scan.name, "the trajectory does not reach it"))
     if not found and first is not None and first.times is not None:
         raise DatasetError(
             f"{first.name} was taken at {first.times.min():.3f} s, the trajectory covers {trajectory.times[0]:.3f} to "

@@ -1,6 +1,6 @@
 """From photographs, scans and extrinsics to one metric scene: where everything is, and a colored cloud."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from splatkit.capture.lidar.registration.alignment import Alignment, Undetermine
 from splatkit.capture.lidar.registration.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.registration.pose_alignment import PoseAlignment, align_poses
 from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.lidar.scans import Scan
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.camera import PosedCamera
@@ -48,6 +49,7 @@ class LidarScene:
         surfaces: alignment by surfaces, where there were points.
         offset_s: LiDAR's clock minus cameras' clock that was used.
         left_out: names of photographs that the trajectory does not reach.
+        left_out_scans: those that are not in the map, and why.
         counts: points, for the report.
         warnings: sentences.
     """
@@ -64,6 +66,7 @@ class LidarScene:
     surfaces: Alignment | None
     offset_s: float
     left_out: tuple[str, ...]
+    left_out_scans: tuple[LeftOut, ...]
     counts: dict[str, int]
     warnings: tuple[str, ...]
 
@@ -80,7 +83,7 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
     left_out_scans: list[LeftOut] = []
     cloud, measured = _mapped(inputs, fit.trajectory, progress, left_out_scans.append)
     normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
-    alignment, surfaces, warnings = fit.start, None, [*_warnings(inputs, fit), *_of_scans(left_out_scans)]
+    alignment, surfaces, warnings = fit.start, None, [*_warnings(inputs, fit), *scan_warnings(left_out_scans)]
     # Without a path of its own the LiDAR was placed by the cameras: surfaces would only confirm that.
     if fit.start is not None and inputs.trajectory is not None and inputs.points is not None:
         try:
@@ -114,6 +117,7 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
         surfaces=surfaces,
         offset_s=fit.offset_s,
         left_out=left_out,
+        left_out_scans=tuple(left_out_scans),
         counts={"measured": measured, **counts},
         warnings=tuple(warnings),
     )
@@ -194,9 +198,17 @@ def _placed(
     shown = track(scans, label, progress, inputs.scans.count())
     if inputs.trajectory is None:  # the path is that of photographs, and only near them as good as they are
         here = (replace(scan, T_world_lidar=None) for scan in shown)  # poses of files are in another world than they
-        near = (near_moments(scan, trajectory.times, INTERPOLATED_S) for scan in here)
-        return place_scans((scan for scan in near if scan is not None), trajectory)
-    return place_scans(shown, trajectory)
+        return place_scans(_near_photographs(here, trajectory, note), trajectory, note)
+    return place_scans(shown, trajectory, note)
+
+
+def _near_photographs(scans: Iterable[Scan], trajectory: Trajectory, note: Callable[[LeftOut], None]) -> Iterator[Scan]:
+    for scan in scans:
+        near = near_moments(scan, trajectory.times, INTERPOLATED_S)
+        if near is None:
+            note(LeftOut(scan.name, f"no photograph was taken within {INTERPOLATED_S:g} s of it"))
+        else:
+            yield near
 
 
 def _mapped(
@@ -260,11 +272,13 @@ def _mask_loader(photo: Photograph) -> Callable[[], NDArray[np.bool_]] | None:
     return None if path is None else lambda: read_mask(path)
 
 
-def _of_scans(left_out: list[LeftOut]) -> list[str]:
+def scan_warnings(left_out: Sequence[LeftOut]) -> list[str]:
+    """A sentence on scans that are left out, if there are any: how many, the first ones, and why."""
     if not left_out:
         return []
     named = ", ".join(f"{item.name} ({item.reason})" for item in left_out[:_NAMED])
-    return [f"{len(left_out)} scans are left out: {named}"]
+    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    return [f"{len(left_out)} scans are left out: {named}{more}"]
 
 
 def _warnings(inputs: LidarInputs, fit: _Fit) -> list[str]:

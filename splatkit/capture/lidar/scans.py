@@ -16,7 +16,7 @@ from splatkit.geometry.se3 import compose
 from splatkit.io.listing import same_letters
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut, StoredScan
-from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
+from splatkit.io.scans.readers import count_scans, passed_over, read_scans, scan_sources
 from splatkit.io.time_units import TimeUnit, unit_since_1970
 
 _ONE_TURN_S = 2.0  # times of points below it count from the scan's own stamp
@@ -58,6 +58,10 @@ class ScanSource:
     def files(self) -> list[Path]:
         """The files that hold the scans."""
         return scan_sources(self.path)
+
+    def passed_over(self) -> list[LeftOut]:
+        """Files and topics beside the scans, which are not read."""
+        return passed_over(self.path, self.topic)
 
     def read(self, note: Callable[[LeftOut], None] = lambda left_out: None) -> Iterator[Scan]:
         """Scans in the order of their names, or of their recording; `note` is told what is left out.

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from splatkit.capture.dataset import name_below_images
 from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, write_lidar_dataset
 from splatkit.capture.lidar.findings import (
+    beside_warnings,
     lidar_figures,
     lidar_verdict,
     static_figures,
     static_verdict,
 )
 from splatkit.capture.lidar.inputs import LidarInputs
-from splatkit.capture.lidar.moving import LidarScene, locate, scene_depths
+from splatkit.capture.lidar.moving import LidarScene, locate, scan_warnings, scene_depths
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig, read_rig
@@ -31,8 +32,10 @@ from splatkit.geometry.local_origin import as_triple, local_origin
 from splatkit.geometry.se3 import compose
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.trajectories import read_trajectory
+from splatkit.io.listing import IMAGE_SUFFIXES, find_path, other_files
 from splatkit.io.provenance import hash_files
-from splatkit.io.scans.readers import read_scans, scan_sources
+from splatkit.io.scans.reader import LeftOut
+from splatkit.io.scans.readers import passed_over, read_scans, scan_sources
 from splatkit.io.transforms_json import Transforms, read_seed_cloud, read_transforms
 from splatkit.progress import Progress, no_progress, track
 
@@ -93,7 +96,8 @@ def capture_lidar(
         scene = locate(inputs, progress)
         placed = _placed(scene, photographed, inputs.scans.origin if inputs.trajectory else None)
         written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, progress), rig)
-        warnings = (*photographed.warnings, *scene.warnings)
+        beside = [*inputs.scans.passed_over(), *_beside_images(settings.images)]
+        warnings = (*photographed.warnings, *scene.warnings, *beside_warnings(beside))
         captured = CapturedLidar(settings.out, rig, scene, written, warnings)
         report(folder, captured)
         known = settings.trajectory is not None
@@ -101,7 +105,9 @@ def capture_lidar(
         listed = (settings.trajectory, settings.image_times, settings.scan_times)
         files = [*inputs.scans.files(), *settings.calibration, *(path for path in listed if path is not None)]
         sources = [*files, *(photo.path for photo in photographed.photographs)]
-        record = _record(settings, "lidar", sources, frame, lidar_figures(scene, written), warnings)
+        record = _record(
+            settings, "lidar", sources, frame, lidar_figures(scene, written) | _passed_over(beside), warnings
+        )
         write_record(folder / "capture.json", record)
     return captured
 
@@ -119,7 +125,9 @@ def capture_static(
     _check_positive(settings, "voxel", "points", "max_range")
     rig = _rig(settings)
     photographed = _photographed(settings, rig, None)
-    scans, origin = _standing_scans(settings)
+    left_out: list[LeftOut] = []
+    beside = [*passed_over(settings.scan), *_beside_images(settings.images)]
+    scans, origin = _standing_scans(settings, left_out.append)
     inputs = StaticInputs(
         photographed.photographs,
         scans,
@@ -134,10 +142,11 @@ def capture_static(
         placed = _placed(scene, photographed, origin)
         depths = track(static_depths(scene, inputs), "making depth maps", progress, len(inputs.photographs))
         written = write_lidar_dataset(folder, placed, depths, rig)
-        captured = CapturedStatic(settings.out, rig, scene, written, photographed.warnings)
+        warnings = (*photographed.warnings, *scan_warnings(left_out), *beside_warnings(beside))
+        captured = CapturedStatic(settings.out, rig, scene, written, warnings)
         report(folder, captured)
         sources = [*scan_sources(settings.scan), *settings.calibration, *(photo.path for photo in inputs.photographs)]
-        figures = static_figures(scene, written)
+        figures = static_figures(scene, written, left_out) | _passed_over(beside)
         posed = inputs.scans[0].T_world_lidar is not None
         frame = "the world of the scans' poses" if posed else "the LiDAR's frame"
         record = _record(settings, "static", sources, frame, figures, captured.warnings)
@@ -204,10 +213,28 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
     return inputs, photographed
 
 
-def _standing_scans(settings: CaptureStaticSettings) -> tuple[tuple[Scan, ...], tuple[float, float, float]]:
-    """The scans within their ranges, several only where each has its pose, and the origin of the poses."""
+def _beside_images(folders: tuple[Path, ...]) -> list[LeftOut]:
+    """Files in folders of photographs that are none, or of a kind that is not read."""
+    return [
+        LeftOut(f"{folder.name}/{path.name}", "a file of another kind")
+        for folder in map(find_path, folders)
+        for path in other_files(folder, IMAGE_SUFFIXES)
+    ]
+
+
+def _passed_over(beside: list[LeftOut]) -> dict[str, Any]:
+    return {"passed_over": {item.name: item.reason for item in beside}}
+
+
+def _standing_scans(
+    settings: CaptureStaticSettings, note: Callable[[LeftOut], None]
+) -> tuple[tuple[Scan, ...], tuple[float, float, float]]:
+    """The scans within their ranges, several only where each has its pose, and the origin of the poses.
+
+    `note` is told of those without points.
+    """
     path, ranges, scans = settings.scan, (settings.min_range, settings.max_range), list[Scan]()
-    for stored in read_scans(path):
+    for stored in read_scans(path, note=note):
         found = Scan(stored.name, stored.cloud, None, stored.T_world_lidar)
         if scans and (found.T_world_lidar is None or scans[0].T_world_lidar is None):
             raise DatasetError(f"{path}: holds several scans and not the pose of each; expected one scan, or poses")

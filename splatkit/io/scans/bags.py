@@ -16,6 +16,17 @@ from splatkit.io.point_cloud import EmptyCloudError, cloud_from_fields
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan
 
 _CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+_NOT_READ_YET = {  # other messages that hold points, and what to do
+    "livox_ros_driver/msg/CustomMsg": "record with xfer_format 0 (PointCloud2), or convert it",
+    "livox_ros_driver2/msg/CustomMsg": "record with xfer_format 0 (PointCloud2), or convert it",
+    "velodyne_msgs/msg/VelodyneScan": "raw packets: convert them by velodyne_pointcloud",
+    "ouster_ros/msg/PacketMsg": "raw packets: convert them by ouster_ros",
+    "ouster_sensor_msgs/msg/PacketMsg": "raw packets: convert them by ouster_ros",
+    "hesai_ros_driver/msg/UdpFrame": "raw packets: convert them by hesai_ros_driver",
+    "rslidar_msg/msg/RslidarPacket": "raw packets: convert them by rslidar_sdk",
+    "sensor_msgs/msg/LaserScan": "scans of a single plane",
+}
+_NAMED = 8  # topics in a message
 _KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
 
 
@@ -66,6 +77,17 @@ def read_recording(path: Path, topic: str | None = None) -> Iterator[StoredScan 
             yield StoredScan(name, cloud, header.stamp.sec + 1e-9 * header.stamp.nanosec, header.frame_id)
 
 
+def other_topics(path: Path, topic: str | None = None) -> list[LeftOut]:
+    """Topics of a recording that are not read with this one, their types and how many messages they have.
+
+    Raises:
+        FileNotFoundError, DatasetError: as of `read_recording`.
+    """
+    with _opened(path) as reader:
+        chosen = {connection.topic for connection in _chosen(path, reader, topic)}
+        return [LeftOut(name, words) for name, words in _topics(reader).items() if name not in chosen]
+
+
 def decode_points(path: Path, message: Any) -> NDArray[np.void]:
     """The points of a sensor_msgs/PointCloud2 as a structured array [N]; fields keep their names and types.
 
@@ -106,11 +128,31 @@ def _chosen(path: Path, reader: Any, topic: str | None) -> list[Any]:
     connections = list(_cloud_connections(reader))
     topics = sorted({connection.topic for connection in connections})
     if not topics:
-        raise DatasetError(f"{path}: no point clouds in this recording")
+        raise DatasetError(f"{path}: no point clouds in this recording; {_what_there_is(reader)}")
     if topic not in topics and (topic is not None or len(topics) > 1):
         asked = "name the topic" if topic is None else f"no point clouds of topic {topic}"
         raise DatasetError(f"{path}: {asked}; there are {', '.join(topics)}")
     return [connection for connection in connections if connection.topic == (topic or topics[0])]
+
+
+def _topics(reader: Any) -> dict[str, str]:
+    """Of all topics by name: how many messages of which type they have."""
+    counts, types = dict[str, int](), dict[str, str]()
+    for connection in reader.connections:
+        counts[connection.topic] = counts.get(connection.topic, 0) + connection.msgcount
+        types[connection.topic] = connection.msgtype.replace("/msg/", "/")
+    return {name: f"{counts[name]} messages of {types[name]}" for name in sorted(counts)}
+
+
+def _what_there_is(reader: Any) -> str:
+    """The topics of a recording without point clouds: those that hold points in another form, and how to read them."""
+    topics = _topics(reader)
+    near = {c.topic: _NOT_READ_YET[c.msgtype] for c in reader.connections if c.msgtype in _NOT_READ_YET}
+    if near:
+        return "; ".join(f"{name} has {topics[name]}, which are not read: {cure}" for name, cure in near.items())
+    named = [f"{name} ({words})" for name, words in topics.items()]
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return f"there are {', '.join(named[:_NAMED]) or 'no topics'}{more}"
 
 
 def _cloud_connections(reader: Any) -> Iterator[Any]:
@@ -141,5 +183,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 RECORDINGS = ScanReader(
-    (".bag", ".mcap", ".db3"), read_recording, count_recorded, folder_file="metadata.yaml", in_folders=False
+    (".bag", ".mcap", ".db3"),
+    read_recording,
+    count_recorded,
+    other_topics,
+    folder_file="metadata.yaml",
+    in_folders=False,
 )

@@ -37,9 +37,9 @@ class StoredScan:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What a reader passes over instead of a scan."""
+    """What is passed over instead of a scan."""
 
-    name: str  # of the scan, as `StoredScan` has it
+    name: str  # of the scan, as `StoredScan` has it; or of a file or topic that holds none
     reason: str  # half a sentence, as "no ray came back"
 
 
@@ -52,6 +52,7 @@ class ScanReader:
         read: yields what is in a file in its order, one scan in memory at a time; raises DatasetError, which names the
             file, where it is damaged.
         count: how many scans there are, those left out among them, without keeping points.
+        others: what else is in a file, as topics that are not read.
         folder_file: a folder that holds a file of this name is one recording.
         in_folders: whether such files in a folder are a series of scans; recordings are named one by one.
     """
@@ -59,6 +60,7 @@ class ScanReader:
     suffixes: tuple[str, ...]
     read: Callable[[Path, str | None], Iterator[StoredScan | LeftOut]]
     count: Callable[[Path, str | None], int]
+    others: Callable[[Path, str | None], list[LeftOut]] = lambda path, topic: []
     folder_file: str | None = None
     in_folders: bool = True
 

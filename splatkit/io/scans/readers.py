@@ -9,7 +9,7 @@ from splatkit.io.formats.float_records import read_float_records
 from splatkit.io.formats.las import read_las
 from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import read_ply_vertices
-from splatkit.io.listing import find_path, list_files
+from splatkit.io.listing import find_path, list_files, other_files
 from splatkit.io.scans.bags import RECORDINGS
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan, reader_of_one
 
@@ -50,12 +50,6 @@ def scan_stem(path: Path) -> str:
     """The name of a file of scans without what tells its kind: of 12.5.pcd.bin it is 12.5."""
     endings = [suffix for reader in READERS for suffix in reader.suffixes if _ends(path, suffix)]
     return path.name[: len(path.name) - max(map(len, endings), default=0)]
-
-
-def unread_files(folder: Path) -> list[Path]:
-    """Files of a folder that are no scans of its series, in natural order; what is hidden does not count."""
-    scans = set(list_scan_files(folder))
-    return [path for path in list_files(find_path(Path(folder))) if path not in scans]
 
 
 def list_scan_files(folder: Path) -> list[Path]:
@@ -101,6 +95,19 @@ def read_scans(
 def count_scans(path: Path, topic: str | None = None) -> int:
     """How many scans `read_scans` comes to, those that it leaves out among them; raises what it does."""
     return sum(find_reader(container).count(container, topic) for container in _containers(path))
+
+
+def passed_over(path: Path, topic: str | None = None) -> list[LeftOut]:
+    """What lies beside the scans that `read_scans` comes to: files of other kinds in a folder, topics of a recording.
+
+    Raises what `read_scans` does.
+    """
+    path, containers = find_path(Path(path)), _containers(path)
+    beside = other_files(path, series_suffixes()) if path.is_dir() and not has_reader(path) else []
+    found = [LeftOut(other.name, "a file of another kind") for other in beside]
+    for container in containers:
+        found += find_reader(container).others(container, topic)
+    return found
 
 
 def scan_sources(path: Path) -> list[Path]:

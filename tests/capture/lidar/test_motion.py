@@ -10,6 +10,7 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert
 from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.point_cloud import PointCloud
+from splatkit.io.scans.reader import LeftOut
 
 
 def path():
@@ -51,6 +52,18 @@ def test_scans_that_the_trajectory_never_reaches_are_an_error():
         list(place_scans([scan], path()))
     with pytest.raises(DatasetError, match=r"a\.ply: neither its points nor its name tell"):
         list(place_scans([Scan("a.ply", PointCloud(np.ones((3, 3))), None)], path()))
+
+
+def test_scans_that_are_not_placed_are_told_with_the_reason():
+    late = Scan("late.ply", PointCloud(np.ones((3, 3))), np.full(3, 1e9))
+    near = Scan("near.ply", PointCloud(np.ones((0, 3))), np.zeros(0))
+    there = Scan("there.ply", PointCloud(np.ones((3, 3))), np.full(3, 1.0))
+    told: list[LeftOut] = []
+    assert [scan.name for scan in place_scans([late, near, there], path(), told.append)] == ["there.ply"]
+    assert told == [
+        LeftOut("late.ply", "the trajectory does not reach it"),
+        LeftOut("near.ply", "none of its points is within the range that is used"),
+    ]
 
 
 def test_ranges_are_corrected_laser_by_laser():

@@ -279,6 +279,30 @@ def test_listed_images_that_do_not_exist_are_warned_of(walk, images, tmp_path):
     out = tmp_path / "out"
     captured = capture_lidar(settings(walk, out, dataset=copy, **timed(walk)), report=write_lidar_report)
     (warning,) = captured.warnings
+    figures = json.loads((out / "capture.json").read_text())["figures"]
+    assert (figures["left_out_scans"], figures["passed_over"]) == ({}, {})
     assert warning.startswith("1 listed images do not exist and are left out")
     assert json.loads((out / "capture.json").read_text())["warnings"] == [warning]
     assert f"Warning: {warning}" in (out / "report.html").read_text()
+
+
+def test_scans_and_files_that_are_left_out_are_counted_and_named(walk, images, tmp_path):
+    scans = shutil.copytree(walk / "lidar", tmp_path / "lidar")
+    late = read_point_cloud(next(scans.glob("*.ply")))
+    assert late.time is not None
+    write_point_cloud(scans / "scan_9999.ply", dataclasses.replace(late, time=late.time + 1e4))
+    (scans / "site.e57").touch()
+    out = tmp_path / "out"
+    known = settings(walk, out, dataset=images, **timed(walk))
+    captured = capture_lidar(dataclasses.replace(known, scans=scans))
+    record = json.loads((out / "capture.json").read_text())
+    assert record["figures"]["left_out_scans"] == {"scan_9999.ply": "the trajectory does not reach it"}
+    assert record["figures"]["passed_over"] == {"site.e57": "a file of another kind"}
+    assert (
+        list(captured.warnings)
+        == record["warnings"]
+        == [
+            "1 scans are left out: scan_9999.ply (the trajectory does not reach it)",
+            "1 inputs beside are not used: site.e57 (a file of another kind)",
+        ]
+    )

@@ -8,7 +8,7 @@ import pytest
 from splatkit.errors import DatasetError
 from splatkit.io.scans.bags import list_scan_topics
 from splatkit.io.scans.reader import LeftOut
-from splatkit.io.scans.readers import count_scans, read_scans, scan_sources
+from splatkit.io.scans.readers import count_scans, passed_over, read_scans, scan_sources
 
 FIELDS = [("x", 0, 7), ("y", 4, 7), ("z", 8, 7), ("intensity", 16, 7), ("ring", 20, 4), ("t", 24, 6)]
 RECORD = np.dtype(
@@ -96,6 +96,38 @@ def test_scans_come_out_as_they_went_in(tmp_path, kind):
         np.testing.assert_array_equal(read.cloud.intensity, expected["intensity"])
         np.testing.assert_array_equal(read.cloud.ring, expected["ring"])
         np.testing.assert_allclose(read.cloud.time, expected["t"] * 1e-9)
+
+
+def test_topics_that_are_not_read_are_counted_and_named(tmp_path):
+    path = record(tmp_path, "bag")
+    assert passed_over(path, "/points") == [LeftOut("/rear", "1 messages of sensor_msgs/PointCloud2")]
+
+
+POINT = "uint32 offset_time\nfloat32 x\nfloat32 y\nfloat32 z\nuint8 reflectivity\nuint8 tag\nuint8 line\n"
+MESSAGE = "std_msgs/Header header\nuint64 timebase\nuint32 point_num\n{driver}/CustomPoint[] points\n"
+
+
+@pytest.mark.parametrize("driver", ["livox_ros_driver", "livox_ros_driver2"])
+def test_a_recording_of_livoxs_own_messages_is_refused_with_the_cure(tmp_path, driver):
+    """Source: livox_ros_driver #104, #125: CustomMsg is what these drivers record by default."""
+    pytest.importorskip("rosbags", reason="rosbags is not installed: pip install 'splatkit[bags]'")
+    from rosbags.rosbag1 import Writer
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    store = get_typestore(Stores.ROS1_NOETIC)
+    store.register(get_types_from_msg(POINT, f"{driver}/msg/CustomPoint"))
+    store.register(get_types_from_msg(MESSAGE.format(driver=driver), f"{driver}/msg/CustomMsg"))
+    types, name = store.types, f"{driver}/msg/CustomMsg"
+    with Writer(tmp_path / "a.bag") as writer:
+        topic = writer.add_connection("/livox/lidar", name, typestore=store)
+        stamp = types["builtin_interfaces/msg/Time"](sec=1, nanosec=0)
+        header = types["std_msgs/msg/Header"](seq=0, stamp=stamp, frame_id="livox_frame")
+        message = types[name](header=header, timebase=0, point_num=0, points=[])
+        for number in range(5):
+            writer.write(topic, number, store.serialize_ros1(message, name))
+    for ask in (lambda: next(read_scans(tmp_path / "a.bag")), lambda: count_scans(tmp_path / "a.bag")):
+        with pytest.raises(DatasetError, match=rf"/livox/lidar has 5 messages of {driver}/CustomMsg.*: record with"):
+            ask()
 
 
 def test_the_topic_must_be_named_where_there_are_several(tmp_path):

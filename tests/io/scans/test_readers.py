@@ -1,14 +1,18 @@
 """Whatever a file is called decides who reads it; one reader more is all that a format needs."""
 
+import shutil
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from splatkit.errors import DatasetError
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.scans import readers
 from splatkit.io.scans.reader import LeftOut, StoredScan
-from splatkit.io.scans.readers import count_scans, find_reader, list_scan_files, read_scans, scan_sources
+from splatkit.io.scans.readers import count_scans, find_reader, list_scan_files, passed_over, read_scans, scan_sources
 from tests.io.scans.posed_scans import POSED_SCANS, write_posed_scans
 
 POINTS = np.array([[1.0, 2, 3], [4, 5, 6]])
@@ -72,3 +76,28 @@ def test_poses_that_are_none_are_refused(tmp_path):
         list(read_scans(tmp_path))
     with pytest.raises(ValueError, match="T_world_lidar: one pose is that of a LiDAR that stood still"):
         StoredScan("a", PointCloud(POINTS), T_world_lidar=np.eye(4))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.dictionaries(
+        st.sampled_from(["1", "2", "scan.10", "Küche", "a b"]),
+        st.sampled_from([".ply", ".PLY", ".txt", ".e57", ".bag", ".csv", ""]),
+        min_size=1,
+    )
+)
+def test_every_file_of_a_folder_is_a_scan_or_named_as_passed_over(tmp_path_factory, kinds):
+    folder = tmp_path_factory.getbasetemp() / "offered"
+    shutil.rmtree(folder, ignore_errors=True)
+    write_point_cloud(folder / "always.ply", PointCloud(POINTS))
+    for stem, suffix in kinds.items():
+        if suffix.lower() == ".ply":
+            write_point_cloud(folder / f"{stem}.ply", PointCloud(POINTS))
+            (folder / f"{stem}.ply").rename(folder / f"{stem}{suffix}")
+        else:
+            (folder / f"{stem}{suffix}").touch()
+        (folder / f"._{stem}{suffix}").touch()
+    used, named = [scan.name for scan in read_scans(folder)], [item.name for item in passed_over(folder)]
+    offered = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert sorted(used + named) == sorted(offered)
+    assert len(used) == count_scans(folder)
