@@ -1,5 +1,7 @@
 """Photographs of all listed kinds go the whole way: features are found in each of them."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,8 +38,16 @@ def test_every_listed_suffix_works_in_a_capture(tmp_path):
     assert len(kinds) == len(room.names)
     for name, (suffix, deep) in zip(room.names, kinds, strict=True):
         save_as(read_image(room.folder / name), (tmp_path / "mixed" / name).with_suffix(suffix), deep)
+    for name in ("IMG_1.HEIC", "IMG_2.dng", "notes.txt"):
+        (tmp_path / "mixed" / name).write_bytes(b"x")
     captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1))
     assert captured.verdict().startswith("8 of 8")
+    offered = {path.name for path in (tmp_path / "mixed").iterdir()}
+    record = json.loads((tmp_path / "out/capture.json").read_text())
+    used = {name.rpartition("/")[2] for name in record["figures"]["blur_px"]}
+    named = {name for names in record["figures"]["left_out"].values() for name in names}
+    assert (used | named, used & named) == (offered, set())
+    assert sum("is not read" in warning for warning in record["warnings"]) == 2
     frames = read_transforms(tmp_path / "out").frames
     assert {frame.image_path.suffix for frame in frames} == set(IMAGE_SUFFIXES)
     gray = next(frame for frame in frames if frame.file_path.endswith("07.png"))
