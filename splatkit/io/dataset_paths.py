@@ -4,6 +4,7 @@ Files are written on Windows and read here, packed on a Mac, or name images with
 find, the same name finds with / for \\, in the other normalization of Unicode, or with the suffix of an image.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,13 +27,21 @@ class NamesOnDisk:
         """The first spelling of a name that is a file; the name itself, with / for \\, where none is."""
         if not isinstance(name, str) or not name or "\0" in name or (self.root / name).is_file():
             return name
-        slashed = name.replace("\\", "/")
+        slashed = self._below_root(name.replace("\\", "/"))
         for spelling in (slashed, *(slashed + suffix for suffix in suffixes)):
             if (self.root / spelling).is_file():
                 return spelling
             if (found := self._other_normalization(spelling)) is not None:
                 return found
         return slashed
+
+    def _below_root(self, name: str) -> str:
+        """A path with a Windows drive, as D:/walk/images/1.jpg, by its end that is a file here, if there is one."""
+        if not re.match(r"[A-Za-z]:/", name):
+            return name
+        parts = name.split("/")[1:]
+        ends = ("/".join(parts[first:]) for first in range(len(parts)))
+        return next((end for end in ends if (self.root / end).is_file()), name)
 
     def _other_normalization(self, name: str) -> str | None:
         """A name whose accents are composed or not, as Linux and macOS write them; None where there is none."""

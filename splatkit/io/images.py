@@ -14,11 +14,13 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.wide_pixels import WidePixels, is_tiff, read_wide_pixels, tiff_size
+from splatkit.io.listing import IMAGE_SUFFIXES
 
 # Where JPEG is asked for, errors stay below 1/255 rms.
 _JPEG_QUALITY = 95
 _MOST_PIXELS = 1 << 30  # 3 GiB decoded; photographs of telephones have 200 megapixels
 _EXIF_ORIENTATION = 0x0112
+_ROUNDING = 1e-6  # of floats that were computed from others
 _ON_THEIR_SIDE = range(5, 9)  # orientations that swap width and height
 _TOO_LARGE = f"too large to read: more than {_MOST_PIXELS / 1e6:.0f} megapixels; make it smaller"
 # Pillow takes an image of over 179 megapixels for an attack; the files here are the user's own.
@@ -53,10 +55,15 @@ def image_orientation(path: Path) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def lies_on_its_side(path: Path) -> bool:
+    """Whether EXIF says that the stored pixels are to be turned by 90 deg."""
+    return image_orientation(path) in _ON_THEIR_SIDE
+
+
 def turned_by_exif(path: Path, stated: tuple[float, float]) -> str:
     """What to add where an image's size (width, height) is not the stated one: whether EXIF is why, and the cure."""
     width, height = image_size(path)
-    if image_orientation(path) not in _ON_THEIR_SIDE or tuple(stated) != (height, width):
+    if tuple(stated) != (height, width) or not lies_on_its_side(path):
         return ""
     return (
         ". The size is that of the image as EXIF turns it, by 90 deg, but pixels are read as they are stored: turn the "
@@ -167,6 +174,9 @@ def _open(path: Path) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: {_TOO_LARGE} ({error})") from error
     except (UnidentifiedImageError, ValueError, SyntaxError) as error:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            kind = path.suffix or "without a suffix"
+            raise DatasetError(f"{path}: an image of a kind that is not read ({kind}); convert it to .png") from error
         raise DatasetError(f"{path}: not a readable image ({error})") from error
     if image.width * image.height > _MOST_PIXELS:
         image.close()
@@ -223,12 +233,13 @@ def _unit(wide: WidePixels, path: Path, value_range: tuple[float, float] | None)
     if not np.isfinite(colors).all():
         raise DatasetError(f"{path}: holds NaN or infinity; fill such pixels before")
     least, most = float(colors.min(initial=high)), float(colors.max(initial=low))
-    if least < low or most > high:
+    slack = _ROUNDING * (high - low)
+    if least < low - slack or most > high + slack:
         raise DatasetError(
             f"{path}: its values lie between {least:g} and {most:g}, outside of [{low:g}, {high:g}]; scale them to "
             "[0, 1] as floats, or save 8 or 16 bits (in Python: read_image with value_range)"
         )
-    scaled = (colors - low) / (high - low)
+    scaled = np.clip((colors - low) / (high - low), 0, 1)
     if scaled.shape[-1] == 1:
         scaled = scaled.repeat(3, axis=-1)
     return np.concatenate([scaled, np.clip(alpha / wide.white, 0, 1)], axis=-1)

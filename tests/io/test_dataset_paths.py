@@ -41,6 +41,8 @@ def test_backslashes_of_windows_in_every_path(tmp_path):
     assert result.ply_path == (tmp_path / "points.ply").resolve()
     assert result.splits == {"train": ("images/0.png",)}
     assert result.missing_files == ()
+    frame["file_path"] = "D:\\walk\\images\\0.png"
+    assert read(tmp_path, {**LENS, "frames": [frame]}).frames[0].file_path == "images/0.png"
 
 
 NAMES = st.text(st.sampled_from("abé ü(1)ñ日"), min_size=1, max_size=5).filter(lambda name: name.strip() == name)
@@ -130,3 +132,9 @@ def test_a_size_that_exif_turned_is_told_with_the_cure(tmp_path, orientation):
     with pytest.raises(DatasetError, match=r"0\.jpg.*the image is 6x8 px but the file says w = 8") as refused:
         read(tmp_path, meta)
     assert ("mogrify -auto-orient" in str(refused.value)) == (orientation in (6, 8))
+    del meta["w"], meta["h"]
+    if orientation in (6, 8):
+        with pytest.raises(DatasetError, match=r"cx = 4, cy = 3 do not fit an image of 6x8 px.*mogrify"):
+            read(tmp_path, meta)
+    else:
+        assert len(read(tmp_path, meta).frames) == 1

@@ -6,7 +6,7 @@ import numpy as np
 
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.inputs import GatheredImages
-from splatkit.capture.images.left_out import OTHER_KINDS
+from splatkit.capture.images.left_out import EXPECTED
 from splatkit.capture.images.scene import Solution
 
 _NAMED = 5  # images that a warning names
@@ -34,7 +34,7 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         depths_left_out: how many depths do not fit into the depth maps.
     """
     scene, total = solution.scene, len(gathered.files)
-    out = [*gathered.notes, *(str(group) for group in gathered.left_out if group.reason != OTHER_KINDS)]
+    out = [*gathered.notes, *(str(group) for group in gathered.left_out if group.reason not in EXPECTED)]
     if solution.lost:
         share = len(scene.views) / total
         cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
@@ -69,7 +69,7 @@ def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
         "registered": len(scene.views),
         "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
         "other_models": list(solution.other_models),
-        "left_out": {group.reason: list(group.names) for group in gathered.left_out},
+        "left_out": _left_out(gathered),
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }
@@ -81,6 +81,14 @@ def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
             "reprojection_px": {view.name: float(view.errors.mean()) for view in scene.views if len(view.errors)},
         }
     return record
+
+
+def _left_out(gathered: GatheredImages) -> dict[str, list[str]]:
+    """Files by the reason why they are not used."""
+    out: dict[str, list[str]] = {}
+    for group in gathered.left_out:
+        out.setdefault(group.reason, []).extend(group.names)
+    return {reason: names for reason, names in out.items() if names}
 
 
 def finite_blur(value: float) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from splatkit.capture.images.files import ImageFile, list_images, read_image_files
 from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
-from splatkit.capture.images.left_out import LeftOut, left_out_of
+from splatkit.capture.images.left_out import NOT_CHOSEN, LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
 from splatkit.capture.images.work_folder import WorkFolder
@@ -79,7 +79,14 @@ def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress:
     lacking = len(gathered.files) - len(masks)
     notes = (f"{lacking} of {len(gathered.files)} photographs have no mask: all of them counts",) if lacking else ()
     sources = (*gathered.sources, *hash_files(masks.values()))
-    return replace(gathered, masks={**gathered.masks, **masks}, sources=sources, notes=(*gathered.notes, *notes))
+    unused = left_out_of(inputs.masks, sorted(masks.values()), "are masks of no photograph")
+    return replace(
+        gathered,
+        masks={**gathered.masks, **masks},
+        sources=sources,
+        notes=(*gathered.notes, *notes),
+        left_out=(*gathered.left_out, *unused),
+    )
 
 
 def _posed(inputs: ImageInputs, poses: Path, workers: int, progress: Progress) -> GatheredImages:
@@ -104,6 +111,8 @@ def _folder(inputs: ImageInputs, folder: Path, workers: int, progress: Progress)
     if inputs.frames is not None:
         chosen = select_photographs(files, inputs.frames)
         notes = (f"{len(chosen.kept)} of {len(files)} photographs were chosen, the sharpest of each stretch",)
+        kept = {file.name for file in chosen.kept}
+        left_out += (LeftOut(NOT_CHOSEN, tuple(file.name for file in files if file.name not in kept)),)
         files = chosen.kept
     return GatheredImages(files, hash_files(file.path for file in files), notes=notes, left_out=left_out)
 

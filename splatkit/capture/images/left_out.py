@@ -11,6 +11,8 @@ from splatkit.io.listing import IMAGE_SUFFIXES, natural_key
 _NAMED = 5
 _ARCHIVERS_FOLDER = "__MACOSX"  # where a Mac's zip puts the ._ files
 OTHER_KINDS = "are of other kinds"
+NOT_CHOSEN = "were not chosen"
+EXPECTED = (OTHER_KINDS, NOT_CHOSEN)  # reasons that are no news: only capture.json names the files
 _PHOTOGRAPHS = (
     *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".exr", ".hdr", ".psd", ".tga", ".insp"),
     *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq", ".raw"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera
-from splatkit.io.images import image_size, turned_by_exif
+from splatkit.io.images import image_size, lies_on_its_side, turned_by_exif
 
 _PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
 _FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
@@ -25,6 +25,7 @@ def read_camera(values: dict[str, Any], image: Path, where: str) -> Camera:
                 f"{where}: the image is {width}x{height} px but the file says {name} = {values[name]}; "
                 f"intrinsics and images must have one resolution{turned_by_exif(image, _stated_size(values, size))}"
             )
+    _check_center(values, image, where)
     if model == _EQUIRECTANGULAR:
         # The image is the whole sphere, whatever focal lengths the file states.
         return Camera("equirectangular", width, height, width / (2 * math.pi), height / math.pi, width / 2, height / 2)
@@ -62,6 +63,20 @@ def _lens_model(values: dict[str, Any], where: str) -> str:
 
 def _stated_size(values: dict[str, Any], size: tuple[int, int]) -> tuple[float, float]:
     return values.get("w", size[0]), values.get("h", size[1])
+
+
+def _check_center(values: dict[str, Any], image: Path, where: str) -> None:
+    """Where no size is stated, the principal point tells whether it was that of an image as EXIF turns it."""
+    width, height = image_size(image)
+    if "w" in values or "h" in values or "cx" not in values or "cy" not in values:
+        return
+    cx, cy = number(values, "cx", where), number(values, "cy", where)
+    fits_turned = abs(2 * cx - height) + abs(2 * cy - width) < abs(2 * cx - width) + abs(2 * cy - height)
+    if fits_turned and lies_on_its_side(image):
+        raise DatasetError(
+            f"{where}: cx = {cx:g}, cy = {cy:g} do not fit an image of {width}x{height} px"
+            + turned_by_exif(image, (height, width))
+        )
 
 
 def _focal_length(values: dict[str, Any], axis: str, extent: int, where: str) -> float:

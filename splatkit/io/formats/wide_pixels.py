@@ -104,13 +104,14 @@ def _tiff_samples(page: Any, path: Path) -> NDArray[Any]:
     """[H, W, S] as stored."""
     try:
         samples = np.asarray(page.asarray())
-    except ValueError as error:  # compressed in a way that tifffile leaves to a library of its own
+    except (ValueError, NotImplementedError) as error:  # compressed in a way that tifffile leaves to another library
         decoded = _decode(path)
         if decoded is None or decoded.dtype != page.dtype:
             raise DatasetError(
                 f"{path}: this TIFF's compression is not read ({error}); save it uncompressed or as a PNG"
             ) from error
-        samples = decoded
+        # OpenCV puts 10 to 14 packed bits into the upper ones of 16.
+        samples = decoded >> (16 - page.bitspersample) if page.bitspersample in (10, 12, 14) else decoded
     if (
         samples.ndim == 3
         and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE

@@ -1,5 +1,7 @@
 """Photographs of all listed kinds go the whole way: features are found in each of them."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +13,8 @@ from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.solved_scene import SolvedScene
 from splatkit.capture.images.stage import capture_images
 from splatkit.capture.images.work_folder import WorkFolder
-from splatkit.io.images import read_image
+from splatkit.errors import CaptureRefusedError
+from splatkit.io.images import read_image, write_image
 from splatkit.io.listing import IMAGE_SUFFIXES
 from splatkit.io.transforms_json import read_transforms
 from splatkit.progress import no_progress
@@ -36,8 +39,16 @@ def test_every_listed_suffix_works_in_a_capture(tmp_path):
     assert len(kinds) == len(room.names)
     for name, (suffix, deep) in zip(room.names, kinds, strict=True):
         save_as(read_image(room.folder / name), (tmp_path / "mixed" / name).with_suffix(suffix), deep)
+    for name in ("IMG_1.HEIC", "IMG_2.dng", "notes.txt"):
+        (tmp_path / "mixed" / name).write_bytes(b"x")
     captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1))
     assert captured.verdict().startswith("8 of 8")
+    offered = {path.name for path in (tmp_path / "mixed").iterdir()}
+    record = json.loads((tmp_path / "out/capture.json").read_text())
+    used = {name.rpartition("/")[2] for name in record["figures"]["blur_px"]}
+    named = {name for names in record["figures"]["left_out"].values() for name in names}
+    assert (used | named, used & named) == (offered, set())
+    assert sum("is not read" in warning for warning in record["warnings"]) == 2
     frames = read_transforms(tmp_path / "out").frames
     assert {frame.image_path.suffix for frame in frames} == set(IMAGE_SUFFIXES)
     gray = next(frame for frame in frames if frame.file_path.endswith("07.png"))
@@ -53,3 +64,14 @@ def test_dark_photographs_of_12_bits_in_16_are_told(tmp_path):
     gathered = gather_images(ImageInputs(tmp_path / "dark"), WorkFolder(tmp_path / "out"), 1, no_progress)
     nothing = Solution(SolvedScene((), np.zeros((0, 3)), np.zeros((0, 3), np.uint8)), {}, ())
     assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing, 0))
+
+
+def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
+    """The same picture again and again, moved by some pixels: features match, places do not follow."""
+    room = photograph_room(tmp_path / "room", count=1)
+    (tmp_path / "photos").mkdir()
+    for index in range(3):
+        shifted = np.roll(read_image(room.folder / room.names[0]), 8 * index, axis=1)
+        write_image(tmp_path / f"photos/{index}.png", shifted)
+    with pytest.raises(CaptureRefusedError, match=r"share up to \d+ features, but show no parallax. Take them from"):
+        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1))

@@ -193,6 +193,12 @@ def test_what_has_no_8_bit_counterpart_is_refused_by_name(tmp_path, samples, mes
         read_image(tmp_path / "a.tif")
 
 
+def test_kinds_that_are_not_read_are_not_called_damaged(tmp_path):
+    (tmp_path / "a.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
+    with pytest.raises(DatasetError, match=r"a\.heic: an image of a kind that is not read \(\.heic\); convert it"):
+        read_image(tmp_path / "a.heic")
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_masks_of_any_depth(tmp_path, dtype):
     mask = picture(1) > 100
@@ -205,3 +211,15 @@ def test_more_pixels_than_can_be_held_are_too_large_not_damaged(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", b""))
     with pytest.raises(DatasetError, match="40000x40000 px is too large"):
         read_image(tmp_path / "a.png")
+
+
+def test_12_bits_packed_in_a_tiff(tmp_path):
+    """Two samples in three bytes, as machine-vision cameras write them: white is 4095."""
+    values = picture(1)[:6, :8]
+    deep = np.round(values / 255 * 4095).astype(np.uint16).reshape(-1, 2)
+    packed = np.stack([deep[:, 0] >> 4, (deep[:, 0] & 15) << 4 | deep[:, 1] >> 8, deep[:, 1] & 255], 1).astype(np.uint8)
+    tags = [(256, 8), (257, 6), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 6), (279, packed.size)]
+    head = b"II*\0" + struct.pack("<I", 8 + packed.size) + packed.tobytes()
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    (tmp_path / "a.tif").write_bytes(head + struct.pack("<H", len(tags)) + entries + bytes(4))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected(values))

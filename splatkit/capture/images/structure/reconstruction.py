@@ -22,6 +22,7 @@ FEWEST_REGISTERED = 3
 EXHAUSTIVE_UP_TO = 80  # images; beyond it pairs of all with all take too long on a CPU
 _SEQUENCE_OVERLAP = 10  # neighbors that each image of a sequence is matched with
 _SEQUENCE_FARTHEST = 8  # and those 2^k images ahead, for k up to this
+_PLENTY = 100  # features that two photographs share: enough to place them, if they are from places apart
 _FOCAL_OF_LONGEST_SIDE = 1.2  # COLMAP's guess where EXIF gives no focal length
 
 
@@ -98,13 +99,26 @@ def reconstruct(
     ordered = sorted(models.values(), key=lambda model: -model.num_reg_images())
     if not ordered or ordered[0].num_reg_images() < FEWEST_REGISTERED:
         best = ordered[0].num_reg_images() if ordered else 0
-        raise CaptureRefusedError(
-            f"only {best} of {count} photographs found their place: they share too few features. Take more of them, "
-            "from places apart, that overlap by two thirds, of something with texture, sharp and evenly lit"
-        )
+        raise CaptureRefusedError(f"only {best} of {count} photographs found their place: {_obstacle(database)}")
     placed = _names(ordered[0])
     others = [len(_names(model) - placed) for model in ordered[1:]]
     return ordered[0], [count for count in others if count > 1]
+
+
+def _obstacle(database: Path) -> str:
+    """Why photographs found no place, and what to do."""
+    with pycolmap.Database.open(database) as opened:
+        _, shared = opened.read_two_view_geometry_num_inliers()
+    most = max(shared, default=0)
+    if most < _PLENTY:
+        return (
+            "they share too few features. Take more of them, from places apart, that overlap by two thirds, of "
+            "something with texture, sharp and evenly lit"
+        )
+    return (
+        f"two of them share up to {most} features, but show no parallax. Take them from places apart, a step aside "
+        "from each to the next instead of a turn, of something that is not flat"
+    )
 
 
 def _names(model: pycolmap.Reconstruction) -> set[str]:
