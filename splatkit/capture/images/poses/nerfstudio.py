@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from splatkit.capture.dataset import name_below_images
+from splatkit.capture.images.left_out import LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.io.depth_maps import DepthMap, read_depth_map
-from splatkit.io.transforms_json import Frame, pose_files, read_seed_cloud, read_transforms
+from splatkit.io.transforms_json import Frame, Transforms, pose_files, read_seed_cloud, read_transforms
 
 
 def read_transforms_poses(path: Path) -> GivenCameras:
@@ -42,9 +43,21 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         points=read_seed_cloud(transforms),
         origin=transforms.origin,
         left_out=tuple(f"{name}: no such image" for name in transforms.missing),
+        unused=_beside(transforms, pose_files(path) if path.is_dir() else [path]),
         splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},
         applied_transform=transforms.applied_transform,
     )
+
+
+def _beside(transforms: Transforms, listing: list[Path]) -> tuple[LeftOut, ...]:
+    """What lies in the folders of the images and belongs to none of them."""
+    used = [*listing, *([] if transforms.ply_path is None else [transforms.ply_path])]
+    for frame in transforms.frames:
+        files = (frame.image_path, frame.mask_path, frame.depth_path, frame.depth_sigma_path)
+        used += [file for file in files if file is not None]
+    folders = {frame.image_path.parent for frame in transforms.frames}
+    highest = sorted(folder for folder in folders if not folders.intersection(folder.parents))
+    return tuple(group for folder in highest for group in left_out_of(folder, used, "have no pose"))
 
 
 def _depth_reader(frame: Frame, unit: float) -> Callable[[], DepthMap] | None:
