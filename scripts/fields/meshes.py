@@ -59,13 +59,22 @@ def load_solid(path: Path) -> Solid:
     # Seams of textures split vertices that are one.
     merged = trimesh.Trimesh(read.vertices, read.faces, process=True)
     if not merged.is_watertight:
-        edges = len(trimesh.grouping.group_rows(merged.edges_sorted, require_count=1))
-        raise OpenMeshError(
-            f"{path}: the mesh is not closed ({edges} open edges), so that it has no inside; close its holes first"
-        )
+        raise OpenMeshError(f"{path}: {_why_not_closed(merged)}")
     low, high = merged.vertices.min(axis=0), merged.vertices.max(axis=0)
     center, scale = (low + high) / 2, (1 - 2 * _MARGIN) / float((high - low).max())
     return Solid(Mesh((merged.vertices - center) * scale + 0.5, merged.faces), center, scale)
+
+
+def _why_not_closed(mesh: trimesh.Trimesh) -> str:
+    faces_of_edge = np.unique(mesh.edges_sorted, axis=0, return_counts=True)[1]
+    holes, crossings = int((faces_of_edge == 1).sum()), int((faces_of_edge > 2).sum())
+    if holes:
+        return f"the mesh is not closed ({holes} open edges), so that it has no inside; close its holes first"
+    if crossings:
+        return (
+            f"more than two faces meet in {crossings} edges, as where parts touch; unite its parts to one surface first"
+        )
+    return "its faces are not turned to the same side, so that inside and outside are not told apart; orient them first"
 
 
 class DistanceField:

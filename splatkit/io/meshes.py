@@ -4,6 +4,8 @@ PLY holds vertex colors alone: of what people open it with, few look at a textur
 vertices along its seams, so that a closed mesh is closed no more. STL holds the bare shape.
 """
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.gltf import write_glb
 from splatkit.io.formats.ply import ply_source, write_ply
-from splatkit.io.formats.text import heading_lines
-from splatkit.io.formats.wavefront import write_obj
+from splatkit.io.formats.text import decode_text, heading_lines
+from splatkit.io.formats.wavefront import with_absolute_indices, write_obj
 from splatkit.io.mesh import Mesh
 
 MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 _STL_HEADER_BYTES = 80
+_RELATIVE_CORNER = re.compile(rb"(?m)^\s*f\s[^\r\n#]*-\d")
 
 
 def write_mesh(path: Path, mesh: Mesh, comments: tuple[str, ...] = ()) -> None:
@@ -71,7 +74,9 @@ def read_mesh(path: Path) -> Mesh:
 
 def _load(path: Path) -> Any:
     kind = path.suffix.lower()[1:]
-    source = ply_source(path) if kind == "ply" else path
+    source: Any = ply_source(path) if kind == "ply" else path
+    if kind == "obj" and _RELATIVE_CORNER.search(path.read_bytes()):
+        source = io.BytesIO(with_absolute_indices(decode_text(path.read_bytes())).encode("utf-8"))
     return trimesh.load_mesh(source, file_type=kind, process=False, maintain_order=True)
 
 

@@ -52,6 +52,14 @@ def test_a_moving_object_comes_back(tmp_path: Path):
     assert (tmp_path / "fit/motion.png").is_file()
 
 
+def test_parts_that_touch_are_not_called_open(tmp_path: Path):
+    """Source: trimesh #2364; two boxes side by side, in whose shared edges four faces meet."""
+    boxes = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 1, 1, 1]]) for x in (0, 1)]
+    trimesh.util.concatenate(boxes).export(tmp_path / "parts.ply")
+    with pytest.raises(OpenMeshError, match=r"parts\.ply: more than two faces meet in \d edges, as where parts touch"):
+        load_solid(tmp_path / "parts.ply")
+
+
 def test_an_open_mesh_is_one_line(tmp_path: Path):
     trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(tmp_path / "open.ply")
     with pytest.raises(OpenMeshError, match=r"open\.ply: the mesh is not closed \(3 open edges\)"):

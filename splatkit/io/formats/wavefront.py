@@ -42,6 +42,30 @@ def write_obj(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         _write_faces(file, mesh)
 
 
+def with_absolute_indices(text: str) -> str:
+    """The text of an OBJ whose corners are counted from the first vertex, where they were from the last (-1).
+
+    Readers differ in what -1 counts from once a file has several objects; the format has the last vertex of the file
+    before the face.
+    """
+    counts = {"v": 0, "vt": 0, "vn": 0}
+    lines = []
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0] in counts:
+            counts[words[0]] += 1
+        elif words and words[0] in ("f", "l", "p") and "-" in line:
+            line = " ".join([words[0], *(_absolute(corner, counts) for corner in words[1:])])
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _absolute(corner: str, counts: dict[str, int]) -> str:
+    """A corner as vertex/place/normal, any of which may be negative or missing."""
+    parts = zip(corner.split("/"), counts.values(), strict=False)
+    return "/".join(str(count + 1 + int(part)) if part.startswith("-") else part for part, count in parts)
+
+
 def _write_faces(file: TextIO, mesh: Mesh) -> None:
     """Corners are vertex, vertex/place, vertex//normal or vertex/place/normal, all counted from 1."""
     corner, columns = "%d", [mesh.faces]
