@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from splatkit.commands.terminal import show_progress
 from splatkit.errors import SplatkitError
-from splatkit.evaluation.mesh_topology import measure_topology
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
@@ -59,19 +58,23 @@ def load_solid(path: Path) -> Solid:
     read = read_mesh(path)
     # Seams of textures split vertices that are one.
     merged = trimesh.Trimesh(read.vertices, read.faces, process=True)
-    topology = measure_topology(Mesh(merged.vertices, merged.faces))
-    if edges := topology.boundary_edges:
-        raise OpenMeshError(
-            f"{path}: the mesh is not closed ({edges} open edges), so that it has no inside; close its holes first"
-        )
-    if topology.non_manifold_edges:
-        raise OpenMeshError(
-            f"{path}: {topology.non_manifold_edges} edges have more than two faces, as where closed parts touch; unite "
-            "the parts, or fit each alone"
-        )
+    if not merged.is_watertight:
+        raise OpenMeshError(f"{path}: {_why_not_closed(merged)}")
     low, high = merged.vertices.min(axis=0), merged.vertices.max(axis=0)
     center, scale = (low + high) / 2, (1 - 2 * _MARGIN) / float((high - low).max())
     return Solid(Mesh((merged.vertices - center) * scale + 0.5, merged.faces), center, scale)
+
+
+def _why_not_closed(mesh: trimesh.Trimesh) -> str:
+    faces_of_edge = np.unique(mesh.edges_sorted, axis=0, return_counts=True)[1]
+    holes, crossings = int((faces_of_edge == 1).sum()), int((faces_of_edge > 2).sum())
+    if holes:
+        return f"the mesh is not closed ({holes} open edges), so that it has no inside; close its holes first"
+    if crossings:
+        return (
+            f"more than two faces meet in {crossings} edges, as where parts touch; unite its parts to one surface first"
+        )
+    return "its faces are not turned to the same side, so that inside and outside are not told apart; orient them first"
 
 
 class DistanceField:

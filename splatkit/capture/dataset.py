@@ -84,7 +84,10 @@ def check_lens(camera: Camera, where: Path | str) -> None:
     try:
         distortion_params(camera)
     except SettingsError as error:
-        raise DatasetError(f"{where}: {error}") from None
+        raise DatasetError(
+            f"{where}: {error}; calibrate without --intrinsics, which finds a lens of 5 coefficients, or undistort the "
+            "photographs"
+        ) from None
 
 
 def write_dataset(

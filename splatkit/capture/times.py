@@ -1,7 +1,8 @@
 """Tables of times: of images by the cameras' clock, of scans by the LiDAR's."""
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -13,10 +14,39 @@ _FILE_NAMES = ("file", "filename", "file_name", "name", "image", "image_name", "
 _TIME_NAMES = re.compile(r"(time|timestamp|stamp|t)(_\w+)?")
 
 
-def read_times(path: Path) -> dict[str, float]:
-    """Times in seconds by file name, of a table with a column of files and one of times.
+class FileTimes:
+    """Times of files, s. Folders count where a name is in several: left/0000.png and right/0000.png."""
 
-    Names are without their folders, and as `same_letters` has them. A line of headings tells the columns and the unit
+    def __init__(self, times: Mapping[str, float]) -> None:
+        """Times by path, whole or relative to any folder."""
+        self._by_name: dict[str, list[tuple[tuple[str, ...], float]]] = {}
+        for path, time in times.items():
+            parts = _parts(path)
+            self._by_name.setdefault(parts[-1], []).append((parts, time))
+
+    def find(self, path: Path | str) -> float | None:
+        """The time of a file, s; None where the table has no line for it, or several that fit as well."""
+        parts = _parts(path)
+        found = self._by_name.get(parts[-1], [])
+        if len(found) > 1:
+            found = [entry for entry in found if _agree(entry[0], parts)]
+        return found[0][1] if len(found) == 1 else None
+
+
+def _parts(path: Path | str) -> tuple[str, ...]:
+    return PurePosixPath(same_letters(str(path).replace("\\", "/"))).parts
+
+
+def _agree(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether paths are the same from the end, as far as both go."""
+    count = min(len(one), len(other))
+    return one[-count:] == other[-count:]
+
+
+def read_times(path: Path) -> FileTimes:
+    """Times in seconds by file, of a table with a column of files and one of times.
+
+    A line of headings tells the columns and the unit
     (file,time_s; #timestamp [ns],filename). Without one, the column that holds no number is the file's, and times
     since 1970 tell their unit by their size.
 
@@ -29,11 +59,12 @@ def read_times(path: Path) -> dict[str, float]:
     if not table.rows:
         raise DatasetError(f"{path}: no line of file,time_s in this file")
     file_at, time_at = _columns(table)
-    found = dict[str, float]()
+    found: dict[str, float] = {}
     for number, line in table.rows:
         where, words = f"{path}: line {number}", _words(line)
         try:
-            name = same_letters(Path(words[file_at].replace("\\", "/")).name)
+            parts = _parts(words[file_at])
+            name = str(PurePosixPath(*parts[:-1], parts[-1]))
             value = float(words[time_at])
         except (IndexError, ValueError):
             raise DatasetError(f"{where}: expected file,time_s, got {line[:60]!r}") from None
@@ -43,7 +74,7 @@ def read_times(path: Path) -> dict[str, float]:
         found[name] = value
     stated = table.units[time_at] if time_at < len(table.units) else ""
     unit = time_unit(stated, max(abs(value) for value in found.values()))
-    return {name: value * unit for name, value in found.items()}
+    return FileTimes({name: value * unit for name, value in found.items()})
 
 
 def _columns(table: TextTable) -> tuple[int, int]:

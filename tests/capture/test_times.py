@@ -1,5 +1,7 @@
 """Tables of times are read or refused with their line; nothing else happens."""
 
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +49,19 @@ def test_columns_units_and_encodings_are_told(heading, unit, separator, swapped,
     path = tmp_path_factory.getbasetemp() / "times.csv"
     path.write_bytes(end.join([heading, *rows, ""]).encode(encoding))
     read = read_times(path)
-    assert list(read) == list(times)
     for name, time in times.items():
-        assert abs(read[name] - time / 1e9) < 5e-6 if unit == 1 else abs(read[name] - time / 1e9) < 1e-6
+        found = read.find(f"elsewhere/{name}")
+        assert found is not None
+        assert abs(found - time / 1e9) < (5e-6 if unit == 1 else 1e-6)
+
+
+def test_the_same_name_in_two_folders_is_two_files(tmp_path):
+    """Names of two cameras, as EuRoC and KITTI have them, with the separators of any system."""
+    (tmp_path / "t.csv").write_text("file,time_s\nleft/0000.png,1.5\nright\\0000.png,2.5\n0001.png,3.5\n")
+    times = read_times(tmp_path / "t.csv")
+    assert times.find(Path("/data/images/left/0000.png")) == 1.5
+    assert times.find("right/0000.png") == 2.5
+    assert times.find("middle/0000.png") is None
+    assert times.find("anywhere/0001.png") == 3.5
+    (tmp_path / "t.csv").write_text("left/0000.png,1.5\nleft/0000.png,2.5\n")
+    assert "left/0000.png comes twice" in refusal(tmp_path / "t.csv")

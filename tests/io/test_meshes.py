@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from splatkit.errors import DatasetError
 from splatkit.io.mesh import Mesh
@@ -61,3 +63,30 @@ def test_unusable_files_say_why(tmp_path):
         (tmp_path / f"a{suffix}").write_bytes(b"garbage")
         with pytest.raises(DatasetError, match=r"not a readable mesh|no triangles"):
             read_mesh(tmp_path / f"a{suffix}")
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    boxes=st.integers(1, 4),
+    relative=st.booleans(),
+    further=st.sampled_from(["", "/{0}", "//{0}", "/{0}/{0}"]),
+    seed=st.integers(0, 99),
+)
+def test_objects_with_relative_indices_are_what_absolute_ones_are(boxes, relative, further, seed, tmp_path_factory):
+    """Source: trimesh #2364: -1 is the last vertex of the file so far, whatever object it belongs to."""
+    rng = np.random.default_rng(seed)
+    lines, corners = [], []
+    for number in range(boxes):
+        lines.append(f"o part{number}")
+        points = rng.normal(size=(4, 3)).round(4)
+        for point in points:
+            lines += ["v {} {} {}".format(*point), "vt 0 0", "vn 0 0 1"]
+        for face in ((0, 1, 2), (1, 3, 2)):
+            shown = [index - 4 if relative else 4 * number + index + 1 for index in face]
+            lines.append("f " + " ".join(f"{index}{further.format(index)}" for index in shown))
+            corners.append(points[list(face)])
+    path = tmp_path_factory.getbasetemp() / "objects.obj"
+    path.write_text("\n".join(lines))
+    read = read_mesh(path)
+    found = sorted(read.vertices[read.faces].round(4).tolist())
+    assert found == sorted(np.array(corners).tolist())

@@ -52,6 +52,14 @@ def test_a_moving_object_comes_back(tmp_path: Path):
     assert (tmp_path / "fit/motion.png").is_file()
 
 
+def test_parts_that_touch_are_not_called_open(tmp_path: Path):
+    """Source: trimesh #2364; two boxes side by side, in whose shared edges four faces meet."""
+    boxes = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 1, 1, 1]]) for x in (0, 1)]
+    trimesh.util.concatenate(boxes).export(tmp_path / "parts.ply")
+    with pytest.raises(OpenMeshError, match=r"parts\.ply: more than two faces meet in \d edges, as where parts touch"):
+        load_solid(tmp_path / "parts.ply")
+
+
 def test_an_open_mesh_is_one_line(tmp_path: Path):
     trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(tmp_path / "open.ply")
     with pytest.raises(OpenMeshError, match=r"open\.ply: the mesh is not closed \(3 open edges\)"):
@@ -108,13 +116,3 @@ def test_the_moving_field_is_a_distance():
     assert torch.allclose(slope[:, :3].norm(dim=-1), torch.ones(2000, dtype=torch.float64))
     _, distances = sample_motion(4000, torch.Generator().manual_seed(0))
     assert distances.abs().median() < 0.03
-
-
-def test_closed_parts_that_touch_are_not_called_open(tmp_path: Path):
-    """Source: trimesh #2364."""
-    parts = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 1, 1, 1]]) for x in (0, 1)]
-    trimesh.util.concatenate(parts).export(tmp_path / "parts.ply")
-    with pytest.raises(
-        OpenMeshError, match=r"parts\.ply: \d edges have more than two faces, as where closed parts touch"
-    ):
-        load_solid(tmp_path / "parts.ply")

@@ -1,6 +1,5 @@
 """Photographs that a LiDAR was beside: cameras, times and poses as far as they are known before any alignment."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,11 @@ from numpy.typing import NDArray
 
 from splatkit.capture.dataset import check_lens, name_below_images
 from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.times import FileTimes
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, same_letters
+from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files
 from splatkit.io.transforms_json import Transforms
 
 
@@ -29,7 +29,7 @@ class Photograph:
     mask: Path | None = None
 
 
-def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+def photographs_of_dataset(transforms: Transforms, rig: Rig, times: FileTimes | None) -> list[Photograph]:
     """Images of a dataset with poses; times of `times` by file name, else those of the dataset.
 
     Raises:
@@ -37,18 +37,15 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
     """
     out = []
     for frame in transforms.frames:
-        name = same_letters(Path(frame.file_path).name)
         if frame.camera.model == "equirectangular":
             raise DatasetError(f"{frame.image_path}: panoramas have no z-depth; cut them into pinhole views")
-        if times is not None and name not in times:
-            raise DatasetError(f"{frame.image_path}: the table of image times has no line for {name}")
         out.append(
             Photograph(
                 name=name_below_images(frame.file_path),
                 path=frame.image_path,
                 camera=frame.camera,
                 mount=_camera_number(rig, frame.rig_camera, frame.file_path),
-                time=times[name] if times is not None else frame.time,
+                time=frame.time if times is None else _time_of(frame.image_path, times),
                 T_images_camera=frame.T_world_camera,
                 mask=frame.mask_path,
             )
@@ -56,7 +53,7 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: Mapping[str,
     return out
 
 
-def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, float] | None) -> list[Photograph]:
+def photographs_of_folders(folders: list[Path], rig: Rig, times: FileTimes | None) -> list[Photograph]:
     """Images without poses, by the intrinsics of the rig's file. One folder a camera, or one whose names tell it.
 
     Raises:
@@ -80,12 +77,17 @@ def photographs_of_folders(folders: list[Path], rig: Rig, times: Mapping[str, fl
                 raise DatasetError(
                     f"{path}: has {width}x{height} px, the calibration is of {camera.width}x{camera.height} px"
                 )
-            if times is not None and same_letters(path.name) not in times:
-                raise DatasetError(f"{path}: the table of image times has no line for {path.name}")
             name = path.name if len(folders) == 1 else f"{path.parent.name}/{path.name}"
-            time = None if times is None else times[same_letters(path.name)]
+            time = None if times is None else _time_of(path, times)
             out.append(Photograph(name, path, camera, number, time))
     return out
+
+
+def _time_of(path: Path, times: FileTimes) -> float:
+    time = times.find(path)
+    if time is None:
+        raise DatasetError(f"{path}: the table of image times has no line for {path.name}, or several")
+    return time
 
 
 def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.times import FileTimes
 from splatkit.errors import DatasetError
 from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.geometry.se3 import compose
-from splatkit.io.listing import same_letters
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut, StoredScan
 from splatkit.io.scans.readers import count_scans, passed_over, read_scans, scan_sources
@@ -47,7 +47,7 @@ class ScanSource:
 
     path: Path  # of a file, a recording or a folder of files
     topic: str | None = None  # of a recording
-    times: dict[str, float] | None = None  # s, by the scan's name; where neither the file nor its name tells it
+    times: FileTimes | None = None  # by the scan's name; where neither the file nor its name tells it
     ranges_m: tuple[float, float] = (0.0, float("inf"))  # nearer points are on the rig itself
     origin: tuple[float, float, float] = AT_ORIGIN  # that poses of scans are counted from
 
@@ -80,7 +80,7 @@ class ScanSource:
     def _stamp(self, stored: StoredScan) -> float | None:
         if stored.stamp_s is not None:
             return stored.stamp_s
-        return _stamp_in_name(stored.name) if self.times is None else self.times.get(same_letters(stored.name))
+        return _stamp_in_name(stored.name) if self.times is None else self.times.find(stored.name)
 
     def _unit(self) -> TimeUnit | None:
         """In which the times of all scans count: as in that of the first ones whose numbers span most."""

@@ -26,7 +26,7 @@ from splatkit.capture.lidar.scans import Scan, ScanSource, points_within
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
 from splatkit.capture.provenance import CaptureRecord, write_record
-from splatkit.capture.times import read_times
+from splatkit.capture.times import FileTimes, read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.local_origin import as_triple, local_origin
 from splatkit.geometry.se3 import compose
@@ -179,7 +179,7 @@ class _Photographed:
 
 
 def _photographed(
-    settings: CaptureLidarSettings | CaptureStaticSettings, rig: Rig, times: dict[str, float] | None
+    settings: CaptureLidarSettings | CaptureStaticSettings, rig: Rig, times: FileTimes | None
 ) -> _Photographed:
     if settings.dataset is None:
         return _Photographed(photographs_of_folders(list(settings.images), rig, times), None, ())

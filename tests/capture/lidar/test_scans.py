@@ -1,20 +1,26 @@
 """Scans come with the times of their points, whatever file or name tells them; recordings are held a scan at a time."""
 
 import resource
+import shutil
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from splatkit.capture.lidar.motion import place_scans
 from splatkit.capture.lidar.scans import ScanSource
-from splatkit.capture.times import read_times
+from splatkit.capture.times import FileTimes, read_times
 from splatkit.errors import DatasetError
 from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.scans import readers
+from splatkit.io.time_units import UNITS_S
 from tests.io.scans.posed_scans import POSED_SCANS, write_posed_scans
+from tests.io.test_point_clouds import pcd_bytes
 
 POINTS = np.array([[1.0, 2, 3], [4, 5, 6], [0.1, 0, 0]])
 
@@ -46,6 +52,54 @@ def test_a_table_gives_times_where_names_do_not(tmp_path):
     np.testing.assert_array_equal(times_of(scan), [12.5] * 3)
     (plain,) = ScanSource(tmp_path).read()
     assert plain.times is None
+
+
+@pytest.mark.parametrize(("there", "listed"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_and_folders_may_write_their_accents_in_either_way(tmp_path, there, listed):
+    folder, name = (unicodedata.normalize(there, text) for text in ("Küche", "Café.ply"))
+    write(tmp_path / folder / name)
+    (tmp_path / "link").symlink_to(tmp_path / folder)
+    (tmp_path / "t.csv").write_text(
+        f"file,time_s\n{unicodedata.normalize(listed, 'Café.ply')},12.5\n", encoding="utf-8"
+    )
+    for path in (tmp_path / unicodedata.normalize(listed, "Küche"), tmp_path / "link"):
+        (scan,) = ScanSource(path, times=read_times(tmp_path / "t.csv")).read()
+        np.testing.assert_array_equal(times_of(scan), [12.5] * 3)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    unit=st.sampled_from(list(UNITS_S)),
+    kind=st.sampled_from(["<f4", "<f8", "<u4", "<u8", "<i8"]),
+    turn_s=st.floats(0.05, 0.2),
+    cut=st.floats(0.001, 1.0),
+)
+def test_the_unit_is_that_of_the_fullest_of_the_first_scans(unit, kind, turn_s, cut, tmp_path_factory):
+    """A turn, and one of which little came back, in every unit and type. Source: FAST_LIO #55, #132, #431."""
+    if kind[1] != "f" and unit == "s":
+        return
+    folder = tmp_path_factory.getbasetemp() / "turns"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number, share in enumerate((cut, 1.0)):
+        offsets = np.linspace(0, turn_s * share, 300)
+        points = np.ones(300, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("time", kind)])
+        points["time"] = np.round(offsets / UNITS_S[unit]) if kind[1] != "f" else offsets / UNITS_S[unit]
+        (folder / f"{1_700_000_000 + number}.pcd").write_bytes(pcd_bytes(points, "binary"))
+    step = UNITS_S[unit] if kind[1] != "f" else 0.0
+    for number, (scan, share) in enumerate(zip(ScanSource(folder).read(), (cut, 1.0), strict=True)):
+        offsets = times_of(scan) - (1_700_000_000 + number)
+        np.testing.assert_allclose(offsets, np.linspace(0, turn_s * share, 300), rtol=0, atol=1e-6 + step)
+
+
+def test_times_that_32_bit_floats_cannot_hold_are_refused(tmp_path):
+    points = np.ones(10, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("time", "<f4")])
+    points["time"] = 1.7e9 + np.linspace(0, 0.1, 10)
+    (tmp_path / "a.pcd").write_bytes(pcd_bytes(points, "binary"))
+    with pytest.raises(
+        DatasetError, match=r"a\.pcd: the times of its points are 32-bit floats, which have steps of 128"
+    ):
+        list(ScanSource(tmp_path).read())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +139,7 @@ def test_a_lidar_that_stands_still_may_take_minutes(standing):
     np.testing.assert_array_equal(times_of(scans[1]), [1130.0] * 2)  # of one moment, without the point on the rig
     assert scans[1].T_world_lidar is not None
     assert scans[1].T_world_lidar[0, 3] == 5
-    named = ScanSource(standing, times={"site.posed scan 2": 7.0})
+    named = ScanSource(standing, times=FileTimes({"site.posed scan 2": 7.0}))
     np.testing.assert_array_equal(times_of(list(named.read())[2]), [7.0] * 3)
 
 

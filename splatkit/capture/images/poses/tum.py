@@ -11,13 +11,12 @@ import numpy as np
 
 from splatkit.capture.images.files import list_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
-from splatkit.capture.times import read_times
+from splatkit.capture.times import FileTimes, read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.formats.camera_files import read_intrinsics
 from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import image_size
-from splatkit.io.listing import same_letters
 from splatkit.io.time_units import seconds_since_1970
 
 _FARTHEST_S = 0.5  # between two poses: across a longer gap nobody knows the way
@@ -72,11 +71,12 @@ def read_tum(trajectory: Path, images: Path | None, times: Path | None, intrinsi
     )
 
 
-def _time_of(image: Path, name: str, stamps: dict[str, float] | None, times: Path | None) -> float:
+def _time_of(image: Path, name: str, stamps: FileTimes | None, times: Path | None) -> float:
     if stamps is not None:
-        if same_letters(image.name) not in stamps:
-            raise DatasetError(f"{times}: has no line for {name}")
-        return stamps[same_letters(image.name)]
+        time = stamps.find(image)
+        if time is None:
+            raise DatasetError(f"{times}: has no line for {name}, or several")
+        return time
     try:
         value = float(image.stem)
     except ValueError:
