@@ -4,6 +4,7 @@ Pillow keeps the upper 8 bits of each of three 16-bit samples, cuts 16 bits of g
 of floats with colors at all. Here samples come back as they are stored, with the value that stands for white.
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 
+_TIFFFILES_CODECS = "imagecodecs"  # the library that tifffile leaves most ways of compression to
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_BITS_AT, _PNG_KIND_AT, _PNG_GRAY = 24, 25, 0
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -96,15 +98,17 @@ def _tiff(path: Path) -> WidePixels | None:
             if page.dtype is not None and page.dtype.itemsize == 1:
                 return None
             return _colors(_tiff_samples(page, path), page, path)
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError) as error:
-        raise DatasetError(f"{path}: not a readable TIFF ({error})") from error
+    except (tifffile.TiffFileError, ValueError, IndexError, OSError, zlib.error) as error:
+        raise DatasetError(f"{path}: the image is damaged or cut short ({error})") from error
 
 
 def _tiff_samples(page: Any, path: Path) -> NDArray[Any]:
     """[H, W, S] as stored."""
     try:
         samples = np.asarray(page.asarray())
-    except (ValueError, NotImplementedError) as error:  # compressed in a way that tifffile leaves to another library
+    except (ValueError, NotImplementedError) as error:
+        if _TIFFFILES_CODECS not in str(error):
+            raise
         decoded = _decode(path)
         if decoded is None or decoded.dtype != page.dtype:
             raise DatasetError(

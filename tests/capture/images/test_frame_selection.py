@@ -114,7 +114,7 @@ def test_folders_without_photographs_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         list_images(tmp_path / "none")
     (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"1 \.heic must be converted to \.jpg or \.png first"):
+    with pytest.raises(FileNotFoundError, match=r"1 \.heic must be converted to \.jpg or \.png"):
         list_images(tmp_path)
 
 

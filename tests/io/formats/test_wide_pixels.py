@@ -223,3 +223,20 @@ def test_12_bits_packed_in_a_tiff(tmp_path):
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     (tmp_path / "a.tif").write_bytes(head + struct.pack("<H", len(tags)) + entries + bytes(4))
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected(values))
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read|Corrupt EXIF data:UserWarning")
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize("kind", ["png", "plain", "zlib", "tiled"])
+def test_what_is_cut_short_is_named(tmp_path, kind, share):
+    path = tmp_path / ("a.png" if kind == "png" else "a.tif")
+    samples = np.random.default_rng(0).integers(0, 65536, (60, 80, 3), dtype=np.uint16)
+    if kind == "png":
+        wide_png(path, samples)
+    else:
+        compression, tile = "zlib" if kind == "zlib" else None, (32, 32) if kind == "tiled" else None
+        tifffile.imwrite(path, samples, photometric="rgb", compression=compression, tile=tile)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(DatasetError, match=rf"{path.name}: (the image is damaged or cut short|not a readable image)"):
+        read_image(path)
