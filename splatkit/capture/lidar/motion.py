@@ -14,7 +14,7 @@ from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut
 
 _SAME_WORLD_M, _SAME_WORLD_DEG = 0.5, 5.0  # between a scan's own pose and the trajectory at its moment
-_TIME_STEP_S = 1e-4  # poses are interpolated this finely: at 10 m/s a millimeter
+_TIME_STEP_S = 1e-4  # poses are interpolated this finely, and points between them
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,23 @@ def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
         return None
     cloud = scan.cloud if covered.all() else select_points(scan.cloud, covered)
     times = scan.times[covered]
-    ticks, which = np.unique(np.round(times / _TIME_STEP_S).astype(np.int64), return_inverse=True)
-    poses = trajectory.at(np.clip(ticks * _TIME_STEP_S, trajectory.times[0], trajectory.times[-1]))[which]
-    points = np.einsum("nij,nj->ni", poses[:, :3, :3], cloud.points) + poses[:, :3, 3]
-    return PlacedScan(scan.name, replace(cloud, points=points), times, poses[:, :3, 3], int((~covered).sum()))
+    points, origins = _compensated(cloud.points, times, trajectory)
+    return PlacedScan(scan.name, replace(cloud, points=points), times, origins, int((~covered).sum()))
+
+
+def _compensated(
+    points: NDArray[np.floating], times: NDArray[np.float64], trajectory: Trajectory
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points [N, 3] in the trajectory's world and where the LiDAR was then [N, 3], between two of its poses each."""
+    steps = (times - times.min()) / _TIME_STEP_S
+    before = np.floor(steps).astype(np.int64)
+    after = (steps - before)[:, None]  # how far on the way to the next pose
+    moments = times.min() + _TIME_STEP_S * np.arange(before.max() + 2)
+    poses = trajectory.at(np.clip(moments, trajectory.times[0], trajectory.times[-1]))
+    origins = (1 - after) * poses[before, :3, 3] + after * poses[before + 1, :3, 3]
+    turned = (1 - after) * np.einsum("nij,nj->ni", poses[before, :3, :3], points)
+    turned += after * np.einsum("nij,nj->ni", poses[before + 1, :3, :3], points)
+    return origins + turned, origins
 
 
 def placed_by_its_pose(scan: Scan, T_world_lidar: NDArray[np.float64]) -> PlacedScan:

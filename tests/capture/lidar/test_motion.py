@@ -31,8 +31,8 @@ def test_every_point_comes_to_its_place():
     world, times = rng.normal(size=(500, 3)) * 10, np.sort(rng.uniform(0.3, 0.4, 500))
     placed = place_scan(scan_of(world, times, path()), path())
     assert placed is not None
-    np.testing.assert_allclose(placed.cloud.points, world, atol=3e-3)  # times are rounded to 0.1 ms
-    np.testing.assert_allclose(placed.origins, path().at(times)[:, :3, 3], atol=2e-4)
+    np.testing.assert_allclose(placed.cloud.points, world, atol=1e-5)
+    np.testing.assert_allclose(placed.origins, path().at(times)[:, :3, 3], atol=1e-6)
     assert placed.untimed == 0
 
 
