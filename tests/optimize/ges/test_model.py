@@ -183,7 +183,10 @@ def test_parser_without_a_seed_cloud_is_refused_with_the_cure(make_config):
         ({"shape": ShapeSettings(kernel="compact"), "rasterize_mode": "antialiased"}, "rasterize_mode"),
         ({"regularization": RegularizationSettings(flatness_weight=-1.0)}, "flatness_weight"),
         ({"shape": ShapeSettings(gate_pixels=-1.0)}, "gate_pixels"),
-        ({"shape": ShapeSettings(gate_pixels=2.0, kernel="gaussian")}, "gate_pixels: only the kernels exact, compact render"),
+        (
+            {"shape": ShapeSettings(gate_pixels=2.0, kernel="gaussian")},
+            "gate_pixels: only the kernels exact, compact render",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_training(make_config, change, message):
