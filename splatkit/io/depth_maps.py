@@ -17,6 +17,7 @@ from splatkit.io.atomic import atomic_file
 
 DEPTH_UNIT_M = 1e-3
 _SIGMA_UNITS = 0.1  # of a depth's unit
+_FARTHEST_M = 100.0  # medians of float depth maps below it are meters, above it millimeters
 _LARGEST = 65535
 _SUFFIXES = (".png", ".npy", ".tif", ".tiff")
 
@@ -62,6 +63,18 @@ def read_depth_map(path: Path, sigma_path: Path | None = None, unit: float = DEP
     if sigmas.shape != depths.shape:
         raise DatasetError(f"{sigma_path}: has {_size(sigmas)} px, the depths of {path.name} {_size(depths)}")
     return DepthMap(depths, sigmas)
+
+
+def unstated_unit(path: Path) -> float:
+    """The unit of a depth map whose dataset states none: 1 mm, unless floats are so small that they must be meters.
+
+    Raises:
+        FileNotFoundError, DatasetError: see `read_depth_map`.
+    """
+    depths = _read(path)
+    fractions = (depths != np.round(depths)).any()
+    measured = depths[depths > 0]
+    return 1.0 if fractions and len(measured) and float(np.median(measured)) < _FARTHEST_M else DEPTH_UNIT_M
 
 
 def _size(values: NDArray[np.float32]) -> str:

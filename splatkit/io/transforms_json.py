@@ -28,13 +28,14 @@ from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
 from splatkit.io.dataset_paths import DatasetPaths
+from splatkit.io.depth_maps import DEPTH_UNIT_M, unstated_unit
 from splatkit.io.formats.transforms_lenses import camera_to_json, number, positive, read_camera
 from splatkit.io.json_files import read_json
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 
 SPLIT_NAMES = ("train", "val", "test")
-_DEPTH_UNIT, _NERFSTUDIO_DEPTH_UNIT = "depth_unit_scale_factor", 1e-3
+_DEPTH_UNIT = "depth_unit_scale_factor"
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # between both axes; its own inverse
 
 
@@ -84,7 +85,7 @@ class Transforms:
     missing_files: tuple[str, ...] = ()  # masks, depth maps and their deviations that do not exist; their frames stay
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_written_original, for whoever wants the original
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
-    depth_unit: float = 1e-3  # of 16-bit depth maps and of .npy depth maps, in units of the poses
+    depth_unit: float = DEPTH_UNIT_M  # of depth maps, in units of the poses; stated, or told by their values
     rig: tuple[MountedCamera, ...] = ()  # where the LiDAR was taken to be when depth maps and seed cloud were made
     origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
     file_origin: tuple[float, float, float] = AT_ORIGIN  # the same in the coordinates of the file and its cloud
@@ -131,7 +132,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         missing_files=tuple(paths.missing),
         applied_transform=_read_applied_transform(meta, found, path),
         applied_scale=positive(meta, "applied_scale", str(path)) if "applied_scale" in meta else 1.0,
-        depth_unit=positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _NERFSTUDIO_DEPTH_UNIT,
+        depth_unit=positive(meta, _DEPTH_UNIT, str(path)) if _DEPTH_UNIT in meta else _unstated_unit(frames),
         rig=_read_rig(meta, path),
         origin=as_triple(stated + found),
         file_origin=as_triple(found),
@@ -362,6 +363,15 @@ def _shifted(matrix: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray
     out = matrix.copy()
     out[:3, 3] += shift
     return out
+
+
+def _unstated_unit(frames: list[Frame]) -> float:
+    """nerfstudio's 1 mm, unless the depths themselves tell another."""
+    paths = [frame.depth_path for frame in frames if frame.depth_path is not None]
+    try:
+        return unstated_unit(paths[0]) if paths else DEPTH_UNIT_M
+    except DatasetError:  # told where the map is used
+        return DEPTH_UNIT_M
 
 
 def _read_rig(meta: dict[str, Any], path: Path) -> tuple[MountedCamera, ...]:

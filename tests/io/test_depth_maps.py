@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splatkit.errors import DatasetError
-from splatkit.io.depth_maps import read_depth_map, write_depth_map, write_depth_sigmas
+from splatkit.io.depth_maps import read_depth_map, unstated_unit, write_depth_map, write_depth_sigmas
 
 
 def _maps():
@@ -134,3 +134,18 @@ def test_kinds_that_are_not_read_are_named(tmp_path):
     assert cv2.imwrite(str(tmp_path / "d.png"), np.ones((4, 5), np.uint8))
     with pytest.raises(DatasetError, match="16 bits or more"):
         read_depth_map(tmp_path / "d.png")
+
+
+@pytest.mark.parametrize(
+    ("depths", "unit"),
+    [
+        (np.array([[1.878, 2.3], [0.7, np.nan]]), 1.0),
+        (np.array([[1878.4, 2300.1], [700.2, np.inf]]), 1e-3),
+        (np.array([[1878, 2300], [700, 0]], np.uint16), 1e-3),
+        (np.zeros((2, 2)), 1e-3),
+    ],
+)
+def test_a_unit_that_is_not_stated_is_told_by_the_depths(depths, unit, tmp_path):
+    """Floats below a hundred are meters: as millimeters the scene would fit into a hand. Source: record3d #121."""
+    np.save(tmp_path / "depth.npy", depths)
+    assert unstated_unit(tmp_path / "depth.npy") == unit

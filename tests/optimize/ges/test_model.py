@@ -185,7 +185,7 @@ def test_parser_without_a_seed_cloud_is_refused_with_the_cure(make_config):
         ({"shape": ShapeSettings(gate_pixels=-1.0)}, "gate_pixels"),
         (
             {"shape": ShapeSettings(gate_pixels=2.0, kernel="gaussian")},
-            "gate_pixels: only the kernels exact, compact render",
+            "gate_pixels: only the kernels exact, compact",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.se3 import compose, is_rigid, rigid_error
 from splatkit.io.depth_maps import DepthMap
+from splatkit.io.listing import list_files
 from splatkit.io.point_cloud import PointCloud
 
 
@@ -66,6 +67,11 @@ def with_local_origin(given: GivenCameras) -> GivenCameras:
         origin=as_triple(far + np.array(given.origin)),
         up="z",
     )
+
+
+def files_in(folder: Path, suffix: str) -> list[Path]:
+    """Files of a folder by their suffix, in natural order and without hidden ones; none where there is no folder."""
+    return list_files(folder, (suffix,)) if folder.is_dir() else []
 
 
 def number(values: dict[str, Any], name: str, where: Path | str) -> float:

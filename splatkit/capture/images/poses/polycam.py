@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.images.poses.arkit import from_arkit
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, number
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, files_in, number
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.depth_maps import DepthMap, read_depth_map
@@ -39,11 +39,11 @@ def read_polycam(folder: Path) -> GivenCameras:
         DatasetError: a file is damaged; names it.
     """
     keyframes = folder / "keyframes"
-    prefix = "corrected_" if any((keyframes / "corrected_cameras").glob("*.json")) else ""
-    files = sorted((keyframes / f"{prefix}cameras").glob("*.json"))
+    prefix = "corrected_" if files_in(keyframes / "corrected_cameras", ".json") else ""
+    files = files_in(keyframes / f"{prefix}cameras", ".json")
     if not files:
         raise FileNotFoundError(f"{keyframes}: no cameras/*.json; expected the folder of Polycam's raw data export")
-    images = {path.stem: path for path in (keyframes / f"{prefix}images").glob("*.jpg")}
+    images = {path.stem: path for path in files_in(keyframes / f"{prefix}images", ".jpg")}
     known = [path for path in files if path.stem in images]
     if not known:
         raise FileNotFoundError(f"{keyframes / f'{prefix}images'}: no image of the {len(files)} cameras is there")

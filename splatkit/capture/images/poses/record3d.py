@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.capture.images.poses.arkit import from_arkit
-from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, number, numbers
+from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, files_in, number, numbers
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import image_size, turned_by_exif
@@ -76,7 +76,7 @@ def read_record3d(folder: Path) -> GivenCameras:
 
 def _numbered_images(folder: Path) -> dict[int, Path]:
     for name in _IMAGE_FOLDERS:
-        found = {int(path.stem): path for path in (folder / name).glob("*.jpg") if path.stem.isdecimal()}
+        found = {int(path.stem): path for path in files_in(folder / name, ".jpg") if path.stem.isdecimal()}
         if found:
             return found
     raise FileNotFoundError(f"{folder}: no numbered images in rgb/; expected 0.jpg, 1.jpg, ...")
