@@ -24,7 +24,7 @@ from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import compose
 from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
-from splatkit.io.formats.transforms_lenses import distortion_params
+from splatkit.io.formats.transforms_lenses import model_name
 from splatkit.io.images import image_size, write_image
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
@@ -82,7 +82,7 @@ def check_lens(camera: Camera, where: Path | str) -> None:
         DatasetError: it cannot; `where` is named.
     """
     try:
-        distortion_params(camera)
+        model_name(camera)
     except SettingsError as error:
         raise DatasetError(
             f"{where}: {error}; calibrate without --intrinsics, which finds a lens of 5 coefficients, or undistort the "

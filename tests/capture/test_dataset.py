@@ -162,5 +162,6 @@ def test_names_begin_below_the_folder_of_images(path, name):
 
 def test_lenses_that_the_file_cannot_name_are_refused_before_any_work():
     check_lens(CAMERA, "here")
-    with pytest.raises(DatasetError, match=r"here: .*rational"):
-        check_lens(dataclasses.replace(CAMERA, distortion=(0.01,) * 8), "here")
+    check_lens(dataclasses.replace(CAMERA, distortion=(0.01,) * 8), "here")
+    with pytest.raises(DatasetError, match=r"here: .*orthographic"):
+        check_lens(dataclasses.replace(CAMERA, model="orthographic", distortion=()), "here")

@@ -1,4 +1,7 @@
-"""How `transforms.json` names lenses, by the names of nerfstudio, instant-ngp and Blender."""
+"""How `transforms.json` names lenses, by the names of nerfstudio, instant-ngp and Blender.
+
+Lenses with rational terms, which these do not know, are named FULL_OPENCV as in COLMAP, with k1 to k6, p1 and p2.
+"""
 
 import math
 from pathlib import Path
@@ -9,10 +12,11 @@ from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size, lies_on_its_side, turned_by_exif
 
 _PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")  # lenses by their coefficients alone
-_FISHEYE, _EQUIRECTANGULAR = "OPENCV_FISHEYE", "EQUIRECTANGULAR"
-CAMERA_MODELS = (*_PERSPECTIVE, _FISHEYE, _EQUIRECTANGULAR)
+_FISHEYE, _EQUIRECTANGULAR, _RATIONAL = "OPENCV_FISHEYE", "EQUIRECTANGULAR", "FULL_OPENCV"
+CAMERA_MODELS = (*_PERSPECTIVE, _RATIONAL, _FISHEYE, _EQUIRECTANGULAR)
 _FOREIGN_LENSES = ("latlong", "orthographic", "ftheta_p0")  # of instant-ngp
 _DISTORTION_NAMES = ("k1", "k2", "k3", "k4", "p1", "p2")
+_RATIONAL_NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")  # in the order of our lens
 
 
 def read_camera(values: dict[str, Any], image: Path, where: str) -> Camera:
@@ -34,6 +38,9 @@ def read_camera(values: dict[str, Any], image: Path, where: str) -> Camera:
     fl_y = _focal_length(values, "y", height, where) if has_fl_y else fl_x
     cx = number(values, "cx", where) if "cx" in values else width / 2
     cy = number(values, "cy", where) if "cy" in values else height / 2
+    if model == _RATIONAL:
+        distortion = tuple(number(values, k, where) if k in values else 0.0 for k in _RATIONAL_NAMES)
+        return Camera("brown_conrady", width, height, fl_x, fl_y, cx, cy, distortion)
     k1, k2, k3, k4, p1, p2 = (number(values, k, where) if k in values else 0.0 for k in _DISTORTION_NAMES)
     if model == _FISHEYE:
         if p1 or p2:
@@ -41,8 +48,10 @@ def read_camera(values: dict[str, Any], image: Path, where: str) -> Camera:
                 f"{where}: a fisheye lens ({_FISHEYE}) has no p1, p2: remove them, or name another model"
             )
         return Camera("kannala_brandt", width, height, fl_x, fl_y, cx, cy, (k1, k2, k3, k4))
-    if k4 != 0:
-        raise DatasetError(f"{where}: camera_model {model} has no k4: remove it, or name the model OPENCV_FISHEYE")
+    if beyond := [k for k in ("k4", "k5", "k6") if k in values and number(values, k, where) != 0]:
+        raise DatasetError(
+            f"{where}: camera_model {model} has no {beyond[0]}: remove it, or name the model {_RATIONAL} or {_FISHEYE}"
+        )
     if not any((k1, k2, k3, p1, p2)):
         return Camera("pinhole", width, height, fl_x, fl_y, cx, cy)
     return Camera("brown_conrady", width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2, k3))
@@ -111,13 +120,23 @@ def camera_to_json(camera: Camera) -> dict[str, Any]:
     """The camera by the names of the file."""
     values: dict[str, Any] = {"camera_model": model_name(camera), "w": camera.width, "h": camera.height}
     values |= {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    if _is_rational(camera):
+        return values | dict(zip(_RATIONAL_NAMES, camera.distortion, strict=True))
     return values | dict(zip(_DISTORTION_NAMES, distortion_params(camera), strict=True))
 
 
 def model_name(camera: Camera) -> str:
-    """The lens as the file names it."""
+    """The lens as the file names it; SettingsError where it cannot."""
     names = {"pinhole": "PINHOLE", "brown_conrady": "OPENCV", "kannala_brandt": _FISHEYE}
+    if camera.model == "orthographic":
+        raise SettingsError("camera: orthographic images have no name in transforms.json")
+    if _is_rational(camera):
+        return _RATIONAL
     return names.get(camera.model, _EQUIRECTANGULAR)
+
+
+def _is_rational(camera: Camera) -> bool:
+    return camera.model == "brown_conrady" and any(camera.coefficients[name] for name in ("k4", "k5", "k6"))
 
 
 def distortion_params(camera: Camera) -> tuple[float, ...]:
@@ -135,5 +154,5 @@ def distortion_params(camera: Camera) -> tuple[float, ...]:
     k1, k2, p1, p2, *more = camera.distortion
     k3, *rational = more or [0.0]
     if any(rational):
-        raise SettingsError("camera: rational distortion (8 coefficients) has no name in transforms.json")
+        raise SettingsError("camera: nerfstudio has no rational distortion (8 coefficients)")
     return (k1, k2, k3, 0.0, p1, p2)
