@@ -12,6 +12,7 @@ from torch import Tensor
 from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
 
 CAMERA_MODELS = {"pinhole": 0, "orthographic": 1, "fisheye": 2}  # numbers of the native code
+PROFILES = {name: number for number, name in enumerate(native().PROFILES)}  # as `cuda/splatting/profiles.h` has them
 
 _CAMERA = "int width, int height, float near, float far, float eps2d, int camera_model, Tensor? distortions"
 _SPLATS = "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor betas, Tensor viewmats, Tensor Ks"
@@ -41,7 +42,7 @@ def project_splats(
         Gradients reach means, quats, scales, viewmats and Ks.
     """
     splats = (means, quats, scales, opacities, betas, viewmats, Ks)
-    model, kind = _checked_model(camera_model, distortions), profile_number(kernel)
+    model, kind = _checked_model(camera_model, distortions), number_of(kernel, PROFILES, "kernel")
     return torch.ops.splatkit.project_splats(*splats, width, height, near, far, eps2d, model, distortions, kind)
 
 
@@ -70,11 +71,6 @@ def project_splats_antialiased(
     splats = (means, quats, scales, opacities, betas, viewmats, Ks)
     model = _checked_model(camera_model, distortions)
     return torch.ops.splatkit.project_splats_antialiased(*splats, width, height, near, far, eps2d, model, distortions)
-
-
-def profile_number(name: str) -> int:
-    """The native number of a profile: its place in the table of `cuda/splatting/profiles.h`."""
-    return number_of(name, {profile: number for number, profile in enumerate(native().PROFILES)}, "kernel")
 
 
 def number_of(name: str, numbers: dict[str, int], argument: str) -> int:

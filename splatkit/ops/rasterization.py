@@ -10,7 +10,7 @@ from torch import Tensor
 
 from splatkit.memory import require_memory
 from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
-from splatkit.ops.projection import profile_number
+from splatkit.ops.projection import PROFILES, number_of
 
 TILE_SIZE = 16  # pixels; fixed by the native code
 MAX_CHANNELS = 5  # feature channels of one native pass
@@ -81,7 +81,7 @@ def rasterize_splats(
         height: px.
         absgrad_probe: [C, N, 2] whose gradient becomes the sum over pixels of the absolute gradient of means2d; its
             values are not read.
-        kernel: the profile, a name of `_C.PROFILES`.
+        kernel: the profile, a name of `projection.PROFILES`.
 
     Returns:
         Features [C, H, W, D] and alphas [C, H, W]. Gradients reach means2d, conics, colors, opacities and betas.
@@ -98,7 +98,7 @@ def rasterize_splats(
         *lists,
         width,
         height,
-        profile_number(kernel),
+        number_of(kernel, PROFILES, "kernel"),
     )
 
 
@@ -130,7 +130,7 @@ def median_depths(
             *lists,
             width,
             height,
-            profile_number(kernel),
+            number_of(kernel, PROFILES, "kernel"),
         )
     if depths.shape[1] == 0 or not (depths.requires_grad and torch.is_grad_enabled()):
         return medians
