@@ -82,7 +82,7 @@ class ExportFrame:
     def local_warning(self) -> str:
         """For files that hold what `apply` gives although the dataset is far from its origin."""
         x, y, z = self.origin
-        return f"single precision cannot hold this dataset's coordinates: local, add ({x:g}, {y:g}, {z:g})"
+        return f"single precision cannot hold this dataset's coordinates: local, add ({x:.12g}, {y:.12g}, {z:.12g})"
 
     def apply_to_mesh(self, mesh: Mesh) -> Mesh:
         """The mesh in the frame of the export."""

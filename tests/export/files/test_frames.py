@@ -146,3 +146,10 @@ def test_a_ply_stays_local_and_says_where_it_is(tmp_path):
     np.testing.assert_array_equal(read.points, cloud.points)
     assert read.normals is not None
     np.testing.assert_array_equal(read.normals, [[0, 0, 1]])
+
+
+def test_what_is_local_says_what_to_add_to_the_last_digit():
+    frame = ExportFrame(origin=(500000.0, 5400000.5, 120.0))
+    assert frame.local_warning.endswith("local, add (500000, 5400000.5, 120)")
+    np.testing.assert_array_equal(frame.place(np.ones((1, 3))), [[500001.0, 5400001.5, 121.0]])
+    assert not ExportFrame("normalized", origin=(500000.0, 0.0, 0.0)).is_local
