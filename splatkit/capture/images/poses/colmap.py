@@ -84,8 +84,8 @@ def _other_models(scenes: dict[Path, SolvedScene], chosen: Path) -> list[str]:
         if model != chosen:
             more = len({view.name for view in scene.views} - known)
             out.append(
-                f"model {model.name} with {len(scene.views)} images is left out, {more} of which are not in model "
-                f"{chosen.name} with {len(known)}: pass its folder to take it instead"
+                f"model {model.name} ({len(scene.views)} images, {more} of them not in the other) is left out for "
+                f"model {chosen.name} ({len(known)} images); to take it, pass its folder"
             )
     return out
 
