@@ -127,8 +127,8 @@ def test_of_several_models_the_largest_is_taken_and_the_others_are_named(tmp_pat
     read = read_poses(tmp_path, "auto", None, None, None)
     assert [camera.name for camera in read.cameras] == names[:4]
     assert read.left_out == (
-        "model 0 (2 images, 1 of them not in the other) is left out for model 1 (4 images); to take it, pass its folder",
-        "model 10 (2 images, 0 of them not in the other) is left out for model 1 (4 images); to take it, pass its folder",
+        "model 0 (2 images, 1 of them not in the other) is left out for model 1 (4 images); pass its folder for it",
+        "model 10 (2 images, 0 of them not in the other) is left out for model 1 (4 images); pass its folder for it",
     )
     assert [(group.reason, group.names) for group in read.unused] == [("have no pose", ("4.png", "5.png"))]
     named = read_poses(tmp_path / place / "0", "auto", tmp_path / "images", None, None)

@@ -85,7 +85,7 @@ def _other_models(scenes: dict[Path, SolvedScene], chosen: Path) -> list[str]:
             more = len({view.name for view in scene.views} - known)
             out.append(
                 f"model {model.name} ({len(scene.views)} images, {more} of them not in the other) is left out for "
-                f"model {chosen.name} ({len(known)} images); to take it, pass its folder"
+                f"model {chosen.name} ({len(known)} images); pass its folder for it"
             )
     return out
 
