@@ -12,7 +12,8 @@ from torch import Tensor
 from splatkit.ops._library import check_image_size, define, dense, differentiate, native, threads
 
 CAMERA_MODELS = {"pinhole": 0, "orthographic": 1, "fisheye": 2}  # numbers of the native code
-PROFILES = {name: number for number, name in enumerate(native().PROFILES)}  # as `cuda/splatting/profiles.h` has them
+# As `cuda/splatting/profiles.h` has them; a test compares. A compiled graph cannot ask the native module.
+PROFILES = {"generalized_exponential": 0, "compact_beta": 1}
 
 _CAMERA = "int width, int height, float near, float far, float eps2d, int camera_model, Tensor? distortions"
 _SPLATS = "Tensor means, Tensor quats, Tensor scales, Tensor opacities, Tensor betas, Tensor viewmats, Tensor Ks"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from splatkit.ops import native
+from splatkit.ops import native, projection
 from splatkit.reference import profiles as reference
 from splatkit.reference.gef_weight import gef_weight
 from splatkit.splatting.kernels.generalized_exponential import GeneralizedExponential
@@ -32,6 +32,8 @@ BETAS = torch.tensor([1.2, 2.0, 5.0], dtype=torch.float64)  # exponents that eve
 
 def test_names_are_the_same_in_every_table():
     assert get_args(KernelName) == tuple(KERNELS)
+    assert tuple(projection.PROFILES) == native().PROFILES
+    assert list(projection.PROFILES.values()) == list(range(len(native().PROFILES)))
     assert set(native().PROFILES) == set(PROFILES) == set(reference.PROFILES)
 
 
