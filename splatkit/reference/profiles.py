@@ -14,13 +14,13 @@ GEF_EPS = 1e-4  # rounds the cusp of beta < 2 (README, "What differs from the pa
 class Weight(Protocol):
     """Weight in [0, 1] at squared Mahalanobis distances q >= 0; beta is broadcastable to q. [...]."""
 
-    def __call__(self, q: Tensor, beta: Tensor) -> Tensor: ...  # noqa: D102
+    def __call__(self, q: Tensor, beta: Tensor) -> Tensor: ...  # noqa: D102 - the class says it
 
 
 class Support(Protocol):
     """Largest q at which opacity * weight still reaches alpha_min; 0 where it never does. [...]."""
 
-    def __call__(self, opacity: Tensor, beta: Tensor, *, alpha_min: float) -> Tensor: ...  # noqa: D102
+    def __call__(self, opacity: Tensor, beta: Tensor, *, alpha_min: float) -> Tensor: ...  # noqa: D102 - the class says it
 
 
 class ReferenceProfile(NamedTuple):
