@@ -8,6 +8,7 @@
 #include "bindings/isosurface.h"
 #include "bindings/networks.h"
 #include "bindings/splatting.h"
+#include "bindings/stereo.h"
 #include "common/instruction_set.h"
 
 NB_MODULE(SPLATKIT_MODULE, module) {
@@ -24,4 +25,5 @@ NB_MODULE(SPLATKIT_MODULE, module) {
   splatkit::bind_encodings(module);
   splatkit::bind_isosurface(module);
   splatkit::bind_networks(module);
+  splatkit::bind_stereo(module);
 }
