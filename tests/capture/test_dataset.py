@@ -8,8 +8,8 @@ from splatkit.capture.dataset import CapturedFrame, CapturedScene, check_lens, n
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
-from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import read_image, write_image
+from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
@@ -50,8 +50,9 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
         rig=(MountedCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
         splits={"train": ("left/1.jpg",), "val": ("left/2.jpg",), "test": ("left/2.jpg",)},
     )
+    first = PosedCamera("left/1.jpg", CAMERA, pose(1.0))
     frames = [
-        CapturedFrame(PosedCamera("left/1.jpg", CAMERA, pose(1.0)), photograph, mask, depth, "left", 3.5),
+        CapturedFrame(first, photograph, mask, depth, rig_camera="left", time=3.5),
         dataclasses.replace(frame("left/2.jpg", 2.0), mask=~mask, depth=depth, rig_camera="left", time=4.5),
     ]
     folder = tmp_path / "out"

@@ -9,7 +9,7 @@ import torch
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.geometry.camera import Camera, PosedCamera
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 from tests.room import Room, photograph_room
 

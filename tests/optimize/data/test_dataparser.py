@@ -11,8 +11,8 @@ import torch
 from nerfstudio.cameras.cameras import CameraType
 
 from splatkit.errors import DatasetError
-from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import read_image, write_image
+from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import read_transforms
@@ -148,7 +148,7 @@ def test_missing_masks_and_depth_maps_are_counted_and_named_and_their_images_sta
     edit(dataset, lambda meta: meta["frames"][1].update(lost))
     batches = manager(dataset).cached_train
     shown = " ".join(capsys.readouterr().out.split())
-    assert "2 masks and depth maps do not exist" in shown
+    assert "2 masks and maps (depths, normals, background) do not exist" in shown
     assert "masks/1.png" in shown
     assert "depth/1.png" in shown
     assert [("mask" in batch) for batch in batches] == [False] + [True] * 7
