@@ -271,6 +271,20 @@ def test_measured_depths_lie_where_the_rectified_camera_sees_their_points(datase
     assert matched == len(found) >= inside[1:].sum() - (scale < 1)  # all but the masked one; half pixels may meet
 
 
+def test_maps_are_listed_by_image_where_any_has_one(dataset):
+    for name in ("n.png", "b.png"):
+        (dataset / name).touch()
+    kinds = ("depth_filenames", "normal_filenames", "background_filenames")
+    assert not set(kinds) & set(parse(dataset).metadata)
+    edit(dataset, lambda meta: meta["frames"][2].update(normal_file_path="n.png"))
+    edit(dataset, lambda meta: meta["frames"][8].update(background_file_path="b.png"))
+    root, train, test = dataset.resolve(), parse(dataset).metadata, parse(dataset, "test").metadata
+    assert train["normal_filenames"] == [None, root / "n.png", *[None] * 6]
+    assert test["background_filenames"] == [None, root / "b.png"]
+    assert not {"depth_filenames", "background_filenames"} & set(train)
+    assert not {"depth_filenames", "normal_filenames"} & set(test)
+
+
 def test_depth_maps_may_be_smaller_than_their_images(dataset):
     depths = np.zeros((20, 28), np.float32)
     depths[4, 5] = 3000
