@@ -46,10 +46,10 @@ class Frame:
     posed: PosedCamera  # by the name that the file gives the image: its path relative to the dataset's folder
     image_path: Path  # absolute
     mask_path: Path | None = None  # absolute
-    depth_path: Path | None = None  # absolute; see splatkit.io.maps, as of the maps that follow
-    depth_sigma_path: Path | None = None  # absolute
-    normal_path: Path | None = None  # absolute
-    background_path: Path | None = None  # absolute
+    depth_path: Path | None = None  # absolute; see splatkit.io.maps.depth_maps
+    depth_sigma_path: Path | None = None  # absolute; of the same module
+    normal_path: Path | None = None  # absolute; see splatkit.io.maps.normal_maps
+    background_path: Path | None = None  # absolute; see splatkit.io.maps.background_maps
     rig_camera: str | None = None  # which camera of the rig took it
     time: float | None = None  # s, by the cameras' clock
 

@@ -180,8 +180,12 @@ def test_held_out_views_without_depths_are_scored_by_their_colors_alone(
     transforms, path = read_transforms(depth_dataset), depth_dataset / f"trained_{empty}.json"
     held_out, nothing = held_out_names(transforms), depth_dataset / "nothing.png"
     write_depth_map(nothing, np.zeros((40, 56)))
-    lacking = {"depth_path": nothing if empty else None, "depth_sigma_path": None}
-    frames = [replace(frame, **lacking) if frame.file_path in held_out else frame for frame in transforms.frames]
+    frames = [
+        replace(frame, depth_path=nothing if empty else None, depth_sigma_path=None)
+        if frame.file_path in held_out
+        else frame
+        for frame in transforms.frames
+    ]
     write_transforms(path, replace(transforms, frames=tuple(frames)))
     config = make_depth_config("colors", 4)
     config.data = config.pipeline.datamanager.data = path
