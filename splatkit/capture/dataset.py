@@ -3,10 +3,14 @@
 transforms.json     cameras, with an explicit `applied_transform`
 images/NAME         photographs, byte for byte as they were unless they had to be resampled
 masks/NAME.png      white where the photograph counts
-depth/NAME.png      z-depth, and NAME.sigma.png its standard deviation (splatkit.io.depth_maps)
+depth/NAME.png      z-depth, and NAME.sigma.png its standard deviation (splatkit.io.maps.depth_maps)
+normals/NAME.png    unit vectors in the camera's frame (splatkit.io.maps.normal_maps)
+background/NAME.png how certain it is that nothing is there (splatkit.io.maps.background_maps)
 points.ply          seed cloud in the frame of the poses
 
 NAME is a photograph's name with its suffix, as COLMAP names masks: 1.jpg and 1.png may lie in one folder.
+Maps may be there for some photographs only; but nerfstudio takes depth maps for all or for none, so that where some
+have one the others get an empty one, in which nothing was measured.
 """
 
 import os
@@ -23,9 +27,11 @@ from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import compose
-from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
 from splatkit.io.formats.transforms_lenses import model_name
 from splatkit.io.images import image_size, write_image
+from splatkit.io.maps.background_maps import write_background_map
+from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
+from splatkit.io.maps.normal_maps import write_normal_map
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
@@ -39,6 +45,8 @@ class CapturedFrame:
     image: Path | NDArray[np.uint8]  # file to take, or [H, W, 3 or 4] to write in the format of the name
     mask: Path | NDArray[np.bool_] | None = None  # a PNG, or [H, W], True where the image counts
     depth: DepthMap | None = None
+    normals: NDArray[np.floating] | None = None  # [H, W, 3] unit vectors in the camera's frame; zeros: none
+    background: NDArray[np.floating] | None = None  # [H, W] in [0, 1], confidence that nothing is there
     rig_camera: str | None = None  # name of a camera of the rig
     time: float | None = None  # s, by the cameras' clock
 
@@ -106,8 +114,8 @@ def write_dataset(
 
     Raises:
         DatasetError: an image has another size than its intrinsics say, or is no image; names it.
-        ValueError: a name comes twice or leads out of the folder, only some frames have a mask or a depth map, a rig
-            camera or a name of the splits is unknown, or there is no frame.
+        ValueError: a name comes twice or leads out of the folder, only some frames have a mask, a map holds what it
+            cannot, a rig camera or a name of the splits is unknown, or there is no frame.
         OSError: something cannot be read or written.
     """
     folder = Path(folder).resolve()
@@ -124,6 +132,7 @@ def write_dataset(
         written.append(files)
         left_out += beyond
     _check_completeness(written)
+    written = _with_empty_depths(folder, written)
     ply_path = None if scene.points is None else folder / "points.ply"
     far = local_origin(np.stack([frame.posed.center for frame in written]))
     if scene.points is not None:
@@ -152,31 +161,64 @@ def _check_name(name: str, taken: set[str]) -> None:
 
 
 def _write_files(folder: Path, frame: CapturedFrame, depth_unit: float, link: bool) -> tuple[Frame, int]:
-    """Photograph, mask and depth map; returns their paths, and how many depths were left out."""
+    """Photograph, mask and maps; returns their paths, and how many depths were left out."""
     image_path = folder / "images" / frame.name
-    mask_path = folder / "masks" / f"{frame.name}.png"
-    depth_path = folder / "depth" / f"{frame.name}.png"
-    sigma_path = depth_path.with_suffix(".sigma.png")
+    mask_path, normal_path, background_path = (
+        folder / kind / f"{frame.name}.png" for kind in ("masks", "normals", "background")
+    )
     _write_photograph(image_path, frame, link)
     if frame.mask is not None:
         _write_mask(mask_path, frame, frame.mask)
-    left_out = 0
-    has_sigmas = frame.depth is not None and bool(frame.depth.sigmas.any())
-    if frame.depth is not None:
-        _check_size(f"depth map of {frame.name}", frame.depth.depths.shape[::-1], frame.posed.camera)
-        left_out = write_depth_map(depth_path, frame.depth.depths, depth_unit)
-        if has_sigmas:
-            write_depth_sigmas(sigma_path, frame.depth.sigmas, depth_unit)
+    if frame.normals is not None:
+        _check_size(f"normal map of {frame.name}", frame.normals.shape[1::-1], frame.posed.camera)
+        write_normal_map(normal_path, frame.normals)
+    if frame.background is not None:
+        _check_size(f"background map of {frame.name}", frame.background.shape[::-1], frame.posed.camera)
+        write_background_map(background_path, frame.background)
+    depth_path, sigma_path, left_out = _write_depths(folder, frame, depth_unit)
     described = Frame(
         posed=replace(frame.posed, name=f"images/{frame.name}"),
         image_path=image_path,
         mask_path=mask_path if frame.mask is not None else None,
-        depth_path=depth_path if frame.depth is not None else None,
-        depth_sigma_path=sigma_path if has_sigmas else None,
+        depth_path=depth_path,
+        depth_sigma_path=sigma_path,
+        normal_path=normal_path if frame.normals is not None else None,
+        background_path=background_path if frame.background is not None else None,
         rig_camera=frame.rig_camera,
         time=frame.time,
     )
     return described, left_out
+
+
+def _write_depths(folder: Path, frame: CapturedFrame, unit: float) -> tuple[Path | None, Path | None, int]:
+    """Depths, and deviations where they are known; returns both paths, and how many depths were left out."""
+    if frame.depth is None:
+        return None, None, 0
+    depth_path = _depth_path(folder, frame.name)
+    _check_size(f"depth map of {frame.name}", frame.depth.depths.shape[::-1], frame.posed.camera)
+    left_out = write_depth_map(depth_path, frame.depth.depths, unit)
+    if not frame.depth.sigmas.any():
+        return depth_path, None, left_out
+    sigma_path = depth_path.with_suffix(".sigma.png")
+    write_depth_sigmas(sigma_path, frame.depth.sigmas, unit)
+    return depth_path, sigma_path, left_out
+
+
+def _depth_path(folder: Path, name: str) -> Path:
+    return folder / "depth" / f"{name}.png"
+
+
+def _with_empty_depths(folder: Path, frames: list[Frame]) -> list[Frame]:
+    """nerfstudio takes depth maps for all frames or for none: where some have none, theirs is empty."""
+    if all(frame.depth_path is None for frame in frames):
+        return frames
+    return [frame if frame.depth_path is not None else _with_empty_depth(folder, frame) for frame in frames]
+
+
+def _with_empty_depth(folder: Path, frame: Frame) -> Frame:
+    path = _depth_path(folder, name_below_images(frame.file_path))
+    write_depth_map(path, np.zeros((frame.camera.height, frame.camera.width), dtype=np.float32))
+    return replace(frame, depth_path=path)
 
 
 def _write_photograph(path: Path, frame: CapturedFrame, link: bool) -> None:
@@ -216,16 +258,13 @@ def _take_file(source: Path, target: Path, link: bool) -> None:
 
 
 def _check_completeness(frames: list[Frame]) -> None:
-    """nerfstudio takes masks and depth maps for all frames or for none."""
+    """nerfstudio takes masks for all frames or for none, and an empty one would be a statement."""
     if not frames:
         raise ValueError("frames: expected at least one")
-    for what, have in (
-        ("a mask", [frame.mask_path is not None for frame in frames]),
-        ("a depth map", [frame.depth_path is not None for frame in frames]),
-    ):
-        if any(have) and not all(have):
-            lacking = frames[have.index(False)].file_path
-            raise ValueError(f"frames: {sum(have)} of {len(have)} have {what}, {lacking} has none; give all or none")
+    have = [frame.mask_path is not None for frame in frames]
+    if any(have) and not all(have):
+        lacking = frames[have.index(False)].file_path
+        raise ValueError(f"frames: {sum(have)} of {len(have)} have a mask, {lacking} has none; give all or none")
 
 
 def _image_splits(splits: Mapping[str, tuple[str, ...]], names: set[str]) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,13 @@ from typing import Any
 from splatkit.errors import DatasetError
 from splatkit.io.listing import IMAGE_SUFFIXES
 
-_FILE_FIELDS = ("mask_path", "depth_file_path", "depth_sigma_file_path")
+FRAME_FILES = {
+    "mask_path": "mask_path",
+    "depth_file_path": "depth_path",
+    "depth_sigma_file_path": "depth_sigma_path",
+    "normal_file_path": "normal_path",
+    "background_file_path": "background_path",
+}  # what a frame names beside its image and can do without -> field of `transforms_json.Frame`
 
 
 class NamesOnDisk:
@@ -87,7 +93,7 @@ class DatasetPaths:
     def _frame_on_disk(self, entry: Any) -> Any:
         if not isinstance(entry, dict):
             return entry
-        names = {name: self._names.spelled(entry[name]) for name in _FILE_FIELDS if name in entry}
+        names = {name: self._names.spelled(entry[name]) for name in FRAME_FILES if name in entry}
         if "file_path" in entry:
             names["file_path"] = self._names.spelled(entry["file_path"], IMAGE_SUFFIXES)
         return {**entry, **names}

@@ -3,7 +3,7 @@
 The file stores poses as camera-to-world in OpenGL axes (x right, y up, z backward) and has names of its own for lenses;
 both end here: what is read is a `PosedCamera` in OpenCV's axes. Paths are relative to the file's folder; one that leads
 out of it is refused unless the caller allows it. Frames whose image does not exist are dropped and listed, because real
-datasets contain them; a mask or depth map that does not exist is listed, and its frame does without. Everything else
+datasets contain them; a mask or map that does not exist is listed, and its frame does without. Everything else
 that is wrong is an error naming file and frame.
 
 Worlds far from their origin, such as a survey's, lose centimeters in float32. Their poses are read in local coordinates
@@ -27,10 +27,10 @@ from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import RIGID_TOLERANCE, rigid_error
 from splatkit.io.atomic import atomic_file
-from splatkit.io.dataset_paths import DatasetPaths
-from splatkit.io.depth_maps import DEPTH_UNIT_M, unstated_unit
+from splatkit.io.dataset_paths import FRAME_FILES, DatasetPaths
 from splatkit.io.formats.transforms_lenses import camera_to_json, number, positive, read_camera
 from splatkit.io.json_files import read_json
+from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, unstated_unit
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 
@@ -46,8 +46,10 @@ class Frame:
     posed: PosedCamera  # by the name that the file gives the image: its path relative to the dataset's folder
     image_path: Path  # absolute
     mask_path: Path | None = None  # absolute
-    depth_path: Path | None = None  # absolute
-    depth_sigma_path: Path | None = None  # absolute; see splatkit.io.depth_maps
+    depth_path: Path | None = None  # absolute; see splatkit.io.maps.depth_maps
+    depth_sigma_path: Path | None = None  # absolute; of the same module
+    normal_path: Path | None = None  # absolute; see splatkit.io.maps.normal_maps
+    background_path: Path | None = None  # absolute; see splatkit.io.maps.background_maps
     rig_camera: str | None = None  # which camera of the rig took it
     time: float | None = None  # s, by the cameras' clock
 
@@ -66,6 +68,12 @@ class Frame:
         """[4, 4] OpenCV axes."""
         return self.posed.T_world_camera
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The image and what lies beside it."""
+        beside = (getattr(self, field_name) for field_name in FRAME_FILES.values())
+        return (self.image_path, *(path for path in beside if path is not None))
+
     def moved(self, shift: NDArray[np.float64]) -> "Frame":
         """The frame with its camera elsewhere, by a shift [3]."""
         if not shift.any():
@@ -82,7 +90,7 @@ class Transforms:
     ply_path: Path | None = None  # seed cloud, absolute; `read_seed_cloud` reads it in the frame of the poses
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> file_path
     missing: tuple[str, ...] = ()  # file_path of frames dropped because their image does not exist
-    missing_files: tuple[str, ...] = ()  # masks, depth maps and their deviations that do not exist; their frames stay
+    missing_files: tuple[str, ...] = ()  # masks and maps that do not exist; their frames stay
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_written_original, for whoever wants the original
     applied_scale: float = 1.0  # written = applied_scale * original; poses and seed cloud both have it already
     depth_unit: float = DEPTH_UNIT_M  # of depth maps, in units of the poses; stated, or told by their values
@@ -248,10 +256,7 @@ def _frame_name(path: Path, entry: object, index: int) -> str:
 def _read_frame(
     entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: DatasetPaths, where: str
 ) -> Frame:
-    files = {
-        name: paths.found(entry.get(name), f"{where}: {name}")
-        for name in ("mask_path", "depth_file_path", "depth_sigma_file_path")
-    }
+    files = {field_name: paths.found(entry.get(slot), f"{where}: {slot}") for slot, field_name in FRAME_FILES.items()}
     camera = entry.get("rig_camera")
     if camera is not None and not isinstance(camera, str):
         raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
@@ -260,11 +265,9 @@ def _read_frame(
             entry["file_path"], read_camera({**meta, **entry}, image_path, where), _read_pose(entry, where)
         ),
         image_path=image_path,
-        mask_path=files["mask_path"],
-        depth_path=files["depth_file_path"],
-        depth_sigma_path=files["depth_sigma_file_path"],
         rig_camera=camera,
         time=number(entry, "time", where) if entry.get("time") is not None else None,
+        **files,
     )
 
 
@@ -394,12 +397,10 @@ def _read_rig(meta: dict[str, Any], path: Path) -> tuple[MountedCamera, ...]:
 
 def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"file_path": frame.file_path}
-    if frame.mask_path is not None:
-        entry["mask_path"] = _relative(frame.mask_path, root)
-    if frame.depth_path is not None:
-        entry["depth_file_path"] = _relative(frame.depth_path, root)
-    if frame.depth_sigma_path is not None:
-        entry["depth_sigma_file_path"] = _relative(frame.depth_sigma_path, root)
+    for slot, field_name in FRAME_FILES.items():
+        path = getattr(frame, field_name)
+        if path is not None:
+            entry[slot] = _relative(path, root)
     if frame.rig_camera is not None:
         entry["rig_camera"] = frame.rig_camera
     if frame.time is not None:

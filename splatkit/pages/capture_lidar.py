@@ -12,8 +12,8 @@ from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
-from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
+from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.point_cloud import PointCloud
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points

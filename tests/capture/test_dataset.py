@@ -8,8 +8,10 @@ from splatkit.capture.dataset import CapturedFrame, CapturedScene, check_lens, n
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.rig import MountedCamera
-from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import read_image, write_image
+from splatkit.io.maps.background_maps import read_background_map
+from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
+from splatkit.io.maps.normal_maps import read_normal_map
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.transforms_json import read_transforms
@@ -42,6 +44,9 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
     depths = np.round(rng.uniform(0.5, 9, (HEIGHT, WIDTH)), 3).astype(np.float32)
     depth = DepthMap(depths, np.full((HEIGHT, WIDTH), 0.0123, np.float32))
     mask = rng.random((HEIGHT, WIDTH)) < 0.5
+    normals = rng.normal(size=(HEIGHT, WIDTH, 3))
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    background = rng.random((HEIGHT, WIDTH))
     T_camera_lidar, points = pose(0.25), rng.normal(size=(5, 3))
     turned = np.eye(4)[[0, 2, 1, 3]] * [1, -1, 1, 1]
     scene = CapturedScene(
@@ -50,8 +55,9 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
         rig=(MountedCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
         splits={"train": ("left/1.jpg",), "val": ("left/2.jpg",), "test": ("left/2.jpg",)},
     )
+    first = PosedCamera("left/1.jpg", CAMERA, pose(1.0))
     frames = [
-        CapturedFrame(PosedCamera("left/1.jpg", CAMERA, pose(1.0)), photograph, mask, depth, "left", 3.5),
+        CapturedFrame(first, photograph, mask, depth, normals, background, "left", 3.5),
         dataclasses.replace(frame("left/2.jpg", 2.0), mask=~mask, depth=depth, rig_camera="left", time=4.5),
     ]
     folder = tmp_path / "out"
@@ -76,6 +82,11 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
         known = read_depth_map(found.depth_path, found.depth_sigma_path)
         assert np.abs(known.depths - depths).max() < 1e-6
         assert np.abs(known.sigmas - 0.0123).max() < 1e-6
+    assert (read.frames[1].normal_path, read.frames[1].background_path) == (None, None)
+    normal_path, background_path = (folder / kind / "left/1.jpg.png" for kind in ("normals", "background"))
+    assert {normal_path, background_path} < set(read.frames[0].files)
+    assert np.abs(read_normal_map(normal_path) - normals).max() < 3e-5
+    assert np.abs(read_background_map(background_path) - background).max() < 2e-3
 
 
 def test_the_applied_transform_is_there_even_where_nothing_was_turned(tmp_path):
@@ -98,6 +109,23 @@ def test_depths_too_far_for_their_unit_are_counted(tmp_path):
     written = write_dataset(tmp_path, [frame("a.png", depth=DepthMap(depths, 0 * depths))], CapturedScene())
     assert written.depths_left_out == 3
     assert written.transforms.frames[0].depth_sigma_path is None
+
+
+def test_where_some_have_a_depth_map_that_of_the_others_is_empty(tmp_path):
+    depths = np.full((HEIGHT, WIDTH), 2.0, np.float32)
+    frames = [frame("left/a.png"), frame("b.png", depth=DepthMap(depths, 0.1 * depths)), frame("c.png")]
+    write_dataset(tmp_path, frames, CapturedScene(depth_unit=0.002))
+    read = read_transforms(tmp_path)
+    assert [f.depth_sigma_path is not None for f in read.frames] == [False, True, False]
+    found = [read_depth_map(f.depth_path, unit=read.depth_unit).depths for f in read.frames if f.depth_path]
+    assert [values.shape for values in found] == [(HEIGHT, WIDTH)] * 3
+    assert [float(values.max()) for values in found] == pytest.approx([0, 2, 0])
+
+
+def test_without_any_depth_map_none_is_written(tmp_path):
+    written = write_dataset(tmp_path, [frame("a.png"), frame("b.png")], CapturedScene())
+    assert [f.depth_path for f in written.transforms.frames] == [None, None]
+    assert not (tmp_path / "depth").exists()
 
 
 def test_linked_photographs_share_their_bytes(tmp_path, photograph):
@@ -140,6 +168,8 @@ def test_images_masks_and_depths_of_another_size_are_named(tmp_path, photograph)
         (CapturedFrame(PosedCamera("a.jpg", wide, pose(0)), photograph), "photograph.jpg"),
         (frame("a.png", mask=small > 0), "mask of a.png"),
         (frame("a.png", depth=DepthMap(small, small)), "depth map of a.png"),
+        (frame("a.png", normals=np.zeros((HEIGHT, WIDTH - 1, 3))), "normal map of a.png"),
+        (frame("a.png", background=small), "background map of a.png"),
     ):
         with pytest.raises(DatasetError, match=named):
             write_dataset(tmp_path, [bad], CapturedScene())

@@ -30,14 +30,17 @@ def read(folder: Path, meta: dict):
 
 def test_backslashes_of_windows_in_every_path(tmp_path):
     """Source: nerfstudio #874."""
-    for folder in ("images", "masks"):
+    for folder in ("images", "masks", "normals", "background"):
         save(tmp_path / folder / "0.png")
     (tmp_path / "points.ply").write_text("ply\n")
     frame = {"file_path": "images\\0.png", "mask_path": ".\\masks\\0.png", "transform_matrix": POSE}
+    frame |= {"normal_file_path": "normals\\0.png", "background_file_path": "background\\0.png"}
     meta = {**LENS, "ply_file_path": ".\\points.ply", "train_filenames": ["images\\0.png"], "frames": [frame]}
     result = read(tmp_path, meta)
     assert result.frames[0].file_path == "images/0.png"
     assert result.frames[0].mask_path == (tmp_path / "masks/0.png").resolve()
+    assert result.frames[0].normal_path == (tmp_path / "normals/0.png").resolve()
+    assert result.frames[0].background_path == (tmp_path / "background/0.png").resolve()
     assert result.ply_path == (tmp_path / "points.ply").resolve()
     assert result.splits == {"train": ("images/0.png",)}
     assert result.missing_files == ()

@@ -104,7 +104,7 @@ def test_a_lens_without_a_name_there_is_refused(tmp_path):
 @pytest.mark.parametrize("per_frame", [False, True])
 def test_what_is_written_is_read_back(tmp_path, per_frame):
     dataset(tmp_path)
-    for name in ("points.ply", "mask.png", "depth.npy"):
+    for name in ("points.ply", "mask.png", "depth.npy", "normals.png", "background.png"):
         (tmp_path / name).touch()
     root = tmp_path.resolve()
     frames = tuple(
@@ -113,6 +113,8 @@ def test_what_is_written_is_read_back(tmp_path, per_frame):
             root / f"images/{i}.png",
             mask_path=root / "mask.png",
             depth_path=root / "depth.npy",
+            normal_path=root / "normals.png" if i else None,
+            background_path=root / "background.png" if i else None,
         )
         for i in range(3)
     )
@@ -122,6 +124,9 @@ def test_what_is_written_is_read_back(tmp_path, per_frame):
     assert [frame.camera for frame in result.frames] == [frame.camera for frame in frames]
     assert result.frames[0].mask_path == root / "mask.png"
     assert result.frames[0].depth_path == root / "depth.npy"
+    assert [frame.files for frame in result.frames] == [frame.files for frame in frames]
+    assert [frame.normal_path for frame in result.frames] == [None, *[root / "normals.png"] * 2]
+    assert [frame.background_path for frame in result.frames] == [None, *[root / "background.png"] * 2]
     assert (result.ply_path, result.splits, result.applied_scale) == (written.ply_path, written.splits, 0.5)
 
 
@@ -240,14 +245,22 @@ def test_a_link_that_leads_out_is_refused_unless_allowed(tmp_path):
     assert len(read_transforms(inside, allow_outside=True).frames) == 3
 
 
-def test_masks_and_depth_maps_that_do_not_exist_are_listed_and_their_frames_stay(tmp_path):
+SLOTS = ("mask_path", "depth_file_path", "depth_sigma_file_path", "normal_file_path", "background_file_path")
+
+
+def test_masks_and_maps_that_do_not_exist_are_listed_and_their_frames_stay(tmp_path):
     meta = dataset(tmp_path)
-    meta["frames"][1]["mask_path"], meta["frames"][2]["depth_file_path"] = "masks/1.png", "depth/2.png"
+    meta["frames"][1] |= {slot: f"{slot}/1.png" for slot in SLOTS}
     result = read(tmp_path, meta)
-    assert result.missing_files == ("masks/1.png", "depth/2.png")
-    assert [frame.mask_path for frame in result.frames] == [frame.depth_path for frame in result.frames] == [None] * 3
-    meta["frames"][1]["mask_path"] = "../secret.png"
-    with pytest.raises(DatasetError, match="leads out"):
+    assert result.missing_files == tuple(f"{slot}/1.png" for slot in SLOTS)
+    assert [frame.files for frame in result.frames] == [(frame.image_path,) for frame in result.frames]
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_masks_and_maps_that_lead_out_are_refused(tmp_path, slot):
+    meta = dataset(tmp_path)
+    meta["frames"][1][slot] = "../secret.png"
+    with pytest.raises(DatasetError, match=rf"frame 1 .*{slot}.*leads out"):
         read(tmp_path, meta)
 
 

@@ -14,8 +14,8 @@ from nerfstudio.engine.trainer import TrainerConfig
 
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.spherical_harmonics import sh0_to_rgb
-from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import write_image
+from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import read_transforms, write_transforms

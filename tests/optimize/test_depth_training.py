@@ -12,6 +12,8 @@ from nerfstudio.scripts.train import main
 from splatkit.errors import SettingsError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.geometry.camera import Camera
+from splatkit.io.maps.depth_maps import write_depth_map
+from splatkit.io.splits import held_out_names
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.data.lenses import lens_of
 from splatkit.optimize.data.measured_cloud import measured_cloud
@@ -168,6 +170,31 @@ def test_depth_is_scored_on_held_out_views_that_have_it(make_depth_config, depth
     assert "depth_median_error_std" not in results
     assert "psnr_std" in results
     path.unlink()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_held_out_views_without_depths_are_scored_by_their_colors_alone(
+    make_depth_config, depth_dataset, tmp_path, empty
+):
+    """As where depths come from the training photographs themselves; an empty map is as good as none."""
+    transforms, path = read_transforms(depth_dataset), depth_dataset / f"trained_{empty}.json"
+    held_out, nothing = held_out_names(transforms), depth_dataset / "nothing.png"
+    write_depth_map(nothing, np.zeros((40, 56)))
+    frames = [
+        replace(frame, depth_path=nothing if empty else None, depth_sigma_path=None)
+        if frame.file_path in held_out
+        else frame
+        for frame in transforms.frames
+    ]
+    write_transforms(path, replace(transforms, frames=tuple(frames)))
+    config = make_depth_config("colors", 4)
+    config.data = config.pipeline.datamanager.data = path
+    main(config)
+    ComputePSNR(config.get_base_dir() / "config.yml", tmp_path / "eval.json").main()
+    path.unlink()
+    results = json.loads((tmp_path / "eval.json").read_text(), parse_constant=pytest.fail)["results"]
+    assert results["psnr"] > 0
+    assert not [name for name in results if "depth" in name]
 
 
 def test_depth_metrics_in_closed_form():

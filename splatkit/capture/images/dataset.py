@@ -16,8 +16,8 @@ from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN
-from splatkit.io.depth_maps import DepthMap
 from splatkit.io.images import read_image, read_mask
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.rectification import rectify
 from splatkit.progress import Progress
@@ -74,12 +74,11 @@ def write_image_dataset(
     scene = upright.scene
     files = {file.name: file for file in gathered.files}
     given = {} if gathered.given is None else {camera.name: camera for camera in gathered.given.cameras}
-    has_depth = any(given[view.name].read_depth is not None for view in scene.views if view.name in given)
 
     def frames() -> Iterator[CapturedFrame]:
         with progress("writing photographs", len(scene.views)) as advance:
             for view in scene.views:
-                depth = _depth(given[view.name]) if has_depth else None
+                depth = _depth(given.get(view.name))
                 time = given[view.name].time if given else files[view.name].time
                 frame = _native(view, files[view.name], gathered.masks, depth, time)
                 yield _undistorted(frame) if undistort else frame
@@ -118,13 +117,8 @@ def _written_name(name: str, resampled: bool) -> str:
     return name if not resampled or path.suffix.lower() in _WRITABLE else path.with_suffix(".png").as_posix()
 
 
-def _depth(camera: GivenCamera) -> DepthMap:
-    """The depth map of an image; an empty one where it has none, for others do."""
-    if camera.read_depth is not None:
-        return camera.read_depth()
-    lens = camera.posed.camera
-    empty = np.zeros((lens.height, lens.width), dtype=np.float32)
-    return DepthMap(empty, empty)
+def _depth(camera: GivenCamera | None) -> DepthMap | None:
+    return None if camera is None or camera.read_depth is None else camera.read_depth()
 
 
 def _undistorted(frame: CapturedFrame) -> CapturedFrame:

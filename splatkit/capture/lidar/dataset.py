@@ -12,7 +12,7 @@ from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN
-from splatkit.io.depth_maps import DEPTH_UNIT_M, DepthMap
+from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_cloud import PointCloud
 
 _UNITS = ("units: m",)

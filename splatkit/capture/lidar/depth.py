@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.geometry.camera import Camera
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 
 _NEIGHBORS = 16  # points around one that may hide it
 _RADIUS_SPACINGS = 1.5  # how far around, in distances to the fourth neighbor: as far as the next scan line

@@ -11,7 +11,7 @@ from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.geometry.se3 import invert, transform_points
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 
 _LATE_S = 1.0  # by which scans may come out of order
 

@@ -21,9 +21,9 @@ from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_norma
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert
-from splatkit.io.depth_maps import DepthMap
 from splatkit.io.formats.trajectories import Trajectory
 from splatkit.io.images import read_image, read_mask
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.scans.reader import LeftOut
 from splatkit.progress import Progress, track

@@ -19,7 +19,7 @@ from splatkit.capture.lidar.scans import Scan
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert, transform_points
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 from splatkit.progress import Progress
 

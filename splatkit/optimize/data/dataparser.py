@@ -15,13 +15,13 @@ from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserCo
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.utils.rich_utils import CONSOLE
 
+from splatkit.io.splits import split_frames
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
 from splatkit.optimize.data.lenses import Lens, lens_of, trained_camera
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.seed_points import load_seed_points, pixel_footprints, scene_extent
 from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
 
-EVAL_INTERVAL = 8  # every 8th image, sorted by name, is held out: the convention of Mip-NeRF 360 and 3DGS
 _NAMED_AT_MOST = 5  # missing files printed by name
 
 
@@ -57,7 +57,7 @@ class SplatkitDataParser(DataParser):
             metadata |= _clouds(transforms, frames, lenses)
         masks = [frame.mask_path for frame in frames]
         metadata |= {"photographed": [frame.posed for frame in frames], "lenses": lenses, "mask_paths": masks}
-        metadata |= _depth_metadata(transforms, frames)
+        metadata |= _depth_metadata(transforms, frames) | _map_metadata(frames)
         half = torch.full((3,), extent)
         return DataparserOutputs(
             image_filenames=[frame.image_path for frame in frames],
@@ -66,29 +66,6 @@ class SplatkitDataParser(DataParser):
             mask_filenames=None if None in masks else masks,
             metadata=metadata,
         )
-
-
-def split_frames(transforms: Transforms) -> dict[str, list[Frame]]:
-    """Frames of "train", "val" and "test", each sorted by name and none empty.
-
-    Listed splits are kept. Without a list for evaluation every 8th of the images that are not listed for training is
-    held out; a list that is missing for "val" or "test" is taken from the other.
-    """
-    by_name = {frame.file_path: frame for frame in transforms.frames}
-    listed = {split: [name for name in names if name in by_name] for split, names in transforms.splits.items()}
-    names = sorted(by_name)
-    held_out = set(listed.get("val", [])) | set(listed.get("test", []))
-    if not held_out:
-        rest = [name for name in names if name not in listed.get("train", [])]
-        held_out = set(rest if "train" in listed else rest[::EVAL_INTERVAL])
-    train = listed.get("train") or [name for name in names if name not in held_out] or names
-    # A dataset without a held-out image still trains; its figures are then those of training images.
-    val = listed.get("val") or listed.get("test") or sorted(held_out) or train
-    test = listed.get("test") or val
-    return {
-        split: [by_name[name] for name in sorted(chosen)]
-        for split, chosen in (("train", train), ("val", val), ("test", test))
-    }
 
 
 def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> dict[str, Any]:
@@ -117,12 +94,22 @@ def _depth_metadata(transforms: Transforms, frames: list[Frame]) -> dict[str, An
     }
 
 
+def _map_metadata(frames: list[Frame]) -> dict[str, Any]:
+    """Files of normals and of where nothing is, None for a frame without; a kind that no frame has is left out."""
+    files = {
+        "normal_filenames": [frame.normal_path for frame in frames],
+        "background_filenames": [frame.background_path for frame in frames],
+    }
+    return {name: paths for name, paths in files.items() if any(paths)}
+
+
 def _report_missing(transforms: Transforms) -> None:
     if transforms.missing:
         total = len(transforms.missing) + len(transforms.frames)
         _name(transforms.missing, f"of {total} listed images do not exist and are left out")
     if transforms.missing_files:
-        _name(transforms.missing_files, "masks and depth maps do not exist, their images do without")
+        what = "masks and maps (depths, normals, background) do not exist, their images do without"
+        _name(transforms.missing_files, what)
 
 
 def _name(files: tuple[str, ...], what: str) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from splatkit.geometry.se3 import transform_points
-from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import read_image
+from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.transforms_json import Frame
 from splatkit.optimize.data.lenses import Lens, rectify
 from splatkit.optimize.data.measured_depth import measured_depth

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.optimize.data.lenses import Lens, rectify_positions
 
 

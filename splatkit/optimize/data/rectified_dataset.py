@@ -11,8 +11,8 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.images import image_size, read_image, read_mask
+from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.optimize.data.lenses import Lens, rectify
 from splatkit.optimize.data.measured_depth import MeasuredDepth, measured_depth
 

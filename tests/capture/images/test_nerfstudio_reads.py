@@ -9,14 +9,16 @@ import torch
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.geometry.camera import Camera, PosedCamera
-from splatkit.io.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 from tests.room import Room, photograph_room
+
+WITHOUT_DEPTH = 2  # of the photographs, one that trains
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> tuple[Path, Room]:
-    """The room, small, with depth maps of its exact surfaces, masks and points."""
+    """The room, small, with masks, points, and depth maps of all photographs but one."""
     folder = tmp_path_factory.mktemp("host")
     room = photograph_room(folder / "photographs", count=6, size=(64, 48))
     lens = Camera.from_K("pinhole", room.K, *room.size)
@@ -26,9 +28,8 @@ def dataset(tmp_path_factory) -> tuple[Path, Room]:
         depths[:10] = 0
         mask = np.ones(room.size[::-1], bool)
         mask[:, :5] = False
-        frames.append(
-            CapturedFrame(PosedCamera(name, lens, pose), room.folder / name, mask, DepthMap(depths, 0.01 * depths))
-        )
+        depth = DepthMap(depths, 0.01 * depths) if index != WITHOUT_DEPTH else None
+        frames.append(CapturedFrame(PosedCamera(name, lens, pose), room.folder / name, mask, depth))
     rng = np.random.default_rng(0)
     points = rng.uniform([-2, 1, 0], [2, 4, 2], size=(200, 3))
     cloud = PointCloud(points, rng.integers(0, 256, (200, 3), dtype=np.uint8))
@@ -72,7 +73,7 @@ def test_its_depth_dataset_reads_our_depth_maps(dataset):
         number = room.names.index(outputs.image_filenames[index].name)
         depth = depths[index]["depth_image"]
         assert depth.shape == (48, 64, 1)
-        assert depth[20, 20].item() == pytest.approx(1.0 + 0.5 * number)
+        assert depth[20, 20].item() == pytest.approx(0 if number == WITHOUT_DEPTH else 1.0 + 0.5 * number)
         assert depth[5, 20].item() == 0
 
 

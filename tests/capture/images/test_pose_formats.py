@@ -18,11 +18,11 @@ from splatkit.capture.images.poses.reading import read_poses
 from splatkit.cli import main
 from splatkit.errors import SplatkitError
 from splatkit.geometry.camera import Camera
-from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.formats.camera_files import opencv_K
 from splatkit.io.formats.colmap_cameras import camera_from_colmap, colmap_camera
 from splatkit.io.formats.trajectories import Trajectory, write_trajectory
 from splatkit.io.images import write_image
+from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.transforms_json import read_transforms
 from tests.room import look_at
 

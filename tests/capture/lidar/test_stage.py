@@ -16,8 +16,8 @@ from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticS
 from splatkit.capture.lidar.stage import capture_lidar, capture_static
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import compose, invert, transform_points
-from splatkit.io.depth_maps import read_depth_map
 from splatkit.io.formats.trajectories import read_trajectory
+from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.scans import readers

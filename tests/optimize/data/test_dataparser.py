@@ -11,8 +11,8 @@ import torch
 from nerfstudio.cameras.cameras import CameraType
 
 from splatkit.errors import DatasetError
-from splatkit.io.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.images import read_image, write_image
+from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import read_transforms
@@ -148,7 +148,7 @@ def test_missing_masks_and_depth_maps_are_counted_and_named_and_their_images_sta
     edit(dataset, lambda meta: meta["frames"][1].update(lost))
     batches = manager(dataset).cached_train
     shown = " ".join(capsys.readouterr().out.split())
-    assert "2 masks and depth maps do not exist" in shown
+    assert "2 masks and maps (depths, normals, background) do not exist" in shown
     assert "masks/1.png" in shown
     assert "depth/1.png" in shown
     assert [("mask" in batch) for batch in batches] == [False] + [True] * 7
@@ -269,6 +269,20 @@ def test_measured_depths_lie_where_the_rectified_camera_sees_their_points(datase
         matched += nearest != 0
     inside = ((expected > 1) & (expected < [found.width - 1, found.height - 1])).all(1)
     assert matched == len(found) >= inside[1:].sum() - (scale < 1)  # all but the masked one; half pixels may meet
+
+
+def test_maps_are_listed_by_image_where_any_has_one(dataset):
+    for name in ("n.png", "b.png"):
+        (dataset / name).touch()
+    kinds = ("depth_filenames", "normal_filenames", "background_filenames")
+    assert not set(kinds) & set(parse(dataset).metadata)
+    edit(dataset, lambda meta: meta["frames"][2].update(normal_file_path="n.png"))
+    edit(dataset, lambda meta: meta["frames"][8].update(background_file_path="b.png"))
+    root, train, test = dataset.resolve(), parse(dataset).metadata, parse(dataset, "test").metadata
+    assert train["normal_filenames"] == [None, root / "n.png", *[None] * 6]
+    assert test["background_filenames"] == [None, root / "b.png"]
+    assert not {"depth_filenames", "background_filenames"} & set(train)
+    assert not {"depth_filenames", "normal_filenames"} & set(test)
 
 
 def test_depth_maps_may_be_smaller_than_their_images(dataset):

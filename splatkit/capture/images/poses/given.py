@@ -13,8 +13,8 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.se3 import compose, is_rigid, rigid_error
-from splatkit.io.depth_maps import DepthMap
 from splatkit.io.listing import list_files
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.io.point_cloud import PointCloud
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from splatkit.capture.dataset import name_below_images
 from splatkit.capture.images.left_out import LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
-from splatkit.io.depth_maps import DepthMap, read_depth_map
+from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 from splatkit.io.transforms_json import Frame, Transforms, pose_files, read_seed_cloud, read_transforms
 
 
@@ -53,8 +53,7 @@ def _beside(transforms: Transforms, listing: list[Path]) -> tuple[LeftOut, ...]:
     """What lies in the folders of the images and belongs to none of them."""
     used = [*listing, *([] if transforms.ply_path is None else [transforms.ply_path])]
     for frame in transforms.frames:
-        files = (frame.image_path, frame.mask_path, frame.depth_path, frame.depth_sigma_path)
-        used += [file for file in files if file is not None]
+        used += frame.files
     folders = {frame.image_path.parent for frame in transforms.frames}
     highest = sorted(folder for folder in folders if not folders.intersection(folder.parents))
     return tuple(group for folder in highest for group in left_out_of(folder, used, "have no pose"))

@@ -17,9 +17,9 @@ from splatkit.capture.images.poses.arkit import from_arkit
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, files_in, number
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
-from splatkit.io.depth_maps import DepthMap, read_depth_map
 from splatkit.io.images import image_size, read_image, turned_by_exif
 from splatkit.io.json_files import read_json
+from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds
 _LEAST_CONFIDENCE = 1  # of 255; 0 is what ARKit calls low

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
-from splatkit.io.atomic import atomic_file
+from splatkit.io.maps.png import write_png
 
 DEPTH_UNIT_M = 1e-3
 _SIGMA_UNITS = 0.1  # of a depth's unit
@@ -34,14 +34,14 @@ def write_depth_map(path: Path, depths: NDArray[np.floating], unit: float = DEPT
     """Write depths [H, W] as a 16-bit PNG; returns how many lie beyond what it holds and were left out."""
     whole = np.round(np.asarray(depths, dtype=np.float64) / unit)
     beyond = whole > _LARGEST
-    _write(path, np.where(beyond, 0, whole))
+    write_png(path, np.where(beyond, 0, whole).astype(np.uint16))
     return int(beyond.sum())
 
 
 def write_depth_sigmas(path: Path, sigmas: NDArray[np.floating], unit: float = DEPTH_UNIT_M) -> None:
     """Write standard deviations [H, W] as a 16-bit PNG; what is larger than it holds becomes the largest."""
     whole = np.round(np.asarray(sigmas, dtype=np.float64) / (unit * _SIGMA_UNITS))
-    _write(path, np.where(sigmas > 0, np.clip(whole, 1, _LARGEST), 0))
+    write_png(path, np.where(sigmas > 0, np.clip(whole, 1, _LARGEST), 0).astype(np.uint16))
 
 
 def read_depth_map(path: Path, sigma_path: Path | None = None, unit: float = DEPTH_UNIT_M) -> DepthMap:
@@ -79,14 +79,6 @@ def unstated_unit(path: Path) -> float:
 
 def _size(values: NDArray[np.float32]) -> str:
     return f"{values.shape[1]}x{values.shape[0]}"
-
-
-def _write(path: Path, whole: NDArray[np.float64]) -> None:
-    done, encoded = cv2.imencode(".png", whole.astype(np.uint16))
-    if not done:
-        raise ValueError(f"{path}: depths of shape {list(whole.shape)} cannot be written as a PNG")
-    with atomic_file(Path(path)) as temporary:
-        temporary.write_bytes(encoded.tobytes())
 
 
 def _read(path: Path) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splatkit.errors import DatasetError
-from splatkit.io.depth_maps import read_depth_map, unstated_unit, write_depth_map, write_depth_sigmas
+from splatkit.io.maps.depth_maps import read_depth_map, unstated_unit, write_depth_map, write_depth_sigmas
 
 
 def _maps():
