@@ -79,13 +79,14 @@ def load_working_image(frame: Frame, camera: Camera) -> WorkingImage:
     lens = frame.camera.scaled(*size)
     image, usable = _area_mean(photograph, size), np.ones((camera.height, camera.width), bool)
     if not _is_same(lens, camera):
-        positions, usable = _positions(lens, camera)
+        positions, seen = _positions(lens, camera)
+        usable &= seen
         # OpenCV's cubic kernel moves coarse structures by up to 0.05 px, its bilinear one blurs fine ones.
         image = np.asarray(_resampled(image, positions, cv2.INTER_LANCZOS4), np.uint8)
     if image.shape[2] == 4:
-        usable = usable & (image[..., 3] >= _HALF_OPAQUE)
+        usable &= image[..., 3] >= _HALF_OPAQUE
     if frame.mask_path is not None:
-        usable = usable & _allowed(frame, lens, camera)
+        usable &= _allowed(frame, lens, camera)
     colors = np.ascontiguousarray(image[..., :3])
     return WorkingImage(colors, np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY), np.uint8), usable)
 

@@ -1,5 +1,7 @@
 """Neighbors: by angle, shared points and scale; on all sides; none where there are none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,7 +62,7 @@ def test_like_scale_is_better():
 def test_longer_focal_lengths_make_up_for_distance():
     angle = np.radians(8)
     places = np.array([[10 * np.sin(s * angle), 5 - 10 * np.cos(angle), 0] for s in (-1, 1)])
-    long = PINHOLE.__class__("pinhole", 320, 240, 600.0, 600.0, 160.0, 120.0)
+    long = replace(PINHOLE, fx=600.0, fy=600.0)
     cameras = [look((0, 0, 0), (0, 5, 0)), look(places[0], (0, 5, 0)), look(places[1], (0, 5, 0), long)]
     visibility = visibility_from_cloud(wall(half=0.1), cameras)
     assert ranked_neighbors(visibility, cameras)[0] == [2, 1]
