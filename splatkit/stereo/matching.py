@@ -127,7 +127,11 @@ def _match(
 
 
 def _source(store: ViewStore, view: int, other: int, scale: int, before: Pass | None) -> MatchingSource:
-    planes = store.planes(other, before).planes if before is not None else None
+    planes = None
+    if before is not None:
+        planes = store.planes(other, before).planes
+        if before.scale != scale:
+            planes = refine_planes(planes, before.scale // scale, *store.grays(other, scale)[0].shape)
     return MatchingSource(store.grays(other, scale)[2], store.K(other, scale), _relative(store, view, other), planes)
 
 

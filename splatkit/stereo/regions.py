@@ -1,5 +1,7 @@
 """Regions of alike colors."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ def reach_alike(
         most_difference: in any channel, of 255.
     """
     values = colors.astype(np.int16)
-    pairs = [(np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])]
+    pairs: list[tuple[Any, Any]] = [(np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])]
     alike = [np.abs(values[a] - values[b]).max(-1) <= most_difference for a, b in pairs]
     reached = start
     for _ in range(steps):
