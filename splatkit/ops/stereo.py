@@ -185,9 +185,7 @@ def check_agreement(
     return Agreement(*torch.ops.splatkit.check_consistency(planes, *sides, numbers).unbind(-1))
 
 
-def window_texture(
-    grays: Tensor, least: float, settings: WindowSettings = WindowSettings()
-) -> tuple[Tensor, Tensor]:
+def window_texture(grays: Tensor, least: float, settings: WindowSettings = WindowSettings()) -> tuple[Tensor, Tensor]:
     """Variance of each pixel's weighted window, and how much of the window lies where that is more than `least`.
 
     Args:
