@@ -8,7 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from splatkit.ops.stereo import MatchedPlanes, MatchingSettings, MatchingSource, match_planes, pack_grays
+from splatkit.ops.stereo import (
+    AgreementNeighbor,
+    MatchedPlanes,
+    MatchingSettings,
+    MatchingSource,
+    check_agreement,
+    match_planes,
+    pack_grays,
+    window_texture,
+)
 from splatkit.reference import stereo as reference
 from splatkit.reference.stereo_matching import Settings, Source
 
@@ -41,7 +50,12 @@ def looking_from(place: Sequence[float], target: Sequence[float]) -> NDArray[np.
 
 
 def picture(
-    planes: Sequence[Sequence[float]], K: NDArray[np.float64], T: NDArray[np.float64], width: int, height: int, seed: int
+    planes: Sequence[Sequence[float]],
+    K: NDArray[np.float64],
+    T: NDArray[np.float64],
+    width: int,
+    height: int,
+    seed: int,
 ) -> PlaneView:
     """Grays of a solid texture, sines of 4 to 12 px at z = 4, where rays meet the nearest plane."""
     rng = np.random.default_rng(seed)
@@ -56,7 +70,7 @@ def picture(
     points = (rays * depths[..., None] - T[:3, 3]) @ T[:3, :3]
     texture = np.sin(points @ waves.T + rng.uniform(0, 2 * np.pi, 24)).sum(-1)
     grays = np.clip(127.5 + 30 * texture / np.sqrt(12), 0, 255).round().astype(np.uint8)
-    m = g @ np.linalg.inv(K + [[0, 0, -0.5], [0, 0, -0.5], [0, 0, 0]])
+    m = g @ np.linalg.inv(K - np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]))
     return PlaneView(torch.from_numpy(grays), K, T, torch.from_numpy(m[nearest]))
 
 
@@ -83,7 +97,6 @@ def match(
     source_planes: Sequence[Tensor] | None = None,
     depth_range: tuple[float, float] = DEPTH_RANGE,
     seed: int = 0,
-    settings: MatchingSettings = MatchingSettings(),
     device: torch.device | str = "cpu",
 ) -> MatchedPlanes:
     """By native code: the first view with the others. Results come back on the CPU."""
@@ -107,7 +120,6 @@ def match(
         depth_range,
         sweeps,
         seed=seed,
-        settings=settings,
     )
     return MatchedPlanes(*(tensor.cpu() for tensor in found))
 
@@ -119,7 +131,6 @@ def by_definition(
     source_planes: Sequence[Tensor] | None = None,
     depth_range: tuple[float, float] = DEPTH_RANGE,
     seed: int = 0,
-    settings: MatchingSettings = MatchingSettings(),
 ) -> reference.Reference:
     """The same as the definition takes it."""
     sources = [
@@ -131,10 +142,8 @@ def by_definition(
         )
         for i, view in enumerate(views[1:])
     ]
-    s = settings
-    judged = Settings(
-        s.window.color_sigma, s.window.space_sigma, s.noise, s.geometric_weight, s.geometric_limit
-    )
+    s = MatchingSettings()
+    judged = Settings(s.window.color_sigma, s.window.space_sigma, s.noise, s.geometric_weight, s.geometric_limit)
     first = views[0]
     usable = torch.ones(first.grays.shape, dtype=torch.bool) if usable is None else usable
     K = torch.from_numpy(first.K)
@@ -144,3 +153,41 @@ def by_definition(
 def source_bits(views: Tensor, count: int) -> Tensor:
     """Bits of sources [H, W] uint8 as truth values [H, W, count]."""
     return (views[..., None].int() >> torch.arange(count)) & 1 > 0
+
+
+def wrong_surfaces(views: Sequence[PlaneView], seed: int, share: float = 0.01) -> list[Tensor]:
+    """Planes [h, w, 3] float32 of all views but the first, wrong by a random share of the inverse depth."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        (view.planes * (1 + share * torch.randn(*view.grays.shape, 1, generator=generator))).float()
+        for view in views[1:]
+    ]
+
+
+def agreement_neighbors(
+    views: Sequence[PlaneView], surfaces: Sequence[Tensor], device: torch.device | str = "cpu"
+) -> list[AgreementNeighbor]:
+    """All views but the first, with costs from 0 to 1."""
+    return [
+        AgreementNeighbor(
+            surface.to(device),
+            torch.rand(surface.shape[:2], generator=torch.Generator().manual_seed(1)).to(device),
+            view.K,
+            view.T,
+        )
+        for view, surface in zip(views[1:], surfaces, strict=True)
+    ]
+
+
+def stereo_results(seed: int, device: torch.device | str = "cpu") -> list[Tensor]:
+    """Every kernel of stereo on two scenes, on the CPU."""
+    found: list[Tensor] = []
+    for planes in (SLANTED, ROOF):
+        views = plane_scene(planes, views=5, seed=seed)
+        surfaces = wrong_surfaces(views, seed)
+        first = match(views, torch.zeros(30, 40, 3), [0.8, 0.7], seed=seed, device=device)
+        second = match(views, first.planes, [0.6], source_planes=surfaces, seed=seed, device=device)
+        neighbors = agreement_neighbors(views, surfaces, device)
+        agreement = check_agreement(second.planes.to(device), views[0].K, neighbors)
+        found += [*first, *second, *agreement, *window_texture(views[0].grays.to(device), 800.0)]
+    return [tensor.cpu() for tensor in found]
