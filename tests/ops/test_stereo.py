@@ -97,6 +97,18 @@ def test_a_sweep_matches_the_definition(
     assert (source_bits(actual.views, views - 1) != expected.views).any(-1).double().mean() < 0.005
 
 
+def test_planes_that_are_all_but_the_same_count_as_one_as_in_the_definition(backend: Backend):
+    """Of planes hundredths of a pixel apart, rounding often chooses: up to 3.6 % were others with 15 seeds, but a third
+    of them with repetitions of up to 0.03 px instead of 0.02.
+    """
+    scene = plane_scene(seed=1)
+    begin = disturbed(scene[0], seed=1, share=0.003)
+    expected = reference.match_planes(by_definition(scene), begin.double(), [0.8])
+    actual = match(scene, begin, [0.8], device=backend.device)
+    assert ((actual.costs - expected.costs).abs() > 1e-3).double().mean() < 0.005
+    assert ((actual.planes - expected.planes).abs().amax(-1) > 1e-4).double().mean() < 0.08
+
+
 def test_random_tries_only_make_a_plane_better():
     view = by_definition(plane_scene(ROOF, seed=2))
     state = reference.start(view, torch.zeros(30, 40, 3, dtype=torch.float64))
@@ -160,36 +172,63 @@ def test_pixels_that_are_not_usable_are_given_up(backend: Backend):
     assert (found.views[usable] != 0).all()
 
 
-@pytest.mark.parametrize("planes", [SLANTED, ROOF])
-def test_agreement_matches_the_definition(backend: Backend, planes: tuple[tuple[float, ...], ...]):
-    scene = plane_scene(planes, views=5, seed=4)
-    surfaces = wrong_surfaces(scene, seed=2)
+def test_windows_without_texture_are_given_up_as_in_the_definition(backend: Backend):
+    scene = plane_scene(seed=1)
+    contrast = 3 * torch.rand(30, 40, generator=torch.Generator().manual_seed(0)) * torch.linspace(0, 1, 40)
+    scene[0] = scene[0]._replace(grays=(100 + contrast).to(torch.uint8))
+    begin = scene[0].planes.float()
+    known = reference.start(by_definition(scene), begin.double()).views.any(-1)
+    found = match(scene, begin, [], device=backend.device)
+    assert torch.equal(found.views != 0, known)
+    assert (found.costs[~known] == 2).all()
+    assert 0.2 < known.double().mean() < 0.8
+
+
+def agreement_by_definition(
+    planes: Tensor, scene: list[PlaneView], surfaces: list[Tensor], settings: AgreementSettings
+) -> Tensor:
+    neighbors = [
+        stereo_consistency.Neighbor(
+            neighbor.planes.double(),
+            neighbor.costs.double(),
+            torch.from_numpy(neighbor.K),
+            torch.from_numpy(neighbor.T_neighbor_reference),
+        )
+        for neighbor in agreement_neighbors(scene, surfaces)
+    ]
+    tolerances = stereo_consistency.Tolerances(*dataclasses.astuple(settings))
+    return stereo_consistency.check_agreement(planes.double(), torch.from_numpy(scene[0].K), neighbors, tolerances)
+
+
+LOOSE = AgreementSettings(most_pixels=40.0, most_share=0.6, least_cosine=-1.0, trusted_cost=0.9)
+
+
+@pytest.mark.parametrize("settings", [AgreementSettings(), LOOSE])
+@pytest.mark.parametrize(("planes", "focal", "share"), [(SLANTED, 60, 0.01), (ROOF, 60, 0.01), (SLANTED, 1500, 2e-4)])
+def test_agreement_matches_the_definition(
+    backend: Backend, planes: tuple[tuple[float, ...], ...], focal: float, share: float, settings: AgreementSettings
+):
+    scene = plane_scene(planes, views=5, seed=4, focal=focal)
+    surfaces = wrong_surfaces(scene, seed=2, share=share)
     surfaces[0][:10] = 0  # no planes there
-    surfaces[1][:, :20] *= 0.5  # seen through
-    begin = disturbed(scene[0], seed=5, share=0.01)
+    surfaces[1] *= torch.linspace(0.5, 1, 43)[:, None]  # more and more to the left, points are seen through
+    generator = torch.Generator().manual_seed(3)
+    h, w, _ = surfaces[2].shape
+    tilts = 0.15 * (torch.rand(h, w, 2, generator=generator) - 0.5)  # up to 90 degrees about pixels' centers
+    surfaces[2][..., :2] += tilts
+    surfaces[2][..., 2] -= (
+        tilts * torch.stack(torch.meshgrid(torch.arange(w), torch.arange(h), indexing="xy"), -1)
+    ).sum(-1)
+    begin = disturbed(scene[0], seed=5, share=share)
     begin[3:5] = 0
-    settings = AgreementSettings()
-    neighbors = agreement_neighbors(scene, surfaces)
-    expected = stereo_consistency.check_agreement(
-        begin.double(),
-        torch.from_numpy(scene[0].K),
-        [
-            stereo_consistency.Neighbor(
-                neighbor.planes.double(),
-                neighbor.costs.double(),
-                torch.from_numpy(neighbor.K),
-                torch.from_numpy(neighbor.T_neighbor_reference),
-            )
-            for neighbor in neighbors
-        ],
-        stereo_consistency.Tolerances(*dataclasses.astuple(settings)),
-    )
-    actual = check_agreement(
-        begin.to(backend.device), scene[0].K, agreement_neighbors(scene, surfaces, backend.device), settings
-    )
-    torch.testing.assert_close(torch.stack(actual, -1).cpu().double(), expected, rtol=1e-4, atol=1e-5)
-    assert set(expected[..., 1].unique().tolist()) >= {0, 1, 2, 3}
-    assert 0.05 < (expected[..., 4] > 0).double().mean() < 0.95
+    expected = agreement_by_definition(begin, scene, surfaces, settings)
+    neighbors = agreement_neighbors(scene, surfaces, backend.device)
+    actual = torch.stack(check_agreement(begin.to(backend.device), scene[0].K, neighbors, settings), -1).cpu().double()
+    torch.testing.assert_close(
+        actual, expected, rtol=1e-4, atol=1e-4
+    )  # depths of 4 are float32; their scatter is a root
+    assert set(expected[..., 1].unique().tolist()) >= {0, 1, 2}
+    assert 0.02 < (expected[..., 4] > 0).double().mean() < 0.95
     assert not expected[3:5].any()
 
 

@@ -21,7 +21,7 @@ from splatkit.ops.stereo import (
 from splatkit.reference import stereo as reference
 from splatkit.reference.stereo_matching import Settings, Source
 
-SLANTED = ((0.04, 0.03, 0.26),)  # g with g . X = 1 in the frame of the first view: z about 4
+SLANTED = ((0.04, 0.03, 0.25),)  # g with g . X = 1 in the frame of the first view: z about 4
 ROOF = ((0.12, 0.02, 0.27), (-0.1, 0.0, 0.24))  # two, the nearer of which is seen
 DEPTH_RANGE = (2.0, 8.0)
 
@@ -75,10 +75,18 @@ def picture(
 
 
 def plane_scene(
-    planes: Sequence[Sequence[float]] = SLANTED, views: int = 4, seed: int = 0, width: int = 40, height: int = 30
+    planes: Sequence[Sequence[float]] = SLANTED,
+    views: int = 4,
+    seed: int = 0,
+    width: int = 40,
+    height: int = 30,
+    focal: float | None = None,
 ) -> list[PlaneView]:
-    """A reference view and others, of other sizes and focal lengths, around it that look at the planes."""
-    focal = 1.5 * width
+    """A reference view and others, of other sizes and focal lengths, around it that look at the planes.
+
+    The focal length in px is 1.5 times the width, unless it is given.
+    """
+    focal = 1.5 * width if focal is None else focal
     found = [picture(planes, camera_matrix(width, height, focal), np.eye(4), width, height, seed)]
     places = [(0.7, 0.1, 0.1), (-0.6, 0.3, 0.0), (0.1, -0.7, -0.2), (-0.3, -0.6, 0.2)]
     for i, place in enumerate(places[: views - 1]):
