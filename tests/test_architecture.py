@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "splatting": {"ops", "geometry", "io"},
     "encodings": {"ops", "io"},
     "isosurface": {"ops", "geometry"},
-    "stereo": {"geometry", "io"},
+    "stereo": {"geometry", "io", "ops"},
     # from what is calibrated with to how far the result is to be trusted, one step at a time
     "calibration.targets": {"geometry", "io"},
     "calibration.detection": {"calibration.targets", "geometry"},

@@ -93,7 +93,7 @@ void match_planes_py(nb::handle planes, nb::handle costs, nb::handle views, nb::
                              call.data<uint8_t>(views, "views", {size.height, size.width})};
   std::vector<StereoSweep> sweeps;
   for (size_t i = 0; i < sweep_numbers.size(); ++i) {
-    sweeps.push_back({static_cast<int>(sweep_numbers[i]), static_cast<float>(good_costs[i])});
+    sweeps.push_back({static_cast<int>(sweep_numbers[i]), good_costs[i] > 0, static_cast<float>(good_costs[i])});
   }
   const int count = static_cast<int>(sweeps.size());
   call.run<float>(

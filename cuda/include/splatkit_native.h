@@ -437,6 +437,7 @@ struct StereoState {
 
 struct StereoSweep {
   int number;
+  bool votes;       // which sources see a pixel is voted anew; else those that it used before count alike
   float good_cost;  // below it a hypothesis speaks for a source
 };
 

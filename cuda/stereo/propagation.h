@@ -11,7 +11,7 @@ constexpr int kRegions = 8;  // of neighbors: each proposes its best
 constexpr int kHypotheses = kRegions + 1;
 constexpr float kUnset = 1e9f;
 constexpr float kFlat = 0.25f;       // variance of a window in which there is nothing to match
-constexpr float kSamePlane = 0.02f;  // px over the window: planes nearer than that are one
+constexpr float kSamePlane = 0.05f;  // px over the window: planes nearer than that are one
 constexpr float kBadCost = 1.2f;     // a view in which several planes cost more does not see the pixel
 constexpr float kUnsure = 0.2f;      // where the best plane costs more, planes from anywhere are tried too
 
@@ -87,6 +87,16 @@ struct ViewWeights {
     return sum;
   }
 };
+
+// The sources that a pixel used before, all alike.
+SPLATKIT_HD ViewWeights equal_weights(const StereoMatching& job, uint32_t used) {
+  ViewWeights weights;
+  int count = 0;
+  for (int j = 0; j < job.source_count; ++j) count += (used >> j) & 1;
+  for (int j = 0; j < job.source_count; ++j) weights.at[j] = (used >> j) & 1 ? 1 / static_cast<float>(count) : 0.f;
+  weights.used = used;
+  return weights;
+}
 
 // Which sources the four neighbors use, as shares.
 SPLATKIT_HD void neighbor_shares(const StereoMatching& job, const StereoState& state, int x, int y, float* shares) {
@@ -223,18 +233,27 @@ SPLATKIT_HD void improve_pixel(const StereoMatching& job, const StereoState& sta
   Hypotheses found;
   gather_hypotheses(job, state, x, y, job.parallax, found);
   if (found.count == 0) return give_up(state, at);
-  float costs[kHypotheses][kMaxStereoSources], shares[kMaxStereoSources];
-  for (int i = 0; i < found.count; ++i) {
-    for (int j = 0; j < job.source_count; ++j) costs[i][j] = source_cost<V>(job, patch, j, found.planes[i], column, row);
-  }
-  neighbor_shares(job, state, x, y, shares);
-  const ViewWeights weights = vote(job, found, costs, sweep.good_cost, shares);
   Plane best = found.planes[0];
   float least = kUnset;
-  for (int i = 0; i < found.count; ++i) {
-    float sum = 0;
-    for (int j = 0; j < job.source_count; ++j) sum = sum + weights.at[j] * costs[i][j];
-    if (sum < least) least = sum, best = found.planes[i];
+  ViewWeights weights;
+  if (sweep.votes || state.views[at] == 0) {
+    float costs[kHypotheses][kMaxStereoSources], shares[kMaxStereoSources];
+    for (int i = 0; i < found.count; ++i) {
+      for (int j = 0; j < job.source_count; ++j) costs[i][j] = source_cost<V>(job, patch, j, found.planes[i], column, row);
+    }
+    neighbor_shares(job, state, x, y, shares);
+    weights = vote(job, found, costs, sweep.good_cost, shares);
+    for (int i = 0; i < found.count; ++i) {
+      float sum = 0;
+      for (int j = 0; j < job.source_count; ++j) sum = sum + weights.at[j] * costs[i][j];
+      if (sum < least) least = sum, best = found.planes[i];
+    }
+  } else {
+    weights = equal_weights(job, state.views[at]);
+    for (int i = 0; i < found.count; ++i) {
+      const float sum = weighted_cost<V>(job, patch, weights, found.planes[i], column, row, least);
+      if (sum < least) least = sum, best = found.planes[i];
+    }
   }
   Random random(job.seed, static_cast<uint32_t>(at), static_cast<uint32_t>(sweep.number));
   const Direction ray = ray_of(job.camera, column, row);

@@ -1,0 +1,140 @@
+"""Photographs with poses to depths, normals and a cloud: the whole of dense stereo, resumable view by view."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from splatkit.errors import DatasetError
+from splatkit.geometry.camera import PosedCamera
+from splatkit.io.transforms_json import Frame
+from splatkit.ops import native_threads_only
+from splatkit.progress import Progress, no_progress, track
+from splatkit.stereo.carrying import ViewSurface, carry_back
+from splatkit.stereo.depth_ranges import depth_ranges
+from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view, scatter_ratios
+from splatkit.stereo.matching import ViewPlan, match_views, view_agreement
+from splatkit.stereo.passes import Pass
+from splatkit.stereo.settings import StereoSettings
+from splatkit.stereo.store import ViewStore
+from splatkit.stereo.view_selection import ranked_neighbors, select_sources
+from splatkit.stereo.visibility import Visibility, visibility_from_cloud, visibility_from_poses, visibility_from_tracks
+from splatkit.stereo.working_views import working_camera
+
+_TYPICAL_RATIO = 0.45  # of scatter to matching where the deviations are right as they are
+
+
+@dataclass(frozen=True, eq=False)
+class StereoInput:
+    """Photographs to match; none that is held out for evaluation."""
+
+    frames: Sequence[Frame]
+    points: NDArray[np.floating] | None = None  # [M, 3] of the world
+    observed: Sequence[NDArray[np.integer]] | None = None  # for each frame the points that it observed, where known
+
+
+@dataclass(frozen=True, eq=False)
+class DenseStereo:
+    """What was found of each of N frames."""
+
+    frames: Sequence[Frame]
+    plan: ViewPlan
+    sigma_scale: float  # of what matching was thought to be uncertain by, in this dataset
+    _store: ViewStore
+
+    @property
+    def cameras(self) -> Sequence[PosedCamera]:
+        """On which stereo worked."""
+        return self._store.cameras
+
+    def surface(self, view: int) -> ViewSurface:
+        """By the pixels of the working camera; empty where the view could not be matched."""
+        camera = self.cameras[view].camera
+        size = (camera.height, camera.width)
+        if not self.plan.sources[view]:
+            empty = np.zeros(size, np.float32)
+            return ViewSurface(empty, empty, np.zeros((*size, 3), np.float32), empty)
+        judged = _judged(self._store, view)
+        return ViewSurface(judged.depths, judged.sigmas(self.sigma_scale), judged.normals, np.zeros(size, np.float32))
+
+    def colors(self, view: int) -> NDArray[np.uint8]:
+        """[h, w, 3] of the working image."""
+        return self._store.image(view).colors
+
+    def photograph_surface(self, view: int) -> ViewSurface:
+        """By the photograph's own pixels."""
+        return carry_back(self.surface(view), self.cameras[view].camera, self.frames[view].camera)
+
+
+def compute_stereo(
+    given: StereoInput, settings: StereoSettings, work: Path, progress: Progress = no_progress
+) -> DenseStereo:
+    """Match every view with its best sources, and judge what comes of it.
+
+    Args:
+        given: photographs with poses.
+        settings: see there.
+        work: a folder for what is found on the way; one that holds some of the same is resumed.
+        progress: shows how far it is.
+
+    Raises:
+        DatasetError: a photograph cannot be used, or no two of them see the same from different places.
+    """
+    cameras = [working_camera(frame, settings.longest_side) for frame in given.frames]
+    plan = plan_views(given, cameras, settings)
+    if not plan.matched:
+        raise DatasetError(
+            f"none of the {len(cameras)} photographs overlaps with another that was taken from a different place; "
+            "stereo needs views whose rays to a surface differ by a degree or more"
+        )
+    store = ViewStore(work, given.frames, cameras)
+    with native_threads_only():
+        passes = match_views(store, plan, settings, progress)
+        ratios = [
+            _judge(store, plan, settings, view, passes)
+            for view in track(plan.matched, "checking depths", progress, len(plan.matched))
+        ]
+    known = np.concatenate(ratios)
+    scale = float(np.median(known)) / _TYPICAL_RATIO if len(known) else 1.0
+    return DenseStereo(given.frames, plan, scale, store)
+
+
+def plan_views(given: StereoInput, cameras: Sequence[PosedCamera], settings: StereoSettings) -> ViewPlan:
+    """Which views are matched with which, and at what depths."""
+    visibility = _visibility(given, cameras)
+    sources = select_sources(visibility, cameras, settings.sources)
+    neighbors = ranked_neighbors(visibility, cameras, settings.neighbors)
+    return ViewPlan(sources, neighbors, depth_ranges(visibility, cameras, sources))
+
+
+def _visibility(given: StereoInput, cameras: Sequence[PosedCamera]) -> Visibility:
+    if given.points is None:
+        return visibility_from_poses(cameras)
+    if given.observed is None:
+        return visibility_from_cloud(given.points, cameras)
+    return visibility_from_tracks(given.points, given.observed, cameras)
+
+
+def _judge(
+    store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, passes: Sequence[Pass]
+) -> NDArray[np.float32]:
+    """Keep what is believed of a view in the store; returns its `scatter_ratios`."""
+    if not store.has_arrays("judged", view):
+        judged = _judged_at(store, plan, settings, view, passes[-1])
+        coarser = [stage for stage in passes if stage.scale == 2]
+        if coarser and passes[-1].scale == 1:
+            judged = fill_from_coarse(judged, _judged_at(store, plan, settings, view, coarser[-1]), 2)
+        store.keep_arrays("judged", view, vars(judged))
+    return scatter_ratios(_judged(store, view))
+
+
+def _judged(store: ViewStore, view: int) -> JudgedView:
+    return JudgedView(**store.arrays("judged", view))
+
+
+def _judged_at(store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, stage: Pass) -> JudgedView:
+    found, agreement = view_agreement(store, plan, settings, view, stage)
+    image = store.reduced_image(view, stage.scale)
+    return judge_view(image, store.cameras[view].camera.reduced(stage.scale), found, agreement)
