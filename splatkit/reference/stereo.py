@@ -26,7 +26,7 @@ from splatkit.reference.stereo_matching import (
 from splatkit.reference.stereo_tries import KINDS, RandomNumbers, random_planes, varied_planes
 
 FLAT_VARIANCE = 0.25  # of a window in which there is nothing to match
-SAME_PLANE = 0.02  # px of parallax over the window: planes nearer than that are one
+SAME_PLANE = 0.05  # px of parallax over the window: planes nearer than that are one
 BAD_COST = 1.2  # a proposal that costs more speaks against a source
 LEAST_GOOD, MOST_BAD = 3, 2  # proposals that must speak for a source, and may speak against it
 WORTHLESS_COST = 0.9  # at which a proposal's voice has fallen to nothing
@@ -106,7 +106,8 @@ class Proposals(NamedTuple):
 def match_planes(view: Reference, planes: Tensor, sweeps: list[float], first_sweep: int = 0) -> State:
     """Judge planes [H, W, 3], or random ones in place of inadmissible, and improve them sweep by sweep.
 
-    Arguments are those of `ops.stereo.match_planes`: sweeps[k] is the cost below which a proposal speaks for a source.
+    Arguments are those of `ops.stereo.match_planes`: sweeps[k] is the cost below which a proposal speaks for a source,
+    or zero where pixels keep the sources that they have.
     """
     state = start(view, planes)
     for number, good_cost in enumerate(sweeps, first_sweep):
@@ -137,14 +138,17 @@ def half_sweep(
     window, textured = windows_at(view, points)
     proposals = propose(view, state, points)
     costs = view.costs(Window(*(part[:, None] for part in window)), proposals.planes, points[:, None])
+    before = state.at(points)
     weights = vote(proposals, costs, good_cost, neighbor_shares(state, points))
+    if good_cost <= 0:
+        uses = before.views.sum(-1, keepdim=True)
+        weights = torch.where(uses > 0, before.views / uses, weights)
     totals = torch.where(proposals.votes > 0, (weights[:, None] * costs).sum(-1), torch.inf)
     least, choice = totals.min(-1).values, totals.argmin(-1)
     best = proposals.planes[torch.arange(len(points)), choice]
     if with_tries:
         best, least = try_planes(view, best, least, weights, window, points, view.random_numbers(points, number))
     known = textured & (proposals.votes > 0).any(-1)
-    before = state.at(points)
     found = State(torch.where(known[:, None], best, before.planes), least, weights > 0).only_where(known)
     return state.with_values(points, found)
 

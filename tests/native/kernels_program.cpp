@@ -131,7 +131,7 @@ class StereoCase {
     }
     auto found = planes_, costs = empty(kPixels);
     auto views = empty<uint8_t>(kPixels);
-    const StereoSweep sweeps[2] = {{0, 0.8f}, {1, 0.7f}};
+    const StereoSweep sweeps[2] = {{0, true, 0.8f}, {1, false, 0}};
     match_planes_cuda(job, {found.data(), costs.data(), views.data()}, sweeps, 2, nullptr);
     print("stereo planes", found);
     print("stereo costs", costs);

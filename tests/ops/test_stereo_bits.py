@@ -145,7 +145,7 @@ def degenerate_cases(draw: st.DrawFn) -> DegenerateCase:
         usable[draw(st.sampled_from(sorted(usable)))].bool(),
         surfaces,
         draw(st.sampled_from(RANGES)),
-        draw(st.sampled_from([[], [0.8], [0.5, 3.0]])),
+        draw(st.sampled_from([[], [0.8], [0.5, 3.0, 0.0]])),
     )
 
 

@@ -193,7 +193,7 @@ def stereo_results(seed: int, device: torch.device | str = "cpu") -> list[Tensor
     for planes in (SLANTED, ROOF):
         views = plane_scene(planes, views=5, seed=seed)
         surfaces = wrong_surfaces(views, seed)
-        first = match(views, torch.zeros(30, 40, 3), [0.8, 0.7], seed=seed, device=device)
+        first = match(views, torch.zeros(30, 40, 3), [0.8, 0.7, 0.0], seed=seed, device=device)
         second = match(views, first.planes, [0.6], source_planes=surfaces, seed=seed, device=device)
         neighbors = agreement_neighbors(views, surfaces, device)
         agreement = check_agreement(second.planes.to(device), views[0].K, neighbors)
