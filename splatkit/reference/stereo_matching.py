@@ -131,8 +131,9 @@ def homographies(K: Tensor, source: Source, planes: Tensor) -> Tensor:
 def carried_samples(H: Tensor, points: Tensor, exact: bool = False) -> Tensor:
     """Where the samples around pixels [..., 2] lie in a source [..., 32, 2].
 
-    Around a pixel's own image (u, v) = H p / w, H is affine up to a division by 1 + d with d = H_3 . (dx, dy) / w.
-    1 - d + d^2 stands for 1 / (1 + d): the relative error is d^3.
+    Around a pixel's own image (u, v) = H p / w, the way (dx, dy) leads to J (dx, dy) / (1 + d), where J are the
+    derivatives of H at the pixel and d = H_3 . (dx, dy) / w. 1 - d + d^2 stands for 1 / (1 + d): the way's relative
+    error is d^3.
 
     Args:
         H: [..., 3, 3].
@@ -142,10 +143,11 @@ def carried_samples(H: Tensor, points: Tensor, exact: bool = False) -> Tensor:
     middle = (H @ homogeneous(points)[..., None])[..., 0]
     H = H / middle[..., 2, None, None]
     offsets = window_offsets()
-    moved = (middle[..., :2] / middle[..., 2:])[..., None, :] + offsets @ H[..., :2, :2].mT
+    image = middle[..., :2] / middle[..., 2:]
+    moved = offsets @ (H[..., :2, :2] - image[..., None] * H[..., 2:, :2]).mT
     taper = (offsets @ H[..., 2:, :2].mT)[..., 0]
     scale = 1 / (1 + taper) if exact else 1 - taper + taper**2
-    return moved * scale[..., None]
+    return image[..., None, :] + moved * scale[..., None]
 
 
 def interpolated(image: Tensor, places: Tensor) -> Tensor:
