@@ -10,7 +10,7 @@ from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_fram
 from splatkit.capture.images.left_out import NOT_CHOSEN, LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
-from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.dataset_paths import NamesOnDisk

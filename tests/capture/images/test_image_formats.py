@@ -12,7 +12,7 @@ from splatkit.capture.images.scene import Solution
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.solved_scene import SolvedScene
 from splatkit.capture.images.stage import capture_images
-from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.images import read_image, write_image
 from splatkit.io.listing import IMAGE_SUFFIXES
@@ -63,7 +63,7 @@ def test_dark_photographs_of_12_bits_in_16_are_told(tmp_path):
         Image.fromarray(gray * 16).save(tmp_path / "dark" / name)
     gathered = gather_images(ImageInputs(tmp_path / "dark"), WorkFolder(tmp_path / "out"), 1, no_progress)
     nothing = Solution(SolvedScene((), np.zeros((0, 3)), np.zeros((0, 3), np.uint8)), {}, ())
-    assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing, 0))
+    assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing))
 
 
 def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
