@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "synthetic.stage": {"synthetic", "calibration", "calibration.targets", "calibration.quality", "geometry", "io"},
     # photographs know nothing of scans, and neither of how a rig is calibrated: what the file of it says is read in io
     "capture": {"geometry", "io"},
-    "capture.stereo": {"capture", "stereo", "geometry", "io"},
+    "capture.stereo": {"capture", "stereo", "io"},
     "capture.images": {"capture", "capture.stereo", "geometry", "io"},
     "capture.lidar": {"capture", "capture.stereo", "geometry", "io"},
     # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other

@@ -56,7 +56,7 @@ def _numbers(stereo: StereoFindings) -> list[tuple[str, str]]:
 
 def _pictures(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None:
     report.text(
-        "Depth: red is near, blue far. Normals: more red to the right, more green downward, less blue toward the camera. "
+        "Depth: red is near, blue far. Normals: more red to the right, more green downward, less blue toward us. "
         f"Deviation: bright is {100 * _LARGEST_SIGMA:.0f} % of the depth or more. Background: white where nothing is. "
         "Edges of depth must lie on edges in the photograph, and what shows no texture must be gray."
     )

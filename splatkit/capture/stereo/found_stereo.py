@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from splatkit.capture.dataset import CapturedFrame
+from splatkit.capture.free_space import require_free
 from splatkit.capture.stereo.effort import Effort, choose_effort
 from splatkit.capture.stereo.maps import add_surface, choose_depth_unit
 from splatkit.capture.stereo.settings import AskedStereo, Level
@@ -27,6 +28,7 @@ from splatkit.stereo.fusion import FusedCloud, fuse_views
 from splatkit.stereo.settings import LEVELS, StereoSettings
 
 _SAMPLED = 100_000  # depths of a view that say in which unit they are stored
+_WORK_BYTES, _MAP_BYTES = 65, 8  # a pixel that is compared, and a pixel of a photograph
 _GAP = 4.0  # times the spacing of a measured cloud: where points of stereo are added to it
 
 
@@ -96,6 +98,7 @@ def find_stereo(
     started = time.process_time()
     frames = photographs.training
     effort = choose_effort(frames, asked)
+    require_free(work.out, _needed_bytes(frames, effort))
     settings = StereoSettings(longest_side=LEVELS[effort.level])
     observed = [photographs.observed[frame.file_path] for frame in frames] if photographs.observed else None
     folder = work.stage("stereo", _depends_on(photographs, settings, str(effort), progress))
@@ -152,6 +155,12 @@ def complete_cloud(measured: PointCloud, fused: PointCloud, most_points: int) ->
         return np.concatenate([getattr(measured, name), getattr(fused, name)[added]])
 
     return PointCloud(joined("points"), joined("colors"), joined("normals"))
+
+
+def _needed_bytes(frames: Sequence[Frame], effort: Effort) -> float:
+    """What is kept on the way and what is written in the end, beside the photographs."""
+    pixels = sum(frame.camera.width * frame.camera.height for frame in frames)
+    return _WORK_BYTES * 1e6 * effort.megapixels + _MAP_BYTES * pixels
 
 
 def _depends_on(

@@ -41,7 +41,7 @@ def test_every_listed_suffix_works_in_a_capture(tmp_path):
         save_as(read_image(room.folder / name), (tmp_path / "mixed" / name).with_suffix(suffix), deep)
     for name in ("IMG_1.HEIC", "IMG_2.dng", "notes.txt"):
         (tmp_path / "mixed" / name).write_bytes(b"x")
-    captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1))
+    captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1, stereo="off"))
     assert captured.verdict().startswith("8 of 8")
     offered = {path.name for path in (tmp_path / "mixed").iterdir()}
     record = json.loads((tmp_path / "out/capture.json").read_text())
@@ -74,4 +74,4 @@ def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
         shifted = np.roll(read_image(room.folder / room.names[0]), 8 * index, axis=1)
         write_image(tmp_path / f"photos/{index}.png", shifted)
     with pytest.raises(CaptureRefusedError, match=r"share up to \d+ features, but show no parallax. Take them from"):
-        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1))
+        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1, stereo="off"))
