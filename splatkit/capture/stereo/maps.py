@@ -10,7 +10,8 @@ from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, LARGEST_DEPTH, DepthMap
 from splatkit.stereo.carrying import ViewSurface
 
 _UNITS_A_SIGMA = 3.0  # so that rounding adds less than 1 % to a deviation
-_HELD = (100.0, 99.9, 99.0)  # percent of the depths that the format must hold, the first where that can be
+_HELD = (99.0, 100.0)  # percent of the depths that the format must hold, and that it should
+_ROOM = 1.06  # a photograph's pixels may be that much deeper than those that were compared
 
 
 def combine_depths(measured: DepthMap | None, stereo: DepthMap) -> DepthMap:
@@ -42,8 +43,8 @@ def add_surface(frame: CapturedFrame, surface: ViewSurface) -> CapturedFrame:
 def choose_depth_unit(depths: NDArray[np.floating], sigmas: NDArray[np.floating]) -> float:
     """The unit in which 16 bits hold depths of a world whose scale is arbitrary.
 
-    1 mm where that serves. Else as fine as the farthest depth allows. Where a typical deviation then has less than
-    three units, up to 1 % of the depths are given up, the farthest.
+    1 mm where that serves. Else as fine as the farthest depth allows; where a typical deviation then has less than three
+    units, up to 1 % of the depths are given up for that, the farthest.
 
     Args:
         depths: [K] of all photographs.
@@ -52,13 +53,7 @@ def choose_depth_unit(depths: NDArray[np.floating], sigmas: NDArray[np.floating]
     if len(depths) == 0:
         return DEPTH_UNIT_M
     coarsest = float(np.median(sigmas)) / _UNITS_A_SIGMA
-    finest = [float(value) / LARGEST_DEPTH for value in np.percentile(depths, _HELD)]
-    if finest[0] <= DEPTH_UNIT_M <= coarsest:
+    most, all_of_them = (float(value) * _ROOM / LARGEST_DEPTH for value in np.percentile(depths, _HELD))
+    if all_of_them <= DEPTH_UNIT_M <= coarsest:
         return DEPTH_UNIT_M
-    return _rounded_up(next((unit for unit in finest if unit <= coarsest), finest[-1]))
-
-
-def _rounded_up(value: float) -> float:
-    """To three digits."""
-    digit = 10.0 ** (np.floor(np.log10(value)) - 2)
-    return float(f"{np.ceil(value / digit) * digit:.3g}")
+    return min(max(coarsest, most), all_of_them)

@@ -139,7 +139,7 @@ def _write(
     frames = track(_frames(transforms), "writing photographs", progress, len(transforms.frames))
     written = write_dataset(folder, with_stereo(frames, found, summaries.append), scene)
     findings = stereo_findings(found, summaries, unit, written.depths_left_out)
-    warnings = (*_missing(transforms), *findings.warnings())
+    warnings = (*_left_out(transforms), *findings.warnings())
     return CapturedStereo(out, written.transforms, seed, findings, warnings)
 
 
@@ -166,14 +166,16 @@ def _whole(frame: Frame) -> np.ndarray:
     return np.ones((frame.camera.height, frame.camera.width), bool)
 
 
-def _missing(transforms: Transforms) -> Iterator[str]:
-    """Sentences on what the dataset lists and does not have."""
+def _left_out(transforms: Transforms) -> Iterator[str]:
+    """Sentences on what the dataset names and does not have."""
     for names, what in (
         (transforms.missing, "listed images do not exist and are left out"),
         (transforms.missing_files, "masks and maps do not exist; their photographs do without"),
     ):
         if names:
             yield f"{len(names)} {what}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+    if not transforms.rig and any(frame.rig_camera is not None for frame in transforms.frames):
+        yield "frames name cameras of a rig and the dataset does not say what rig that is: their names are left out"
 
 
 def _record(
