@@ -53,6 +53,17 @@ def test_capture_images(tmp_path, capsys):
     assert "without_pose.png" in said
 
 
+def test_capture_stereo(tmp_path, capsys):
+    generate_scene(read_scene(find_scene("pebbles")), tmp_path / "in", 96, 72, views=9)
+    offered = offer(tmp_path / "in/images")
+    shutil.copy(tmp_path / "in/images/frame_0000.png", tmp_path / "in/images/without_pose.png")
+    assert main(["capture", "stereo", "--dataset", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    check(tmp_path / "out/capture.json", [*offered, "without_pose.png", "points.ply"])
+    said = capsys.readouterr().out
+    assert "IMG_0001.HEIC" in said
+    assert "without_pose.png" in said
+
+
 @pytest.mark.slow
 def test_capture_lidar(walk, tmp_path, capsys):
     scans = shutil.copytree(walk / "lidar", tmp_path / "scans")

@@ -7,8 +7,8 @@ import numpy as np
 from splatkit.capture.images.dataset import WrittenImages
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.inputs import GatheredImages
-from splatkit.capture.images.left_out import EXPECTED
 from splatkit.capture.images.scene import Solution
+from splatkit.capture.left_out import EXPECTED
 from splatkit.capture.stereo.findings import StereoFindings, beyond_format
 
 _NAMED = 5  # images that a warning names

@@ -43,8 +43,8 @@ def add_surface(frame: CapturedFrame, surface: ViewSurface) -> CapturedFrame:
 def choose_depth_unit(depths: NDArray[np.floating], sigmas: NDArray[np.floating]) -> float:
     """The unit in which 16 bits hold depths of a world whose scale is arbitrary.
 
-    1 mm where that serves. Else as fine as the farthest depth allows; where a typical deviation then has less than three
-    units, up to 1 % of the depths are given up for that, the farthest.
+    1 mm where that serves. Else as fine as the farthest depth allows; where a typical deviation then has less than
+    three units, up to 1 % of the depths are given up for that, the farthest.
 
     Args:
         depths: [K] of all photographs.

@@ -1,6 +1,6 @@
 """The stage `capture stereo`: a dataset with poses to the same with depths, normals and a dense cloud."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, name_below_images, write_dataset
+from splatkit.capture.left_out import EXPECTED, LeftOut, left_out_of
 from splatkit.capture.provenance import CaptureRecord, write_record
 from splatkit.capture.stereo.findings import StereoFindings, stereo_findings
 from splatkit.capture.stereo.found_stereo import (
@@ -79,9 +80,10 @@ def capture_stereo(
         level = None if settings.stereo == "auto" else settings.stereo
         found = find_stereo(photographs, level, settings.points, work, progress)
         seed = _seed(transforms, cloud, found, settings.points)
-        captured = _write(folder, settings.out, transforms, found, seed, progress)
+        beside = _beside(transforms)
+        captured = _write(folder, settings.out, transforms, found, seed, beside, progress)
         report(folder, captured)
-        write_record(folder / "capture.json", _record(settings, transforms, captured, known))
+        write_record(folder / "capture.json", _record(settings, transforms, captured, beside, known))
     work.remove()
     return captured
 
@@ -120,7 +122,13 @@ def _seed(transforms: Transforms, cloud: PointCloud | None, found: FoundStereo, 
 
 
 def _write(
-    folder: Path, out: Path, transforms: Transforms, found: FoundStereo, seed: PointCloud, progress: Progress
+    folder: Path,
+    out: Path,
+    transforms: Transforms,
+    found: FoundStereo,
+    seed: PointCloud,
+    beside: Sequence[LeftOut],
+    progress: Progress,
 ) -> CapturedStereo:
     summaries: list[ViewSummary] = []
     has_depth = any(frame.depth_path is not None for frame in transforms.frames)
@@ -139,7 +147,8 @@ def _write(
     frames = track(_frames(transforms), "writing photographs", progress, len(transforms.frames))
     written = write_dataset(folder, with_stereo(frames, found, summaries.append), scene)
     findings = stereo_findings(found, summaries, unit, written.depths_left_out)
-    warnings = (*_left_out(transforms), *findings.warnings())
+    news = (str(group) for group in beside if group.reason not in EXPECTED)
+    warnings = (*_left_out(transforms), *news, *findings.warnings())
     return CapturedStereo(out, written.transforms, seed, findings, warnings)
 
 
@@ -166,6 +175,14 @@ def _whole(frame: Frame) -> np.ndarray:
     return np.ones((frame.camera.height, frame.camera.width), bool)
 
 
+def _beside(transforms: Transforms) -> list[LeftOut]:
+    """Files in the folders of photographs that transforms.json does not list."""
+    used = [path for frame in transforms.frames for path in frame.files]
+    folders = {frame.image_path.parent for frame in transforms.frames}
+    outer = sorted(folder for folder in folders if not folders & set(folder.parents))
+    return [group for folder in outer for group in left_out_of(folder, used, "are photographs without a pose")]
+
+
 def _left_out(transforms: Transforms) -> Iterator[str]:
     """Sentences on what the dataset names and does not have."""
     for names, what in (
@@ -179,7 +196,11 @@ def _left_out(transforms: Transforms) -> Iterator[str]:
 
 
 def _record(
-    settings: CaptureStereoSettings, transforms: Transforms, captured: CapturedStereo, known: dict[str, Any]
+    settings: CaptureStereoSettings,
+    transforms: Transforms,
+    captured: CapturedStereo,
+    beside: Sequence[LeftOut],
+    known: dict[str, Any],
 ) -> CaptureRecord:
     scale: Literal["metric", "arbitrary"] = "metric" if known.get("scale") == "metric" else "arbitrary"
     files = [path for frame in transforms.frames for path in frame.files]
@@ -189,7 +210,11 @@ def _record(
         sources=hash_files(files if transforms.ply_path is None else [*files, transforms.ply_path]),
         scale=scale,
         frame=str(known.get("frame", "of the dataset")),
-        figures={"photographs": len(transforms.frames), "points": len(captured.seed.points)}
-        | {"stereo": captured.stereo.figures()},
+        figures={
+            "photographs": len(transforms.frames),
+            "points": len(captured.seed.points),
+            "left_out": [asdict(group) for group in beside],
+            "stereo": captured.stereo.figures(),
+        },
         warnings=captured.warnings,
     )

@@ -73,26 +73,26 @@ def test_photographs_alone_get_depths_at_their_own_scale(room, tmp_path):
 
 @pytest.mark.parametrize("is_distorted", [False, True])
 def test_depths_lie_on_the_surfaces_undistorted_or_not(room, tmp_path, is_distorted):
-    """A lens that is stated to be distorted though it is not, slightly: what it shows is the room bent by 1 cm."""
+    """94 % of pixels have depth, off by 0.7 mm in the median; 1.4 mm where the lens is stated to be distorted though it
+    is not, slightly."""
     given = write_given(room, tmp_path / "given", (-4e-3, 0.0, 0.0, 0.0) if is_distorted else ())
     captured = capture(tmp_path / "out", poses=given, undistort=is_distorted)
     transforms = read_transforms(captured.out)
     assert all(frame.camera.is_pinhole for frame in transforms.frames)
     distances = on_surface(points_of(transforms))
-    print(np.median(distances), len(distances) / 7 / SIZE[0] / SIZE[1])
-    assert len(distances) > 0.5 * 7 * SIZE[0] * SIZE[1]
-    assert np.median(distances) < 0.02  # m
+    assert len(distances) > 0.8 * 7 * SIZE[0] * SIZE[1]
+    assert np.median(distances) < 0.004  # m
     normals = [read_normal_map(frame.normal_path) for frame in transforms.frames if frame.normal_path is not None]
     assert len(normals) == 7
     assert all(
         found.shape == (transforms.frames[1].camera.height, transforms.frames[1].camera.width, 3) for found in normals
     )
     dense = read_point_cloud(captured.out / "dense.ply")
-    assert np.median(on_surface(dense.points)) < 0.02
+    assert np.median(on_surface(dense.points)) < 0.004
 
 
 def test_where_nothing_overlaps_the_rest_is_done_and_it_is_said(room, tmp_path):
-    """Photographs from one place, with poses and points that somebody gave."""
+    """Photographs that are all said to be from one place, with points that came with them."""
     given = write_given(room, tmp_path / "given")
     read = read_transforms(given)
     same = [

@@ -11,7 +11,7 @@ def plane(left: float, right: float, color: int) -> PointCloud:
     x, y = np.meshgrid(np.arange(left, right, 0.1), np.arange(0, 1, 0.1))
     points = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], -1)
     colors = np.full((len(points), 3), color, np.uint8)
-    return PointCloud(points, colors, np.tile(np.float32([0, 0, 1]), (len(points), 1)))
+    return PointCloud(points, colors, np.tile(np.array([0, 0, 1], np.float32), (len(points), 1)))
 
 
 def test_points_are_added_in_gaps_alone():

@@ -45,9 +45,11 @@ def test_what_a_frame_has_already_is_kept(background):
         background=background,
     )
     added = add_surface(frame, surface)
+    assert added.depth is not None
+    assert added.normals is not None
+    assert added.background is not None
     np.testing.assert_array_equal(added.normals, np.stack([ahead, up, nothing])[None])
     np.testing.assert_array_equal(added.background, surface.background if background is None else background)
-    assert added.depth is not None
     np.testing.assert_array_equal(added.depth.depths, surface.depths)
 
 

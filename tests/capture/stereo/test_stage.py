@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -145,17 +146,17 @@ def test_what_is_held_out_is_not_looked_at(captured, copied, tmp_path, is_listed
             assert not maps(frame, after.depth_unit).depths.any()  # nerfstudio wants a map of each or of none
 
 
-def stop_after(label: str, count: int) -> Progress:
+def stop_after(stop: str, count: int) -> Progress:
     """Interrupts when so many parts of a piece of work are done."""
 
     @contextlib.contextmanager
-    def bar(named, total):
+    def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         done = 0
 
         def advance(more: int) -> None:
             nonlocal done
             done += more
-            if named == label and done == count:
+            if (label, done) == (stop, count):
                 raise KeyboardInterrupt
 
         yield advance
@@ -236,6 +237,7 @@ def test_measured_depths_stay_and_masks_and_times_too(captured, copied, tmp_path
     assert masked[:, 42:].any()
     assert all(frame.mask_path is not None for frame in after.frames)
     assert [frame.time for frame in after.frames] == [float(number) for number in range(10)]
+    assert after.applied_transform is not None
     np.testing.assert_array_equal(after.applied_transform, turned)
     assert (after.applied_scale, after.origin) == (2.0, (5e5, 0.0, 30.0))
 
