@@ -18,7 +18,8 @@ from splatkit.report.plots import colorize_depth, colorize_share, plot_points
 _SHOWN = 6  # photographs
 _WIDTH = 400  # px
 _PERCENTILES = (2, 98)
-_LARGEST_SIGMA = 0.01  # of the depth, at the bright end
+_TOWARD_US = np.array([1.0, -1.0, -1.0])  # OpenCV's axes lead down and away, normal maps are mostly drawn the other way
+_BRIGHT = 5.0  # times the median deviation of all photographs, at the bright end
 
 
 def add_stereo(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None:
@@ -55,9 +56,10 @@ def _numbers(stereo: StereoFindings) -> list[tuple[str, str]]:
 
 
 def _pictures(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None:
+    limit = _BRIGHT * float(np.median([view.relative_sigma for view in stereo.with_depth]))
     report.text(
-        "Depth: red is near, blue far. Normals: more red to the right, more green downward, less blue toward us. "
-        f"Deviation: bright is {100 * _LARGEST_SIGMA:.0f} % of the depth or more. Background: white where nothing is. "
+        "Depth: red is near, blue far. Normals: more red to the right, more green upward, more blue toward us. "
+        f"Deviation: bright is {100 * limit:.2g} % of the depth or more. Background: white where nothing is. "
         "Edges of depth must lie on edges in the photograph, and what shows no texture must be gray."
     )
     transforms = read_transforms(folder)
@@ -65,16 +67,16 @@ def _pictures(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None:
     # with --undistort a photograph may have another suffix than its original
     names = [view.name for view in stereo.with_depth if view.name in by_name]
     for index in np.unique(np.linspace(0, len(names) - 1, min(_SHOWN, len(names))).round().astype(int)):
-        report.figures(_row(by_name[names[index]], names[index], transforms))
+        report.figures(_row(by_name[names[index]], names[index], transforms, limit))
 
 
-def _row(frame: Frame, name: str, transforms: Transforms) -> list[Picture]:
-    """Photograph, depth, normals, deviation and background side by side."""
+def _row(frame: Frame, name: str, transforms: Transforms, limit: float) -> list[Picture]:
+    """Photograph, depth, normals, deviation (up to `limit` of the depth) and background side by side."""
     assert frame.depth_path is not None
     depth = read_depth_map(frame.depth_path, frame.depth_sigma_path, transforms.depth_unit)
     there = depth.depths > 0
     near, far = np.percentile(depth.depths[there], _PERCENTILES) if there.any() else (0.0, 1.0)
-    share = np.where(there, depth.sigmas / np.where(there, depth.depths, 1) / _LARGEST_SIGMA, np.nan)
+    share = np.where(there, depth.sigmas / np.where(there, depth.depths, 1) / limit, np.nan)
     out = [
         Picture(_reduced(read_image(frame.image_path)[..., :3], cv2.INTER_AREA), name),
         Picture(
@@ -83,7 +85,7 @@ def _row(frame: Frame, name: str, transforms: Transforms) -> list[Picture]:
         ),
     ]
     if frame.normal_path is not None:
-        normals = _reduced(read_normal_map(frame.normal_path))
+        normals = _reduced(read_normal_map(frame.normal_path)) * _TOWARD_US
         out.append(Picture(np.round((normals + 1) * 127.5).astype(np.uint8), "normals"))
     out.append(Picture(colorize_share(_reduced(share)), "deviation"))
     if frame.background_path is not None:

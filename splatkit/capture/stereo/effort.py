@@ -22,9 +22,14 @@ class Effort:
     cpu_s: float  # estimated
     reason: str  # why this level; empty where it was asked for
 
+    @property
+    def label(self) -> str:
+        """Few words for a bar."""
+        return f"stereo at {self.level}, about {_duration(self.cpu_s)}"
+
     def __str__(self) -> str:
         """On one line."""
-        return f"stereo at {self.level}, about {_duration(self.cpu_s)} of CPU time{self.reason and f' ({self.reason})'}"
+        return f"{self.label} of CPU time" + (f" ({self.reason})" if self.reason else "")
 
 
 def choose_effort(frames: Sequence[Frame], asked: Level | None) -> Effort:

@@ -45,6 +45,8 @@ class StereoFindings:
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, with a cure."""
         out = []
+        if self.effort.level == "low" and self.effort.reason:
+            out.append(f"{self.effort}; --stereo medium finds more")
         unmatched = [view.name for view in self.views if view.without not in ("", "held out")]
         if unmatched:
             named = ", ".join(unmatched[:_NAMED]) + (", ..." if len(unmatched) > _NAMED else "")
@@ -60,6 +62,7 @@ class StereoFindings:
         """What capture.json says."""
         return {
             "level": self.effort.level,
+            "why": self.effort.reason or "asked for",
             "estimated_cpu_s": self.effort.cpu_s,
             "cpu_s": self.cpu_s,
             "sigma_scale": self.sigma_scale,

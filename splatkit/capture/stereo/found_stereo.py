@@ -101,7 +101,7 @@ def find_stereo(
     require_free(work.out, _needed_bytes(frames, effort))
     settings = StereoSettings(longest_side=LEVELS[effort.level])
     observed = [photographs.observed[frame.file_path] for frame in frames] if photographs.observed else None
-    folder = work.stage("stereo", _depends_on(photographs, settings, str(effort), progress))
+    folder = work.stage("stereo", _depends_on(photographs, settings, effort.label, progress))
     dense = compute_stereo(StereoInput(frames, photographs.points, observed), settings, folder, progress)
     cloud = fuse_views(dense, most_points, progress)
     unit = choose_depth_unit(*_sampled_depths(dense))
