@@ -287,3 +287,26 @@ def tiny_mlp_backward(
     threads: int,
 ) -> None: ...
 def tiny_mlp_scratch_size(arg0: int, arg1: Sequence[int], /) -> int: ...
+def match_planes(
+    arg0: object,
+    arg1: object,
+    arg2: object,
+    arg3: object,
+    arg4: object,
+    arg5: object,
+    arg6: object,
+    arg7: Sequence[object],
+    arg8: Sequence[object],
+    arg9: Sequence[float],
+    arg10: int,
+    arg11: Sequence[int],
+    arg12: Sequence[float],
+    arg13: int,
+    /,
+) -> None: ...
+def check_consistency(
+    arg0: object, arg1: Sequence[object], arg2: Sequence[object], arg3: Sequence[float], arg4: object, arg5: int, /
+) -> None: ...
+def window_texture(
+    arg0: object, arg1: object, arg2: object, arg3: float, arg4: object, arg5: object, arg6: int, /
+) -> None: ...

@@ -209,6 +209,12 @@ SIBLINGS = {
         "cuda/splatting/rasterization.cu",
         "tests/ops/test_rasterization.py",
     ],
+    "stereo": [
+        "splatkit/reference/stereo.py",
+        "cuda/stereo/stereo_cpu.cpp",
+        "cuda/stereo/stereo.cu",
+        "tests/ops/test_stereo.py",
+    ],
     "tiny_mlp": [  # a GPU runs torch's layers
         "splatkit/reference/tiny_mlp.py",
         "cuda/networks/tiny_mlp_cpu.cpp",
@@ -336,7 +342,7 @@ def test_no_files_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize("folder", sorted({p.parent.name for p in (ROOT / "cuda").rglob("*.h")} - {"cuda"}))
 def test_native_families_do_not_include_each_other(folder: str):
-    families = {"splatting", "encodings", "isosurface", "image", "networks"}
+    families = {"splatting", "encodings", "isosurface", "image", "networks", "stereo"}
     allowed = {"common", "include", folder} | (families if folder == "bindings" else set())
     for path in [*(ROOT / "cuda" / folder).glob("*.h"), *(ROOT / "cuda" / folder).glob("*.c*")]:
         for line in path.read_text().splitlines():

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from gpu_checks.report import Record, write_whole
 from gpu_checks.scenes import SIZES, SeededSplats, camera, seeded_splats, with_gradients
+from gpu_checks.stereo import SWEEPS, wall
 from splatkit import ops
+from splatkit.ops.stereo import check_agreement, window_texture
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.rendering import render_splats
 
@@ -41,6 +43,8 @@ def main() -> None:
 
     add([measure_copy(options.device, 2**28 if not options.quick else 2**16, repeats)])
     add(measure_training(options.device, options.quick))
+    for width, height in sizes:
+        add(measure_stereo(width, height, options.device, repeats))
     for count in counts:
         for width, height in sizes:
             for gaussian in (True, False):
@@ -133,6 +137,23 @@ def measure_training(device: str, quick: bool) -> list[Record]:
     return [
         make_record("training/step", params, "ms", times[WARM_UP:] or times),
         make_record("training/loss_ratio", params, "1", [losses[-1] / losses[0]]),
+    ]
+
+
+def measure_stereo(width: int, height: int, device: str, repeats: int) -> list[Record]:
+    """Matching a wall from random planes, agreement and texture; SystemExit where the wall is not found."""
+    view = wall(width, height, device)
+    found = view.match()
+    view.check(found)
+    neighbors = view.neighbors(found)
+    work: dict[str, Callable[[], object]] = {
+        "match": view.match,
+        "agreement": lambda: check_agreement(found.planes, view.K, neighbors),
+        "texture": lambda: window_texture(view.grays, 10.0),
+    }
+    params = {"sources": len(view.sources), "sweeps": len(SWEEPS), "width": width, "height": height}
+    return [
+        make_record(f"stereo/{name}", params, "ms", elapsed_ms(each, device, repeats)) for name, each in work.items()
     ]
 
 

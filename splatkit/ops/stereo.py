@@ -132,15 +132,25 @@ def match_planes(
         settings: see there.
 
     Raises:
-        ValueError: a shape, a range or the number of sources is wrong.
+        ValueError: a shape, a range, a number of sources, a camera or the noise is wrong.
+        TypeError: a dtype is wrong.
     """
     nearest, farthest = depth_range
     if not 0 < nearest < farthest < np.inf:
         raise ValueError(f"depth_range: expected 0 < nearest < farthest, got {nearest}, {farthest}")
     if not 1 <= len(sources) <= MAX_SOURCES:
         raise ValueError(f"sources: expected 1 to {MAX_SOURCES}, got {len(sources)}")
+    if len({source.planes is None for source in sources}) > 1:
+        raise ValueError("sources: expected planes of all of them, or of none")
+    if usable.dtype != torch.bool:
+        raise TypeError(f"usable: expected bool, got {usable.dtype}")
+    if not settings.noise > 0:  # a flat window would be divided by its own variance
+        raise ValueError(f"settings.noise: expected a positive variance, got {settings.noise}")
+    for source in sources:
+        _check_camera("sources", source.K, source.T_source_reference)
+    _check_camera("K", K)
     check_image_size(grays.shape[1], grays.shape[0])
-    consistent = all(source.planes is not None for source in sources)
+    consistent = sources[0].planes is not None
     parallaxes = [float(source.K[0, 0] * np.linalg.norm(source.T_source_reference[:3, 3])) for source in sources]
     parallax = max(float(np.mean(parallaxes)), 1e-12)
     weight = settings.geometric_weight if consistent else 0.0
@@ -177,6 +187,9 @@ def check_agreement(
     """
     if len(neighbors) > MAX_NEIGHBORS:
         raise ValueError(f"neighbors: expected at most {MAX_NEIGHBORS}, got {len(neighbors)}")
+    _check_camera("K", K)
+    for neighbor in neighbors:
+        _check_camera("neighbors", neighbor.K, neighbor.T_neighbor_reference)
     s = settings
     numbers = [*_camera(K), s.most_pixels, s.most_share, s.least_cosine, s.trusted_cost]
     for neighbor in neighbors:
@@ -200,6 +213,12 @@ def window_texture(grays: Tensor, least: float, settings: WindowSettings = Windo
     return variances, shares
 
 
+def _check_camera(name: str, K: NDArray[np.float64], T: NDArray[np.float64] | None = None) -> None:
+    T = np.eye(4) if T is None else T
+    if K.shape != (3, 3) or T.shape != (4, 4) or not (np.isfinite(K).all() and np.isfinite(T).all()):
+        raise ValueError(f"{name}: expected finite numbers, K [3, 3] and a pose [4, 4]")
+
+
 def _camera(K: NDArray[np.float64]) -> list[float]:
     """fx, fy, cx, cy with pixels counted from the center of the first."""
     return [float(K[0, 0]), float(K[1, 1]), float(K[0, 2]) - 0.5, float(K[1, 2]) - 0.5]
@@ -220,6 +239,8 @@ def _homography(K: NDArray[np.float64], source: MatchingSource) -> list[float]:
 
 def _window_weights(settings: WindowSettings, device: torch.device) -> tuple[Tensor, Tensor]:
     """By the difference of grays [256], and by sample [32]."""
+    if not (settings.color_sigma > 0 and settings.space_sigma > 0):
+        raise ValueError(f"window: expected positive sigmas, got {settings.color_sigma}, {settings.space_sigma}")
     differences = torch.arange(256, dtype=torch.float64)
     color = torch.exp(-(differences**2) / (2 * settings.color_sigma**2))
     squares = torch.tensor(_COLUMNS, dtype=torch.float64) ** 2 + torch.tensor(_ROWS, dtype=torch.float64) ** 2

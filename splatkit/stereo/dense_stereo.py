@@ -12,10 +12,11 @@ from splatkit.geometry.camera import PosedCamera
 from splatkit.io.transforms_json import Frame
 from splatkit.ops import native_threads_only
 from splatkit.progress import Progress, no_progress, track
+from splatkit.stereo.background import SeenView, find_background, up_of
 from splatkit.stereo.carrying import ViewSurface, carry_back
 from splatkit.stereo.depth_ranges import depth_ranges
-from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view, scatter_ratios
-from splatkit.stereo.matching import ViewPlan, match_views, view_agreement
+from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view
+from splatkit.stereo.matching import ViewPlan, far_costs, match_views, view_agreement
 from splatkit.stereo.passes import Pass
 from splatkit.stereo.settings import StereoSettings
 from splatkit.stereo.store import ViewStore
@@ -23,7 +24,7 @@ from splatkit.stereo.view_selection import ranked_neighbors, select_sources
 from splatkit.stereo.visibility import Visibility, visibility_from_cloud, visibility_from_poses, visibility_from_tracks
 from splatkit.stereo.working_views import working_camera
 
-_TYPICAL_RATIO = 0.45  # of scatter to matching where the deviations are right as they are
+_AROUND, _AROUND_SCALE = 32, 4  # views that may see through another's background, and by how much they are reduced
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,6 @@ class DenseStereo:
 
     frames: Sequence[Frame]
     plan: ViewPlan
-    sigma_scale: float  # of what matching was thought to be uncertain by, in this dataset
     _store: ViewStore
 
     @property
@@ -56,8 +56,8 @@ class DenseStereo:
         if not self.plan.sources[view]:
             empty = np.zeros(size, np.float32)
             return ViewSurface(empty, empty, np.zeros((*size, 3), np.float32), empty)
-        judged = _judged(self._store, view)
-        return ViewSurface(judged.depths, judged.sigmas(self.sigma_scale), judged.normals, np.zeros(size, np.float32))
+        background = self._store.arrays("background", view)["background"]
+        return _surface(_judged(self._store, view), background)
 
     def colors(self, view: int) -> NDArray[np.uint8]:
         """[h, w, 3] of the working image."""
@@ -92,13 +92,11 @@ def compute_stereo(
     store = ViewStore(work, given.frames, cameras)
     with native_threads_only():
         passes = match_views(store, plan, settings, progress)
-        ratios = [
-            _judge(store, plan, settings, view, passes)
-            for view in track(plan.matched, "checking depths", progress, len(plan.matched))
-        ]
-    known = np.concatenate(ratios)
-    scale = float(np.median(known)) / _TYPICAL_RATIO if len(known) else 1.0
-    return DenseStereo(given.frames, plan, scale, store)
+        for view in track(plan.matched, "checking depths", progress, len(plan.matched)):
+            if not store.has_arrays("judged", view):
+                store.keep_arrays("judged", view, vars(_judge(store, plan, settings, view, passes)))
+        _find_backgrounds(store, plan, settings, progress)
+    return DenseStereo(given.frames, plan, store)
 
 
 def plan_views(given: StereoInput, cameras: Sequence[PosedCamera], settings: StereoSettings) -> ViewPlan:
@@ -117,17 +115,35 @@ def _visibility(given: StereoInput, cameras: Sequence[PosedCamera]) -> Visibilit
     return visibility_from_tracks(given.points, given.observed, cameras)
 
 
-def _judge(
-    store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, passes: Sequence[Pass]
-) -> NDArray[np.float32]:
-    """Keep what is believed of a view in the store; returns its `scatter_ratios`."""
-    if not store.has_arrays("judged", view):
-        judged = _judged_at(store, plan, settings, view, passes[-1])
-        coarser = [stage for stage in passes if stage.scale == 2]
-        if coarser and passes[-1].scale == 1:
-            judged = fill_from_coarse(judged, _judged_at(store, plan, settings, view, coarser[-1]), 2)
-        store.keep_arrays("judged", view, vars(judged))
-    return scatter_ratios(_judged(store, view))
+def _judge(store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, passes: Sequence[Pass]) -> JudgedView:
+    """What is believed of a view, with gaps filled from the image of half its size."""
+    judged = _judged_at(store, plan, settings, view, passes[-1])
+    coarser = [stage for stage in passes if stage.scale == 2 * passes[-1].scale]
+    if not coarser:
+        return judged
+    return fill_from_coarse(judged, _judged_at(store, plan, settings, view, coarser[-1]), 2)
+
+
+def _find_backgrounds(store: ViewStore, plan: ViewPlan, settings: StereoSettings, progress: Progress) -> None:
+    """Keep the background of every view in the store."""
+
+    def seen(view: int) -> SeenView:
+        return SeenView(store.cameras[view], _judged(store, view).depths)
+
+    matched = plan.matched
+    up = up_of([store.cameras[view] for view in matched])
+    around = {view: seen(view).reduced(_AROUND_SCALE) for view in matched[:: -(-len(matched) // _AROUND)]}
+    for view in track(matched, "looking for the background", progress, len(matched)):
+        if not store.has_arrays("background", view):
+            others = [other for number, other in around.items() if number != view]
+            costs = far_costs(store, plan, settings, view).numpy()
+            background = find_background(store.image(view), seen(view), others, costs, up)
+            store.keep_arrays("background", view, {"background": background})
+
+
+def _surface(judged: JudgedView, background: NDArray[np.float32] | None = None) -> ViewSurface:
+    nothing = np.zeros_like(judged.depths)
+    return ViewSurface(judged.depths, judged.sigmas, judged.normals, nothing if background is None else background)
 
 
 def _judged(store: ViewStore, view: int) -> JudgedView:

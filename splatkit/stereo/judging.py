@@ -4,7 +4,7 @@ A pixel is kept where enough other views agree for what its matching cost is, wh
 and where it belongs to a piece of surface that is more than a speckle.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 
 from splatkit.geometry.camera import Camera
 from splatkit.ops.stereo import Agreement, MatchedPlanes, WindowSettings, window_texture
+from splatkit.stereo.regions import reach_alike
 from splatkit.stereo.working_views import WorkingImage
 
 # The largest matching cost that is believed, by how many views agree: 0, 1, 2 and so on.
-_MOST_COST = np.array([0.0, 0.2, 0.5, 0.6, 0.7, 0.8])
-_MOST_THROUGH = 1  # views that may see a surface behind
+_MOST_COST = np.array([0.0, 0.35, 0.6, 0.7, 0.8, 0.8])
+_MOST_THROUGH = 0.5  # times the agreeing views: how many others may see a surface behind
 _LEAST_VARIANCE = 2.0  # of grays in a window that was matched
 _LEAST_TEXTURED = 0.5  # share of a window that has texture itself
 _SUPPORT = WindowSettings(color_sigma=12.0, space_sigma=1e3)  # what belongs to a pixel, however far in its window
 _PEEL_STEPS, _PEEL_COLOR = 6, 4  # px, and difference of colors of 255
 _SPECKLE = 60  # px; smaller pieces are dropped
 _LOG_STEPS, _SAME_PIECE = 1000.0, 20  # depths in steps of 0.1 %; neighbors of a piece differ by at most 2 %
-# Standard deviation of matching with 6 views, px: this and as much for each unit of cost.
-_MATCH_PX, _MATCH_PX_PER_COST = 0.045, 0.45
-_FLOOR_PX = 0.03
-_TYPICAL_VIEWS = 6
-_SLOPE_PX = 0.05  # of a pixel: where in it the depth is
+# Standard deviations come from what can be seen of errors: how far views differ around a pixel, and how far its depth
+# is from the mean around it. Factors were found on generated scenes with exact depth.
+_FLOOR_PX, _FLOOR_PX_PER_COST = 0.01, 0.025
+_BY_SCATTER, _BY_ROUGHNESS, _BY_GAPS = 0.77, 0.55, 1.3
+_SCATTER_WINDOW, _ROUGHNESS_WINDOW, _GAP_WINDOW = 5, 7, 9  # px
 _INNER = np.ones((3, 3), np.uint8)
 _FLAT_STEP = 1.03  # ratio of depths within a coarse pixel's neighborhood that is no edge
 _COARSE_FACTOR = 1.5  # on deviations of what a coarser image found
@@ -39,20 +40,8 @@ class JudgedView:
     """What is believed of a view; 0 where nothing is."""
 
     depths: NDArray[np.float32]  # [h, w] z
+    sigmas: NDArray[np.float32]  # [h, w] standard deviation
     normals: NDArray[np.float32]  # [h, w, 3] camera's frame
-    matching: NDArray[np.float32]  # [h, w] standard deviation by what matching can tell, before the dataset's scale
-    scatter: NDArray[np.float32]  # [h, w] of the mean over agreeing views, and by the slope within a pixel
-
-    def sigmas(self, scale: float) -> NDArray[np.float32]:
-        """Standard deviations [h, w], with matching `scale` times as uncertain."""
-        return np.asarray(np.hypot(self.matching * scale, self.scatter), np.float32)
-
-    def without(self, dropped: NDArray[np.bool_]) -> "JudgedView":
-        """The same with nothing where [h, w] is True."""
-        depths, matching, scatter = (
-            np.where(dropped, np.float32(0), values) for values in (self.depths, self.matching, self.scatter)
-        )
-        return JudgedView(depths, np.where(dropped[..., None], np.float32(0), self.normals), matching, scatter)
 
 
 def judge_view(image: WorkingImage, camera: Camera, found: MatchedPlanes, agreement: Agreement) -> JudgedView:
@@ -66,15 +55,12 @@ def judge_view(image: WorkingImage, camera: Camera, found: MatchedPlanes, agreem
     """
     agreeing, costs = agreement.agreeing.numpy(), found.costs.numpy()
     most = _MOST_COST[np.minimum(agreeing.astype(np.int64), len(_MOST_COST) - 1)]
-    through = np.minimum(_MOST_THROUGH, agreeing / 2)
-    kept = (costs < most) & (agreement.through.numpy() <= through) & image.usable & _has_texture(image)
-    return _described(camera, found, agreement).without(~(kept & _in_pieces(agreement.depths.numpy(), kept)))
-
-
-def scatter_ratios(judged: JudgedView) -> NDArray[np.float32]:
-    """How large the scatter between views is against what matching should give, for each kept pixel [K]."""
-    there = judged.matching > 0
-    return judged.scatter[there] / judged.matching[there]
+    kept = (costs < most) & (agreement.through.numpy() <= _MOST_THROUGH * agreeing) & image.usable & _has_texture(image)
+    kept &= _in_pieces(agreement.depths.numpy(), kept)
+    nothing = np.float32(0)
+    normals = np.where(kept[..., None], plane_normals(found.planes.numpy(), camera), nothing)
+    depths = np.where(kept, agreement.depths.numpy(), nothing)
+    return JudgedView(depths, np.where(kept, _sigmas(depths, costs, agreement), nothing), normals)
 
 
 def fill_from_coarse(fine: JudgedView, coarse: JudgedView, factor: int) -> JudgedView:
@@ -98,13 +84,8 @@ def fill_from_coarse(fine: JudgedView, coarse: JudgedView, factor: int) -> Judge
         out[take] = coarser[rows][:, columns][take]
         return out
 
-    wider = replace(coarse, matching=coarse.matching * _COARSE_FACTOR, scatter=coarse.scatter * _COARSE_FACTOR)
-    return JudgedView(
-        filled(fine.depths, wider.depths),
-        filled(fine.normals, wider.normals),
-        filled(fine.matching, wider.matching),
-        filled(fine.scatter, wider.scatter),
-    )
+    sigmas = filled(fine.sigmas, coarse.sigmas * np.float32(_COARSE_FACTOR))
+    return JudgedView(filled(fine.depths, coarse.depths), sigmas, filled(fine.normals, coarse.normals))
 
 
 def plane_normals(planes: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
@@ -115,43 +96,35 @@ def plane_normals(planes: NDArray[np.floating], camera: Camera) -> NDArray[np.fl
     return np.asarray(np.where(length > 0, -away / np.where(length > 0, length, 1), 0), np.float32)
 
 
-def _described(camera: Camera, found: MatchedPlanes, agreement: Agreement) -> JudgedView:
-    """All pixels with their depths and deviations, believed or not."""
-    depths, scatter, information, count = (
-        values.numpy() for values in (agreement.depths, agreement.scatter, agreement.information, agreement.agreeing)
-    )
-    views = count + 1
-    normals = plane_normals(found.planes.numpy(), camera)
-    gain = np.sqrt(np.maximum(information, 1e-30) / np.maximum(count, 1))  # px a unit of depth, in a typical view
-    matching_px = (_MATCH_PX + _MATCH_PX_PER_COST * found.costs.numpy()) * np.sqrt(_TYPICAL_VIEWS / views)
-    slope = np.hypot(found.planes[..., 0].numpy(), found.planes[..., 1].numpy()) * depths**2  # depth a px
-    mean = np.hypot(scatter / np.sqrt(views), _SLOPE_PX * slope)
-    matching = np.hypot(matching_px, _FLOOR_PX) / gain
-    return JudgedView(depths, normals, matching.astype(np.float32), mean.astype(np.float32))
+def _sigmas(depths: NDArray[np.float32], costs: NDArray[np.float32], agreement: Agreement) -> NDArray[np.float32]:
+    """Standard deviations [h, w] of kept depths, the others 0."""
+    kept, count = depths > 0, np.maximum(agreement.agreeing.numpy(), 1)
+    gain = np.sqrt(np.maximum(agreement.information.numpy(), 1e-30) / count)  # px a unit of depth, in a typical view
+    scatter = agreement.scatter.numpy() ** 2 * (count + 1) / count * gain**2
+    inverse = np.where(kept, 1 / np.where(kept, depths, 1), 0)
+    roughness = (inverse - _mean_around(inverse, kept, _ROUGHNESS_WINDOW)) * depths**2 * gain
+    gaps = 1 - cv2.blur(kept.astype(np.float32), (_GAP_WINDOW, _GAP_WINDOW), borderType=cv2.BORDER_REPLICATE)
+    floor = _FLOOR_PX + _FLOOR_PX_PER_COST * costs
+    square = floor**2 + _BY_SCATTER**2 * _mean_around(scatter, kept, _SCATTER_WINDOW) + (_BY_ROUGHNESS * roughness) ** 2
+    return np.asarray(np.sqrt(square) * (1 + _BY_GAPS * gaps) / gain, np.float32)
+
+
+def _mean_around(values: NDArray[np.floating], kept: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
+    """Means [h, w] of kept values, none below 0, in squares of side px; 0 where none is kept."""
+    weights = kept.astype(np.float64)
+    sums, counts = (cv2.blur(array, (side, side)) for array in (np.where(kept, values, 0.0), weights))
+    return np.asarray(np.maximum(sums, 0) / np.maximum(counts, 1e-6))
 
 
 def _has_texture(image: WorkingImage) -> NDArray[np.bool_]:
-    """Pixels [h, w] whose windows vary, do so in most places, and do not look like a flat area that is near."""
-    variances, shares = (
-        values.numpy() for values in window_texture(torch.from_numpy(image.gray), _LEAST_VARIANCE, _SUPPORT)
-    )
-    return (
-        (variances > _LEAST_VARIANCE) & (shares > _LEAST_TEXTURED) & ~_peeled(image.colors, variances < _LEAST_VARIANCE)
-    )
+    """Pixels [h, w] whose windows vary, do so in most places, and do not look like a flat area that is near.
 
-
-def _peeled(colors: NDArray[np.uint8], flat: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels that are reached from flat ones in a few steps without an edge: their windows match what lies beyond it."""
-    values = colors.astype(np.int16)
-    pairs = [(np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])]
-    alike = [np.abs(values[a] - values[b]).max(-1) <= _PEEL_COLOR for a, b in pairs]
-    reached = flat
-    for _ in range(_PEEL_STEPS):
-        before, reached = reached, reached.copy()
-        for (a, b), same in zip(pairs, alike, strict=True):
-            reached[a] |= same & before[b]
-            reached[b] |= same & before[a]
-    return reached
+    Beside a flat area a window matches what lies beyond the edge, and the pixel would take that depth.
+    """
+    texture = window_texture(torch.from_numpy(image.gray), _LEAST_VARIANCE, _SUPPORT)
+    variances, shares = (values.numpy() for values in texture)
+    near_flat = reach_alike(image.colors, variances < _LEAST_VARIANCE, _PEEL_STEPS, _PEEL_COLOR)
+    return np.asarray((variances > _LEAST_VARIANCE) & (shares > _LEAST_TEXTURED) & ~near_flat)
 
 
 def _in_pieces(depths: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:

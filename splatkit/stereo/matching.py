@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from splatkit.ops.stereo import (
     Agreement,
@@ -21,6 +22,7 @@ from splatkit.stereo.settings import StereoSettings
 from splatkit.stereo.store import ViewStore
 
 _SEED_STEP = 1_000_003  # between views
+_INFINITY = 1e4  # times the farthest depth: no parallax is left
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,17 @@ def _is_over(store: ViewStore, plan: ViewPlan, passes: Sequence[Pass], stage: Pa
     return any(all(store.has_planes(view, later) for view in plan.matched) for later in passes[stage.number :])
 
 
+def far_costs(store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int) -> Tensor:
+    """Matching costs [h, w] of a view if everything was infinitely far away, at the scale of the images themselves."""
+    grays, usable, _ = store.grays(view, 1)
+    farthest = float(plan.depth_ranges[view, 1]) * _INFINITY
+    planes = torch.zeros(*grays.shape, 3)
+    planes[..., 2] = 2 / farthest
+    sources = [_source(store, view, other, 1, None) for other in plan.sources[view]]
+    K, depth_range = store.K(view, 1), (farthest / 4, farthest)
+    return match_planes(planes, grays, usable, K, sources, depth_range, (), settings=settings.matching).costs
+
+
 def _match(
     store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, stage: Pass, before: Pass | None
 ) -> MatchedPlanes:
@@ -91,11 +104,11 @@ def _match(
         start = store.planes(view, before).planes
         if before.scale != stage.scale:
             start = refine_planes(start, before.scale // stage.scale, height, width)
-    sources = []
-    for other in plan.sources[view]:
-        own = store.planes(other, before).planes if stage.geometric and before and plan.sources[other] else None
-        packed = store.grays(other, stage.scale)[2]
-        sources.append(MatchingSource(packed, store.K(other, stage.scale), _relative(store, view, other), own))
+    compared = before if stage.geometric else None
+    sources = [
+        _source(store, view, other, stage.scale, compared if plan.sources[other] else None)
+        for other in plan.sources[view]
+    ]
     if stage.geometric:  # a source that was not matched itself has nothing to compare
         sources = [source if source.planes is not None else _without_planes(source) for source in sources]
     nearest, farthest = (float(depth) for depth in plan.depth_ranges[view])
@@ -111,6 +124,15 @@ def _match(
         seed=settings.seed + _SEED_STEP * (view + 1) + stage.scale,
         settings=settings.matching,
     )
+
+
+def _source(store: ViewStore, view: int, other: int, scale: int, before: Pass | None) -> MatchingSource:
+    planes = None
+    if before is not None:
+        planes = store.planes(other, before).planes
+        if before.scale != scale:
+            planes = refine_planes(planes, before.scale // scale, *store.grays(other, scale)[0].shape)
+    return MatchingSource(store.grays(other, scale)[2], store.K(other, scale), _relative(store, view, other), planes)
 
 
 def _without_planes(source: MatchingSource) -> MatchingSource:

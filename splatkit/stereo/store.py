@@ -47,10 +47,11 @@ class ViewStore:
         height, width = grays.shape
         colors = self.image(view).colors[: height * scale, : width * scale]
         reduced = np.asarray(cv2.resize(colors, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return WorkingImage(reduced, grays.numpy(), usable.numpy())
+        clear = self.image(view).clear[: height * scale : scale, : width * scale : scale]
+        return WorkingImage(reduced, grays.numpy(), usable.numpy(), clear)
 
     def grays(self, view: int, scale: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Grays [h, w] uint8, usable pixels [h, w] bool and packed grays [h, w] int32 of an image reduced by `scale`."""
+        """Grays uint8, usable pixels bool and packed grays int32, all [h, w], of an image reduced by `scale`."""
         return self._cache.get(("grays", view, scale), lambda: _reduced(self.image(view), scale))
 
     def K(self, view: int, scale: int) -> NDArray[np.float64]:
@@ -99,10 +100,9 @@ class ViewStore:
 
     def _read_image(self, view: int) -> WorkingImage:
         if self.has_arrays("image", view):
-            kept = self.arrays("image", view)
-            return WorkingImage(kept["colors"], kept["gray"], kept["usable"])
+            return WorkingImage(**self.arrays("image", view))
         image = load_working_image(self._frames[view], self.cameras[view].camera)
-        self.keep_arrays("image", view, {"colors": image.colors, "gray": image.gray, "usable": image.usable})
+        self.keep_arrays("image", view, vars(image))
         return image
 
 
@@ -137,7 +137,7 @@ def _size_of(value: Any) -> int:
     if isinstance(value, tuple):
         return sum(_size_of(part) for part in value)
     if isinstance(value, WorkingImage):
-        return value.colors.nbytes + value.gray.nbytes + value.usable.nbytes
+        return sum(_size_of(part) for part in vars(value).values())
     return int(value.nbytes)
 
 

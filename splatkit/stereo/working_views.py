@@ -35,6 +35,7 @@ class WorkingImage:
     colors: NDArray[np.uint8]  # [h, w, 3]
     gray: NDArray[np.uint8]  # [h, w]
     usable: NDArray[np.bool_]  # [h, w]; False outside of the photograph, where its mask says no, and where it is clear
+    clear: NDArray[np.bool_]  # [h, w]; less than half opaque: nothing is here
 
 
 def working_camera(frame: Frame, longest_side: int) -> PosedCamera:
@@ -83,12 +84,12 @@ def load_working_image(frame: Frame, camera: Camera) -> WorkingImage:
         usable &= seen
         # OpenCV's cubic kernel moves coarse structures by up to 0.05 px, its bilinear one blurs fine ones.
         image = np.asarray(_resampled(image, positions, cv2.INTER_LANCZOS4), np.uint8)
-    if image.shape[2] == 4:
-        usable &= image[..., 3] >= _HALF_OPAQUE
+    clear = np.zeros_like(usable) if image.shape[2] == 3 else usable & (image[..., 3] < _HALF_OPAQUE)
+    usable &= ~clear
     if frame.mask_path is not None:
         usable &= _allowed(frame, lens, camera)
     colors = np.ascontiguousarray(image[..., :3])
-    return WorkingImage(colors, np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY), np.uint8), usable)
+    return WorkingImage(colors, np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2GRAY), np.uint8), usable, clear)
 
 
 def _shown(frame: Frame) -> tuple[float, float, float, float]:

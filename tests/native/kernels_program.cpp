@@ -100,6 +100,79 @@ void run_photometric(const std::vector<float>& rendered) {
   print("v_rendered", v_rendered);
 }
 
+// A textured wall at z = 2, seen by a view and two sources beside it, one of which has planes of its own.
+class StereoCase {
+ public:
+  StereoCase() {
+    for (size_t i = 0; i < grays_.size(); ++i) grays_[i] = static_cast<uint8_t>(i * i * 7 % 251);
+    for (int k = 0; k < 256; ++k) color_[k] = 1 / (1.f + static_cast<float>(k));
+    for (int64_t i = 0; i < kPixels; ++i) {
+      planes_[3 * i + 2] = 0.5f + 0.01f * static_cast<float>(i % 5);
+      for (int k = 0; k < 4; ++k) packed_[i] |= uint32_t(grays_[(i + k) % kPixels]) << 8 * k;
+    }
+  }
+
+  void match() {
+    StereoMatching job = {};
+    job.image = image(), job.usable = usable_.data(), job.weights = weights(), job.camera = kCamera;
+    job.least_inverse = 0.2f, job.most_inverse = 1, job.parallax = 9, job.noise = 2;
+    job.geometric_weight = 0.2f, job.geometric_limit = 3, job.seed = 3, job.source_count = 2;
+    for (int j = 0; j < 2; ++j) {
+      const float x = j == 0 ? -0.3f : 0.3f;
+      job.sources[j] = {image(),
+                        packed_.data(),
+                        j == 0 ? planes_.data() : nullptr,
+                        kCamera,
+                        {1, 0, 0, 0, 1, 0, 0, 0, 1},
+                        {30 * x, 0, 0},
+                        {1, 0, 0, 0, 1, 0, 0, 0, 1},
+                        {x, 0, 0},
+                        9};
+    }
+    auto found = planes_, costs = empty(kPixels);
+    auto views = empty<uint8_t>(kPixels);
+    const StereoSweep sweeps[2] = {{0, true, 0.8f}, {1, false, 0}};
+    match_planes_cuda(job, {found.data(), costs.data(), views.data()}, sweeps, 2, nullptr);
+    print("stereo planes", found);
+    print("stereo costs", costs);
+    check(found, costs);
+  }
+
+  void texture() {
+    auto variances = empty(kPixels), shares = empty(kPixels);
+    window_texture_cuda(image(), weights(), 100, variances.data(), shares.data(), nullptr);
+    print("variances", variances);
+    print("shares", shares);
+  }
+
+ private:
+  static constexpr int64_t kPixels = kWidth * kHeight;
+  static constexpr StereoCamera kCamera = {30, 30, 18, 10};
+
+  StereoImage image() const { return {kWidth, kHeight, grays_.data()}; }
+  StereoWeights weights() const { return {color_.data(), space_.data()}; }
+
+  void check(const std::vector<float>& found, const std::vector<float>& costs) {
+    StereoConsistency job = {};
+    job.width = kWidth, job.height = kHeight, job.planes = found.data(), job.camera = kCamera;
+    job.most_pixels = 1, job.most_share = 0.1f, job.least_cosine = 0.5f, job.trusted_cost = 0.5f, job.neighbor_count = 1;
+    job.neighbors[0] = {kWidth, kHeight, planes_.data(), costs.data(), kCamera, {1, 0, 0, 0, 1, 0, 0, 0, 1}, {-0.3f, 0, 0}};
+    auto agreement = empty(5 * kPixels);
+    check_consistency_cuda(job, agreement.data(), nullptr);
+    print("agreement", agreement);
+  }
+
+  std::vector<uint8_t> grays_ = empty<uint8_t>(kPixels), usable_ = std::vector<uint8_t>(kPixels, 1);
+  std::vector<float> color_ = empty(256), space_ = std::vector<float>(kStereoSamples, 1.f), planes_ = empty(3 * kPixels);
+  std::vector<uint32_t> packed_ = empty<uint32_t>(kPixels);
+};
+
+void run_stereo() {
+  StereoCase stereo;
+  stereo.match();
+  stereo.texture();
+}
+
 void run_all() {
   const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
   const Scene scene;
@@ -138,6 +211,7 @@ void run_all() {
   rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
   print("features", features);
   run_encoding();
+  run_stereo();
   run_photometric({features.begin(), features.begin() + kWidth * kHeight * kChannels});
 
   const auto v_features = random(pixels * kChannels, -1, 1), v_alphas = random(pixels, -1, 1);

@@ -9,7 +9,12 @@ from tests.emulated import run_sanitized
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ["projection", "spherical_harmonics", "intersection", "rasterization"]
-KERNEL_FILES = [*(f"splatting/{name}.cu" for name in KERNELS), "image/photometric.cu", "encodings/encodings.cu"]
+KERNEL_FILES = [
+    *(f"splatting/{name}.cu" for name in KERNELS),
+    "image/photometric.cu",
+    "encodings/encodings.cu",
+    "stereo/stereo.cu",
+]
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ def test_measurements_run_on_the_cpu(tmp_path: Path):
     records = json.loads((tmp_path / "records.json").read_text())
     names = {record["name"] for record in records}
     assert {"copy", "training/step", "frame/forward", "frame/backward", "phase/rasterize", "intersections"} <= names
+    assert {"stereo/match", "stereo/agreement", "stereo/texture"} <= names
     assert all(record["median"] > 0 for record in records)
 
 
