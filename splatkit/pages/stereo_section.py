@@ -37,8 +37,7 @@ def add_stereo(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None
         return
     report.text(
         f"Done was {stereo.effort}; it took {stereo.cpu_s:.0f} CPU-seconds, beside what a run that was interrupted did "
-        f"before. Depths are stored in units of {stereo.depth_unit:.3g}. By the scatter between views, matching is "
-        f"{stereo.sigma_scale:.2g} times as uncertain as was thought before."
+        f"before. Depths are stored in units of {stereo.depth_unit:.3g}."
     )
     _pictures(report, folder, stereo)
     _completeness(report, stereo)

@@ -21,7 +21,6 @@ class StereoFindings:
 
     effort: Effort
     views: tuple[ViewSummary, ...]  # by name
-    sigma_scale: float  # of what matching was thought to be uncertain by
     dense_points: int
     depth_unit: float  # in units of the poses
     depths_left_out: int
@@ -65,7 +64,6 @@ class StereoFindings:
             "why": self.effort.reason or "asked for",
             "estimated_cpu_s": self.effort.cpu_s,
             "cpu_s": self.cpu_s,
-            "sigma_scale": self.sigma_scale,
             "photographs": dict(Counter(view.without or "have depths" for view in self.views)),
             "dense_points": self.dense_points,
             "depth_unit": self.depth_unit,
@@ -90,7 +88,7 @@ def stereo_findings(
     """
     views = tuple(sorted(summaries, key=lambda view: view.name))
     dense_points = len(found.cloud.dense.points)
-    return StereoFindings(found.effort, views, found.dense.sigma_scale, dense_points, depth_unit, left_out, found.cpu_s)
+    return StereoFindings(found.effort, views, dense_points, depth_unit, left_out, found.cpu_s)
 
 
 def beyond_format(count: int, unit: float) -> str:

@@ -15,7 +15,7 @@ ASKED = Effort("high", 10.0, 120.0, "")
 
 
 def findings(*views: ViewSummary, effort: Effort = ASKED, left_out: int = 0) -> StereoFindings:
-    return StereoFindings(effort, views, 1.2, 5000, 2e-4, left_out, 99.0)
+    return StereoFindings(effort, views, 5000, 2e-4, left_out, 99.0)
 
 
 def test_one_sentence_says_how_much_and_how_well():
