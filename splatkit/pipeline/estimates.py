@@ -20,7 +20,7 @@ from splatkit.pipeline.training import method_of
 
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
 _MAP_MB = 500  # of a map of scans, however many there are
-_STEREO_MB, _STEREO_MB_PER_MEGAPIXEL = 750, 40  # of the images that are compared
+_STEREO_MB, _STEREO_MB_PER_MEGAPIXEL = 750, 100  # of the images that are compared
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 

@@ -28,7 +28,7 @@ from splatkit.stereo.fusion import FusedCloud, fuse_views
 from splatkit.stereo.settings import LEVELS, StereoSettings
 
 _SAMPLED = 100_000  # depths of a view that say in which unit they are stored
-_WORK_BYTES, _MAP_BYTES = 65, 8  # a pixel that is compared, and a pixel of a photograph
+_WORK_BYTES, _MAP_BYTES = 70, 8  # a pixel that is compared, and a pixel of a photograph
 _GAP = 4.0  # times the spacing of a measured cloud: where points of stereo are added to it
 
 
