@@ -161,7 +161,7 @@ def interpolated(image: Tensor, places: Tensor) -> Tensor:
 
 
 def sees(K: Tensor, source: Source, planes: Tensor, points: Tensor) -> Tensor:
-    """Whether [...] a source shows pixels that lie on planes: before it, by the window's middle, and not much aslant."""
+    """Whether [...] a source shows pixels on planes: before it, by the middle of the window, and not much aslant."""
     H = homographies(K, source, planes)
     x, y, w = (H @ homogeneous(points)[..., None])[..., 0].unbind(-1)
     height, width = source.grays.shape
