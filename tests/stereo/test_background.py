@@ -1,7 +1,7 @@
 """Where nothing is: seen by carving and by the open sky, and no white wall is taken for it."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,19 @@ from tests.stereo.scenes import PINHOLE, look
 
 CAMERA = PINHOLE.scaled(160, 120)
 UP, UNKNOWN = np.array([0.0, 0.0, 1.0]), np.zeros(3)
-FLOOR, WALL, NOTHING = 1, 2, 0
+NOTHING, TEXTURED, WALL = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A round floor at z = 0 and what stands in its middle, in units of the world; 0: it is not there."""
+
+    radius: float  # of the floor
+    ball: float = 0.0  # radius of one with texture
+    wall: float = 0.0  # height of a white one at y = 0, twice as wide
+
+
+MEADOW, TABLE, COURT = Scene(1000.0), Scene(1.0, ball=0.5), Scene(10.0, wall=0.8)
 
 
 def look_around(count: int, radius: float, height: float, target: Sequence[float] = (0, 0, 0)) -> list[PosedCamera]:
@@ -23,91 +35,103 @@ def look_around(count: int, radius: float, height: float, target: Sequence[float
     return [look(place, target, CAMERA) for place in places]
 
 
-def cast(posed: PosedCamera, radius: float, wall: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """What each pixel sees, and z-depths: a round floor, and a wall at y = 0, 1.6 wide and 0.8 high, on it."""
+def cast(posed: PosedCamera, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """What each pixel [h, w] sees, and z-depths [h, w], 0 where nothing is."""
     camera = posed.camera
     origins, directions = posed.rays(pixel_centers(camera, slice(0, camera.height)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        floor, upright = -origins[:, 2] / directions[:, 2], -origins[:, 1] / directions[:, 1]
+        floor, wall = -origins[:, 2] / directions[:, 2], -origins[:, 1] / directions[:, 1]
         places = origins + floor[:, None] * directions
-        floor[~((floor > 0) & (np.linalg.norm(places[:, :2], axis=1) < radius))] = np.inf
-        places = origins + upright[:, None] * directions
-        hit = (upright > 0) & (np.abs(places[:, 0]) < 0.8) & (places[:, 2] > 0) & (places[:, 2] < 0.8) & wall
-    upright[~hit] = np.inf
-    depths = np.minimum(floor, upright)
-    seen = np.where(np.isinf(depths), NOTHING, np.where(upright < floor, WALL, FLOOR))
+        floor[~((floor > 0) & (np.linalg.norm(places[:, :2], axis=1) < scene.radius))] = np.inf
+        x, _, z = (origins + wall[:, None] * directions).T
+        wall[~((wall > 0) & (np.abs(x) < scene.wall) & (z > 0) & (z < scene.wall))] = np.inf
+    depths = np.min([floor, wall, ball_depths(origins, directions, scene.ball)], axis=0)
+    seen = np.where(np.isinf(depths), NOTHING, np.where(np.isfinite(wall) & (depths == wall), WALL, TEXTURED))
     size = (camera.height, camera.width)
     return seen.reshape(size), np.where(np.isinf(depths), 0, depths).reshape(size)
 
 
+def ball_depths(origins: np.ndarray, directions: np.ndarray, radius: float) -> np.ndarray:
+    """z-depths [N] of a ball that lies on the floor; infinite where a ray misses it."""
+    starts = origins - (0, 0, radius)
+    square, half = (directions**2).sum(-1), (directions * starts).sum(-1)
+    root = half**2 - square * ((starts**2).sum(-1) - radius**2)
+    return np.where(root > 0, (-half - np.sqrt(np.maximum(root, 0))) / square, np.inf)
+
+
 def image_of(seen: np.ndarray) -> WorkingImage:
-    """A floor of many colors; all else is white."""
+    """Many colors where there is texture; all else is white."""
     colors = np.random.default_rng(0).integers(0, 200, (*seen.shape, 3)).astype(np.uint8)
-    colors[seen != FLOOR] = 240
+    colors[seen != TEXTURED] = 240
     everywhere = np.ones(seen.shape, bool)
     return WorkingImage(colors, colors[..., 1], everywhere, ~everywhere)
 
 
-def measured(posed: PosedCamera, radius: float, wall: bool = False) -> SeenView:
-    """Stereo sees the floor alone."""
-    seen, depths = cast(posed, radius, wall)
-    return SeenView(posed, np.where(seen == FLOOR, depths, 0).astype(np.float32))
+def measured(posed: PosedCamera, scene: Scene) -> SeenView:
+    """Stereo sees what has texture."""
+    seen, depths = cast(posed, scene)
+    return SeenView(posed, np.where(seen == TEXTURED, depths, 0).astype(np.float32))
 
 
-def backgrounds(cameras: list[PosedCamera], up: np.ndarray, radius: float, wall: bool = False, far_cost: float = 1.0):
-    """What [h, w] each view sees, and its background [h, w]."""
-    views = [measured(posed, radius, wall) for posed in cameras]
-    for view in views:
-        seen = cast(view.posed, radius, wall)[0]
+def backgrounds(
+    cameras: list[PosedCamera], up: np.ndarray, scene: Scene, step: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What [h, w] every so many views see, and their background [h, w]."""
+    views = [measured(posed, scene) for posed in cameras]
+    for view in views[::step]:
+        seen = cast(view.posed, scene)[0]
         others = [other.reduced(4) for other in views if other is not view]
-        found = find_background(image_of(seen), view, others, np.full(seen.shape, far_cost, np.float32), up)
+        found = find_background(image_of(seen), view, others, np.ones(seen.shape, np.float32), up)
         assert found.dtype == np.float32
         assert found.shape == seen.shape
-        assert 0 <= found.min() <= found.max() <= 1
+        assert found.min() >= 0
+        assert found.max() <= 1
         yield seen, found
 
 
 @pytest.mark.parametrize("up", [UP, UNKNOWN], ids=["up", "unknown"])
 def test_a_white_wall_on_a_floor_is_no_background(up: np.ndarray):
-    for seen, found in backgrounds(look_around(12, 2.2, 2.4), up, 10.0, wall=True):
+    for seen, found in backgrounds(look_around(12, 2.2, 2.4), up, COURT):
         assert (seen != NOTHING).all()
         assert not found.any()
     assert (seen == WALL).sum() > 500
 
 
 def test_a_plain_backdrop_behind_a_table_is_background_from_all_around():
-    for seen, found in backgrounds(look_around(12, 2.2, 1.6), UNKNOWN, 1.0):
-        assert (seen == NOTHING).mean() > 0.2
+    middle = (0, 0, 0.4)
+    rings = [*look_around(12, 2.2, 0.4, middle), *look_around(12, 2.0, 1.2, middle), *look_around(12, 1.4, 2.0, middle)]
+    for seen, found in backgrounds(rings, UNKNOWN, TABLE, step=6):
+        assert (seen == NOTHING).mean() > 0.4
         assert (found[seen == NOTHING] > 0.5).all()
-        assert not found[seen == FLOOR].any()
+        assert not found[seen == TEXTURED].any()
 
 
-def test_a_plain_backdrop_that_no_view_sees_through_is_not_judged():
-    for _, found in backgrounds(look_around(12, 2.2, 1.6)[:1], UNKNOWN, 1.0):
+def test_a_plain_backdrop_that_no_other_view_sees_through_is_not_judged():
+    for _, found in backgrounds(look_around(12, 2.2, 0.4)[:1], UNKNOWN, TABLE):
         assert not found.any()
 
 
 def test_an_open_sky_is_background_if_one_knows_where_up_is():
     camera = [look((0, -4, 1.5), (0, 0, 1.4), CAMERA)]
-    for seen, found in backgrounds(camera, UP, 1000.0):
+    for seen, found in backgrounds(camera, UP, MEADOW):
         assert 0.3 < (seen == NOTHING).mean() < 0.6
         assert (found[seen == NOTHING] > 0.5).all()
-        assert not found[seen == FLOOR].any()
-    for _, found in backgrounds(camera, UNKNOWN, 1000.0):
+        assert not found[seen == TEXTURED].any()
+    for _, found in backgrounds(camera, UNKNOWN, MEADOW):
         assert not found.any()
 
 
 def test_clouds_without_parallax_are_sky_and_what_is_measured_is_not():
-    view = measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), 1000.0)
-    image = image_of(np.full(view.depths.shape, FLOOR))  # texture everywhere
+    view = measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), MEADOW)
+    image = image_of(np.full(view.depths.shape, TEXTURED))  # texture everywhere
     for cost, is_sky in ((0.1, True), (1.0, False)):
         found = find_background(image, view, [], np.full(view.depths.shape, cost, np.float32), UP)
         np.testing.assert_array_equal(found > 0.5, (view.depths == 0) & is_sky)
 
 
 def test_clear_pixels_are_background_and_excluded_ones_are_not():
-    view = measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), 1000.0)
-    image = image_of(cast(view.posed, 1000.0)[0])
+    view = measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), MEADOW)
+    image = image_of(cast(view.posed, MEADOW)[0])
     clear, usable = np.zeros_like(image.usable), image.usable.copy()
     clear[:20, :80] = True
     usable[:20] = False
@@ -139,7 +163,7 @@ def test_up_is_how_cameras_are_held_and_unknown_where_they_are_held_in_all_ways(
 
 
 def test_reduced_views_have_the_depths_of_their_pixels_middles():
-    view = measured(look((0, -4, 1.5), (0, 0, 1.0), CAMERA), 1000.0)
+    view = measured(look((0, -4, 1.5), (0, 0, 1.0), CAMERA), MEADOW)
     reduced = view.reduced(4)
     assert reduced.depths.shape == (reduced.posed.camera.height, reduced.posed.camera.width) == (30, 40)
     np.testing.assert_array_equal(reduced.depths, view.depths[2::4, 2::4])

@@ -14,7 +14,7 @@ from splatkit.stereo import store as module
 from splatkit.stereo.passes import plan_passes
 from splatkit.stereo.store import ViewStore
 from splatkit.stereo.working_views import working_camera
-from tests.stereo.scenes import PINHOLE, look
+from tests.stereo.scenes import look
 
 FIRST, SECOND = plan_passes(90)[:2]
 
@@ -146,9 +146,7 @@ def test_memory_is_bounded_and_the_values_used_last_stay(tmp_path: Path, monkeyp
     assert store.planes(1, FIRST) is not second
 
 
-def test_a_value_larger_than_memory_allows_is_handed_out_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_value_larger_than_memory_allows_is_handed_out_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "CACHE_BYTES", 10)
     store = make_store(tmp_path, photographs(tmp_path))
     store.keep_planes(0, FIRST, found(0))
