@@ -14,6 +14,7 @@ from tests.stereo.scenes import PINHOLE
 CAMERA = PINHOLE.scaled(80, 60)
 SIZE = (60, 80)
 DEPTH, BASELINE = 4.0, 0.5
+TOWARD = np.array([0, 0, -1], np.float32)  # the camera
 COSTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 2.0)
 
 
@@ -54,7 +55,7 @@ def judged(costs: float = 0.1, image: WorkingImage | None = None, **changed: tor
 def test_what_many_views_agree_on_is_kept():
     view = judged()
     np.testing.assert_array_equal(view.depths, DEPTH)
-    np.testing.assert_array_equal(view.normals, np.broadcast_to(np.float32([0, 0, -1]), (*SIZE, 3)))
+    np.testing.assert_array_equal(view.normals, np.broadcast_to(TOWARD, (*SIZE, 3)))
     assert view.sigmas.max() < 0.05 * DEPTH
 
 
@@ -148,7 +149,7 @@ def test_normals_are_those_of_the_planes_and_face_the_camera():
 
 def view_of(depths: np.ndarray) -> JudgedView:
     depths = depths.astype(np.float32)
-    normals = np.where(depths[..., None] > 0, np.float32([0, 0, -1]), np.float32(0))
+    normals = np.where(depths[..., None] > 0, TOWARD, np.float32(0))
     return JudgedView(depths, depths / np.float32(100), normals)
 
 
