@@ -99,7 +99,7 @@ def cost_records(dense: DenseStereo, costs: Sequence[Costs], work: Path, params:
 
 
 def measure_peer(dense: DenseStereo, truths: Sequence[Truth], farthest: float) -> dict[str, float]:
-    """The same figures of pairs, each the median over views; all on one thread."""
+    """The same figures of pairs, each the median over views, where there is any; all on one thread."""
     grays = [_gray(dense, view) for view in range(len(dense.frames))]
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -112,7 +112,8 @@ def measure_peer(dense: DenseStereo, truths: Sequence[Truth], farthest: float) -
         }
         for view, pair in found.items()
     ]
-    return {name: float(np.nanmedian([score[name] for score in scores])) for name in scores[0]}
+    columns = {name: np.array([score[name] for score in scores]) for name in (scores[0] if scores else {})}
+    return {name: float(np.nanmedian(values)) for name, values in columns.items() if np.isfinite(values).any()}
 
 
 def _gray(dense: DenseStereo, view: int) -> np.ndarray:

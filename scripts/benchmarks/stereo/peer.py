@@ -25,6 +25,7 @@ class Rectified:
     rotation: NDArray[np.float64]  # [3, 3] from the first camera to the first that is turned
     P: NDArray[np.float64]  # [3, 4] of the first that is turned, pixels counted from the first one's center
     parallax: float  # disparity at depth 1, px; negative where the second camera stands to the left
+    shift: float  # disparity at infinity, px
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +47,11 @@ def match_pair(
     if pair is None:
         return None
     first, second = (cv2.remap(gray, *maps, cv2.INTER_LINEAR) for gray, maps in zip(grays, pair.maps, strict=True))
+    shift = pair.shift
     if pair.parallax < 0:
-        first, second = (np.ascontiguousarray(image[:, ::-1]) for image in (first, second))
-    disparities = _checked(first, second, abs(pair.parallax), depth_range)
-    if pair.parallax < 0:
-        disparities = disparities[:, ::-1]
-    depths = _at_pixels(disparities, pair, cameras[0])
+        first, second, shift = np.ascontiguousarray(first[:, ::-1]), np.ascontiguousarray(second[:, ::-1]), -shift
+    turned = _checked(first, second, abs(pair.parallax), shift, depth_range)
+    depths = _at_pixels(turned[:, ::-1] if pair.parallax < 0 else turned, pair, cameras[0])
     return PeerView(depths, time.process_time() - started)
 
 
@@ -77,49 +77,59 @@ def _rectified(first: PosedCamera, second: PosedCamera) -> Rectified | None:
     T = second.T_camera_world @ first.T_world_camera
     size = (first.camera.width, first.camera.height)
     Ks = [_from_centers(posed.camera.K) for posed in (first, second)]
-    R1, R2, P1, P2, *_ = cv2.stereoRectify(
-        Ks[0], None, Ks[1], None, size, T[:3, :3], T[:3, 3], flags=cv2.CALIB_ZERO_DISPARITY, alpha=-1
-    )
+    R1, R2, P1, P2, *_ = cv2.stereoRectify(Ks[0], None, Ks[1], None, size, T[:3, :3], T[:3, 3], flags=0, alpha=-1)
     if abs(P2[1, 3]) > _NO_SKEW:
         return None
     maps = [
         cv2.initUndistortRectifyMap(K, None, R, P, size, cv2.CV_32FC1)
         for K, R, P in zip(Ks, (R1, R2), (P1, P2), strict=True)
     ]
-    return Rectified([(np.asarray(x), np.asarray(y)) for x, y in maps], np.asarray(R1), np.asarray(P1), -P2[0, 3])
+    maps = [(np.asarray(x), np.asarray(y)) for x, y in maps]
+    return Rectified(maps, np.asarray(R1), np.asarray(P1), -float(P2[0, 3]), float(P1[0, 2] - P2[0, 2]))
 
 
 def _checked(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], parallax: float, depth_range: tuple[float, float]
+    first: NDArray[np.uint8],
+    second: NDArray[np.uint8],
+    parallax: float,
+    shift: float,
+    depth_range: tuple[float, float],
 ) -> NDArray[np.float32]:
-    """Disparities [h, w] of the first image that the second one's confirm; 0 elsewhere."""
-    least = int(np.floor(parallax / depth_range[1]))
-    count = int(np.ceil((parallax / depth_range[0] - least) / 16)) * 16
+    """z-depths [h, w] in the first turned camera that the second image confirms; 0 elsewhere."""
+    nearest, farthest = depth_range
+    least = int(np.floor(parallax / farthest + shift))
+    count = int(np.ceil((parallax / nearest + shift - least) / 16)) * 16
+    penalty = 8 * _BLOCK**2  # as OpenCV's documentation advises; four times that for jumps
     matcher = cv2.StereoSGBM_create(
-        least, max(16, count), _BLOCK, P1=8 * _BLOCK**2, P2=32 * _BLOCK**2, uniquenessRatio=10, speckleWindowSize=100,
+        minDisparity=least,
+        numDisparities=count,
+        blockSize=_BLOCK,
+        P1=penalty,
+        P2=4 * penalty,
+        uniquenessRatio=10,
+        speckleWindowSize=100,
         speckleRange=2,
-    )  # fmt: skip
+    )
     found = matcher.compute(first, second) / np.float32(_STEPS)
     mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in (second, first)]
     back = (matcher.compute(*mirrored) / np.float32(_STEPS))[:, ::-1]
     rows, columns = np.mgrid[: found.shape[0], : found.shape[1]]
     there = np.round(columns - found).astype(np.int64)
     inside = (there >= 0) & (there < found.shape[1])
-    confirmed = inside & (np.abs(back[rows, np.where(inside, there, 0)] - found) <= _MOST_DIFFERENCE)
-    return np.where(confirmed & (found > max(least - 1, 0)), found, np.float32(0))
+    same = np.abs(back[rows, np.where(inside, there, 0)] - found) <= _MOST_DIFFERENCE
+    kept = inside & same & (found >= least) & (found > shift)
+    return np.where(kept, np.float32(parallax) / np.where(kept, found - np.float32(shift), 1), 0).astype(np.float32)
 
 
-def _at_pixels(disparities: NDArray[np.float32], pair: Rectified, posed: PosedCamera) -> NDArray[np.float32]:
-    """z-depths [h, w] at the pixels of the camera that was not turned."""
+def _at_pixels(turned: NDArray[np.float32], pair: Rectified, posed: PosedCamera) -> NDArray[np.float32]:
+    """z-depths [h, w] at the pixels of the camera before it was turned."""
     camera = posed.camera
     pixels = pixel_centers(camera, slice(0, camera.height))
     rays = camera.unproject(pixels, np.ones(len(pixels))) @ pair.rotation.T
-    places = np.round((rays / rays[:, 2:]) @ pair.P[:, :3].T).astype(np.int64)
-    height, width = disparities.shape
-    inside = (places[:, :2] >= 0).all(1) & (places[:, 0] < width) & (places[:, 1] < height)
-    x, y = np.where(inside[:, None], places[:, :2], 0).T
-    found = np.where(inside, disparities[y, x], 0)
-    depths = np.divide(abs(pair.parallax), found * rays[:, 2], out=np.zeros(len(rays)), where=found > 0)
+    places = np.round((rays / rays[:, 2:]) @ pair.P[:, :3].T)[:, :2].astype(np.int64)
+    inside = (places >= 0).all(1) & (places < turned.shape[::-1]).all(1)
+    x, y = np.where(inside[:, None], places, 0).T
+    depths = np.where(inside, turned[y, x], 0) / rays[:, 2]
     return depths.reshape(camera.height, camera.width).astype(np.float32)
 
 

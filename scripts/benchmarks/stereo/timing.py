@@ -1,5 +1,6 @@
 """What dense stereo costs: run in a process of its own, so that its memory is its own."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -8,10 +9,11 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import torch
 
+from benchmarks.isosurface import forget_peak, memory_kib
 from benchmarks.stereo.cases import read_case
-from splatkit.memory import peak_memory_mb
 from splatkit.stereo.dense_stereo import compute_stereo
 from splatkit.stereo.fusion import fuse_views
 from splatkit.stereo.settings import StereoSettings
@@ -45,15 +47,18 @@ class Costs:
 
 def run_apart(dataset: Path, work: Path, settings: StereoSettings, threads: int) -> Costs:
     """Stereo and fusion; what they find stays in the folder `work`."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own threads wait busily, and that would count
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_run, dataset, work, settings, threads).result()
 
 
 def _run(dataset: Path, work: Path, settings: StereoSettings, threads: int) -> Costs:
     torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
     given, costs = read_case(dataset), Costs(threads)
-    before = peak_memory_mb()
+    before = memory_kib("VmRSS")
+    forget_peak()
     dense = compute_stereo(given, settings, work, costs.progress)
     fuse_views(dense, SEED_POINTS, costs.progress)
-    costs.memory_mb = peak_memory_mb() - before
+    costs.memory_mb = (memory_kib("VmHWM") - before) / 1024
     return costs
