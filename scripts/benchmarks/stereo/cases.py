@@ -47,13 +47,18 @@ def make_case(case: Case, folder: Path, width: int, height: int, views: int) -> 
     background = np.array(read_json(folder / "truth/scene.json")["background"], np.float32)
     rng = np.random.default_rng(0)
     for path in sorted((folder / "images").iterdir()):
-        image = read_image_float(path)
-        colors = image[..., :3]
-        if image.shape[2] == 4:
-            colors = colors * image[..., 3:] + background * (1 - image[..., 3:])
+        colors = opaque(read_image_float(path), background)
         if case.defects:
             colors = with_defects(colors, rng)
         write_image(path, np.round(255 * np.clip(colors, 0, 1)).astype(np.uint8))
+
+
+def opaque(image: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.floating]:
+    """Colors [h, w, 3] before a backdrop, of an image [h, w, 3 or 4] with opacity or without."""
+    if image.shape[2] == 3:
+        return image
+    alphas = image[..., 3:]
+    return np.asarray(image[..., :3] * alphas + background * (1 - alphas))
 
 
 def with_defects(colors: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.float64]:
