@@ -18,7 +18,6 @@ from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import read_image, write_image
 from splatkit.io.transforms_json import Frame
-from splatkit.ops.stereo import MatchedPlanes, match_planes
 from splatkit.progress import Progress
 from splatkit.stereo import matching
 from splatkit.stereo.carrying import ViewSurface
@@ -179,14 +178,19 @@ def interrupting(work: str, after: int) -> Progress:
 def test_interrupted_runs_go_on_where_they_were(
     frames: list[Frame], found: DenseStereo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    calls = 0
+    calls = {"match_planes": 0, "check_agreement": 0}
 
-    def counted(*arguments: Any, **settings: Any) -> MatchedPlanes:
-        nonlocal calls
-        calls += 1
-        return match_planes(*arguments, **settings)
+    def count(name: str) -> None:
+        op = getattr(matching, name)
 
-    monkeypatch.setattr(matching, "match_planes", counted)
+        def counted(*arguments: Any, **settings: Any) -> Any:
+            calls[name] += 1
+            return op(*arguments, **settings)
+
+        monkeypatch.setattr(matching, name, counted)
+
+    for name in calls:
+        count(name)
     matched = len(plan_passes(min(SIZE))) * VIEWS
     for label, after, expected in (
         ("matching views", 3, 3),
@@ -197,10 +201,10 @@ def test_interrupted_runs_go_on_where_they_were(
     ):
         with pytest.raises(InterruptionError):
             compute_stereo(StereoInput(frames), StereoSettings(), tmp_path, interrupting(label, after))
-        assert calls == expected
+        assert calls["match_planes"] == expected
     for _ in range(2):  # the second time nothing is left to do
         assert_same_bits(found, compute_stereo(StereoInput(frames), StereoSettings(), tmp_path))
-        assert calls == matched + VIEWS
+        assert calls == {"match_planes": matched + VIEWS, "check_agreement": 2 * VIEWS}  # at two scales
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,17 @@ def test_areas_without_texture_are_dropped_and_others_stay():
     assert view.depths[:, 46:].all()
 
 
+def test_what_looks_like_a_flat_area_beside_it_is_dropped():
+    """Faint texture, next to none: a window there takes the depth of what lies farther off."""
+    grays = np.random.default_rng(0).choice([126, 130], SIZE).astype(np.uint8)
+    everywhere = judged(image=replace(textured(), gray=grays, colors=np.dstack([grays] * 3))).depths > 0
+    assert everywhere.mean() > 0.99
+    grays[:, :30] = 128
+    kept = judged(image=replace(textured(), gray=grays, colors=np.dstack([grays] * 3))).depths > 0
+    assert not kept[:, :34].any()
+    assert kept[:, 46:].mean() > 0.99
+
+
 def test_small_pieces_are_dropped_and_large_ones_stay():
     agreeing = torch.zeros(SIZE)
     agreeing[5:9, 5:9] = 4

@@ -34,8 +34,9 @@ def test_gentle_ramps_are_followed_and_dark_beside_bright_is_no_small_step():
     ramp = np.broadcast_to(np.arange(0, 60, 3, dtype=np.uint8)[None, :, None], (2, 20, 3))
     assert reached(ramp, (0, 0), 30, 3).all()
     assert reached(ramp, (0, 0), 30, 2).sum() == 2
-    extremes = np.broadcast_to(np.array([2, 255], np.uint8)[None, :, None], (1, 2, 3))
-    assert reached(extremes, (0, 0), 1, 4).sum() == 1  # 2 - 255 would be 3 in bytes
+    for pair in ([2, 255], [255, 2]):
+        extremes = np.broadcast_to(np.array(pair, np.uint8)[None, :, None], (1, 2, 3))
+        assert reached(extremes, (0, 0), 1, 4).sum() == 1  # 2 - 255 would be 3 in bytes
 
 
 def test_no_steps_and_no_start_reach_nothing_more():
