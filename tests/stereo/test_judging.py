@@ -101,8 +101,8 @@ def test_what_looks_like_a_flat_area_beside_it_is_dropped():
     assert everywhere.all()
     grays[:, :30] = 128
     kept = judged(image=replace(textured(), gray=grays, colors=np.dstack([grays] * 3))).depths > 0
-    assert not kept[:, :34].any()
-    assert kept[:, 46:].all()
+    assert not kept[:, :30].any()
+    assert kept[:, 40:].all()
 
 
 def test_small_pieces_are_dropped_and_large_ones_stay():
