@@ -1,6 +1,7 @@
 """The whole of stereo on a room of which all is known: right, the same bits however it ran, and nothing made up.
 
-Bounds hold for 16 seeds of the random numbers with room to spare; instruction sets all give the same bits.
+Bounds leave room around what 6 to 16 seeds of the random numbers gave, which stands beside them; instruction sets all
+give the same bits.
 """
 
 from collections.abc import Callable, Iterator
@@ -237,8 +238,8 @@ def test_a_view_that_looks_away_is_left_out_and_others_are_fine(unlucky: DenseSt
         assert surface.depths.shape == SIZE[::-1]
         assert not any(values.any() for values in vars(surface).values())
     errors = errors_of(surfaces_of(unlucky)[:VIEWS], list(unlucky.cameras)[:VIEWS])
-    assert np.delete(errors.complete, 2).min() > 0.75
-    assert np.median(errors.relative) < 6e-4
+    assert np.delete(errors.complete, 2).min() > 0.8  # 0.85
+    assert np.median(errors.relative) < 6e-4  # 4.0e-4 to 4.1e-4
     assert (errors.relative > 0.05).mean() < 1e-3
 
 
@@ -246,7 +247,7 @@ def test_masked_pixels_have_no_depth(unlucky: DenseStereo):
     surface = unlucky.photograph_surface(2)
     assert not surface.depths[:, :40].any()
     assert not surface.background[:, :40].any()
-    assert (surface.depths[:, 44:] > 0).mean() > 0.85
+    assert (surface.depths[:, 44:] > 0).mean() > 0.92  # 0.96
 
 
 def test_photographs_taken_from_one_place_are_refused(frames: list[Frame], tmp_path: Path):
@@ -278,10 +279,10 @@ def test_distorted_photographs_get_depths_at_their_own_pixels(tmp_path: Path):
     carried = [dense.photograph_surface(view) for view in range(VIEWS)]
     assert carried[0].depths.shape == (height, width)
     errors = errors_of(carried, [frame.posed for frame in taken])
-    assert np.median(errors.relative) < 1e-3
+    assert np.median(errors.relative) < 5e-4  # 3.0e-4 to 3.1e-4
     assert (errors.relative > 0.05).mean() < 1e-3
-    assert errors.complete.mean() > 0.7
-    assert np.median(errors.degrees) < 3
+    assert errors.complete.mean() > 0.87  # 0.91 to 0.92
+    assert np.median(errors.degrees) < 1.8  # 1.0 to 1.2
     # a lens taken for a pinhole would be wrong at the corners
     wrong = [replace(frame.posed, camera=replace(lens, model="pinhole", distortion=())) for frame in taken]
-    assert np.median(errors_of(carried, wrong).relative) > 2 * np.median(errors.relative)
+    assert np.median(errors_of(carried, wrong).relative) > 5 * np.median(errors.relative)  # 10 times
