@@ -6,7 +6,8 @@ What is public are the names in `__all__`:
 - `Splats`, `read_splats`, `write_splats`: splats as tensors, and their files
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
-- `capture_images`, `capture_lidar`, `calibrate`, `train`, `export_mesh`: the stages, each with its settings
+- `capture_images`, `capture_lidar`, `capture_stereo`, `calibrate`, `train`, `export_mesh`: the stages, each with its
+  settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
@@ -22,6 +23,7 @@ __all__ = [
     "Camera",
     "CaptureImagesSettings",
     "CaptureLidarSettings",
+    "CaptureStereoSettings",
     "ExportMeshSettings",
     "FlexiCubes",
     "PosedCamera",
@@ -32,6 +34,7 @@ __all__ = [
     "calibrate",
     "capture_images",
     "capture_lidar",
+    "capture_stereo",
     "export_mesh",
     "load_run",
     "rasterization",
@@ -48,6 +51,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULE
     from splatkit.capture.images.stage import capture_images
     from splatkit.capture.lidar.settings import CaptureLidarSettings
     from splatkit.capture.lidar.stage import capture_lidar
+    from splatkit.capture.stereo.settings import CaptureStereoSettings
+    from splatkit.capture.stereo.stage import capture_stereo
     from splatkit.encodings.hash_encoding import SimplexHashEncoding
     from splatkit.export.run_export import export_mesh
     from splatkit.export.settings import ExportMeshSettings
@@ -66,6 +71,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "Camera": "geometry.camera",
         "CaptureImagesSettings": "capture.images.settings",
         "CaptureLidarSettings": "capture.lidar.settings",
+        "CaptureStereoSettings": "capture.stereo.settings",
         "ExportMeshSettings": "export.settings",
         "FlexiCubes": "isosurface.flexicubes",
         "PosedCamera": "geometry.camera",
@@ -76,6 +82,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "calibrate": "calibration.stage",
         "capture_images": "capture.images.stage",
         "capture_lidar": "capture.lidar.stage",
+        "capture_stereo": "capture.stereo.stage",
         "export_mesh": "export.run_export",
         "load_run": "optimize.load_run",
         "rasterization": "splatting.rasterization",

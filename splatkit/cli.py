@@ -20,6 +20,7 @@ from splatkit.calibration.settings import (
 )
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.commands.calibrate import (
     Calibrate,
     run_advise,
@@ -29,7 +30,13 @@ from splatkit.commands.calibrate import (
     run_check,
     run_simulate,
 )
-from splatkit.commands.capture import Capture, run_capture_images, run_capture_lidar, run_capture_static
+from splatkit.commands.capture import (
+    Capture,
+    run_capture_images,
+    run_capture_lidar,
+    run_capture_static,
+    run_capture_stereo,
+)
 from splatkit.commands.doctor import Doctor, run_doctor
 from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
 from splatkit.commands.run import RunPipeline, run_pipeline
@@ -69,6 +76,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     CaptureImagesSettings: run_capture_images,
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,
+    CaptureStereoSettings: run_capture_stereo,
     ExportMeshSettings: run_export_mesh,
     ExportSplatsSettings: run_export_splats,
     ExportPointsSettings: run_export_points,

@@ -11,6 +11,7 @@ from typing import Any
 from splatkit.calibration.settings import CalibrateSettings
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.export.settings import (
     ExportColmapSettings,
     ExportMeshSettings,
@@ -44,6 +45,7 @@ STAGES = {
         Stage("capture.images", ("capture", "images"), CaptureImagesSettings, "capture.images.stage:capture_images"),
         Stage("capture.lidar", ("capture", "lidar"), CaptureLidarSettings, "capture.lidar.stage:capture_lidar"),
         Stage("capture.static", ("capture", "static"), CaptureStaticSettings, "capture.lidar.stage:capture_static"),
+        Stage("capture.stereo", ("capture", "stereo"), CaptureStereoSettings, "capture.stereo.stage:capture_stereo"),
         Stage("export.mesh", ("export", "mesh"), ExportMeshSettings, "export.run_export:export_mesh"),
         Stage("export.splats", ("export", "splats"), ExportSplatsSettings, "export.files.splat_export:export_splats"),
         Stage("export.points", ("export", "points"), ExportPointsSettings, "export.files.point_export:export_points"),

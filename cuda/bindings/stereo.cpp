@@ -53,7 +53,7 @@ StereoWeights weights_of(const Call& call, nb::handle color, nb::handle space) {
   return {call.data<float>(color, "color_weights", {256}), call.data<float>(space, "space_weights", {kStereoSamples})};
 }
 
-constexpr int kReferenceNumbers = 11, kSourceNumbers = 29;
+constexpr int kReferenceNumbers = 11, kSourceNumbers = 25;
 
 void match_planes_py(nb::handle planes, nb::handle costs, nb::handle views, nb::handle grays, nb::handle usable, nb::handle color_weights,
                      nb::handle space_weights, std::vector<nb::object> packed, std::vector<nb::object> source_planes, Numbers numbers,
@@ -84,8 +84,7 @@ void match_planes_py(nb::handle planes, nb::handle costs, nb::handle views, nb::
     if (!source_planes.empty()) {
       source.planes = call.data<float>(source_planes[j], "source_planes", {of_source.height, of_source.width, 3});
     }
-    source.camera = reader.camera();
-    reader.into(source.A), reader.into(source.b), reader.into(source.R), reader.into(source.t);
+    reader.into(source.A), reader.into(source.b), reader.into(source.back_A), reader.into(source.back_b);
     source.parallax = reader.one();
   }
   const StereoState state = {call.data<float>(call.first(), {size.height, size.width, 3}),
@@ -109,7 +108,8 @@ void check_consistency_py(nb::handle planes, std::vector<nb::object> neighbor_pl
   const Size size(call.first());
   refuse(neighbor_planes.size() > size_t(kMaxStereoNeighbors), "neighbors: expected at most 16");
   refuse(neighbor_planes.size() != neighbor_costs.size(), "neighbors: planes and costs differ in length");
-  NumberReader reader(numbers, kCheckNumbers + kNeighborNumbers * neighbor_planes.size(), "numbers: not those of the view and its neighbors");
+  NumberReader reader(numbers, kCheckNumbers + kNeighborNumbers * neighbor_planes.size(),
+                      "numbers: not those of the view and its neighbors");
   StereoConsistency job = {};
   job.width = static_cast<int>(size.width), job.height = static_cast<int>(size.height);
   job.planes = call.data<float>(call.first(), {size.height, size.width, 3});
@@ -128,8 +128,7 @@ void check_consistency_py(nb::handle planes, std::vector<nb::object> neighbor_pl
   }
   float* out = call.data<float>(agreement, "agreement", {size.height, size.width, 5});
   call.run<float>(
-      threads, [&](auto stream) { check_consistency_cuda(job, out, stream); },
-      [&](auto workers) { check_consistency(job, out, workers); });
+      threads, [&](auto stream) { check_consistency_cuda(job, out, stream); }, [&](auto workers) { check_consistency(job, out, workers); });
 }
 
 void window_texture_py(nb::handle grays, nb::handle color_weights, nb::handle space_weights, double least, nb::handle variances,

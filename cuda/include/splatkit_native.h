@@ -405,12 +405,11 @@ struct StereoWeights {
 // A view that the reference is matched with.
 struct StereoSource {
   StereoImage image;
-  const uint32_t* packed;  // [h, w] grays at (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), lowest byte first
-  const float* planes;     // [h, w, 3] what the source found before, or null
-  StereoCamera camera;
-  float A[9], b[3];  // a pixel p = (column, row, 1) of the reference with plane m lies at A p + b (m . p), homogeneous
-  float R[9], t[3];  // T_source_reference
-  float parallax;    // px a unit of inverse depth, about
+  const uint32_t* packed;      // [h, w] grays at (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1), lowest byte first
+  const float* planes;         // [h, w, 3] what the source found before, or null
+  float A[9], b[3];            // a pixel p = (column, row, 1) of the reference with plane m lies at A p + b (m . p) in the source
+  float back_A[9], back_b[3];  // the same from the source to the reference
+  float parallax;              // px a unit of inverse depth, about
 };
 
 struct StereoMatching {

@@ -33,7 +33,8 @@ struct Agreement {
     const float gv = view.camera.fy * (turned[1] * view.t[2] - turned[2] * view.t[1]) / (point[2] * point[2]);
     const float slope = gu * gu + gv * gv;
     const float gap = 1 / middle - point[2];
-    if (gap > kSeesThrough * point[2] && gap * gap * slope > kThroughPixels * kThroughPixels && view.costs[pixel] < job.trusted_cost) ++through;
+    if (gap > kSeesThrough * point[2] && gap * gap * slope > kThroughPixels * kThroughPixels && view.costs[pixel] < job.trusted_cost)
+      ++through;
     if (!(inverse > 0.8f * middle && inverse < 1.25f * middle)) return;
     for (int i = 0; i < 3; ++i) back[i] = 0;
     const float found[3] = {point[0] / point[2] / inverse - view.t[0], point[1] / point[2] / inverse - view.t[1], 1 / inverse - view.t[2]};
@@ -46,7 +47,8 @@ struct Agreement {
                               view.R[1] * other.x + view.R[4] * other.y + view.R[7] * other.z,
                               view.R[2] * other.x + view.R[5] * other.y + view.R[8] * other.z};
     const float cosine = facing.dot(away) / sqrt(facing.dot(facing) * away.dot(away));
-    if (!(du * du + dv * dv < job.most_pixels * job.most_pixels && abs(difference) < job.most_share * depth && cosine > job.least_cosine)) return;
+    if (!(du * du + dv * dv < job.most_pixels * job.most_pixels && abs(difference) < job.most_share * depth && cosine > job.least_cosine))
+      return;
     ++agreeing;
     depth_sum = depth_sum + difference, square_sum = square_sum + difference * difference, information = information + slope;
   }

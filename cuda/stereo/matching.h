@@ -19,32 +19,43 @@ struct SampleLoader {
   static SPLATKIT_HD float total(V value) { return value; }
 };
 
-// 1 - ZNCC of the window around (x, y), carried by the plane into the source, in [0, 2]. `noise` is a variance that counts as unknown:
-// without it flat windows would be compared by their noise.
+// Where a source shows a pixel, and the least it could cost there.
+struct SourceView {
+  float u, v;  // px
+  float cost;  // 1 - ZNCC, in [0, 2]; kWorstCost also where the source does not see the pixel
+  bool seen;
+};
+
+// Compares the window around (x, y), carried by the plane into the source. `noise` is a variance that counts as unknown: without it flat
+// windows would be compared by their noise.
 template <class V>
-SPLATKIT_HD float correlation_cost(const Patch& patch, const StereoSource& source, const Plane& plane, float x, float y, float noise) {
+SPLATKIT_HD SourceView correlate(const Patch& patch, const StereoSource& source, const Plane& plane, float x, float y, float noise) {
   float H[9], at[3];
   const float weights[3] = {plane.x, plane.y, plane.constant};
   for (int row = 0; row < 3; ++row) {
     for (int column = 0; column < 3; ++column) H[3 * row + column] = source.A[3 * row + column] + source.b[row] * weights[column];
     at[row] = H[3 * row] * x + H[3 * row + 1] * y + H[3 * row + 2];
   }
-  if (!(at[2] > 1e-9f)) return kWorstCost;
+  const SourceView unseen = {0, 0, kWorstCost, false};
+  if (!(at[2] > 1e-9f)) return unseen;
   const float inverse = 1 / at[2], u0 = at[0] * inverse, v0 = at[1] * inverse;
   const float right = static_cast<float>(source.image.width - 1), bottom = static_cast<float>(source.image.height - 1);
-  if (!(u0 >= 0 && v0 >= 0 && u0 <= right && v0 <= bottom)) return kWorstCost;
-  for (int k = 0; k < 9; ++k) H[k] = H[k] * inverse;
-  if (!((abs(H[6]) + abs(H[7])) * 5 < kMostTaper)) return kWorstCost;
+  if (!(u0 >= 0 && v0 >= 0 && u0 <= right && v0 <= bottom)) return unseen;
+  const float taper_x = H[6] * inverse, taper_y = H[7] * inverse;
+  if (!((abs(taper_x) + abs(taper_y)) * 5 < kMostTaper)) return unseen;
+  // Derivatives of the source's pixel at the window's middle.
+  const float u_x = H[0] * inverse - u0 * taper_x, u_y = H[1] * inverse - u0 * taper_y;
+  const float v_x = H[3] * inverse - v0 * taper_x, v_y = H[4] * inverse - v0 * taper_y;
   using Loader = SampleLoader<V>;
   const V zero(0.f), one(1.f), last_column(right), last_row(bottom);
   const auto width = static_cast<uint32_t>(source.image.width);
   const auto part = [&](int first) -> WindowSums<V> {
     const V dx = Loader::columns(first), dy = Loader::rows(first);
     // 1 / (1 + taper) by its first terms: off by taper^3.
-    const V taper = V(H[6]) * dx + V(H[7]) * dy;
+    const V taper = V(taper_x) * dx + V(taper_y) * dy;
     const V scale = one + taper * (taper - one);
-    const V u = min(max((V(u0) + V(H[0]) * dx + V(H[1]) * dy) * scale, zero), last_column);
-    const V v = min(max((V(v0) + V(H[3]) * dx + V(H[4]) * dy) * scale, zero), last_row);
+    const V u = min(max(V(u0) + (V(u_x) * dx + V(u_y) * dy) * scale, zero), last_column);
+    const V v = min(max(V(v0) + (V(v_x) * dx + V(v_y) * dy) * scale, zero), last_row);
     const auto column = truncated(u), row = truncated(v);
     const V right_share = u - real_of<V>(column), lower_share = v - real_of<V>(row);
     const auto grays = Loader::words(source.packed, row * width + column);
@@ -58,31 +69,23 @@ SPLATKIT_HD float correlation_cost(const Patch& patch, const StereoSource& sourc
   const WindowSums<V> sums = window_sum<V, kStereoSamples / LanesOf<V>::count>(part);
   const float mean = Loader::total(sums.mean), variance = max(Loader::total(sums.square) - mean * mean, 0.f);
   const float cost = 1 - Loader::total(sums.product) / sqrt((patch.variance + noise) * (variance + noise));
-  return min(max(cost, 0.f), kWorstCost);
+  return {u0, v0, min(max(cost, 0.f), kWorstCost), true};
 }
 
 // Distance in the reference, px, between the pixel and where the source's own surface, seen along the same ray of the source, comes back
 // to; at most `limit`, which also says that the source has no surface there.
-SPLATKIT_HD float consistency_error(const StereoCamera& camera, const StereoSource& source, const Plane& plane, float x, float y,
-                                    float limit) {
-  if (source.planes == nullptr) return limit;
-  const float inverse_depth = plane.at(x, y);
-  const float ray[3] = {(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1};
-  float point[3], back[3];  // scaled by the inverse depth
+SPLATKIT_HD float consistency_error(const StereoSource& source, const SourceView& view, float x, float y, float limit) {
+  if (!view.seen || source.planes == nullptr) return limit;
+  const Plane surface = load_plane(source.planes, int64_t(view.v + 0.5f) * source.image.width + int64_t(view.u + 0.5f));
+  const float inverse_depth = surface.at(view.u, view.v);
+  if (!(inverse_depth > 0)) return limit;
+  float back[3];
   for (int i = 0; i < 3; ++i) {
-    point[i] = source.R[3 * i] * ray[0] + source.R[3 * i + 1] * ray[1] + source.R[3 * i + 2] * ray[2] + source.t[i] * inverse_depth;
+    back[i] =
+        source.back_A[3 * i] * view.u + source.back_A[3 * i + 1] * view.v + source.back_A[3 * i + 2] + source.back_b[i] * inverse_depth;
   }
-  if (!(point[2] > 1e-9f)) return limit;
-  const float u = source.camera.fx * point[0] / point[2] + source.camera.cx, v = source.camera.fy * point[1] / point[2] + source.camera.cy;
-  if (!(u > -0.5f && v > -0.5f && u < source.image.width - 0.5f && v < source.image.height - 0.5f)) return limit;
-  const Plane surface = load_plane(source.planes, int64_t(v + 0.5f) * source.image.width + int64_t(u + 0.5f));
-  const float found = surface.at(u, v);  // inverse depth in the source
-  if (!(found > 0)) return limit;
-  // The source's point times its inverse depth is point / point[2]; taken back, all times `found`.
-  const float moved[3] = {point[0] / point[2] - source.t[0] * found, point[1] / point[2] - source.t[1] * found, 1 - source.t[2] * found};
-  for (int i = 0; i < 3; ++i) back[i] = source.R[i] * moved[0] + source.R[3 + i] * moved[1] + source.R[6 + i] * moved[2];
   if (!(back[2] > 1e-9f)) return limit;
-  const float du = camera.fx * back[0] / back[2] + camera.cx - x, dv = camera.fy * back[1] / back[2] + camera.cy - y;
+  const float inverse = 1 / back[2], du = back[0] * inverse - x, dv = back[1] * inverse - y;
   return min(sqrt(du * du + dv * dv), limit);
 }
 

@@ -15,7 +15,9 @@ struct Plane {
   SPLATKIT_HD float at(float column, float row) const { return x * column + y * row + constant; }
 };
 
-SPLATKIT_HD Plane load_plane(const float* planes, int64_t pixel) { return {planes[3 * pixel], planes[3 * pixel + 1], planes[3 * pixel + 2]}; }
+SPLATKIT_HD Plane load_plane(const float* planes, int64_t pixel) {
+  return {planes[3 * pixel], planes[3 * pixel + 1], planes[3 * pixel + 2]};
+}
 SPLATKIT_HD void store_plane(float* planes, int64_t pixel, const Plane& plane) {
   planes[3 * pixel] = plane.x, planes[3 * pixel + 1] = plane.y, planes[3 * pixel + 2] = plane.constant;
 }

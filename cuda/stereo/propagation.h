@@ -71,9 +71,9 @@ SPLATKIT_HD void gather_hypotheses(const StereoMatching& job, const StereoState&
 // What a source makes of a plane.
 template <class V>
 SPLATKIT_HD float source_cost(const StereoMatching& job, const Patch& patch, int source, const Plane& plane, float x, float y) {
-  const float cost = correlation_cost<V>(patch, job.sources[source], plane, x, y, job.noise);
-  if (job.geometric_weight == 0) return cost;
-  return cost + job.geometric_weight * consistency_error(job.camera, job.sources[source], plane, x, y, job.geometric_limit);
+  const SourceView view = correlate<V>(patch, job.sources[source], plane, x, y, job.noise);
+  if (job.geometric_weight == 0) return view.cost;
+  return view.cost + job.geometric_weight * consistency_error(job.sources[source], view, x, y, job.geometric_limit);
 }
 
 // Weights of the sources, sum 1: those in which several hypotheses match and few do not. A source that neighbors use counts more.
@@ -211,6 +211,7 @@ SPLATKIT_HD void start_pixel(const StereoMatching& job, const StereoState& state
     Random random(job.seed, static_cast<uint32_t>(at), 0xffffffffu);
     const float inverse_depth = job.least_inverse + random.share() * (job.most_inverse - job.least_inverse);
     plane = plane_of(job.camera, random.away(ray), ray, inverse_depth);
+    if (!is_admissible(job, plane, column, row)) plane = {0, 0, 0};  // none: neighbors will propose some
     store_plane(state.planes, at, plane);
   }
   Patch patch;

@@ -58,9 +58,7 @@ void variances(const StereoImage& image, const StereoWeights& weights, float* ou
 }
 
 void shares(const StereoImage& image, const StereoWeights& weights, const float* variances, float least, float* out, int row) {
-  for (int x = 0; x < image.width; ++x) {
-    out[int64_t(row) * image.width + x] = textured_share(image, weights, variances, least, x, row);
-  }
+  for (int x = 0; x < image.width; ++x) { out[int64_t(row) * image.width + x] = textured_share(image, weights, variances, least, x, row); }
 }
 
 constexpr StereoKernels kernel_set = {start, improve, check, variances, shares};

@@ -12,7 +12,8 @@ SPLATKIT_HD float window_variance(const StereoImage& image, const StereoWeights&
 }
 
 // Weighted share of the window whose own windows vary by more than `least`.
-SPLATKIT_HD float textured_share(const StereoImage& image, const StereoWeights& weights, const float* variances, float least, int x, int y) {
+SPLATKIT_HD float textured_share(const StereoImage& image, const StereoWeights& weights, const float* variances, float least, int x,
+                                 int y) {
   Patch patch;
   make_patch(image, weights, x, y, patch);
   float terms[kStereoSamples];

@@ -69,9 +69,7 @@ struct LanesOf<float> {
 template <class V>
 struct WindowSums {
   V mean, square, product;
-  SPLATKIT_HD WindowSums plus(const WindowSums& other) const {
-    return {mean + other.mean, square + other.square, product + other.product};
-  }
+  SPLATKIT_HD WindowSums plus(const WindowSums& other) const { return {mean + other.mean, square + other.square, product + other.product}; }
 };
 
 // The sum of part(first sample) over the window's parts of a vector each, in the order of `pairwise_sum`.

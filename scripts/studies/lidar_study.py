@@ -77,7 +77,7 @@ def make_datasets(plan: Plan, out: Path, with_boards: bool) -> dict[str, Path]:
     inputs = ["--scans", str(walk / "lidar"), "--trajectory", str(walk / "trajectory.txt"), "--dataset", str(walk)]
     inputs += ["--image-times", str(walk / "images.csv")]
     for name, files in rigs.items():
-        command = ["capture", "lidar", *inputs, "--calibration", *map(str, files)]
+        command = ["capture", "lidar", *inputs, "--stereo", "off", "--calibration", *map(str, files)]
         datasets[f"LiDAR, {name}"] = _make(out / f"dataset_{name}", command)
     return datasets
 

@@ -70,7 +70,8 @@ def make_scene(plan: Plan, out: Path, subject: str) -> Scene:
     measured = ["--scans", str(folder / "lidar"), "--trajectory", str(folder / "trajectory.txt")]
     measured += ["--dataset", str(folder), "--image-times", str(folder / "images.csv")]
     dataset = out / f"{subject}_measured"
-    _make(dataset, ["capture", "lidar", *measured, "--calibration", str(folder / "truth/rig.json")])
+    measured += ["--calibration", str(folder / "truth/rig.json"), "--stereo", "off"]
+    _make(dataset, ["capture", "lidar", *measured])
     return Scene(dataset, folder / "truth/mesh.ply")
 
 

@@ -7,6 +7,7 @@ depth/NAME.png      z-depth, and NAME.sigma.png its standard deviation (splatkit
 normals/NAME.png    unit vectors in the camera's frame (splatkit.io.maps.normal_maps)
 background/NAME.png how certain it is that nothing is there (splatkit.io.maps.background_maps)
 points.ply          seed cloud in the frame of the poses
+dense.ply           the cloud of stereo that the seed cloud was chosen from, in the same frame
 
 NAME is a photograph's name with its suffix, as COLMAP names masks: 1.jpg and 1.png may lie in one folder.
 Maps may be there for some photographs only; but nerfstudio takes depth maps for all or for none, so that where some
@@ -61,11 +62,13 @@ class CapturedScene:
     """What belongs to all frames together."""
 
     points: PointCloud | None = None  # seed cloud, colored, in the frame of the poses
+    dense: PointCloud | None = None  # the cloud that it was chosen from, which no program reads by itself
     applied_transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))  # [4, 4] T_written_original
+    applied_scale: float = 1.0  # of the poses, against the original world
     rig: tuple[MountedCamera, ...] = ()
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names of frames
     depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
-    comments: tuple[str, ...] = ()  # of points.ply, as "units: m, z up"
+    comments: tuple[str, ...] = ()  # of the clouds, as "units: m, z up"
     origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
 
 
@@ -133,23 +136,35 @@ def write_dataset(
         left_out += beyond
     _check_completeness(written)
     written = _with_empty_depths(folder, written)
-    ply_path = None if scene.points is None else folder / "points.ply"
     far = local_origin(np.stack([frame.posed.center for frame in written]))
-    if scene.points is not None:
-        points = scene.points.points - far if far.any() else scene.points.points
-        write_point_cloud(folder / "points.ply", replace(scene.points, points=points), comments=scene.comments)
+    ply_path, _ = (
+        _write_cloud(folder / name, cloud, far, scene.comments)
+        for name, cloud in (("points.ply", scene.points), ("dense.ply", scene.dense))
+    )
     transforms = Transforms(
         root=folder,
         frames=tuple(frame.moved(-far) for frame in written),
         ply_path=ply_path,
         splits=_image_splits(scene.splits, names),
         applied_transform=compose(np.eye(3), -far) @ scene.applied_transform,
+        applied_scale=scene.applied_scale,
         depth_unit=scene.depth_unit,
         rig=scene.rig,
         origin=as_triple(far + np.array(scene.origin)),
     )
     write_transforms(folder / "transforms.json", transforms)
     return WrittenDataset(transforms, left_out)
+
+
+def _write_cloud(
+    path: Path, cloud: PointCloud | None, origin: NDArray[np.float64], comments: tuple[str, ...]
+) -> Path | None:
+    """A cloud by coordinates from `origin` [3]; returns where it is, if there is one."""
+    if cloud is None:
+        return None
+    points = cloud.points - origin if origin.any() else cloud.points
+    write_point_cloud(path, replace(cloud, points=points), comments=comments)
+    return path
 
 
 def _check_name(name: str, taken: set[str]) -> None:

@@ -7,6 +7,7 @@ import tyro
 
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.commands.terminal import print_warnings, show_progress
 
 
@@ -18,6 +19,7 @@ class Capture:
         Annotated[CaptureImagesSettings, tyro.conf.subcommand("images", prefix_name=False)]
         | Annotated[CaptureLidarSettings, tyro.conf.subcommand("lidar", prefix_name=False)]
         | Annotated[CaptureStaticSettings, tyro.conf.subcommand("static", prefix_name=False)]
+        | Annotated[CaptureStereoSettings, tyro.conf.subcommand("stereo", prefix_name=False)]
     )
 
 
@@ -47,5 +49,15 @@ def run_capture_static(settings: CaptureStaticSettings) -> None:
     from splatkit.pages.capture_lidar import write_static_report
 
     captured = capture_static(settings, show_progress, write_static_report)
+    print_warnings(captured.warnings)
+    print(f"{settings.out}: {captured.verdict()}")
+
+
+def run_capture_stereo(settings: CaptureStereoSettings) -> None:
+    """Make the dataset, with its report; say how good it is."""
+    from splatkit.capture.stereo.stage import capture_stereo
+    from splatkit.pages.capture_stereo import write_stereo_report
+
+    captured = capture_stereo(settings, show_progress, write_stereo_report)
     print_warnings(captured.warnings)
     print(f"{settings.out}: {captured.verdict()}")

@@ -156,7 +156,8 @@ def match_planes(
     weight = settings.geometric_weight if consistent else 0.0
     numbers = [*_camera(K), 1 / farthest, 1 / nearest, parallax, settings.noise, weight, settings.geometric_limit, 0.0]
     for source, own in zip(sources, parallaxes, strict=True):
-        numbers += [*_camera(source.K), *_homography(K, source), *_pose(source.T_source_reference), max(own, 1e-12)]
+        T = source.T_source_reference
+        numbers += [*_homography(K, source.K, T), *_homography(source.K, K, np.linalg.inv(T)), max(own, 1e-12)]
     color, space = _window_weights(settings.window, planes.device)
     found = torch.ops.splatkit.match_planes(
         planes,
@@ -228,13 +229,11 @@ def _pose(T: NDArray[np.float64]) -> list[float]:
     return [*T[:3, :3].ravel().tolist(), *T[:3, 3].tolist()]
 
 
-def _homography(K: NDArray[np.float64], source: MatchingSource) -> list[float]:
-    """A [3, 3] and b [3]: pixels p of the reference on plane m lie at A p + b (m . p) in the source."""
+def _homography(K_from: NDArray[np.float64], K_to: NDArray[np.float64], T_to_from: NDArray[np.float64]) -> list[float]:
+    """A [3, 3] and b [3]: pixels p of one view on plane m lie at A p + b (m . p) in the other."""
     to_centers = np.array([[1.0, 0.0, -0.5], [0.0, 1.0, -0.5], [0.0, 0.0, 1.0]])
-    K_reference, K_source = to_centers @ K, to_centers @ source.K
-    T = source.T_source_reference
-    A = K_source @ T[:3, :3] @ np.linalg.inv(K_reference)
-    return [*A.ravel().tolist(), *(K_source @ T[:3, 3]).tolist()]
+    A = to_centers @ K_to @ T_to_from[:3, :3] @ np.linalg.inv(to_centers @ K_from)
+    return [*A.ravel().tolist(), *(to_centers @ K_to @ T_to_from[:3, 3]).tolist()]
 
 
 def _window_weights(settings: WindowSettings, device: torch.device) -> tuple[Tensor, Tensor]:

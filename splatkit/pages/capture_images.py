@@ -12,6 +12,7 @@ from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.stage import CapturedImages
 from splatkit.io.formats.transforms_lenses import model_name
 from splatkit.io.images import read_image
+from splatkit.pages.stereo_section import add_stereo
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import plot_histogram, plot_points
@@ -26,10 +27,10 @@ _MANY_VIEWS = 12  # of the histogram of views
 
 def write_images_report(folder: Path, captured: CapturedImages) -> None:
     """Write report.html into the folder of a capture; photographs are read again for the overlays."""
-    (folder / "report.html").write_text(_report(captured).render(), encoding="utf-8")
+    (folder / "report.html").write_text(_report(folder, captured).render(), encoding="utf-8")
 
 
-def _report(captured: CapturedImages) -> HtmlReport:
+def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
     gathered, solution, upright = captured.gathered, captured.solution, captured.upright
     report = HtmlReport("Capture from photographs", captured.verdict())
     scene = upright.scene
@@ -42,6 +43,8 @@ def _report(captured: CapturedImages) -> HtmlReport:
         _errors(report, scene)
     _coverage(report, scene, gathered.is_video)
     _overlays(report, scene, {file.name: file for file in gathered.files})
+    if captured.stereo is not None:
+        add_stereo(report, folder, captured.stereo)
     _sharpness(report, gathered, {view.name for view in scene.views})
     if solution.lost:
         report.section("Left out")

@@ -15,6 +15,7 @@ from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
 from splatkit.io.images import read_image
 from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.point_cloud import PointCloud
+from splatkit.pages.stereo_section import add_stereo
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.top_view import draw_top_view
@@ -52,6 +53,8 @@ def _lidar_report(folder: Path, captured: CapturedLidar) -> HtmlReport:
     _warnings(report, captured.warnings)
     _cloud(report, scene.seed, scene.counts, scene.T_world_camera, scene.trajectory.poses[:, :3, 3])
     _depths(report, folder, scene.photographs, captured.written)
+    if captured.written.stereo is not None:
+        add_stereo(report, folder, captured.written.stereo)
     _rig_table(report, captured.rig)
     return report
 

@@ -181,8 +181,9 @@ class _Builder:
             method = next(method_of(step.table) for step in self.steps if step.name == TRAINING)
             if name == "export.splats" and not method.has_splats:
                 raise SettingsError(f"{self._where(name)}: {method.name} has no splats; leave the table away")
-        if name == "export.colmap" and "data" not in table:
-            completed["data"] = self._last_dataset(self._where(name))
+        takes = {"export.colmap": "data", "capture.stereo": "dataset"}.get(name)
+        if takes is not None and takes not in table:
+            completed[takes] = self._last_dataset(self._where(name))
         return completed
 
     def _last_dataset(self, where: str) -> str:

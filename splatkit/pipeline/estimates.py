@@ -20,6 +20,7 @@ from splatkit.pipeline.training import method_of
 
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
 _MAP_MB = 500  # of a map of scans, however many there are
+_STEREO_MB, _STEREO_MB_PER_MEGAPIXEL = 750, 100  # of the images that are compared
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 
@@ -127,13 +128,28 @@ def _estimate(step: Step, work: Workload) -> Estimate:
         return Estimate(seconds, 900 + 2 * everything)
     if step.name.startswith("calibrate"):
         return Estimate(2 + work.photographs * (0.3 + 0.6 * work.megapixels), 250 + 30 * work.megapixels)
+    if step.name == "capture.stereo":
+        return _with_stereo(Estimate(4 + 0.1 * work.photographs, 300), step, work)
     known = {
         "capture.images": Estimate(2 + 0.5 * work.photographs + 7 * everything, 280 + 60 * work.megapixels),
         "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + min(2 * work.scans, _MAP_MB)),
         "capture.static": Estimate(5 + 0.2 * work.photographs, 500),
         "export.mesh": Estimate(10 + 20 * everything, 1500 + 100 * everything),
     }
-    return known.get(step.name, Estimate(8 + 0.5 * everything, 1000))
+    found = known.get(step.name, Estimate(8 + 0.5 * everything, 1000))
+    return _with_stereo(found, step, work) if step.name in ("capture.images", "capture.lidar") else found
+
+
+def _with_stereo(without: Estimate, step: Step, work: Workload) -> Estimate:
+    """What comparing photographs adds to a capture."""
+    asked = step.table.get("stereo", "auto")
+    if asked == "off":
+        return without
+    from splatkit.capture.stereo.effort import rough_effort  # takes seconds to import
+
+    effort = rough_effort(work.photographs, work.megapixels, None if asked == "auto" else asked)
+    peak_mb = _STEREO_MB + _STEREO_MB_PER_MEGAPIXEL * effort.megapixels
+    return Estimate(without.cpu_s + effort.cpu_s, max(without.peak_mb, peak_mb))
 
 
 def _training(step: Step, work: Workload) -> Estimate:

@@ -18,6 +18,7 @@ from splatkit.pipeline.config import Pipeline
 from splatkit.runs.views import RunView, view_centers
 
 _TAU_M, _TAU_OF_DIAGONAL = 0.05, 1 / 200  # the smaller one
+_KEEPS_FRAME = "capture.stereo"  # of the dataset that it takes
 _FARTHEST_M = 30.0  # by default: hills farther from the cameras are scenery
 
 
@@ -31,7 +32,7 @@ class SceneTruth:
     def of(pipeline: Pipeline) -> "SceneTruth | None":
         """Of the scene that a pipeline generated, if its products keep the scene's frame."""
         scene = pipeline.find("scene")
-        captured = [step for step in pipeline.steps if step.name.startswith("capture")]
+        captured = [step for step in pipeline.steps if step.name.startswith("capture") and step.name != _KEEPS_FRAME]
         if scene is None or (captured and captured[-1].name == "capture.images"):
             return None  # structure from motion has a world of its own
         return SceneTruth(scene.out / "truth")

@@ -117,15 +117,20 @@ def match_planes(view: Reference, planes: Tensor, sweeps: list[float], first_swe
 
 
 def start(view: Reference, planes: Tensor) -> State:
-    """The first look at each pixel: all weight is on the two best sources."""
+    """The first look at each pixel: all weight is on the two best sources.
+
+    In place of inadmissible planes random ones are drawn; where these are none either, there is none: zeros.
+    """
     points = pixels_of(view, (0, 1))
     planes = planes.reshape(-1, 3)
     drawn = random_planes(view.K, points, view.inverse_range, view.random_numbers(points, START))
     planes = torch.where(view.admits(planes, points)[:, None], planes, drawn)
+    admitted = view.admits(planes, points)
+    planes = torch.where(admitted[:, None], planes, 0)
     window, textured = windows_at(view, points)
     costs = view.costs(window, planes, points)
     weights = best_two(costs)
-    known = textured & view.admits(planes, points)
+    known = textured & admitted
     found = State(planes, (weights * costs).sum(-1), weights > 0).only_where(known)
     return State(*(values.reshape(*view.grays.shape, *values.shape[1:]) for values in found))
 

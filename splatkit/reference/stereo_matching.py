@@ -131,8 +131,9 @@ def homographies(K: Tensor, source: Source, planes: Tensor) -> Tensor:
 def carried_samples(H: Tensor, points: Tensor, exact: bool = False) -> Tensor:
     """Where the samples around pixels [..., 2] lie in a source [..., 32, 2].
 
-    Around a pixel's own image (u, v) = H p / w, H is affine up to a division by 1 + d with d = H_3 . (dx, dy) / w.
-    1 - d + d^2 stands for 1 / (1 + d): the relative error is d^3.
+    Around a pixel's own image (u, v) = H p / w, the way (dx, dy) leads to J (dx, dy) / (1 + d), where J are the
+    derivatives of H at the pixel and d = H_3 . (dx, dy) / w. 1 - d + d^2 stands for 1 / (1 + d): the way's relative
+    error is d^3.
 
     Args:
         H: [..., 3, 3].
@@ -142,10 +143,11 @@ def carried_samples(H: Tensor, points: Tensor, exact: bool = False) -> Tensor:
     middle = (H @ homogeneous(points)[..., None])[..., 0]
     H = H / middle[..., 2, None, None]
     offsets = window_offsets()
-    moved = (middle[..., :2] / middle[..., 2:])[..., None, :] + offsets @ H[..., :2, :2].mT
+    image = middle[..., :2] / middle[..., 2:]
+    moved = offsets @ (H[..., :2, :2] - image[..., None] * H[..., 2:, :2]).mT
     taper = (offsets @ H[..., 2:, :2].mT)[..., 0]
     scale = 1 / (1 + taper) if exact else 1 - taper + taper**2
-    return moved * scale[..., None]
+    return image[..., None, :] + moved * scale[..., None]
 
 
 def interpolated(image: Tensor, places: Tensor) -> Tensor:
@@ -158,23 +160,29 @@ def interpolated(image: Tensor, places: Tensor) -> Tensor:
     return (1 - lower) * ((1 - right) * a + right * b) + lower * ((1 - right) * c + right * d)
 
 
+def sees(K: Tensor, source: Source, planes: Tensor, points: Tensor) -> Tensor:
+    """Whether [...] a source shows pixels on planes: before it, by the middle of the window, and not much aslant."""
+    H = homographies(K, source, planes)
+    x, y, w = (H @ homogeneous(points)[..., None])[..., 0].unbind(-1)
+    height, width = source.grays.shape
+    inside = (x >= 0) & (y >= 0) & (x <= (width - 1) * w) & (y <= (height - 1) * w)
+    flat_enough = WINDOW_RADIUS * H[..., 2, :2].abs().sum(-1) < MOST_TAPER * w
+    return (w > _IN_FRONT) & inside & flat_enough
+
+
 def correlation_costs(
     window: Window, K: Tensor, source: Source, planes: Tensor, points: Tensor, noise: float
 ) -> Tensor:
     """1 - ZNCC [...] of windows and what planes [..., 3] make them meet in a source, from 0 to 2.
 
-    `noise` is a variance that both sides have without any texture. Windows that lie outside of the source by their
-    middle, behind it, or very much aslant cost as much as nothing else.
+    `noise` is a variance that both sides have without any texture. What a source does not see costs as much as nothing
+    else.
     """
     H = homographies(K, source, planes)
-    x, y, w = (H @ homogeneous(points)[..., None])[..., 0].unbind(-1)
-    h, w_image = source.grays.shape
-    inside = (x >= 0) & (y >= 0) & (x <= (w_image - 1) * w) & (y <= (h - 1) * w)
-    flat_enough = WINDOW_RADIUS * H[..., 2, :2].abs().sum(-1) < MOST_TAPER * w
     other = Window(window.weights, interpolated(source.grays, carried_samples(H, points)))
     covariance = (window.weights * window.deviations * other.deviations).sum(-1)
     cost = 1 - covariance / ((window.variances + noise) * (other.variances + noise)).sqrt()
-    return torch.where((w > _IN_FRONT) & inside & flat_enough, cost.clamp(0, WORST_COST), WORST_COST)
+    return torch.where(sees(K, source, planes, points), cost.clamp(0, WORST_COST), WORST_COST)
 
 
 def project(K: Tensor, X: Tensor) -> Tensor:
@@ -194,7 +202,7 @@ def nearest_planes(planes: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
 def consistency_errors(K: Tensor, source: Source, planes: Tensor, points: Tensor, limit: float) -> Tensor:
     """Distance [...] px between pixels and where the source's own surface on the same ray of it comes back to.
 
-    At most `limit`, which also stands for no surface there.
+    At most `limit`, which also stands for no surface there, or a pixel that the source does not see.
     """
     if source.planes is None:
         return torch.full(planes.shape[:-1], limit, dtype=planes.dtype)
@@ -205,7 +213,7 @@ def consistency_errors(K: Tensor, source: Source, planes: Tensor, points: Tensor
     surface, inside = nearest_planes(source.planes, place)
     found = inverse_depths(surface, place)[..., None]
     back = (X / X[..., 2:] - t * found) @ R  # times the inverse depth in the source
-    there = (X[..., 2] > _IN_FRONT) & inside & (found[..., 0] > 0) & (back[..., 2] > _IN_FRONT)
+    there = sees(K, source, planes, points) & inside & (found[..., 0] > 0) & (back[..., 2] > _IN_FRONT)
     return torch.where(there, (project(K, back) - points).norm(dim=-1).clamp_max(limit), limit)
 
 

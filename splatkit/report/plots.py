@@ -137,6 +137,18 @@ def colorize_depth(depths: NDArray[np.floating], near: float, far: float) -> NDA
     return colors
 
 
+def colorize_share(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Shares [H, W] of a largest value: black is none, bright is 1 or more, dark gray where a share is not finite.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    valid = np.isfinite(shares)
+    colors = _colorize(np.where(valid, shares, 0), "inferno").copy()
+    colors[~valid] = 40
+    return colors
+
+
 def _colorize(values: NDArray[np.floating], colormap: str) -> NDArray[np.uint8]:
     """Values [H, W], of which [0, 1] spans the colormap -> [H, W, 3]."""
     return matplotlib.colormaps[colormap](np.clip(values, 0, 1), bytes=True)[..., :3]

@@ -4,7 +4,7 @@ Stereo says nothing of areas without texture, and most of them are surfaces: wal
 surface. Were a surface there, it would go on from the edge of what is measured around it; if other views see measured
 surfaces through that place (space carving), it does not: so it is with backdrops. Or the area is open to the sky: it
 lies above the horizon and reaches the image's border, without texture or without parallax. The second is weaker, as a
-white ceiling looks like that, too.
+white ceiling looks like that, too: it counts little where all that is measured is about equally far away, as in rooms.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,8 @@ _BEHIND = 1.02  # times the depth of a place: a surface there is seen through it
 _CARVED_LOW, _CARVED_HIGH = 0.5, 0.8  # shares of rays: no evidence, and full evidence
 _HORIZON_DEG = -2.0  # rays above are open to the sky
 _MOST = 0.95  # of a region
-_SKY_CONFIDENCE = 0.8
+_SKY_CONFIDENCE, _ROOM_CONFIDENCE = 0.8, 0.4
+_OPEN_RATIO = 6.0  # between the depths of far and near things where it is not a room
 _BORDER_SHARE = 0.02  # of the image's border
 _SKY_AROUND, _SKY_COLOR = 101, 12  # px, and difference of colors from the sky's around, that is sky between leaves
 
@@ -57,6 +58,7 @@ def find_background(
     others: Sequence[SeenView],
     far_costs: NDArray[np.float32],
     up: NDArray[np.float64],
+    sky_confidence: float,
 ) -> NDArray[np.float32]:
     """How sure it is, from 0 to 1, that nothing is at a pixel, [h, w].
 
@@ -66,6 +68,7 @@ def find_background(
         others: views from all around; they may be reduced.
         far_costs: [h, w] matching costs of the plane at infinity.
         up: [3] unit, of the world; zeros where it is not known.
+        sky_confidence: how sure it is that what is open to the sky is sky; `sky_confidence`.
     """
     empty = (view.depths == 0) & image.usable
     variances, _ = window_texture(torch.from_numpy(image.gray), _FLAT_VARIANCE, _WINDOW)
@@ -83,8 +86,18 @@ def find_background(
         confidence[inside] = np.clip((share - _CARVED_LOW) / (_CARVED_HIGH - _CARVED_LOW), 0, 1)
         sky |= inside & _is_open(inside, view.posed, up)
     sky |= empty & _like_sky(image.colors, sky) & _above_horizon(view.posed, up)
-    confidence = np.where(sky, np.maximum(confidence, np.float32(_SKY_CONFIDENCE)), confidence)
+    confidence = np.where(sky, np.maximum(confidence, np.float32(sky_confidence)), confidence)
     return np.where(image.clear, np.float32(1), confidence)
+
+
+def sky_confidence(views: Sequence[SeenView]) -> float:
+    """How sure it is, from 0 to 1, that what is open to the sky is sky, by how far views reach."""
+    depths = [view.depths[view.depths > 0] for view in views]
+    measured = np.concatenate(depths) if depths else np.zeros(0)
+    if len(measured) == 0:
+        return _ROOM_CONFIDENCE
+    near, far = np.percentile(measured, (5, 99))
+    return _SKY_CONFIDENCE if far > _OPEN_RATIO * near else _ROOM_CONFIDENCE
 
 
 def up_of(cameras: Sequence[PosedCamera]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from splatkit.geometry.camera import PosedCamera
 from splatkit.io.transforms_json import Frame
 from splatkit.ops import native_threads_only
 from splatkit.progress import Progress, no_progress, track
-from splatkit.stereo.background import SeenView, find_background, up_of
+from splatkit.stereo.background import SeenView, find_background, sky_confidence, up_of
 from splatkit.stereo.carrying import ViewSurface, carry_back
 from splatkit.stereo.depth_ranges import depth_ranges
 from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view
@@ -133,11 +133,12 @@ def _find_backgrounds(store: ViewStore, plan: ViewPlan, settings: StereoSettings
     matched = plan.matched
     up = up_of([store.cameras[view] for view in matched])
     around = {view: seen(view).reduced(_AROUND_SCALE) for view in matched[:: -(-len(matched) // _AROUND)]}
+    confidence = sky_confidence(list(around.values()))
     for view in track(matched, "looking for the background", progress, len(matched)):
         if not store.has_arrays("background", view):
             others = [other for number, other in around.items() if number != view]
             costs = far_costs(store, plan, settings, view).numpy()
-            background = find_background(store.image(view), seen(view), others, costs, up)
+            background = find_background(store.image(view), seen(view), others, costs, up, confidence)
             store.keep_arrays("background", view, {"background": background})
 
 

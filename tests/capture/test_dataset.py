@@ -51,7 +51,9 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
     turned = np.eye(4)[[0, 2, 1, 3]] * [1, -1, 1, 1]
     scene = CapturedScene(
         points=PointCloud(points, rng.integers(0, 256, (5, 3), dtype=np.uint8)),
+        dense=PointCloud(np.concatenate([points, points + 1])),
         applied_transform=turned,
+        applied_scale=2.5,
         rig=(MountedCamera("left", T_camera_lidar, np.diag(np.full(6, 1e-4))),),
         splits={"train": ("left/1.jpg",), "val": ("left/2.jpg",), "test": ("left/2.jpg",)},
     )
@@ -69,6 +71,8 @@ def test_everything_that_is_written_is_read_again(tmp_path, photograph):
     assert read.frames[0].image_path.read_bytes() == photograph.read_bytes()
     assert read.applied_transform is not None
     assert np.array_equal(read.applied_transform, turned)
+    assert read.applied_scale == 2.5
+    assert np.array_equal(read_point_cloud(folder / "dense.ply").points[5:], points + 1)
     assert read.splits["val"] == ("images/left/2.jpg",)
     assert np.array_equal(read.rig[0].T_camera_lidar, T_camera_lidar)
     assert read.ply_path is not None

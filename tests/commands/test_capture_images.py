@@ -17,7 +17,8 @@ from tests.room import Room, photograph_room
 
 
 def capture(room: Room, out: Path, *more: str) -> int:
-    return main(["capture", "images", "--images", str(room.folder), "--out", str(out), "--workers", "1", *more])
+    known = ["--images", str(room.folder), "--workers", "1", "--stereo", "off"]
+    return main(["capture", "images", *known, "--out", str(out), *more])
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_photographs_of_nothing_in_common_are_refused(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_capture_that_is_killed_goes_on(room, tmp_path):
-    command = [sys.executable, "-m", "splatkit.cli", "capture", "images", "--workers", "1"]
+    command = [sys.executable, "-m", "splatkit.cli", "capture", "images", "--workers", "1", "--stereo", "off"]
     command += ["--images", str(room.folder), "--out", str(tmp_path / "dataset")]
     rng = np.random.default_rng(1)
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):

@@ -18,7 +18,17 @@ def walk(tmp_path_factory):
 
 
 def arguments(walk, *more):
-    return ["capture", "lidar", "--scans", str(walk / "lidar"), "--calibration", str(walk / "truth/rig.json"), *more]
+    return [
+        "capture",
+        "lidar",
+        "--scans",
+        str(walk / "lidar"),
+        "--calibration",
+        str(walk / "truth/rig.json"),
+        "--stereo",
+        "off",
+        *more,
+    ]
 
 
 def timed(walk):

@@ -45,8 +45,20 @@ def test_capture_images(tmp_path, capsys):
     (tmp_path / "in/images/gone.png").symlink_to("nowhere.png")
     offered = offer(tmp_path / "in/images")
     shutil.copy(tmp_path / "in/images/frame_0000.png", tmp_path / "in/images/without_pose.png")
-    assert main(["capture", "images", "--poses", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    known = ["--poses", str(tmp_path / "in"), "--stereo", "off"]
+    assert main(["capture", "images", *known, "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/capture.json", [*offered, "without_pose.png"])
+    said = capsys.readouterr().out
+    assert "IMG_0001.HEIC" in said
+    assert "without_pose.png" in said
+
+
+def test_capture_stereo(tmp_path, capsys):
+    generate_scene(read_scene(find_scene("pebbles")), tmp_path / "in", 96, 72, views=9)
+    offered = offer(tmp_path / "in/images")
+    shutil.copy(tmp_path / "in/images/frame_0000.png", tmp_path / "in/images/without_pose.png")
+    assert main(["capture", "stereo", "--dataset", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+    check(tmp_path / "out/capture.json", [*offered, "without_pose.png", "points.ply"])
     said = capsys.readouterr().out
     assert "IMG_0001.HEIC" in said
     assert "without_pose.png" in said
@@ -59,7 +71,7 @@ def test_capture_lidar(walk, tmp_path, capsys):
     known = ["--calibration", str(walk / "rig.json"), "--trajectory", str(walk / "trajectory.txt")]
     images = ["--dataset", str(walk), "--image-times", str(walk / "images.csv")]
     out = tmp_path / "out"
-    assert main(["capture", "lidar", "--scans", str(scans), *known, *images, "--out", str(out)]) == 0
+    assert main(["capture", "lidar", "--scans", str(scans), *known, *images, "--stereo", "off", "--out", str(out)]) == 0
     check(out / "capture.json", offered)
     assert "notes.txt" in capsys.readouterr().out
 

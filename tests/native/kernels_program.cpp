@@ -122,11 +122,10 @@ class StereoCase {
       job.sources[j] = {image(),
                         packed_.data(),
                         j == 0 ? planes_.data() : nullptr,
-                        kCamera,
                         {1, 0, 0, 0, 1, 0, 0, 0, 1},
                         {30 * x, 0, 0},
                         {1, 0, 0, 0, 1, 0, 0, 0, 1},
-                        {x, 0, 0},
+                        {-30 * x, 0, 0},
                         9};
     }
     auto found = planes_, costs = empty(kPixels);

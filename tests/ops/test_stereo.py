@@ -74,8 +74,8 @@ def test_first_planes_are_drawn_as_in_the_definition(backend: Backend):
     scene = plane_scene(seed=3)
     expected = reference.start(by_definition(scene, seed=7), torch.zeros(30, 40, 3, dtype=torch.float64))
     actual = match(scene, torch.zeros(30, 40, 3), [], seed=7, device=backend.device)
-    # A float32 plane is the quotient of a product that cancels where the normal is all but across the ray.
-    assert (actual.planes - expected.planes).abs().max() < 1e-3 * expected.planes.abs().max()
+    assert 0.5 < (expected.planes != 0).any(-1).double().mean() < 1  # the others are drawn too much aslant
+    assert (actual.planes - expected.planes).abs().max() < 1e-5 * expected.planes.abs().max()
     assert (actual.costs - expected.costs).abs().max() < COST_TOLERANCE
 
 
@@ -331,7 +331,7 @@ def raw_arguments() -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
     grays = torch.randint(0, 256, (12, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     planes, costs = torch.tensor([0.0, 0.0, 0.25]).repeat(12, 16, 1), torch.rand(12, 16)
     weights = (torch.linspace(1, 0, 256), torch.ones(32))
-    numbers = [*camera, 0.1, 1.0, 9.0, 2.0, 0.2, 3.0, 0.0, *camera, *R, -9.0, 0.0, 0.0, *R, *t, 9.0]
+    numbers = [*camera, 0.1, 1.0, 9.0, 2.0, 0.2, 3.0, 0.0, *R, -9.0, 0.0, 0.0, *R, 9.0, 0.0, 0.0, 9.0]
     matching = (planes, grays, torch.ones(12, 16, dtype=torch.bool), *weights, [pack_grays(grays)], [planes], numbers)
     agreement = (planes, [planes], [costs], [*camera, 1.0, 0.01, 0.8, 0.5, *camera, *R, *t])
     return (*matching, 3, [0, 1], [0.8, 0.7]), agreement, (grays, *weights, 10.0)

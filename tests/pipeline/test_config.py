@@ -84,6 +84,19 @@ def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_p
     assert f"--load-dir {step.out}/nerfstudio_models splatkit-data" in resumed
 
 
+def test_stereo_takes_the_last_dataset(write, tmp_path):
+    pipeline = read_pipeline(write(WHOLE.replace("[optimize]", '[capture.stereo]\nstereo = "high"\n[optimize]')))
+    step, training = pipeline.find("capture.stereo"), pipeline.find("optimize")
+    assert step is not None
+    assert training is not None
+    products = tmp_path / "products/capture"
+    words = f"capture stereo --stereo high --dataset {products}/lidar --out {products}/stereo"
+    assert sorted(step.words) == sorted(words.split())
+    assert training.needs == ("capture.stereo",)
+    with pytest.raises(SettingsError, match="no dataset"):
+        read_pipeline(write("out = 'x'\n[capture.stereo]\n"))
+
+
 def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(write):
     backwards = "\n[".join(["out = 'x'", *reversed(WHOLE.split("\n[")[1:])])
     with pytest.raises(SettingsError, match=r"no step 'capture\.images' before this one"):

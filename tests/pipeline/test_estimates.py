@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from splatkit.io.images import write_image
 from splatkit.io.scans import readers
 from splatkit.pipeline.config import read_pipeline
 from splatkit.pipeline.estimates import estimate_steps
@@ -69,6 +70,21 @@ def test_files_are_counted_where_they_lie(tmp_path):
         found.append(estimate_steps(read_pipeline(path)))
     assert found[1]["capture.images"].cpu_s > found[0]["capture.images"].cpu_s
     assert found[0]["optimize"].cpu_s < 30
+
+
+def test_stereo_counts_by_its_level(tmp_path):
+    for number in range(2):
+        write_image(tmp_path / f"in/images/{number}.png", np.zeros((1200, 1600, 3), np.uint8))
+    found = {}
+    for step, option in (("images", "images = 'in/images'"), ("stereo", "dataset = 'in'")):
+        for asked in ("off", "low", "medium", "auto", "high")[step == "stereo" :]:
+            text = f"out = 'x'\n[capture.{step}]\n{option}\nstereo = '{asked}'\n"
+            (tmp_path / "way.toml").write_text(text)
+            found[step, asked] = estimate_steps(read_pipeline(tmp_path / "way.toml"))[f"capture.{step}"]
+        assert found[step, "low"].cpu_s < found[step, "medium"].cpu_s < found[step, "high"].cpu_s
+        assert found[step, "medium"] == found[step, "auto"]
+    assert found["images", "off"].cpu_s < found["images", "low"].cpu_s
+    assert found["images", "off"].peak_mb < found["images", "low"].peak_mb
 
 
 def test_scans_are_counted_in_whatever_file_they_are(tmp_path, monkeypatch):

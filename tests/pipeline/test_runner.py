@@ -28,6 +28,7 @@ views = 3
 [capture.images]
 poses = "{scene}"
 points = "given"
+stereo = "off"
 """
 
 
@@ -144,12 +145,14 @@ scans = 4
 [capture.images]
 poses = "{scene}"
 points = "given"
+stereo = "off"
 [capture.lidar]
 scans = "{scene}/lidar"
 trajectory = "{scene}/trajectory.txt"
 dataset = "{capture.images}"
 image-times = "{scene}/images.csv"
 calibration = "{scene}/truth/rig.json"
+stereo = "off"
 [optimize]
 steps = 60
 steps-per-save = 10

@@ -25,7 +25,9 @@ def truth_of(tmp_path):
 
 def test_only_where_products_keep_the_scenes_frame(truth_of):
     assert truth_of(WITH_SCENE) is not None
+    assert truth_of(WITH_SCENE + "[capture.stereo]\n") is not None
     assert truth_of(WITH_SCENE + '[capture.images]\nimages = "{scene}/images"\n') is None
+    assert truth_of(WITH_SCENE + '[capture.images]\nimages = "{scene}/images"\n[capture.stereo]\n') is None
     assert truth_of('out = "products"\n[capture.images]\nimages = "photographs"\n') is None
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from splatkit.report.plots import colorize_depth, colorize_error, plot_curves, plot_histogram
+from splatkit.report.plots import colorize_depth, colorize_error, colorize_share, plot_curves, plot_histogram
 
 
 def test_a_plot_has_its_size_and_its_curve():
@@ -45,3 +45,9 @@ def test_a_histogram_is_high_where_values_are_many():
     columns = blue.sum(0)
     third = len(columns) // 3
     assert columns[:third].max() == pytest.approx(9 * columns[-third:].max(), rel=0.15)
+
+
+def test_shares_are_dark_to_bright_and_gray_where_there_is_none():
+    colors = colorize_share(np.array([[0.0, 0.5, 1.0, 7.0, np.nan]])).astype(int).sum(-1)[0]
+    assert colors[0] < colors[1] < colors[2] == colors[3]
+    assert colors[4] == 3 * 40

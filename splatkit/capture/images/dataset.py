@@ -1,6 +1,6 @@
 """Photographs with cameras and points as a dataset on disk: turned upright, with their own lenses or undistorted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -14,13 +14,17 @@ from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
+from splatkit.capture.stereo.findings import StereoFindings, stereo_findings
+from splatkit.capture.stereo.found_stereo import FoundStereo, PosedPhotographs, with_stereo
+from splatkit.capture.stereo.summaries import ViewSummary
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.io.images import read_image, read_mask
-from splatkit.io.maps.depth_maps import DepthMap
+from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.rectification import rectify
-from splatkit.progress import Progress
+from splatkit.io.transforms_json import Frame, Transforms
+from splatkit.progress import Progress, track
 
 _Y_UP = np.array([0.0, 1.0, 0.0])
 _WRITABLE = (".jpg", ".jpeg", ".png")
@@ -33,6 +37,14 @@ class UprightScene:
     scene: SolvedScene
     applied_transform: NDArray[np.float64]  # [4, 4] T_written_original
     frame: str  # in words
+
+
+@dataclass(frozen=True)
+class WrittenImages:
+    """What came of writing it."""
+
+    dataset: WrittenDataset
+    stereo: StereoFindings | None
 
 
 def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> UprightScene:
@@ -64,9 +76,22 @@ def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool)
 
 
 def write_image_dataset(
-    folder: Path, upright: UprightScene, gathered: GatheredImages, undistort: bool, progress: Progress
-) -> WrittenDataset:
+    folder: Path,
+    upright: UprightScene,
+    gathered: GatheredImages,
+    stereo: FoundStereo | None,
+    undistort: bool,
+    progress: Progress,
+) -> WrittenImages:
     """Write the photographs that have a place, with masks and depth maps where there are any, and the points.
+
+    Args:
+        folder: exists and is empty.
+        upright: cameras and points.
+        gathered: photographs and what came with them.
+        stereo: of the photographs, by their names; its points replace the scene's.
+        undistort: write pinhole images.
+        progress: shows how far it is.
 
     Raises:
         DatasetError, ValueError, OSError: see `write_dataset`.
@@ -75,25 +100,51 @@ def write_image_dataset(
     files = {file.name: file for file in gathered.files}
     given = {} if gathered.given is None else {camera.name: camera for camera in gathered.given.cameras}
 
-    def frames() -> Iterator[CapturedFrame]:
-        with progress("writing photographs", len(scene.views)) as advance:
-            for view in scene.views:
-                depth = _depth(given.get(view.name))
-                time = given[view.name].time if given else files[view.name].time
-                frame = _native(view, files[view.name], gathered.masks, depth, time)
-                yield _undistorted(frame) if undistort else frame
-                advance(1)
+    summaries: list[ViewSummary] = []
 
+    def natives() -> Iterator[CapturedFrame]:
+        for view in track(scene.views, "writing photographs", progress, len(scene.views)):
+            depth = _depth(given.get(view.name))
+            time = given[view.name].time if given else files[view.name].time
+            yield _native(view, files[view.name], gathered.masks, depth, time)
+
+    frames = with_stereo(natives(), stereo, summaries.append)
     kept = {view.name: _written_name(view.name, undistort and not view.posed.camera.is_pinhole) for view in scene.views}
-    splits = {} if gathered.given is None else gathered.given.splits
+    splits = _splits(gathered) if stereo is None else stereo.splits
+    points = PointCloud(scene.points, scene.colors) if len(scene.points) else None
+    has_depth = any(camera.read_depth is not None for camera in given.values())
     captured = CapturedScene(
-        points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
+        points=points if stereo is None else stereo.cloud.seed,
+        dense=None if stereo is None else stereo.cloud.dense,
         applied_transform=upright.applied_transform,
         splits={split: tuple(kept[name] for name in names if name in kept) for split, names in splits.items()},
+        depth_unit=DEPTH_UNIT_M if stereo is None or has_depth else stereo.depth_unit,
         comments=(f"frame: {upright.frame}",),
         origin=AT_ORIGIN if gathered.given is None else gathered.given.origin,
     )
-    return write_dataset(folder, frames(), captured, link=gathered.is_video)
+    written = write_dataset(
+        folder, map(_undistorted, frames) if undistort else frames, captured, link=gathered.is_video
+    )
+    if stereo is None:
+        return WrittenImages(written, None)
+    return WrittenImages(written, stereo_findings(stereo, summaries, captured.depth_unit, written.depths_left_out))
+
+
+def posed_photographs(upright: UprightScene, gathered: GatheredImages) -> PosedPhotographs:
+    """What stereo starts from: photographs by their own lenses, in the frame that is written."""
+    scene = upright.scene
+    files = {file.name: file.path for file in gathered.files}
+    frames = tuple(Frame(view.posed, files[view.name], gathered.masks.get(view.name)) for view in scene.views)
+    is_observed = any(len(view.points) for view in scene.views)
+    return PosedPhotographs(
+        Transforms(Path(), frames, splits=_splits(gathered)),
+        scene.points if len(scene.points) else None,
+        {view.name: view.points for view in scene.views} if is_observed else {},
+    )
+
+
+def _splits(gathered: GatheredImages) -> Mapping[str, tuple[str, ...]]:
+    return {} if gathered.given is None else gathered.given.splits
 
 
 def _native(
@@ -128,15 +179,21 @@ def _undistorted(frame: CapturedFrame) -> CapturedFrame:
     if camera.is_pinhole:
         return replace(frame, posed=replace(frame.posed, camera=new))
     assert isinstance(frame.image, Path)
-    depth = frame.depth
+    depth, normals, background = frame.depth, frame.normals, frame.background
     if depth is not None:
         depths, sigmas = (rectify(values, camera, new, cv2.INTER_NEAREST) for values in (depth.depths, depth.sigmas))
         depth = DepthMap(depths.astype(np.float32), sigmas.astype(np.float32))
+    if normals is not None:
+        normals = rectify(normals, camera, new, cv2.INTER_NEAREST).astype(np.float32)
+    if background is not None:
+        background = rectify(background, camera, new, cv2.INTER_LINEAR).astype(np.float32)
     mask = read_mask(frame.mask) if isinstance(frame.mask, Path) else frame.mask
     return CapturedFrame(
         posed=PosedCamera(_written_name(frame.name, True), new, frame.posed.T_world_camera),
         image=rectify(read_image(frame.image), camera, new, cv2.INTER_LINEAR).astype(np.uint8),
         mask=None if mask is None else rectify(mask.astype(np.uint8), camera, new, cv2.INTER_NEAREST) > 0,
         depth=depth,
+        normals=normals,
+        background=background,
         time=frame.time,
     )

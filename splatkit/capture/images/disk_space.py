@@ -1,8 +1,8 @@
-"""Whether the disk has room for a capture, asked before hours of work rather than found out after them."""
+"""How much room on the disk a capture needs."""
 
-import shutil
 from pathlib import Path
 
+from splatkit.capture.free_space import require_free
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.structure.feature_matching import FeatureSettings
 from splatkit.capture.images.structure.reconstruction import EXHAUSTIVE_UP_TO
@@ -26,14 +26,7 @@ def require_space(out: Path, gathered: GatheredImages, features: FeatureSettings
     Raises:
         OSError: there is less free space than the estimate; the message names both.
     """
-    needed = _dataset_bytes(gathered) + _database_bytes(gathered, features) + _BESIDES
-    place = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise OSError(
-            f"{out}: needs about {needed / 1e6:.3g} MB of disk, {free / 1e6:.3g} MB are free there; free some space or "
-            "write elsewhere"
-        )
+    require_free(out, _dataset_bytes(gathered) + _database_bytes(gathered, features) + _BESIDES)
 
 
 def _dataset_bytes(gathered: GatheredImages) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.images.left_out import kinds_left_out, left_out_of
 from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_gray, thumbnail
+from splatkit.capture.left_out import kinds_left_out, left_out_of
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_orientation, image_size, read_preview
 from splatkit.io.listing import IMAGE_SUFFIXES, list_files

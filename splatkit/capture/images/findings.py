@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from splatkit.capture.images.dataset import WrittenImages
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.inputs import GatheredImages
-from splatkit.capture.images.left_out import EXPECTED
 from splatkit.capture.images.scene import Solution
+from splatkit.capture.left_out import EXPECTED
+from splatkit.capture.stereo.findings import StereoFindings, beyond_format
 
 _NAMED = 5  # images that a warning names
 _LARGE_ERROR_PX = 1.0
@@ -15,24 +17,18 @@ _FEW_REGISTERED = 0.8
 _DARK = 16  # of 255: the brightest that 12 bits come to in 16
 
 
-def verdict(gathered: GatheredImages, solution: Solution) -> str:
+def verdict(gathered: GatheredImages, solution: Solution, stereo: StereoFindings | None) -> str:
     """One sentence."""
     scene = solution.scene
     text = f"{len(scene.views)} of {len(gathered.files)} photographs have their place, {len(scene.points)} points"
     if len(scene.errors):
         text += f", mean reprojection error {scene.errors.mean():.2f} px"
     scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
-    return f"{text}; scale {scale}"
+    return f"{text}; scale {scale}" + ("" if stereo is None else f"; {stereo.verdict()}")
 
 
-def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out: int) -> tuple[str, ...]:
-    """What the user should know, most of it with a cure.
-
-    Args:
-        gathered: what there was.
-        solution: what came of it.
-        depths_left_out: how many depths do not fit into the depth maps.
-    """
+def find_warnings(gathered: GatheredImages, solution: Solution) -> tuple[str, ...]:
+    """What the user should know, most of it with a cure."""
     scene, total = solution.scene, len(gathered.files)
     out = [*gathered.notes, *(str(group) for group in gathered.left_out if group.reason not in EXPECTED)]
     if solution.lost:
@@ -56,12 +52,18 @@ def find_warnings(gathered: GatheredImages, solution: Solution, depths_left_out:
         )
     if len(scene.points) == 0:
         out.append("there are no points: splats start at random places")
-    if depths_left_out:
-        out.append(f"{depths_left_out} depths beyond 65.5 m do not fit into depth maps and are left out")
     return tuple(out)
 
 
-def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
+def depth_warnings(written: WrittenImages) -> tuple[str, ...]:
+    """The same about depths that were written."""
+    if written.stereo is not None:
+        return written.stereo.warnings()
+    left_out = written.dataset.depths_left_out
+    return (beyond_format(left_out, written.dataset.transforms.depth_unit),) if left_out else ()
+
+
+def figures(gathered: GatheredImages, solution: Solution, stereo: StereoFindings | None) -> dict[str, Any]:
     """What capture.json says of the result."""
     scene = solution.scene
     record: dict[str, Any] = {
@@ -73,6 +75,8 @@ def figures(gathered: GatheredImages, solution: Solution) -> dict[str, Any]:
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }
+    if stereo is not None:
+        record["stereo"] = stereo.figures()
     if len(scene.errors):
         record |= {
             "observations": len(scene.errors),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from splatkit.capture.stereo.settings import AskedStereo
+
 
 @dataclass(frozen=True)
 class CaptureImagesSettings:
@@ -45,6 +47,9 @@ class CaptureImagesSettings:
     """Photographs are reduced to it before features are searched, px."""
     features: int = 8192
     """At most so many in a photograph."""
+    stereo: AskedStereo = "auto"
+    """Depths, normals and a dense cloud by comparing photographs, with 640, 1000 or 2000 px on their longer sides; auto
+    is medium, or low where that takes 20 minutes of CPU time. Every 8th photograph is held out then, if none is yet."""
     undistort: bool = False
     """Write pinhole images instead of the originals with their lens; needed by programs that know no lenses."""
     keep_world: bool = False

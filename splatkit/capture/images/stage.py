@@ -5,15 +5,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from splatkit.capture.dataset import check_lens
-from splatkit.capture.images.dataset import UprightScene, turn_upright, write_image_dataset
+from splatkit.capture.images.dataset import UprightScene, posed_photographs, turn_upright, write_image_dataset
 from splatkit.capture.images.disk_space import require_space
-from splatkit.capture.images.findings import figures, find_warnings, verdict
+from splatkit.capture.images.findings import depth_warnings, figures, find_warnings, verdict
 from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.structure.feature_matching import FeatureSettings
-from splatkit.capture.images.work_folder import WorkFolder
 from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.capture.stereo.findings import StereoFindings
+from splatkit.capture.stereo.found_stereo import stereo_if_possible
+from splatkit.capture.stereo.settings import MOST_POINTS
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import SettingsError
 from splatkit.io.atomic import atomic_directory
 from splatkit.progress import Progress, no_progress
@@ -27,11 +30,12 @@ class CapturedImages:
     gathered: GatheredImages
     solution: Solution  # in the world of whoever found it
     upright: UprightScene  # the same as it is written
+    stereo: StereoFindings | None
     warnings: tuple[str, ...]
 
     def verdict(self) -> str:
         """One sentence."""
-        return verdict(self.gathered, self.solution)
+        return verdict(self.gathered, self.solution, self.stereo)
 
 
 def capture_images(
@@ -63,9 +67,11 @@ def capture_images(
         require_space(settings.out, gathered, _features(settings))
         solution = _solve(settings, gathered, work, progress)
         upright = turn_upright(solution.scene, gathered, settings.keep_world)
-        written = write_image_dataset(folder, upright, gathered, settings.undistort, progress)
-        warnings = find_warnings(gathered, solution, written.depths_left_out)
-        captured = CapturedImages(settings.out, gathered, solution, upright, warnings)
+        photographs = posed_photographs(upright, gathered)
+        stereo, unmatched = stereo_if_possible(photographs, settings.stereo, MOST_POINTS, work, progress)
+        written = write_image_dataset(folder, upright, gathered, stereo, settings.undistort, progress)
+        warnings = (*find_warnings(gathered, solution), *depth_warnings(written), *unmatched)
+        captured = CapturedImages(settings.out, gathered, solution, upright, written.stereo, warnings)
         report(folder, captured)
         write_record(folder / "capture.json", _record(settings, captured))
     work.remove()
@@ -124,6 +130,6 @@ def _record(settings: CaptureImagesSettings, captured: CapturedImages) -> Captur
         sources=captured.gathered.sources,
         scale=scale,
         frame=f"{captured.upright.frame}; {'meters' if scale == 'metric' else 'lengths in units of their own'}",
-        figures=figures(captured.gathered, captured.solution),
+        figures=figures(captured.gathered, captured.solution, captured.stereo),
         warnings=captured.warnings,
     )

@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.stereo.findings import StereoFindings, stereo_findings
+from splatkit.capture.stereo.found_stereo import FoundStereo, PosedPhotographs, complete_cloud, with_stereo
+from splatkit.capture.stereo.settings import MOST_POINTS
+from splatkit.capture.stereo.summaries import ViewSummary
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN
 from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, DepthMap
 from splatkit.io.point_cloud import PointCloud
+from splatkit.io.transforms_json import Frame, Transforms
 
 _UNITS = ("units: m",)
 
@@ -46,17 +51,32 @@ class WrittenDepths:
 
     summaries: tuple[DepthSummary, ...]
     left_out: int  # depths too large for the format
+    stereo: StereoFindings | None = None
 
 
 def write_lidar_dataset(
-    folder: Path, placed: PlacedPhotographs, depths: Iterable[tuple[int, DepthMap]], rig: Rig
+    folder: Path,
+    placed: PlacedPhotographs,
+    depths: Iterable[tuple[int, DepthMap]],
+    rig: Rig,
+    stereo: FoundStereo | None = None,
+    most_points: int = MOST_POINTS,
 ) -> WrittenDepths:
     """Write photographs, depth maps, cloud and rig into a folder that exists; depth maps are taken one at a time.
+
+    Args:
+        folder: exists and is empty.
+        placed: photographs in the world that is written.
+        depths: number of a photograph, and what the LiDAR measured of it.
+        rig: cameras beside the LiDAR.
+        stereo: of the same photographs, by their names: it fills in between.
+        most_points: of the seed cloud with what stereo adds to it.
 
     Raises:
         DatasetError, ValueError, OSError: see `write_dataset`.
     """
     summaries: list[DepthSummary] = []
+    by_stereo: list[ViewSummary] = []
 
     def frames() -> Iterator[CapturedFrame]:
         for number, depth in depths:
@@ -71,18 +91,36 @@ def write_lidar_dataset(
                 time=photo.time,
             )
 
-    kept = {photo.name for photo in placed.photographs}
     scene = CapturedScene(
-        points=placed.seed,
+        points=placed.seed if stereo is None else complete_cloud(placed.seed, stereo.cloud.dense, most_points),
+        dense=None if stereo is None else stereo.cloud.dense,
         applied_transform=placed.applied_transform,
         rig=rig.cameras,
-        splits={split: tuple(name for name in names if name in kept) for split, names in placed.splits.items()},
+        splits=_kept_splits(placed) if stereo is None else stereo.splits,
         depth_unit=DEPTH_UNIT_M,
         comments=_UNITS,
         origin=placed.origin,
     )
-    written = write_dataset(folder, frames(), scene)
-    return WrittenDepths(tuple(sorted(summaries, key=lambda item: item.name)), written.depths_left_out)
+    left_out = write_dataset(folder, with_stereo(frames(), stereo, by_stereo.append), scene).depths_left_out
+    return WrittenDepths(
+        tuple(sorted(summaries, key=lambda item: item.name)),
+        left_out,
+        None if stereo is None else stereo_findings(stereo, by_stereo, DEPTH_UNIT_M, left_out),
+    )
+
+
+def posed_photographs(placed: PlacedPhotographs) -> PosedPhotographs:
+    """What stereo starts from."""
+    frames = tuple(
+        Frame(PosedCamera(photo.name, photo.camera, pose), photo.path, photo.mask)
+        for photo, pose in zip(placed.photographs, placed.T_world_camera, strict=True)
+    )
+    return PosedPhotographs(Transforms(Path(), frames, splits=_kept_splits(placed)), placed.seed.points)
+
+
+def _kept_splits(placed: PlacedPhotographs) -> dict[str, tuple[str, ...]]:
+    kept = {photo.name for photo in placed.photographs}
+    return {split: tuple(name for name in names if name in kept) for split, names in placed.splits.items()}
 
 
 def _summary(name: str, depth: DepthMap) -> DepthSummary:

@@ -18,10 +18,11 @@ _NAMED = 5  # files and topics in a warning
 def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:
     """One sentence."""
     photographs = f"{len(scene.photographs)} photographs, {_points(scene.seed)}"
+    stereo = "" if written.stereo is None else f"; with stereo {written.stereo.verdict()}"
     if scene.alignment is None:
-        return f"{photographs}; poses are the LiDAR's, by the extrinsics"
+        return f"{photographs}; poses are the LiDAR's, by the extrinsics{stereo}"
     fit = f"scale known to {100 * scene.alignment.scale_sd:.2g} %"
-    return f"{photographs}; {fit}, {100 * _covered(written):.0f} % of photographs with LiDAR depth"
+    return f"{photographs}; {fit}, {100 * _covered(written):.0f} % of photographs with LiDAR depth{stereo}"
 
 
 def static_verdict(scene: StaticScene, written: WrittenDepths) -> str:
@@ -34,6 +35,8 @@ def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
     """What capture.json says of the result."""
     record = _depth_figures(written) | {"points": scene.counts, "left_out": list(scene.left_out)}
     record["left_out_scans"] = _reasons(scene.left_out_scans)
+    if written.stereo is not None:
+        record["stereo"] = written.stereo.figures()
     record["time_offset_s"] = scene.offset_s
     if scene.poses is not None:
         record["time_offset_sd_s"] = scene.poses.offset_sd_s

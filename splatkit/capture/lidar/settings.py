@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from splatkit.capture.stereo.settings import AskedStereo
+
 
 @dataclass(frozen=True)
 class CaptureLidarSettings:
@@ -40,6 +42,10 @@ class CaptureLidarSettings:
     """Most points in the seed cloud."""
     depth_window: float = 1.0
     """Scans within half of it before and after a photograph go into its depth map, s."""
+    stereo: AskedStereo = "auto"
+    """Depths where the LiDAR measured none, by comparing photographs, with 640, 1000 or 2000 px on their longer sides;
+    auto is medium, or low where that takes 20 minutes of CPU time. Every 8th photograph is held out then, if none is
+    yet."""
     min_range: float = 0.5
     """Points nearer to the LiDAR are on the rig itself and not used, m."""
     max_range: float = 200.0

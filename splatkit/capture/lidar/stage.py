@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.dataset import name_below_images
-from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, write_lidar_dataset
+from splatkit.capture.lidar.dataset import PlacedPhotographs, WrittenDepths, posed_photographs, write_lidar_dataset
 from splatkit.capture.lidar.findings import (
     beside_warnings,
     lidar_figures,
@@ -26,7 +26,9 @@ from splatkit.capture.lidar.scans import Scan, ScanSource, points_within
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
 from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.capture.stereo.found_stereo import stereo_if_possible
 from splatkit.capture.times import FileTimes, read_times
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.local_origin import as_triple, local_origin
 from splatkit.geometry.se3 import compose
@@ -75,7 +77,9 @@ def capture_lidar(
     progress: Progress = no_progress,
     report: Callable[[Path, CapturedLidar], None] = lambda folder, captured: None,
 ) -> CapturedLidar:
-    """Locate, color, project; write into a temporary folder, then rename it.
+    """Locate, color, project, compare photographs; write into a temporary folder, then rename it.
+
+    What stereo found before an interruption is kept beside the output, and the same call resumes there.
 
     Args:
         settings: see there.
@@ -92,12 +96,19 @@ def capture_lidar(
     _check_positive(settings, "voxel", "points", "depth_window", "max_range")
     rig = _rig(settings)
     inputs, photographed = _lidar_inputs(settings, rig)
+    work = WorkFolder(settings.out)
     with atomic_directory(settings.out, settings.overwrite) as folder:
         scene = locate(inputs, progress)
         placed = _placed(scene, photographed, inputs.scans.origin if inputs.trajectory else None)
-        written = write_lidar_dataset(folder, placed, scene_depths(scene, inputs, progress), rig)
+        stereo, unmatched = stereo_if_possible(
+            posed_photographs(placed), settings.stereo, settings.points, work, progress
+        )
+        depths = scene_depths(scene, inputs, progress)
+        written = write_lidar_dataset(folder, placed, depths, rig, stereo, settings.points)
         beside = [*inputs.scans.passed_over(), *_beside_images(settings.images)]
-        warnings = (*photographed.warnings, *scene.warnings, *beside_warnings(beside))
+        warnings = (*photographed.warnings, *scene.warnings, *beside_warnings(beside), *unmatched)
+        if written.stereo is not None:
+            warnings += written.stereo.warnings()
         captured = CapturedLidar(settings.out, rig, scene, written, warnings)
         report(folder, captured)
         known = settings.trajectory is not None
@@ -109,6 +120,7 @@ def capture_lidar(
             settings, "lidar", sources, frame, lidar_figures(scene, written) | _passed_over(beside), warnings
         )
         write_record(folder / "capture.json", record)
+    work.remove()
     return captured
 
 

@@ -18,7 +18,7 @@ from splatkit.io.maps.png import write_png
 DEPTH_UNIT_M = 1e-3
 _SIGMA_UNITS = 0.1  # of a depth's unit
 _FARTHEST_M = 100.0  # medians of float depth maps below it are meters, above it millimeters
-_LARGEST = 65535
+LARGEST_DEPTH = 65535  # in units
 _SUFFIXES = (".png", ".npy", ".tif", ".tiff")
 
 
@@ -33,7 +33,7 @@ class DepthMap:
 def write_depth_map(path: Path, depths: NDArray[np.floating], unit: float = DEPTH_UNIT_M) -> int:
     """Write depths [H, W] as a 16-bit PNG; returns how many lie beyond what it holds and were left out."""
     whole = np.round(np.asarray(depths, dtype=np.float64) / unit)
-    beyond = whole > _LARGEST
+    beyond = whole > LARGEST_DEPTH
     write_png(path, np.where(beyond, 0, whole).astype(np.uint16))
     return int(beyond.sum())
 
@@ -41,7 +41,7 @@ def write_depth_map(path: Path, depths: NDArray[np.floating], unit: float = DEPT
 def write_depth_sigmas(path: Path, sigmas: NDArray[np.floating], unit: float = DEPTH_UNIT_M) -> None:
     """Write standard deviations [H, W] as a 16-bit PNG; what is larger than it holds becomes the largest."""
     whole = np.round(np.asarray(sigmas, dtype=np.float64) / (unit * _SIGMA_UNITS))
-    write_png(path, np.where(sigmas > 0, np.clip(whole, 1, _LARGEST), 0).astype(np.uint16))
+    write_png(path, np.where(sigmas > 0, np.clip(whole, 1, LARGEST_DEPTH), 0).astype(np.uint16))
 
 
 def read_depth_map(path: Path, sigma_path: Path | None = None, unit: float = DEPTH_UNIT_M) -> DepthMap:

@@ -12,7 +12,7 @@ from splatkit.capture.images.scene import Solution
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.solved_scene import SolvedScene
 from splatkit.capture.images.stage import capture_images
-from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import CaptureRefusedError
 from splatkit.io.images import read_image, write_image
 from splatkit.io.listing import IMAGE_SUFFIXES
@@ -41,7 +41,7 @@ def test_every_listed_suffix_works_in_a_capture(tmp_path):
         save_as(read_image(room.folder / name), (tmp_path / "mixed" / name).with_suffix(suffix), deep)
     for name in ("IMG_1.HEIC", "IMG_2.dng", "notes.txt"):
         (tmp_path / "mixed" / name).write_bytes(b"x")
-    captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1))
+    captured = capture_images(CaptureImagesSettings(tmp_path / "mixed", tmp_path / "out", workers=1, stereo="off"))
     assert captured.verdict().startswith("8 of 8")
     offered = {path.name for path in (tmp_path / "mixed").iterdir()}
     record = json.loads((tmp_path / "out/capture.json").read_text())
@@ -63,7 +63,7 @@ def test_dark_photographs_of_12_bits_in_16_are_told(tmp_path):
         Image.fromarray(gray * 16).save(tmp_path / "dark" / name)
     gathered = gather_images(ImageInputs(tmp_path / "dark"), WorkFolder(tmp_path / "out"), 1, no_progress)
     nothing = Solution(SolvedScene((), np.zeros((0, 3)), np.zeros((0, 3), np.uint8)), {}, ())
-    assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing, 0))
+    assert any("brighter than 16 of 255" in warning for warning in find_warnings(gathered, nothing))
 
 
 def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
@@ -74,4 +74,4 @@ def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
         shifted = np.roll(read_image(room.folder / room.names[0]), 8 * index, axis=1)
         write_image(tmp_path / f"photos/{index}.png", shifted)
     with pytest.raises(CaptureRefusedError, match=r"share up to \d+ features, but show no parallax. Take them from"):
-        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1))
+        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1, stereo="off"))

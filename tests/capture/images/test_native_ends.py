@@ -98,5 +98,5 @@ def test_a_capture_without_room_is_refused_before_anything_is_written(tmp_path, 
         write_image(tmp_path / f"photos/{index}.png", rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 10**6))
     with pytest.raises(OSError, match=r"out: needs about [\d.]+ MB of disk, 1 MB are free there; free some space"):
-        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1))
+        capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1, stereo="off"))
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]

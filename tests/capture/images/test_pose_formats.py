@@ -211,7 +211,21 @@ def test_polycam_becomes_a_metric_dataset_with_depth_and_z_up(tmp_path):
     write_polycam(tmp_path / "export")
     write_image(tmp_path / "export/keyframes/corrected_images/1000000.jpg", textured())
     write_image(tmp_path / "export/keyframes/corrected_images/1250000.jpg", textured())
-    assert main(["capture", "images", "--poses", str(tmp_path / "export"), "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(
+            [
+                "capture",
+                "images",
+                "--poses",
+                str(tmp_path / "export"),
+                "--stereo",
+                "off",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )
     transforms = read_transforms(tmp_path / "out")
     poses = np.stack([frame.T_world_camera for frame in transforms.frames])
     assert np.abs(poses - true_poses()).max() < 1e-12

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from splatkit.capture.images.inputs import ImageInputs, gather_images
-from splatkit.capture.images.left_out import left_out_of
 from splatkit.capture.images.poses.reading import read_poses
-from splatkit.capture.images.work_folder import WorkFolder
+from splatkit.capture.left_out import left_out_of
+from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.formats.colmap_cameras import colmap_camera

@@ -25,7 +25,10 @@ def test_fountain_is_found_from_photographs_alone(data_dir, tmp_path):
     """11 of 11 registered, centers within a thousandth of the cameras' extent of those that were surveyed."""
     source, out = data_dir / "fountain_p11", tmp_path / "fountain"
     settings = ["--workers", "1", "--features", "3000"]
-    assert main(["capture", "images", "--images", str(source / "images"), "--out", str(out), *settings]) == 0
+    assert (
+        main(["capture", "images", "--images", str(source / "images"), "--out", str(out), "--stereo", "off", *settings])
+        == 0
+    )
     surveyed, found = read_transforms(source), read_transforms(out)
     assert len(found.frames) == 11
     truth = centers(surveyed)
@@ -56,9 +59,12 @@ def test_fox_is_triangulated_from_given_poses_of_both_formats(data_dir, tmp_path
     (tmp_path / "model").mkdir()
     model.write_text(tmp_path / "model")
     outs = [tmp_path / "by_transforms", tmp_path / "by_colmap"]
-    assert main(["capture", "images", "--poses", str(part), "--out", str(outs[0]), "--workers", "1"]) == 0
+    assert (
+        main(["capture", "images", "--poses", str(part), "--out", str(outs[0]), "--workers", "1", "--stereo", "off"])
+        == 0
+    )
     arguments = ["--poses", str(tmp_path / "model"), "--images", str(part / "images"), "--keep-world"]
-    assert main(["capture", "images", *arguments, "--out", str(outs[1]), "--workers", "1"]) == 0
+    assert main(["capture", "images", *arguments, "--out", str(outs[1]), "--workers", "1", "--stereo", "off"]) == 0
     for out, tolerance in zip(outs, (1e-12, 1e-5), strict=True):  # COLMAP's quaternions make these rotations exact ones
         assert np.abs(centers(read_transforms(out)) - centers(given)).max() < tolerance
         figures = json.loads((out / "capture.json").read_text())["figures"]

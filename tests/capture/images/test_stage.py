@@ -21,7 +21,7 @@ from tests.room import Room, on_surface, photograph_room, similarity_errors
 
 
 def capture(images: Path | None, out: Path, progress: Progress = no_progress, **more) -> CapturedImages:
-    return capture_images(CaptureImagesSettings(images, out, workers=1, **more), progress)
+    return capture_images(CaptureImagesSettings(images, out, workers=1, **{"stereo": "off", **more}), progress)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def images(walk, tmp_path_factory):
 
 
 def settings(walk, out, **more) -> CaptureLidarSettings:
-    return CaptureLidarSettings(walk / "lidar", (walk / "truth/rig.json",), out=out, **more)
+    return CaptureLidarSettings(walk / "lidar", (walk / "truth/rig.json",), out=out, **{"stereo": "off", **more})
 
 
 def timed(walk):

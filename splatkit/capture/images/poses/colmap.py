@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pycolmap
 
-from splatkit.capture.images.left_out import left_out_of
 from splatkit.capture.images.poses.colmap_text import read_text_model
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.capture.images.structure.feature_matching import colmap_errors
+from splatkit.capture.left_out import left_out_of
 from splatkit.errors import DatasetError, SplatkitError
 from splatkit.io.dataset_paths import NamesOnDisk
 from splatkit.io.images import image_size, turned_by_exif

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.capture.images.left_out import LeftOut
+from splatkit.capture.left_out import LeftOut
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin

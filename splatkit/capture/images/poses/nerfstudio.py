@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from splatkit.capture.dataset import name_below_images
-from splatkit.capture.images.left_out import LeftOut, left_out_of
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.left_out import LeftOut, left_out_of
 from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 from splatkit.io.transforms_json import Frame, Transforms, pose_files, read_seed_cloud, read_transforms
 

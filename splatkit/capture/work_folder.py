@@ -18,8 +18,8 @@ class WorkFolder:
     """The work folder of one output."""
 
     def __init__(self, out: Path) -> None:
-        self._out = Path(out).resolve()
-        self.path = self._out.parent / f".{self._out.name}.work"
+        self.out = Path(out).resolve()
+        self.path = self.out.parent / f".{self.out.name}.work"
 
     def stage(self, name: str, depends_on: object) -> Path:
         """Folder of a stage; what an earlier start with the same inputs and settings left is in it.
@@ -39,4 +39,4 @@ class WorkFolder:
     def remove(self) -> None:
         """Delete all of it, and what runs that were killed left of the output: it is complete now."""
         shutil.rmtree(self.path, ignore_errors=True)
-        remove_leftovers(self._out)
+        remove_leftovers(self.out)
