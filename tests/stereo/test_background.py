@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from splatkit.geometry.camera import PosedCamera
-from splatkit.stereo.background import SeenView, find_background, up_of
+from splatkit.stereo.background import SeenView, find_background, sky_confidence, up_of
 from splatkit.stereo.pixel_grid import pixel_centers
 from splatkit.stereo.working_views import WorkingImage
 from tests.stereo.scenes import PINHOLE, look
@@ -15,6 +15,7 @@ from tests.stereo.scenes import PINHOLE, look
 CAMERA = PINHOLE.scaled(160, 120)
 UP, UNKNOWN = np.array([0.0, 0.0, 1.0]), np.zeros(3)
 NOTHING, TEXTURED, WALL = 0, 1, 2
+SKY = 0.8  # confidence
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def backgrounds(
     for view in views[::step]:
         seen = cast(view.posed, scene)[0]
         others = [other.reduced(4) for other in views if other is not view]
-        found = find_background(image_of(seen), view, others, np.ones(seen.shape, np.float32), up)
+        found = find_background(image_of(seen), view, others, np.ones(seen.shape, np.float32), up, SKY)
         assert found.dtype == np.float32
         assert found.shape == seen.shape
         assert found.min() >= 0
@@ -121,11 +122,22 @@ def test_an_open_sky_is_background_if_one_knows_where_up_is():
         assert not found.any()
 
 
+def test_the_sky_is_as_sure_as_the_whole_scene_is_open():
+    """A plain ceiling looks like sky, but in a room all is about equally far away."""
+    outdoors = [measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), MEADOW)]
+    indoors = [measured(posed, TABLE) for posed in look_around(4, 2.2, 1.2)]
+    nothing = [SeenView(outdoors[0].posed, np.zeros_like(outdoors[0].depths))]
+    room = sky_confidence(indoors)
+    assert 0 < room < 0.5 < sky_confidence(outdoors) < 1
+    assert sky_confidence([*indoors, *nothing]) == room
+    assert sky_confidence(nothing) == sky_confidence([]) == room
+
+
 def test_clouds_without_parallax_are_sky_and_what_is_measured_is_not():
     view = measured(look((0, -4, 1.5), (0, 0, 1.4), CAMERA), MEADOW)
     image = image_of(np.full(view.depths.shape, TEXTURED))  # texture everywhere
     for cost, is_sky in ((0.1, True), (1.0, False)):
-        found = find_background(image, view, [], np.full(view.depths.shape, cost, np.float32), UP)
+        found = find_background(image, view, [], np.full(view.depths.shape, cost, np.float32), UP, SKY)
         np.testing.assert_array_equal(found > 0.5, (view.depths == 0) & is_sky)
 
 
@@ -136,7 +148,7 @@ def test_clear_pixels_are_background_and_excluded_ones_are_not():
     clear[:20, :80] = True
     usable[:20] = False
     found = find_background(
-        replace(image, clear=clear, usable=usable), view, [], np.ones(view.depths.shape, np.float32), UP
+        replace(image, clear=clear, usable=usable), view, [], np.ones(view.depths.shape, np.float32), UP, SKY
     )
     assert (found[clear] == 1).all()
     assert not found[:20, 80:].any()
@@ -149,7 +161,7 @@ def test_a_view_without_any_depth_shows_at_most_sky(up: np.ndarray):
     for posed, is_sky in ((look((0, -4, 3), (0, 0, 0), CAMERA), False), (look((0, -4, 0), (0, 0, 3), CAMERA), True)):
         nothing = np.zeros((120, 160), np.float32)
         others = [SeenView(posed, nothing).reduced(4)]
-        found = find_background(image_of(nothing), SeenView(posed, nothing), others, nothing + 1, up)
+        found = find_background(image_of(nothing), SeenView(posed, nothing), others, nothing + 1, up, SKY)
         assert found.shape == nothing.shape
         assert bool((found > 0.5).all()) == bool((found > 0.5).any()) == (is_sky and bool(up.any()))
 
