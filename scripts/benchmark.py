@@ -25,6 +25,7 @@ from benchmarks.isosurface import measure_isosurface
 from benchmarks.pipeline import measure_pipeline
 from benchmarks.record import Record
 from benchmarks.splatting import measure_splatting
+from benchmarks.stereo.measure import measure_stereo
 from benchmarks.tables import Records, fill_tables, tables_of
 from benchmarks.training import measure_training
 from splatkit.io.atomic import atomic_file
@@ -38,6 +39,7 @@ FAMILIES: dict[str, Callable[[Path | None, bool], list[Record]]] = {
     "isosurface": measure_isosurface,
     "pipeline": measure_pipeline,
     "splatting": measure_splatting,
+    "stereo": measure_stereo,
     "training": measure_training,
 }
 
@@ -71,7 +73,15 @@ def write_tables(readme: Path, family: str, content: dict[str, Any]) -> None:
 def main(
     family: Annotated[
         Literal[
-            "calibration", "encodings", "export", "export_files", "isosurface", "pipeline", "splatting", "training"
+            "calibration",
+            "encodings",
+            "export",
+            "export_files",
+            "isosurface",
+            "pipeline",
+            "splatting",
+            "stereo",
+            "training",
         ],
         tyro.conf.Positional,
     ],

@@ -145,13 +145,19 @@ def grow(surface: str, resolution: int) -> None:
     torch.set_num_threads(1)
     Step(make_field("torus", 16, None)).backward()  # what libraries take once
     field = make_field(surface, resolution, None)
-    before = _memory_kib("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the system forgets the largest memory so far
+    before = memory_kib("VmRSS")
+    forget_peak()
     step = Step(field)
     step.backward()
-    print((_memory_kib("VmHWM") - before) / 1024)
+    print((memory_kib("VmHWM") - before) / 1024)
 
 
-def _memory_kib(name: str) -> int:
+def forget_peak() -> None:
+    """Let the system forget the largest memory of this process so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory_kib(name: str) -> int:
+    """Of this process: VmRSS is what it takes now, VmHWM the most that it took."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))

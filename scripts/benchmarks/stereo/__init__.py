@@ -1,0 +1,1 @@
+"""Dense stereo on generated scenes, scored against their truth."""
