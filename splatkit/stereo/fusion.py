@@ -1,8 +1,8 @@
 """One cloud from the depths of all views.
 
 Points fall into cells as large as the pixels that saw them, a power of two times the smallest: near things keep their
-detail, and far ones still meet in one cell. A cell counts if two views put something there; where both fine and coarse
-cells do, the fine ones stay.
+detail, and far ones still meet in one cell. A cell counts if two views put something into it or into those that touch
+its sides; where both fine and coarse cells do, the fine ones stay.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,6 @@ _FINEST_PERCENTILE = 5  # of pixels' footprints: what the smallest cells are mad
 _MOST_LEVELS = 8
 _SAMPLED = 20_000  # footprints a view
 _BITS = 20  # of a cell's index on each axis
-_FEWEST_VIEWS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,8 @@ class _Cells:
 
     keys: NDArray[np.int64]  # [K]
     sums: NDArray[np.float64]  # [K, 10] weight, and weighted position, normal and color
-    views: NDArray[np.int64]  # [K]
+    first: NDArray[np.int64]  # [K] the least number of a view that put something there
+    last: NDArray[np.int64]  # [K] the greatest
 
 
 def fuse_views(dense: DenseStereo, most_points: int, progress: Progress = no_progress) -> FusedCloud:
@@ -66,7 +66,8 @@ def fuse_views(dense: DenseStereo, most_points: int, progress: Progress = no_pro
             last, before = parts.pop(), parts.pop()
             parts.append(_merged([before, last]))
     cells = _merged(parts)
-    kept = (cells.views >= _FEWEST_VIEWS) & ~_covered(cells.keys[cells.views >= _FEWEST_VIEWS], cells.keys)
+    shared = _shared(cells)
+    kept = shared & ~_covered(cells.keys[shared], cells.keys)
     if not kept.any():
         raise DatasetError("no two photographs agree on any depth; are their poses right?")
     cloud = _cloud(cells.sums[kept], origin)
@@ -96,7 +97,8 @@ def _cells_of(dense: DenseStereo, view: int, cell: float, origin: NDArray[np.flo
     values = np.concatenate([points, normals, dense.colors(view)[there]], 1)
     sums = np.concatenate([weights[:, None], weights[:, None] * values], 1)
     inside = keys >= 0
-    return _summed(keys[inside], sums[inside], None)
+    views = np.full(int(inside.sum()), view)
+    return _summed(keys[inside], sums[inside], views, views)
 
 
 def _keys(points: NDArray[np.float64], levels: NDArray[np.int64], cell: float) -> NDArray[np.int64]:
@@ -109,20 +111,34 @@ def _keys(points: NDArray[np.float64], levels: NDArray[np.int64], cell: float) -
     return np.asarray(np.where(outside, -1, keys))
 
 
-def _summed(keys: NDArray[np.int64], sums: NDArray[np.float64], views: NDArray[np.int64] | None) -> _Cells:
-    """Rows of the same key added up; `views` None: all rows are of one view."""
+def _summed(
+    keys: NDArray[np.int64], sums: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> _Cells:
+    """Rows of the same key added up."""
     order = np.argsort(keys, kind="stable")
     unique, starts = np.unique(keys[order], return_index=True)
     if len(unique) == 0:
-        return _Cells(unique, sums[:0], np.zeros(0, np.int64))
+        return _Cells(unique, sums[:0], first[:0], last[:0])
     added = np.add.reduceat(sums[order], starts, axis=0)
-    counts = np.ones(len(unique), np.int64) if views is None else np.add.reduceat(views[order], starts)
-    return _Cells(unique, added, counts)
+    least, greatest = np.minimum.reduceat(first[order], starts), np.maximum.reduceat(last[order], starts)
+    return _Cells(unique, added, least, greatest)
 
 
 def _merged(parts: list[_Cells]) -> _Cells:
-    keys, sums, views = (np.concatenate([getattr(part, name) for part in parts]) for name in ("keys", "sums", "views"))
-    return _summed(keys, sums, views)
+    names = ("keys", "sums", "first", "last")
+    return _summed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _shared(cells: _Cells) -> NDArray[np.bool_]:
+    """Cells [K] that, with those at their six sides, have something of two views."""
+    first, last = cells.first.copy(), cells.last.copy()
+    for step in (1, 1 << _BITS, 1 << 2 * _BITS):
+        for neighbors in (cells.keys - step, cells.keys + step):
+            places = np.minimum(np.searchsorted(cells.keys, neighbors), len(cells.keys) - 1)
+            there = cells.keys[places] == neighbors
+            first[there] = np.minimum(first[there], cells.first[places[there]])
+            last[there] = np.maximum(last[there], cells.last[places[there]])
+    return first < last
 
 
 def _covered(finer: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -156,3 +156,14 @@ def test_the_seed_is_an_even_part_of_the_points(tmp_path: Path):
     assert steps.max() - steps.min() <= 1
     assert fuse_views(data, ALL).seed is not None
     assert len(fuse_views(data, ALL).seed.points) == len(fused.dense.points)
+
+
+def test_a_plane_that_two_views_put_on_both_sides_of_a_cell_border_stays(tmp_path: Path):
+    # Cells begin at the mean of the cameras' places: one of them ends at the level of that, minus whole cells.
+    cell = fuse_views(dense(tmp_path / "level", [Seen((0, 0, 2)), Seen((0.3, 0, 2))]), ALL).cell
+    border = 2 - cell * np.floor(2 / cell)
+    views = [Seen((0, 0, 2), height=border - 0.05 * cell), Seen((0.3, 0, 2), height=border + 0.05 * cell)]
+    cloud = fuse_views(dense(tmp_path / "border", views), ALL).dense
+    overlap = (cloud.points[:, 0] > -0.5) & (cloud.points[:, 0] < 0.5) & (np.abs(cloud.points[:, 1] - 0.6) < 0.3)
+    across = np.unique(np.floor(cloud.points[overlap, :2] / (2 * cell)), axis=0)
+    assert len(across) > 0.95 * (1.0 / (2 * cell)) * (0.6 / (2 * cell))
