@@ -1,7 +1,7 @@
 """Which planes to believe, and how far: depths with standard deviations.
 
 A pixel is kept where enough other views agree for what its matching cost is, where its window has texture of its own,
-and where it belongs to a piece of surface that is more than a speckle.
+and where it belongs to a piece of surface that is more than a speckle and is known to a few percent.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ _SCATTER_WINDOW, _ROUGHNESS_WINDOW, _GAP_WINDOW = 5, 7, 9  # px
 _INNER = np.ones((3, 3), np.uint8)
 _FLAT_STEP = 1.03  # ratio of depths within a coarse pixel's neighborhood that is no edge
 _COARSE_FACTOR = 1.5  # on deviations of what a coarser image found
+_MOST_DEVIATION = 0.05  # of the depth: a depth that is less sure is none
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,11 @@ def judge_view(image: WorkingImage, camera: Camera, found: MatchedPlanes, agreem
     kept = (costs < most) & (agreement.through.numpy() <= _MOST_THROUGH * agreeing) & image.usable & _has_texture(image)
     kept &= _in_pieces(agreement.depths.numpy(), kept)
     nothing = np.float32(0)
-    normals = np.where(kept[..., None], plane_normals(found.planes.numpy(), camera), nothing)
     depths = np.where(kept, agreement.depths.numpy(), nothing)
-    return JudgedView(depths, np.where(kept, _sigmas(depths, costs, agreement), nothing), normals)
+    sigmas = _sigmas(depths, costs, agreement)
+    kept &= sigmas < _MOST_DEVIATION * depths
+    normals = np.where(kept[..., None], plane_normals(found.planes.numpy(), camera), nothing)
+    return JudgedView(np.where(kept, depths, nothing), np.where(kept, sigmas, nothing), normals)
 
 
 def fill_from_coarse(fine: JudgedView, coarse: JudgedView, factor: int) -> JudgedView:

@@ -123,11 +123,15 @@ def test_nothing_to_keep_is_fine():
     assert not view.depths.any()
 
 
-@pytest.mark.parametrize("scatter", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("scatter", [0.01, 0.03, 0.1])
 def test_deviations_grow_with_the_scatter_of_views(scatter: float):
     calm, scattered = judged(), judged(scatter=torch.full(SIZE, scatter))
     assert (scattered.sigmas > calm.sigmas).all()
     assert np.median(scattered.sigmas) > 0.4 * scatter
+
+
+def test_depths_that_are_not_known_to_a_few_percent_are_dropped():
+    assert not judged(scatter=torch.full(SIZE, 0.2 * DEPTH)).depths.any()
 
 
 def test_deviations_are_smaller_where_more_is_known():
