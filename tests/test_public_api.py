@@ -161,9 +161,9 @@ def test_a_public_name_is_what_its_module_calls_so(name: str):
 
 def test_a_name_that_does_not_exist_is_named():
     with pytest.raises(AttributeError, match="'splatkit' has no attribute 'rasterisation'"):
-        splatkit.rasterisation  # type: ignore[attr-defined]  # noqa: B018
+        splatkit.rasterisation  # type: ignore[attr-defined]  # noqa: B018 - asking for it is the test
     with pytest.raises(ImportError, match="rasterisation"):
-        from splatkit import rasterisation  # type: ignore[attr-defined]  # noqa: F401
+        from splatkit import rasterisation  # type: ignore[attr-defined]  # noqa: F401 - so is importing it
 
 
 def test_importing_splatkit_loads_nothing_else(tmp_path: Path):

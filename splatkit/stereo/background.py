@@ -12,18 +12,14 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from splatkit.geometry.camera import PosedCamera
-from splatkit.ops.stereo import WindowSettings, window_texture
 from splatkit.stereo.pixel_grid import pixel_centers
-from splatkit.stereo.regions import reach_alike
+from splatkit.stereo.regions import FLAT_VARIANCE, own_texture, reach_alike
 from splatkit.stereo.working_views import WorkingImage
 
-_FLAT_VARIANCE = 2.0  # of grays in a window
-_WINDOW = WindowSettings(color_sigma=12.0, space_sigma=1e3)
 _FAR_COST = 0.35  # of the plane at infinity, that shows it is there
 _GROWN_PX, _GROWN_COLOR = 8, 4  # over pixels without depth whose colors differ by less from their neighbors'
 _LEAST_AREA = 0.002  # of the image
@@ -46,7 +42,8 @@ class SeenView:
     depths: NDArray[np.float32]  # [h, w] z, 0 where there is none
 
     def reduced(self, factor: int) -> "SeenView":
-        """The same with a pixel in place of factor by factor, whose depth is the middle one's."""
+        """The same with a pixel in place of factor by factor, or fewer, whose depth is the middle one's."""
+        factor = min(factor, *self.depths.shape)
         camera = self.posed.camera.reduced(factor)
         depths = self.depths[factor // 2 :: factor, factor // 2 :: factor][: camera.height, : camera.width]
         return SeenView(replace(self.posed, camera=camera), depths)
@@ -71,12 +68,13 @@ def find_background(
         sky_confidence: how sure it is that what is open to the sky is sky; `sky_confidence`.
     """
     empty = (view.depths == 0) & image.usable
-    variances, _ = window_texture(torch.from_numpy(image.gray), _FLAT_VARIANCE, _WINDOW)
-    plain = empty & ((variances.numpy() < _FLAT_VARIANCE) | (far_costs < _FAR_COST))
+    variances, _ = own_texture(image.gray)
+    plain = empty & ((variances < FLAT_VARIANCE) | (far_costs < _FAR_COST))
     grown = reach_alike(image.colors, plain, _GROWN_PX, _GROWN_COLOR) & empty
     count, labels, stats, _ = cv2.connectedComponentsWithStats(grown.astype(np.uint8), connectivity=4)
     (rows, columns), carved = _carved(view, others, grown)
     parts = labels[rows, columns]
+    above = _above_horizon(view.posed, up)
     confidence, sky = np.zeros(empty.shape, np.float32), np.zeros(empty.shape, bool)
     for part in range(1, count):
         if stats[part, cv2.CC_STAT_AREA] < _LEAST_AREA * empty.size:
@@ -84,8 +82,8 @@ def find_background(
         inside, rays = labels == part, parts == part
         share = float(carved[rays].mean()) if rays.any() else 0.0
         confidence[inside] = np.clip((share - _CARVED_LOW) / (_CARVED_HIGH - _CARVED_LOW), 0, 1)
-        sky |= inside & _is_open(inside, view.posed, up)
-    sky |= empty & _like_sky(image.colors, sky) & _above_horizon(view.posed, up)
+        sky |= inside & _is_open(inside, above)
+    sky |= empty & _like_sky(image.colors, sky) & above
     confidence = np.where(sky, np.maximum(confidence, np.float32(sky_confidence)), confidence)
     return np.where(image.clear, np.float32(1), confidence)
 
@@ -131,10 +129,10 @@ def _carved(
     return (rows, columns), free
 
 
-def _is_open(inside: NDArray[np.bool_], posed: PosedCamera, up: NDArray[np.float64]) -> bool:
-    """Whether a region [h, w] reaches the image's border and lies above the horizon."""
+def _is_open(inside: NDArray[np.bool_], above: NDArray[np.bool_]) -> bool:
+    """Whether a region [h, w] reaches the image's border and lies above the horizon, as pixels `above` [h, w] do."""
     border = np.concatenate([inside[0], inside[-1], inside[1:-1, 0], inside[1:-1, -1]])
-    return bool(border.mean() > _BORDER_SHARE and _above_horizon(posed, up)[inside].mean() > _MOST)
+    return bool(border.mean() > _BORDER_SHARE and above[inside].mean() > _MOST)
 
 
 def _above_horizon(posed: PosedCamera, up: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -8,20 +8,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from splatkit.geometry.camera import Camera
-from splatkit.ops.stereo import Agreement, MatchedPlanes, WindowSettings, window_texture
-from splatkit.stereo.regions import reach_alike
+from splatkit.ops.stereo import Agreement, MatchedPlanes
+from splatkit.stereo.regions import FLAT_VARIANCE, own_texture, reach_alike
 from splatkit.stereo.working_views import WorkingImage
 
 # The largest matching cost that is believed, by how many views agree: 0, 1, 2 and so on.
 _MOST_COST = np.array([0.0, 0.35, 0.6, 0.7, 0.8, 0.8])
 _MOST_THROUGH = 0.5  # times the agreeing views: how many others may see a surface behind
-_LEAST_VARIANCE = 2.0  # of grays in a window that was matched
 _LEAST_TEXTURED = 0.5  # share of a window that has texture itself
-_SUPPORT = WindowSettings(color_sigma=12.0, space_sigma=1e3)  # what belongs to a pixel, however far in its window
 _PEEL_STEPS, _PEEL_COLOR = 6, 4  # px, and difference of colors of 255
 _SPECKLE = 60  # px; smaller pieces are dropped
 _LOG_STEPS, _SAME_PIECE = 1000.0, 20  # depths in steps of 0.1 %; neighbors of a piece differ by at most 2 %
@@ -124,10 +121,9 @@ def _has_texture(image: WorkingImage) -> NDArray[np.bool_]:
 
     Beside a flat area a window matches what lies beyond the edge, and the pixel would take that depth.
     """
-    texture = window_texture(torch.from_numpy(image.gray), _LEAST_VARIANCE, _SUPPORT)
-    variances, shares = (values.numpy() for values in texture)
-    near_flat = reach_alike(image.colors, variances < _LEAST_VARIANCE, _PEEL_STEPS, _PEEL_COLOR)
-    return np.asarray((variances > _LEAST_VARIANCE) & (shares > _LEAST_TEXTURED) & ~near_flat)
+    variances, shares = own_texture(image.gray)
+    near_flat = reach_alike(image.colors, variances < FLAT_VARIANCE, _PEEL_STEPS, _PEEL_COLOR)
+    return np.asarray((variances > FLAT_VARIANCE) & (shares > _LEAST_TEXTURED) & ~near_flat)
 
 
 def _in_pieces(depths: NDArray[np.float32], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,9 +1,21 @@
-"""Regions of alike colors."""
+"""Regions of an image: flat ones, and alike ones."""
 
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from splatkit.ops.stereo import WindowSettings, window_texture
+
+FLAT_VARIANCE = 2.0  # of grays in a window: with less there is nothing to match
+_SUPPORT = WindowSettings(color_sigma=12.0, space_sigma=1e3)  # what belongs to a pixel, however far in its window
+
+
+def own_texture(grays: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Variance of what belongs to each pixel of grays [h, w], and which share of it is not flat; both [h, w]."""
+    variances, shares = window_texture(torch.from_numpy(grays), FLAT_VARIANCE, _SUPPORT)
+    return variances.numpy(), shares.numpy()
 
 
 def reach_alike(

@@ -179,3 +179,9 @@ def test_reduced_views_have_the_depths_of_their_pixels_middles():
     reduced = view.reduced(4)
     assert reduced.depths.shape == (reduced.posed.camera.height, reduced.posed.camera.width) == (30, 40)
     np.testing.assert_array_equal(reduced.depths, view.depths[2::4, 2::4])
+
+
+def test_views_of_a_few_pixels_are_reduced_no_further_than_to_one():
+    view = SeenView(look((0, 0, 2), (0, 0.5, 0), PINHOLE.scaled(3, 2)), np.full((2, 3), 2.0, np.float32))
+    reduced = view.reduced(4)
+    assert reduced.depths.shape == (reduced.posed.camera.height, reduced.posed.camera.width) == (1, 1)

@@ -98,7 +98,9 @@ def _tiff(path: Path) -> WidePixels | None:
             if page.dtype is not None and page.dtype.itemsize == 1:
                 return None
             return _colors(_tiff_samples(page, path), page, path)
-    except (tifffile.TiffFileError, ValueError, NotImplementedError, IndexError, OSError, zlib.error) as error:
+    except NotImplementedError as error:  # whole, but of a kind that the library knows and does not read
+        raise DatasetError(f"{path}: this kind of TIFF is not read ({error}); save it as a PNG") from error
+    except (tifffile.TiffFileError, ValueError, IndexError, OSError, zlib.error) as error:
         raise DatasetError(f"{path}: the image is damaged or cut short ({error})") from error
 
 

@@ -240,3 +240,13 @@ def test_what_is_cut_short_is_named(tmp_path, kind, share):
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(DatasetError, match=rf"{path.name}: (the image is damaged or cut short|not a readable image)"):
         read_image(path)
+
+
+def test_a_kind_of_tiff_that_is_not_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(page, **options):
+        raise NotImplementedError("a predictor of its own")
+
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 5, 3), np.uint16), photometric="rgb")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(DatasetError, match=r"a\.tif: this kind of TIFF is not read \(a predictor of its own\); save"):
+        read_image(tmp_path / "a.tif")
