@@ -15,7 +15,7 @@ from splatkit.progress import Progress, no_progress, track
 from splatkit.stereo.background import SeenView, find_background, sky_confidence, up_of
 from splatkit.stereo.carrying import ViewSurface, carry_back
 from splatkit.stereo.depth_ranges import depth_ranges
-from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view
+from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view, unless_by_chance
 from splatkit.stereo.matching import ViewPlan, far_costs, match_views, view_agreement
 from splatkit.stereo.passes import Pass
 from splatkit.stereo.settings import StereoSettings
@@ -116,12 +116,12 @@ def _visibility(given: StereoInput, cameras: Sequence[PosedCamera]) -> Visibilit
 
 
 def _judge(store: ViewStore, plan: ViewPlan, settings: StereoSettings, view: int, passes: Sequence[Pass]) -> JudgedView:
-    """What is believed of a view, with gaps filled from the image of half its size."""
+    """What is believed of a view, with gaps filled from the image of half its size; nothing if that is next to none."""
     judged = _judged_at(store, plan, settings, view, passes[-1])
     coarser = [stage for stage in passes if stage.scale == 2 * passes[-1].scale]
-    if not coarser:
-        return judged
-    return fill_from_coarse(judged, _judged_at(store, plan, settings, view, coarser[-1]), 2)
+    if coarser:
+        judged = fill_from_coarse(judged, _judged_at(store, plan, settings, view, coarser[-1]), 2)
+    return unless_by_chance(judged, store.image(view).usable)
 
 
 def _find_backgrounds(store: ViewStore, plan: ViewPlan, settings: StereoSettings, progress: Progress) -> None:

@@ -31,6 +31,7 @@ _INNER = np.ones((3, 3), np.uint8)
 _FLAT_STEP = 1.03  # ratio of depths within a coarse pixel's neighborhood that is no edge
 _COARSE_FACTOR = 1.5  # on deviations of what a coarser image found
 _MOST_DEVIATION = 0.05  # of the depth: a depth that is less sure is none
+_LEAST_SHARE = 0.03  # of a view's usable pixels: where fewer are kept, they agree by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,16 @@ def fill_from_coarse(fine: JudgedView, coarse: JudgedView, factor: int) -> Judge
 
     sigmas = filled(fine.sigmas, coarse.sigmas * np.float32(_COARSE_FACTOR))
     return JudgedView(filled(fine.depths, coarse.depths), sigmas, filled(fine.normals, coarse.normals))
+
+
+def unless_by_chance(judged: JudgedView, usable: NDArray[np.bool_]) -> JudgedView:
+    """The same, or nothing where so few of the usable pixels [h, w] are kept that they may agree by chance.
+
+    Beside wrong poses or hardly any overlap, two views find a few windows that look alike and confirm each other.
+    """
+    if (judged.depths > 0).sum() >= _LEAST_SHARE * usable.sum():
+        return judged
+    return JudgedView(*(np.zeros_like(values) for values in (judged.depths, judged.sigmas, judged.normals)))
 
 
 def plane_normals(planes: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from splatkit.ops.stereo import Agreement, MatchedPlanes
-from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view, plane_normals
+from splatkit.stereo.judging import JudgedView, fill_from_coarse, judge_view, plane_normals, unless_by_chance
 from splatkit.stereo.working_views import WorkingImage
 from tests.stereo.scenes import PINHOLE
 
@@ -191,3 +191,14 @@ def test_gaps_stay_where_the_coarse_image_knows_nothing_or_has_an_edge():
     taken[:, 4:14] = taken[:, 18:] = True  # a coarse pixel beside a gap or an edge is not believed
     np.testing.assert_array_equal(filled > 0, taken)
     assert set(np.unique(filled[taken])) == {4.0, 5.0}
+
+
+def test_next_to_nothing_of_a_view_is_nothing():
+    agreeing = torch.zeros(SIZE)
+    agreeing[5:15, 5:15] = 4
+    view, usable = judged(agreeing=agreeing), np.ones(SIZE, bool)
+    assert (view.depths > 0).sum() == 100
+    dropped = unless_by_chance(view, usable)
+    assert not any(values.any() for values in (dropped.depths, dropped.sigmas, dropped.normals))
+    usable[20:] = False  # of what can be used it is more than a few percent
+    assert unless_by_chance(view, usable) is view
