@@ -56,7 +56,9 @@ def fuse_views(dense: DenseStereo, most_points: int, progress: Progress = no_pro
     views = dense.plan.matched
     footprints = _footprints(dense, views)
     if len(footprints) == 0:
-        raise DatasetError("no depth was found in any photograph: they must be sharp, overlap widely and have right poses")
+        raise DatasetError(
+            "no depth was found in any photograph: they must be sharp, overlap widely and have right poses"
+        )
     cell = _CELL_PX * float(np.percentile(footprints, _FINEST_PERCENTILE))
     origin = np.mean([dense.cameras[view].center for view in views], axis=0)
     parts: list[_Cells] = []
