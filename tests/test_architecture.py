@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export.surface": {"export.timing", "runs", "isosurface", "evaluation", "ops", "geometry", "io"},
     "export.texture": {"export.timing", "runs", "geometry", "io"},
     "export.files": {
+        "export.open_run",
         "export.settings",
         "export.surface",
         "export.texture",

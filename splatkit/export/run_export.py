@@ -1,4 +1,4 @@
-"""From a trained run to a folder with its mesh and splats, in the frame of the dataset or a normalized one."""
+"""From a trained run or a dataset to a folder with its mesh and splats, in the dataset's frame or a normalized one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ from splatkit.export.files.frames import ExportFrame, export_frame, read_georefe
 from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import splats_for_files, splats_in_frame
 from splatkit.export.held_out import HeldOutScores, score_held_out
+from splatkit.export.open_run import open_run
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import Surface, make_surface
 from splatkit.export.surface.settings import SurfaceSettings
@@ -23,10 +24,9 @@ from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
 from splatkit.io.transforms_json import pose_files, read_seed_cloud, read_transforms
 from splatkit.ops import native_threads_only
-from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 from splatkit.runs.trained_run import TrainedRun
-from splatkit.runs.views import Run, view_centers
+from splatkit.runs.views import LearnedRun, Run, view_centers
 from splatkit.splatting.splat_files import splats_as_arrays
 
 _SHOWN_VIEWS = 4
@@ -40,7 +40,7 @@ class MeshExport:
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
     viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
-    held_out: HeldOutScores | None  # None for a mesh without colors
+    held_out: HeldOutScores | None  # None for a mesh without colors, or where no photograph was held out
     record: dict[str, Any] = field(repr=False)  # export.json
 
     @property
@@ -72,7 +72,7 @@ def export_mesh(
         raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
     timer = StepTimer()
     with timer.step("loading"):
-        run = load_run(settings.load_config)
+        run = open_run(settings.load_config, settings.dataset)
         check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
@@ -80,7 +80,7 @@ def export_mesh(
     with timer.step("colors"):
         colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
     scores = None
-    if colored.mesh.texture is not None or colored.mesh.vertex_colors is not None:
+    if run.eval_views and (colored.mesh.texture is not None or colored.mesh.vertex_colors is not None):
         with timer.step("held-out views"):
             scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
@@ -111,16 +111,17 @@ def export_mesh(
     return export_of(written)
 
 
-def provenance(config_path: Path, run: Run) -> dict[str, Any]:
+def provenance(config_path: Path | None, run: Run) -> dict[str, Any]:
     """What an export was made from, with hashes."""
     dataset = pose_files(run.dataset) if run.dataset.is_dir() else [run.dataset]
-    sources = [path for path in (config_path, run.checkpoint, *dataset) if path.is_file()]
+    trained = [] if config_path is None or not isinstance(run, LearnedRun) else [config_path, run.checkpoint]
+    of_run: dict[str, Any] = {}
+    if isinstance(run, LearnedRun):
+        of_run = {"run": str(config_path), "checkpoint": str(run.checkpoint), "steps": run.step + 1}
     return {
-        "run": str(config_path),
-        "checkpoint": str(run.checkpoint),
-        "steps": run.step + 1,
+        **of_run,
         "dataset": str(run.dataset),
-        "sources": [vars(source) for source in hash_files(sources)],
+        "sources": [vars(source) for source in hash_files([path for path in (*trained, *dataset) if path.is_file()])],
     }
 
 

@@ -4,15 +4,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from splatkit.errors import SettingsError
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.settings import TextureSettings
 
 _WRAPPED_FACES = 200_000  # the texture shows what is finer
 
 
-@dataclass(frozen=True)
+def check_what_to_export(load_config: Path | None, dataset: Path | None) -> None:
+    """Refuse settings that name no run and no dataset, or both, by a SettingsError."""
+    if (load_config is None) == (dataset is None):
+        raise SettingsError(
+            "load_config, dataset: pass one of the two: --load-config with the config.yml of a trained run, or "
+            "--dataset with a folder whose photographs have depth maps"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportMeshSettings:
-    """Make a mesh of a trained run and color it by the photographs, in the frame and scale of the dataset.
+    """Make a mesh of a trained run, or of a dataset with depth maps, and color it by the photographs.
+
+    It is in the frame and scale of the dataset. A dataset whose depths were measured (by stereo or LiDAR) needs no
+    training: pass it as --dataset instead of a run.
 
     The folder gets the mesh in each format, the splats as splats.ply, export.json with what it was made from and how
     good it is, report.html and a turntable video. Held-out photographs are compared with views of the mesh. A texture
@@ -20,8 +33,10 @@ class ExportMeshSettings:
     is decimated to 200000 faces unless --max-faces or --max-deviation is given; the image keeps what they do not.
     """
 
-    load_config: Path
+    load_config: Path | None = None
     """config.yml of the run."""
+    dataset: Path | None = None
+    """Instead of a run: folder with the transforms.json of a dataset that has depth maps, or the file itself."""
     out: Path
     """Folder to make."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
@@ -40,6 +55,9 @@ class ExportMeshSettings:
     """Leave out turntable.mp4 and its first picture, turntable.png."""
     overwrite: bool = False
     """Replace an existing folder."""
+
+    def __post_init__(self) -> None:
+        check_what_to_export(self.load_config, self.dataset)
 
     def surface_to_wrap(self) -> SurfaceSettings:
         """The surface's settings, with the bound on faces that a wrapped mesh has where nothing is said."""
@@ -81,16 +99,20 @@ def _fused_surface() -> SurfaceSettings:
     return SurfaceSettings(refinement_rounds=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExportPointsSettings:
-    """Write the surface of a trained run as points with normals, evenly spread, in the colors of the photographs.
+    """Write the surface of a trained run, or of a dataset with depth maps, as points with normals and colors.
+
+    They are evenly spread and have the colors of the photographs.
 
     A .ply holds coordinates of the dataset; a .las or .laz (they need the extra `las`) those of the georeference, if
     there is one. Neighboring points are about as far apart as the square root of the area over their number.
     """
 
-    load_config: Path
+    load_config: Path | None = None
     """config.yml of the run."""
+    dataset: Path | None = None
+    """Instead of a run: folder with the transforms.json of a dataset that has depth maps, or the file itself."""
     out: Path
     """File to write, ending in .ply, .las or .laz."""
     count: int = 1_000_000
@@ -102,6 +124,9 @@ class ExportPointsSettings:
     """JSON with crs and offset (rotation, scale); by default what transforms.json has."""
     overwrite: bool = False
     """Replace an existing file."""
+
+    def __post_init__(self) -> None:
+        check_what_to_export(self.load_config, self.dataset)
 
 
 @dataclass(frozen=True)

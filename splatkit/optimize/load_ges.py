@@ -1,6 +1,8 @@
 """Runs whose model is `GesModel`, read from disk, in the frame of their dataset; what all methods share of reading."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
@@ -90,7 +92,17 @@ def dataset_views(outputs: DataparserOutputs) -> tuple[RunView, ...]:
         lenses = [lens_from_nerfstudio(outputs.cameras, index, with_distortion=False) for index in count]
         posed = [_photographed(outputs, index, pose) for index, pose in enumerate(_original_poses(outputs))]
     rows = zip(outputs.image_filenames, posed, lenses, masks, strict=True)
-    return tuple(RunView(Path(path), camera, lens, mask) for path, camera, lens, mask in rows)
+    views = [RunView(Path(path), camera, lens, mask) for path, camera, lens, mask in rows]
+    return tuple(replace(view, **_measured(outputs, index)) for index, view in enumerate(views))
+
+
+def _measured(outputs: DataparserOutputs, index: int) -> dict[str, Any]:
+    """Files of what was measured in a photograph, by the names of `RunView`, in the dataset's own units."""
+    metadata = outputs.metadata
+    names = {"depth_filenames": "depth_path", "depth_sigma_filenames": "depth_sigma_path"}
+    names |= {"normal_filenames": "normal_path", "background_filenames": "background_path"}
+    files = {field: metadata[key][index] for key, field in names.items() if metadata.get(key) is not None}
+    return {**files, "depth_unit": metadata.get("depth_unit_scale_factor", 1e-3)}
 
 
 def _photographed(outputs: DataparserOutputs, index: int, pose: Tensor) -> PosedCamera:

@@ -174,17 +174,30 @@ class _Builder:
     def _with_defaults(self, name: str, command: CommandOptions, table: Mapping[str, Any]) -> dict[str, Any]:
         """What is plain from the steps before need not be said: the run or the dataset to export."""
         completed = {key: value for key, value in table.items() if key != "format" or command.has("format")}
-        if command.has("load_config") and not {"load-config", "load_config"} & table.keys():
-            if all(step.name != TRAINING for step in self.steps):
-                raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
-            completed["load-config"] = f"{{{TRAINING}}}"
-            method = next(method_of(step.table) for step in self.steps if step.name == TRAINING)
-            if name == "export.splats" and not method.has_splats:
-                raise SettingsError(f"{self._where(name)}: {method.name} has no splats; leave the table away")
+        if command.has("load_config") and not {"load-config", "load_config", "dataset"} & table.keys():
+            completed |= self._what_to_export(name, command)
         takes = {"export.colmap": "data", "capture.stereo": "dataset"}.get(name)
         if takes is not None and takes not in table:
             completed[takes] = self._last_dataset(self._where(name))
         return completed
+
+    def _what_to_export(self, name: str, command: CommandOptions) -> dict[str, str]:
+        """The run that is trained; without training the last dataset, of which meshes and points are made."""
+        trained = next((step for step in self.steps if step.name == TRAINING), None)
+        if trained is not None:
+            method = method_of(trained.table)
+            if name == "export.splats" and not method.has_splats:
+                raise SettingsError(f"{self._where(name)}: {method.name} has no splats; leave the table away")
+            return {"load-config": f"{{{TRAINING}}}"}
+        if not command.has("dataset"):
+            raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
+        last = next((step for step in reversed(self.steps) if step.name.startswith(("capture", "scene"))), None)
+        if last is None or last.name == "scene" or last.table.get("stereo") == "off":
+            raise SettingsError(
+                f"{self._where(name)}: no run and no measured depths: add [{TRAINING}], or [capture.stereo], or set "
+                "load-config or dataset"
+            )
+        return {"dataset": f"{{{last.name}}}"}
 
     def _last_dataset(self, where: str) -> str:
         """Reference to what the last step of the stages before made."""

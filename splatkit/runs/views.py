@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,16 @@ class RunView:
     photographed: PosedCamera  # by the lens that took it
     rendered: Camera  # the pinhole that the run is rendered by: that lens, or what rectification cuts out of its image
     mask_path: Path | None = None
+    depth_path: Path | None = None  # of what was measured in it; see splatkit.io.maps.depth_maps
+    depth_sigma_path: Path | None = None  # of the same module
+    depth_unit: float = 1e-3  # of both files, in units of the dataset
+    normal_path: Path | None = None  # see splatkit.io.maps.normal_maps
+    background_path: Path | None = None  # see splatkit.io.maps.background_maps
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether depths were measured in it."""
+        return self.depth_path is not None
 
     @property
     def posed(self) -> PosedCamera:
@@ -38,6 +48,7 @@ class RenderedView(NamedTuple):
     normals: Tensor  # [H, W, 3] world, turned to the camera; length up to 1, less where what is seen disagrees
     alphas: Tensor  # [H, W] in [0, 1]
     colors: Tensor  # [H, W, 3] in [0, 1], as if opaque
+    sigmas: Tensor | None = None  # [H, W] standard deviations of the depths; None: not known
 
     @property
     def viewmat(self) -> Tensor:
@@ -50,12 +61,17 @@ class RenderedView(NamedTuple):
         return intrinsics_of(self.posed.camera)
 
 
-class SurfaceSource(Protocol):
-    """A run that a surface can be made of, e.g. `TrainedRun`."""
+class SurfaceViews(Protocol):
+    """Photographs that a surface can be made of: by what was measured in them, or by what a run shows from there."""
 
     @property
     def train_views(self) -> Sequence[RunView]:
-        """Views that are rendered."""
+        """Views that count."""
+
+
+@runtime_checkable
+class SurfaceSource(SurfaceViews, Protocol):
+    """A run whose surface can be rendered, e.g. `TrainedRun`."""
 
     @property
     def view_pixels(self) -> int:
@@ -69,8 +85,8 @@ class SurfaceSource(Protocol):
         """What a pinhole of the dataset's frame sees."""
 
 
-class Run(SurfaceSource, Protocol):
-    """What exports need of a run of any method; `TrainedRun` is that of splats."""
+class Run(Protocol):
+    """What exports need of a run of any method, or of a dataset without training (`DatasetRun`)."""
 
     @property
     def train_views(self) -> tuple[RunView, ...]:
@@ -83,6 +99,15 @@ class Run(SurfaceSource, Protocol):
     @property
     def dataset(self) -> Path:
         """Folder with the transforms.json, or the file."""
+
+
+@runtime_checkable
+class LearnedRun(Run, SurfaceSource, Protocol):
+    """A run that was trained; `TrainedRun` is that of splats."""
+
+    @property
+    def train_views(self) -> tuple[RunView, ...]:
+        """Photographs that it was trained on."""
 
     @property
     def checkpoint(self) -> Path:

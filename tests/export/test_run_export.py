@@ -72,14 +72,14 @@ def run(scene, tmp_path, monkeypatch):
         return Surface(Mesh(truth.vertices, truth.faces), {"steps": []})
 
     for module in ("run_export", "files.point_export"):
-        monkeypatch.setattr(f"splatkit.export.{module}.load_run", lambda _: loaded)
+        monkeypatch.setattr(f"splatkit.export.{module}.open_run", lambda *_: loaded)
         monkeypatch.setattr(f"splatkit.export.{module}.make_surface", surface)
     return config
 
 
 def export(run, out, **more) -> MeshExport:
     texture = TextureSettings(texture_size=256, unwrap_timeout_s=0)
-    return export_mesh(ExportMeshSettings(run, out, **{"texture": texture, **more}))
+    return export_mesh(ExportMeshSettings(load_config=run, out=out, **{"texture": texture, **more}))
 
 
 def command(run, out, *more: str) -> int:
@@ -146,7 +146,7 @@ def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):
 
 
 def test_beside_a_mesh_lie_the_nearest_gaussians_of_kernels_that_files_do_not_hold(run, tmp_path):
-    loaded = run_export.load_run(run)
+    loaded = run_export.open_run(run, None)
     object.__setattr__(loaded, "kernel", "compact_beta")
     done = export(run, tmp_path / "out", formats=("ply",))
     assert {path.name for path in done.out.iterdir()} == {"mesh.ply", "splats.ply", "export.json"}
@@ -154,7 +154,7 @@ def test_beside_a_mesh_lie_the_nearest_gaussians_of_kernels_that_files_do_not_ho
 
 
 def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
-    assert export_points(ExportPointsSettings(run, tmp_path / "a.ply", count=5000)).units == "m"
+    assert export_points(ExportPointsSettings(load_config=run, out=tmp_path / "a.ply", count=5000)).units == "m"
     cloud = read_point_cloud(tmp_path / "a.ply")
     assert len(cloud.points) == 5000
     assert cloud.normals is not None
@@ -162,7 +162,7 @@ def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
     assert cloud.colors.std() > 30
     geo = tmp_path / "geo.json"
     geo.write_text(json.dumps({"crs": "EPSG:25832", "offset": [691000, 5334000, 500]}))
-    export_points(ExportPointsSettings(run, tmp_path / "a.laz", count=5000, georeference=geo))
+    export_points(ExportPointsSettings(load_config=run, out=tmp_path / "a.laz", count=5000, georeference=geo))
     placed = read_point_cloud(tmp_path / "a.laz")
     np.testing.assert_allclose(placed.points - [691000, 5334000, 500], cloud.points, atol=1e-4)
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_is_said_in_one_line(run, tmp_path, capsys, more, word):
 def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, monkeypatch, capsys):
     copy = shutil.copytree(scene, tmp_path / "scene")
     frames = read_transforms(copy).frames
-    loaded = run_export.load_run(run)
+    loaded = run_export.open_run(run, None)
     object.__setattr__(loaded, "train_views", views_of(frames[1:]))
     object.__setattr__(loaded, "dataset", copy)
     frames[3].image_path.unlink()
@@ -233,7 +233,7 @@ def test_splats_keep_their_place_in_the_normalized_folder(run, tmp_path):
     out = tmp_path / "out"
     export(run, out, frame="normalized", formats=("ply",))
     record = json.loads((out / "export.json").read_text())
-    loaded = run_export.load_run(run)
+    loaded = run_export.open_run(run, None)
     assert isinstance(loaded, TrainedRun)
     moved = read_splats(out / "splats.ply").means / record["from_input"]["scale"] + record["from_input"]["center"]
     np.testing.assert_allclose(moved, loaded.splats.means.numpy(), atol=1e-5)
@@ -265,7 +265,7 @@ def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can
     """Within a millimeter; what has single precision alone is local and named. Source: metashape-scripts #66."""
     far = shutil.copytree(scene, tmp_path / "far")
     move_dataset(far)
-    frames, loaded = read_transforms(far), run_export.load_run(run)
+    frames, loaded = read_transforms(far), run_export.open_run(run, None)
     local = np.array(SURVEY) - frames.origin  # of what was near the origin
     truth = read_mesh(scene / "truth/mesh.ply")
     moved = Mesh(truth.vertices + local, truth.faces)

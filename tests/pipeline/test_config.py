@@ -135,7 +135,7 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         ("out = 'x'\n[optimize]\nsteps = 3\n", "no dataset"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'gas'\n", "expected one of ges"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nsteps = 0\n", "whole number from 1"),
-        ("out = 'x'\n[export.mesh]\n", "no run: set load-config"),
+        ("out = 'x'\n[export.mesh]\n", "no run and no measured depths"),
         ("out = 'x'\n[export.points]\nload-config = 'photographs'\nformat = 'xyz'\n", "expected one of ply, las, laz"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'simplex-nerf'\n[export.splats]\n", "has no splats"),
     ],

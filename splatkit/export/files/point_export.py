@@ -11,6 +11,7 @@ import torch
 import splatkit
 from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
+from splatkit.export.open_run import open_run
 from splatkit.export.settings import ExportPointsSettings
 from splatkit.export.surface.make_surface import make_surface
 from splatkit.export.texture.photographs import check_photographs
@@ -20,7 +21,6 @@ from splatkit.geometry.triangles import sample_faces
 from splatkit.io.atomic import atomic_file
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
-from splatkit.optimize.load_run import load_run
 from splatkit.progress import Progress, no_progress
 
 SUFFIXES = (".ply", ".las", ".laz")
@@ -62,7 +62,7 @@ def export_points(settings: ExportPointsSettings, progress: Progress = no_progre
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     if out.suffix.lower() != ".ply":
         _laspy(out)
-    run = load_run(settings.load_config)
+    run = open_run(settings.load_config, settings.dataset)
     check_photographs(run.train_views)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     mesh = make_surface(run, settings.surface, progress).mesh

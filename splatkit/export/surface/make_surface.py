@@ -15,14 +15,14 @@ from splatkit.export.surface.decimation import decimate
 from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.surface.fusion import fuse
 from splatkit.export.surface.refinement import RefinementSettings, refine
-from splatkit.export.surface.rendered_views import render_views
+from splatkit.export.surface.rendered_views import surface_views
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.surface.sightings import count_sightings
 from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.progress import Progress, no_progress
-from splatkit.runs.views import SurfaceSource
+from splatkit.runs.views import SurfaceSource, SurfaceViews
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _LARGE_FACE = 4.0  # times the median size of faces
@@ -38,7 +38,7 @@ class Surface:
 
 
 def make_surface(
-    run: SurfaceSource,
+    run: SurfaceViews,
     settings: SurfaceSettings,
     progress: Progress = no_progress,
     points: NDArray[np.floating] | None = None,
@@ -59,9 +59,9 @@ def make_surface(
     timer = StepTimer()
     if settings.max_distance_from_points is not None and points is None:
         raise DatasetError("max_distance_from_points: the dataset has no cloud (ply_file_path) to be near to")
-    with timer.step("render") as found:
+    with timer.step("views") as found:
         limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_views), 1))
-        views = render_views(run, limit, progress)
+        views = surface_views(run, settings.surface, limit, progress)
         found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
     with timer.step("planes") as found:
         planes = PlaneViews(
@@ -79,7 +79,7 @@ def make_surface(
 
 
 def _fused(
-    run: SurfaceSource,
+    run: SurfaceViews,
     settings: SurfaceSettings,
     planes: PlaneViews,
     points: NDArray[np.floating] | None,
@@ -98,7 +98,7 @@ def _fused(
             progress=progress,
         )
         found |= {"voxel_size": fusion.grid.spacing, "blocks": fusion.blocks, "memory_gb": round(fusion.memory_gb, 3)}
-    if run.distance is not None:
+    if settings.surface != "measured" and isinstance(run, SurfaceSource) and run.distance is not None:
         with timer.step("signed distances") as found:
             put_distances(fusion.grid, run.distance)
             found |= {"points": int(fusion.grid.observed.sum())}

@@ -10,9 +10,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from splatkit.errors import EmptyMeshError
+from splatkit.errors import DatasetError, EmptyMeshError
+from splatkit.export.surface.measured_views import add_measured, read_measured_view, see_measured
+from splatkit.export.surface.settings import SurfaceKind
 from splatkit.progress import Progress, no_progress, track
-from splatkit.runs.views import RenderedView, SurfaceSource
+from splatkit.runs.views import RenderedView, SurfaceSource, SurfaceViews
+
+_SIGMA_STEPS = 1000.0  # deviations are kept as shares of the depth, in parts of a thousand
 
 
 class RenderedViews:
@@ -43,23 +47,48 @@ class RenderedViews:
         return torch.stack([torch.tensor(view.posed.center) for view in self._packed])
 
 
-def render_views(run: SurfaceSource, max_pixels: int, progress: Progress = no_progress) -> RenderedViews:
-    """Render all training views, each with at most `max_pixels`.
+def surface_views(
+    run: SurfaceViews, surface: SurfaceKind, max_pixels: int, progress: Progress = no_progress
+) -> RenderedViews:
+    """What all training views show, each with at most `max_pixels`.
+
+    Args:
+        run: whose views are taken.
+        surface: what is rendered, what was measured, or both: then what was measured takes the place of what is
+            rendered there.
+        max_pixels: larger photographs are looked at averaged down.
+        progress: shows how many views are done.
 
     Raises:
         EmptyMeshError: no view shows anything, or what is rendered is not finite.
+        DatasetError: what was measured is asked for alone, and there is none; or a file of it cannot be read.
     """
-    limit = min(max_pixels, run.view_pixels)
+    measured = [view.is_measured for view in run.train_views]
+    if surface == "measured" and not any(measured):
+        raise DatasetError(
+            "surface: no photograph has a depth map to take a measured surface from; pass --surface rendered, or "
+            "measure depths first (`splatkit capture stereo`)"
+        )
+    renderer = run if isinstance(run, SurfaceSource) and surface != "measured" else None
+    limit = max_pixels if renderer is None else min(max_pixels, renderer.view_pixels)
 
-    def render() -> Iterator[RenderedView]:
-        for view in track(run.train_views, "rendering depth", progress, len(run.train_views)):
+    def look() -> Iterator[RenderedView]:
+        label = "reading depth" if renderer is None else "rendering depth"
+        for view in track(run.train_views, label, progress, len(run.train_views)):
             camera = view.rendered
             small = camera.scaled(*reduced_size(camera.width, camera.height, limit))
-            yield run.render_surface(replace(view.posed, camera=small))
+            posed = replace(view.posed, camera=small)
+            if renderer is None:
+                if view.is_measured:
+                    yield see_measured(view, posed)
+            elif surface == "both" and view.is_measured:
+                yield add_measured(renderer.render_surface(posed), read_measured_view(view, small))
+            else:
+                yield renderer.render_surface(posed)
 
-    views = RenderedViews(render())
+    views = RenderedViews(look())
     if not any((view.depths > 0).any() for view in views):
-        raise EmptyMeshError(f"none of {len(views)} rendered views has a depth: the field is empty, or not finite")
+        raise EmptyMeshError(f"none of {len(views)} views has a depth: the field is empty, or not finite")
     return views
 
 
@@ -80,6 +109,7 @@ def _pack(view: RenderedView) -> RenderedView:
         (torch.where(shown[..., None], view.normals, 0).clamp(-1, 1) * 127).round().to(torch.int8),
         (torch.where(finite, view.alphas, 0).clamp(0, 1) * 255).round().to(torch.uint8),
         (view.colors.nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8),
+        None if view.sigmas is None else (view.sigmas / view.depths.clamp_min(1e-20) * _SIGMA_STEPS).half(),
     )
 
 
@@ -89,4 +119,5 @@ def _unpack(view: RenderedView) -> RenderedView:
         normals=view.normals.float() / 127,
         alphas=view.alphas.float() / 255,
         colors=view.colors.float() / 255,
+        sigmas=None if view.sigmas is None else view.sigmas.float() * view.depths / _SIGMA_STEPS,
     )

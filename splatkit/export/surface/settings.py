@@ -1,14 +1,20 @@
 """How a mesh is made of a run; apart from the code that does it, so that commands start at once."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from splatkit.errors import SettingsError
+
+SurfaceKind = Literal["measured", "rendered", "both"]
 
 
 @dataclass(frozen=True)
 class SurfaceSettings:
     """How a mesh is made of a run. Lengths are in units of the dataset."""
 
+    surface: SurfaceKind = "both"
+    """What the mesh is made of: depths measured in the photographs (stereo, LiDAR), depths rendered of the run, or both
+    together, each weighted by how precise it is; without measured depths, both is what is rendered."""
     voxel_size: float | None = None
     """Edge of a voxel; by default 1.5 footprints of a median pixel, or more to keep within memory and cells."""
     max_view_pixels: int = 400_000

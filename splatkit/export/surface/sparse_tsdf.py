@@ -20,7 +20,6 @@ BYTES_PER_VOXEL = 9  # distance and weight as float32, number of views as uint8
 _POOL = 8  # px, side of the squares for which depths are kept to pass over blocks behind them
 _KEY_RANGE = 1 << 20  # blocks along half an axis that keys tell apart
 _CHUNK = 128  # blocks integrated at a time: their temporary values stay in the cache
-_FREE_SPACE_WEIGHT = 0.25  # of a pixel that shows nothing, as evidence that all along its ray is empty
 _DEPTH_TOLERANCE = 3.0  # truncations between a voxel and its pixel's depth beyond which the plane says nothing
 
 
@@ -90,14 +89,14 @@ class SparseTsdf:
             row.clamp_(0, planes.height - 1).floor_().mul_(planes.width) + column.clamp_(0, planes.width - 1)
         ).int()
         plane = planes.rows.index_select(0, pixel.reshape(-1)).view(*z.shape, 8)
-        depth, weight = plane[..., 4], plane[..., 5]
+        depth, weight, front = plane[..., 4], plane[..., 5], plane[..., 6]
         nothing = torch.isinf(depth)
         # n . x - offset is positive before the surface, for normals turn to the camera.
         distance = plane[..., 0] * x
         distance.addcmul_(plane[..., 1], y).addcmul_(plane[..., 2], z).sub_(plane[..., 3]).div_(self.truncation)
         behind = (z - depth).div_(self.truncation)
         distance = torch.where(nothing | (behind < -_DEPTH_TOLERANCE), 1.0, distance).clamp_max_(1.0)
-        weight = torch.where(nothing, _FREE_SPACE_WEIGHT, weight)
+        weight = torch.where(distance < 1, weight, front)
         used = inside & (depth > 0) & (distance > -1) & (behind < _DEPTH_TOLERANCE)
         weight = torch.where(used, weight, 0).mul_(scale)
         self.distances[blocks] += distance.mul_(weight)

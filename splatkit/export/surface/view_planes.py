@@ -25,13 +25,19 @@ _SURFACE_STEP = 12.0  # px of footprint by which neighbors on one surface may di
 _SPREAD_PX = 1.0  # difference of expected and median depth, in footprints, at which the weight halves
 _SAMPLE_STRIDE = 7  # of pixels from which medians are taken
 _EMPTY_ALPHA = 0.05  # below it a pixel shows that there is nothing
+_RENDERED_PX = 1.0  # footprints that depths err of which nothing is known
+_FLOOR_PX = 0.3  # footprints, of errors that a view's pixels share: poses, and what deviations do not know
+_MAX_WEIGHT = (_RENDERED_PX**2 + _FLOOR_PX**2) / _FLOOR_PX**2
+_FRONT_WEIGHT = 2.0  # at most, of what lies before a surface: a ray has passed, however precisely it ends
+_NOTHING_WEIGHT = 0.25  # of a pixel that shows nothing, as evidence that all along its ray is empty
 
 
 class ViewPlanes(NamedTuple):
     """Planes of a view's pixels in the camera's frame: n . x = offset. H * W pixels row by row."""
 
     posed: PosedCamera
-    rows: Tensor  # [H * W, 8]: normal, offset, z-depth (inf: nothing is there, 0: unknown), weight, 2 for alignment
+    rows: Tensor  # [H * W, 8]: normal, offset, z-depth (inf: nothing is there, 0: unknown), weight of the surface,
+    # weight of the empty space before it, 1 for alignment
 
     @property
     def width(self) -> int:
@@ -70,7 +76,7 @@ class _PackedPlanes(NamedTuple):
     posed: PosedCamera
     depths: Tensor  # [H, W] float32, as in the rows
     normals: Tensor  # [H, W, 3] int8, camera's frame
-    weights: Tensor  # [H, W] uint8
+    weights: Tensor  # [H, W] uint8, of the square root
 
 
 class PlaneViews:
@@ -139,17 +145,20 @@ def _pack_planes(view: RenderedView, min_alpha: float, max_incidence_deg: float)
     agreement = (rendered * sloped).sum(-1)
     normals = _smooth(normalize(rendered + sloped, dim=-1), depths, footprints)
     toward = -(normals * rays).sum(-1) / rays.norm(dim=-1)  # the cosine of incidence
-    spread = view.spreads * toward / (_SPREAD_PX * footprints.clamp_min(1e-12))  # across the surface
+    across = toward / footprints.clamp_min(1e-12)  # from depth to footprints across the surface
+    spread = view.spreads * across / _SPREAD_PX
+    noise = torch.full_like(across, _RENDERED_PX) if view.sigmas is None else view.sigmas * across
     weights = (
         ((view.alphas - min_alpha) / (1 - min_alpha)).clamp(0.05, 1)
         * view.normals.norm(dim=-1).clamp(0.1, 1)
         * (0.1 + 0.9 * agreement.clamp(0, 1))
         * toward
-        / (1 + spread.square())
+        * (_RENDERED_PX**2 + _FLOOR_PX**2)
+        / (_FLOOR_PX**2 + noise.square() + spread.square())
     )
     steep = toward < math.cos(math.radians(max_incidence_deg))
     kept = known & ~steep & (normals.norm(dim=-1) > 0.5)
-    weights = torch.where(kept, weights.clamp(1 / 255, 1), 0)
+    weights = torch.where(kept, (weights / _MAX_WEIGHT).clamp(1 / 255**2, 1).sqrt(), 0)
     shown = torch.where(view.alphas < _EMPTY_ALPHA, torch.inf, torch.where(kept, depths, 0))
     return _PackedPlanes(
         view.posed, shown, (normals * 127).round().to(torch.int8), (weights * 255).round().to(torch.uint8)
@@ -158,16 +167,17 @@ def _pack_planes(view: RenderedView, min_alpha: float, max_incidence_deg: float)
 
 def _unpack_planes(packed: _PackedPlanes, max_depth: float) -> ViewPlanes:
     height, width = packed.depths.shape
-    near = torch.isinf(packed.depths) | (packed.depths <= max_depth)
-    depths = torch.where(near, packed.depths, 0)
-    weights = torch.where(near, packed.weights.float() / 255, 0)
+    near = packed.depths <= max_depth
+    depths = torch.where(near, packed.depths, torch.inf)  # a ray that goes farther has passed all that is near
+    weights = torch.where(near, (packed.weights.float() / 255).square() * _MAX_WEIGHT, 0)
+    front = torch.where(torch.isinf(depths), _NOTHING_WEIGHT, weights.clamp_max(_FRONT_WEIGHT))
     normals = normalize(packed.normals.float(), dim=-1)
     points = (
         _pixel_rays(intrinsics_of(packed.posed.camera), width, height) * torch.where(weights > 0, depths, 0)[..., None]
     )
     offsets = (normals * points).sum(-1)
     filler = torch.zeros_like(weights)
-    rows = torch.cat([normals, torch.stack([offsets, depths, weights, filler, filler], -1)], -1)
+    rows = torch.cat([normals, torch.stack([offsets, depths, weights, front, filler], -1)], -1)
     return ViewPlanes(packed.posed, rows.reshape(-1, 8))
 
 

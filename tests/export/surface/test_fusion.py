@@ -103,7 +103,7 @@ def test_a_sphere_comes_back_with_its_radius_place_and_color():
     np.testing.assert_allclose(np.median(mesh.vertex_colors, axis=0), [51, 128, 255], atol=1)
     outward = np.einsum("fd,fd->f", mesh.face_normals(), mesh.vertices[mesh.faces[:, 0]] - np.array(center))
     assert np.quantile(outward, 0.01) > 0.7 * RADIUS  # the rest at the edge of what two views see
-    assert [step["step"] for step in surface.record["steps"]][:3] == ["render", "planes", "fuse"]
+    assert [step["step"] for step in surface.record["steps"]][:3] == ["views", "planes", "fuse"]
 
 
 def test_voxels_grow_until_the_field_fits():
@@ -209,7 +209,7 @@ def flat_view(depths: Tensor, alphas: Tensor | None = None) -> RenderedView:
 
 
 def test_each_step_that_loses_the_surface_says_so():
-    with pytest.raises(EmptyMeshError, match="none of 2 rendered views has a depth"):
+    with pytest.raises(EmptyMeshError, match="none of 2 views has a depth"):
         make_surface(SphereRun(count=2, depths=torch.full((SIZE, SIZE), torch.nan)), FUSED)
     with pytest.raises(EmptyMeshError, match=r"alpha >= 0\.5"):
         make_surface(SphereRun(count=2, alphas=torch.full((SIZE, SIZE), 0.4)), FUSED)
