@@ -28,6 +28,8 @@ _EDGE_ON = 1e-6  # cosine of a plane's normal with a ray that says nothing of it
 UNKNOWN_SHARE = 0.01  # of the depth: its deviation where a dataset states none
 AGREEING_SIGMAS = 4.0  # by which a rendered and a measured depth may differ and be of one surface
 UNCOMPARED = 1.0  # footprints that rendered depths err where nothing tells
+_OPAQUE, _SHARP_PX = 0.9, 2.0  # alpha and, in footprints, spread of what is surely rendered
+_BEFORE_PX = 3.0  # footprints, beyond what both err, that something rendered lies before what was measured
 _SIGMA_OF_MEDIAN = 1.4826  # of normally distributed numbers
 _FEWEST_COMPARED = 100  # pixels
 _LEAST_ERROR, _LARGEST_ERROR = 0.3, 10.0  # footprints
@@ -86,17 +88,20 @@ def add_measured(rendered: RenderedView, measured: MeasuredView) -> RenderedView
     """A rendered view together with what was measured in it.
 
     How far rendered depths err is told by the pixels in which depths were measured too. Where the two agree within what
-    they err, a pixel has their mean, weighted by the inverse of their variances; where they do not, what was measured
-    holds. What is known to be empty is empty.
+    they err, a pixel has their mean, weighted by the inverse of their variances. Where they do not, what was measured
+    holds, unless something opaque is rendered clearly before it: comparing photographs paints the background over thin
+    things, which training sees. What is known to be empty is empty.
     """
     depths, sigmas, empty = (torch.from_numpy(x) for x in (measured.depths, measured.sigmas, measured.empty))
-    there = depths > 0
-    footprints = 2 / (rendered.K[0, 0] + rendered.K[1, 1])  # of a pixel, in shares of the depth
-    rendered_sigmas = torch.hypot(
-        rendered_error(rendered, depths, sigmas) * footprints * rendered.depths, rendered.spreads
-    )
-    both = there & (rendered.depths > 0) & (rendered.alphas > 0)
-    both &= (rendered.depths - depths).abs() <= AGREEING_SIGMAS * torch.hypot(rendered_sigmas, sigmas)
+    footprint = 2 / (rendered.K[0, 0] + rendered.K[1, 1])  # of a pixel, in shares of the depth
+    error = rendered_error(rendered, depths, sigmas) * footprint * rendered.depths
+    rendered_sigmas = torch.hypot(error, rendered.spreads)
+    limit = AGREEING_SIGMAS * torch.hypot(rendered_sigmas, sigmas)
+    known = (rendered.depths > 0) & (rendered.alphas > 0)
+    sharp = known & (rendered.alphas > _OPAQUE) & (rendered.spreads.abs() < _SHARP_PX * footprint * depths)
+    hidden = sharp & (depths - rendered.depths > limit + _BEFORE_PX * footprint * depths)
+    there = (depths > 0) & ~hidden
+    both = there & known & ((rendered.depths - depths).abs() <= limit)
     trust = torch.where(both, rendered_sigmas.square() / (sigmas.square() + rendered_sigmas.square()), 1)
     mixed = trust * depths + (1 - trust) * rendered.depths
     normals = torch.from_numpy(measured.normals) @ rendered.viewmat[:3, :3]  # rows: R^T n

@@ -1,8 +1,9 @@
 """A truncated signed distance field in sparse blocks (Curless and Levoy, SIGGRAPH 1996), fused from weighted planes.
 
 What differs from the usual fusion: a voxel's distance is measured to the plane of the pixel it projects to, not along
-the ray, so that normals count and oblique surfaces are not too thick; and each pixel has a weight of its own. Blocks
-are kept in the order of their keys.
+the ray, so that normals count and oblique surfaces are not too thick; each pixel has a weight of its own, which falls
+behind the surface, so that thin parts keep their thickness, and another one for the empty space before it: a ray has
+passed there however precisely it ends. Blocks are kept in the order of their keys.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ BYTES_PER_VOXEL = 9  # distance and weight as float32, number of views as uint8
 _POOL = 8  # px, side of the squares for which depths are kept to pass over blocks behind them
 _KEY_RANGE = 1 << 20  # blocks along half an axis that keys tell apart
 _CHUNK = 128  # blocks integrated at a time: their temporary values stay in the cache
+_BEHIND = 1.5  # the inverse of how many truncations behind a surface its views still count
 _DEPTH_TOLERANCE = 3.0  # truncations between a voxel and its pixel's depth beyond which the plane says nothing
 
 
@@ -97,6 +99,8 @@ class SparseTsdf:
         behind = (z - depth).div_(self.truncation)
         distance = torch.where(nothing | (behind < -_DEPTH_TOLERANCE), 1.0, distance).clamp_max_(1.0)
         weight = torch.where(distance < 1, weight, front)
+        # Behind a surface its views say less and less: else the far side of a thin part would be pushed outward.
+        weight.mul_((1 + distance.clamp_max(0) * _BEHIND).clamp_min_(0))
         used = inside & (depth > 0) & (distance > -1) & (behind < _DEPTH_TOLERANCE)
         weight = torch.where(used, weight, 0).mul_(scale)
         self.distances[blocks] += distance.mul_(weight)

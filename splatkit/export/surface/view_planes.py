@@ -28,8 +28,7 @@ _EMPTY_ALPHA = 0.05  # below it a pixel shows that there is nothing
 _RENDERED_PX = 1.0  # footprints that depths err of which nothing is known
 _FLOOR_PX = 0.3  # footprints, of errors that a view's pixels share: poses, and what deviations do not know
 _MAX_WEIGHT = (_RENDERED_PX**2 + _FLOOR_PX**2) / _FLOOR_PX**2
-_FRONT_WEIGHT = 2.0  # at most, of what lies before a surface: a ray has passed, however precisely it ends
-_NOTHING_WEIGHT = 0.25  # of a pixel that shows nothing, as evidence that all along its ray is empty
+_FRONT_WEIGHT = 0.25  # at most, of the empty space before a surface, and of a ray that meets nothing
 
 
 class ViewPlanes(NamedTuple):
@@ -170,7 +169,7 @@ def _unpack_planes(packed: _PackedPlanes, max_depth: float) -> ViewPlanes:
     near = packed.depths <= max_depth
     depths = torch.where(near, packed.depths, torch.inf)  # a ray that goes farther has passed all that is near
     weights = torch.where(near, (packed.weights.float() / 255).square() * _MAX_WEIGHT, 0)
-    front = torch.where(torch.isinf(depths), _NOTHING_WEIGHT, weights.clamp_max(_FRONT_WEIGHT))
+    front = torch.where(torch.isinf(depths), _FRONT_WEIGHT, weights.clamp_max(_FRONT_WEIGHT))
     normals = normalize(packed.normals.float(), dim=-1)
     points = (
         _pixel_rays(intrinsics_of(packed.posed.camera), width, height) * torch.where(weights > 0, depths, 0)[..., None]
