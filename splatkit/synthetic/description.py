@@ -146,9 +146,7 @@ class SceneDescription:
     objects: tuple[SceneObject, ...]
     cameras: CameraRig | None = None  # round the scene ...
     walk: Walk | None = None  # ... or through it
-    zenith: Color | None = (
-        None  # straight up, of an opaque backdrop; without one photographs from cameras are transparent
-    )
+    zenith: Color | None = None  # straight up, of an opaque backdrop; None: photographs from cameras are transparent
 
     def __post_init__(self) -> None:
         if (self.cameras is None) == (self.walk is None):
