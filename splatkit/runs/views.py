@@ -22,6 +22,9 @@ class RunView:
     photographed: PosedCamera  # by the lens that took it
     rendered: Camera  # the pinhole that the run is rendered by: that lens, or what rectification cuts out of its image
     mask_path: Path | None = None
+    depth_path: Path | None = None  # of what was measured in it; see splatkit.io.maps.depth_maps
+    depth_sigma_path: Path | None = None  # of the same module
+    depth_unit: float = 1e-3  # of both files, in units of the dataset
 
     @property
     def posed(self) -> PosedCamera:

@@ -84,12 +84,13 @@ def _train(case: MeshCase, dataset: Path, steps: int, runs: Path) -> tuple[Train
     record = runs / f"{case.name}.json"
     if not record.is_file():
         trained = train_quietly(config)
+        done = {"config": str(trained.config_path), "cpu_s": trained.cpu_s, "steps": steps}
         with atomic_file(record) as temporary:
-            temporary.write_text(json.dumps({"config": str(trained.config_path), "cpu_s": trained.cpu_s}) + "\n")
+            temporary.write_text(json.dumps(done) + "\n")
     done = json.loads(record.read_text())
     run = load_ges_run(Path(done["config"]))
     psnr, _ = mean_scores(evaluate(run))
-    return run, {"training_cpu_s": done["cpu_s"], "steps": steps, "splats": len(run.splats), "psnr": psnr}
+    return run, {"training_cpu_s": done["cpu_s"], "steps": done["steps"], "splats": len(run.splats), "psnr": psnr}
 
 
 def _dataset_run(dataset: Path) -> Any:

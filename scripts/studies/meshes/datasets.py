@@ -16,7 +16,7 @@ class Subject:
 
     name: str
     scene: str
-    voxel: float  # m; about what fusion takes by itself, but the same whatever the mesh is made of
+    voxel: float  # m; about what fusion takes of 320 px wide photographs, but the same whatever a mesh is made of
     farthest: float | None = None  # m from the cameras; beyond lies scenery
     lidar: bool = False
 

@@ -22,8 +22,8 @@ Arm = Literal["plain", "both", "longer", "measured"]
 SUBJECTS = (
     Subject("studio", "studio", voxel=0.008),
     Subject("pebbles", "pebbles", voxel=0.008),
-    Subject("courtyard", "courtyard", voxel=0.05, farthest=30.0),
-    Subject("courtyard-lidar", "courtyard", voxel=0.05, farthest=30.0, lidar=True),
+    Subject("courtyard", "courtyard", voxel=0.085, farthest=30.0),
+    Subject("courtyard-lidar", "courtyard", voxel=0.085, farthest=30.0, lidar=True),
     Subject("backdrop", "backdrop", voxel=0.008),
 )
 
