@@ -37,7 +37,7 @@ _NEARER_PX, _NEARER_SIGMAS, _UNKNOWN_SIGMA = 8.0, 5.0, 0.01
 _AROUND = np.ones((5, 5), np.uint8)  # px: the nearest depth of the mesh is looked for in it; it may be off at its edges
 _FEWEST_NEARER = 3  # of 3 by 3 pixels: a single one is a measurement that is off
 _COVERED_PX = 4  # around what covers the mesh, photographs show a mixture
-_SURE_TRUST = 0.3
+_SURE_PX, _SURE_TRUST = 1.0, 0.3  # footprints within which depths agree, and trust, of what is surely seen
 _ROW = 4096  # cv2.remap takes no more than 32767 points in a row
 
 
@@ -152,7 +152,7 @@ class Observer:
         self, indices: NDArray[np.int64], points: NDArray[np.float32], normals: NDArray[np.float32]
     ) -> Observation:
         """What the photograph shows of points [N, 3] with normals [N, 3]; `indices` [N] are their names."""
-        kept, z, pixels, cosines, trust = self._shown(points, normals, 0.0)
+        kept, z, pixels, cosines, trust = self._shown(points, normals, _TOLERANCE_PX, 0.0)
         colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
         lens = self.posed.camera
         qualities = lens.fx * lens.fy * cosines / (z * z) * trust
@@ -161,19 +161,19 @@ class Observer:
 
     def glance(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Glance:
         """What the photograph surely shows of points [N, 3] with normals [N, 3]."""
-        kept, _, pixels, _, _ = self._shown(points, normals, _SURE_TRUST)
+        kept, _, pixels, _, _ = self._shown(points, normals, _SURE_PX, _SURE_TRUST)
         return Glance(kept, _sample(self._image, pixels, cv2.INTER_LINEAR), pixels)
 
     def _shown(
-        self, points: NDArray[np.float32], normals: NDArray[np.float32], least_trust: float
+        self, points: NDArray[np.float32], normals: NDArray[np.float32], tolerance_px: float, least_trust: float
     ) -> tuple[NDArray[Any], ...]:
-        """Which points are seen with more trust: indices [M], depths [M], pixels [M, 2], cosines [M] and trust [M]."""
+        """Which points are seen: indices [M], depths [M], pixels [M, 2], cosines [M] and trust [M]."""
         _, z, pixels, inside, cosines = self._look_at(points, normals)
         kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
         z, pixels, cosines = z[kept], pixels[kept], cosines[kept]
         places = self._depth_pixels(pixels)
         inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
-        tolerance = _TOLERANCE_PX / self._depth_camera.fx
+        tolerance = tolerance_px / self._depth_camera.fx
         agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
         trust = _sample(self._trust, places, cv2.INTER_LINEAR)
         sure = np.flatnonzero(agrees & (trust > least_trust))
