@@ -35,7 +35,7 @@ _SATURATED, _SATURATED_WEIGHT = 252, 0.1  # of 255: the true color may be bright
 # is not known may be off by this share.
 _NEARER_PX, _NEARER_SIGMAS, _UNKNOWN_SIGMA = 8.0, 5.0, 0.01
 _AROUND = np.ones((5, 5), np.uint8)  # px: the nearest depth of the mesh is looked for in it; it may be off at its edges
-_FEWEST_NEARER = 3  # of 3 by 3 pixels: a single one is a measurement that is off
+_NEARER_SHARE = 1 / 3  # of what was measured in 3 by 3 pixels: less are measurements that are off
 _COVERED_PX = 4  # around what covers the mesh, photographs show a mixture
 _SURE_PX, _SURE_TRUST = 1.0, 0.3  # footprints within which depths agree, and trust, of what is surely seen
 _ROW = 4096  # cv2.remap takes no more than 32767 points in a row
@@ -238,19 +238,30 @@ def _trust(inverse: NDArray[np.float32], camera: Camera, usable: NDArray[np.bool
 
 def _covered(inverse: NDArray[np.float32], camera: Camera, measured: DepthMap) -> NDArray[np.bool_]:
     """Pixels [H, W] of a depth map of the mesh before which something was measured, and those around."""
-    size = (camera.width, camera.height)
-    depths, sigmas = (
-        cv2.resize(values, size, interpolation=cv2.INTER_NEAREST) for values in (measured.depths, measured.sigmas)
-    )
-    sigmas = np.where(sigmas > 0, sigmas, _UNKNOWN_SIGMA * depths)
+    depths, sigmas = _nearest_measured(measured, camera)
     # Relative to the measured depth: what the mesh's depth may be off by, and the measurement.
     slack = _NEARER_PX / camera.fx + _NEARER_SIGMAS * sigmas / np.maximum(depths, 1e-12)
     nearest = np.asarray(cv2.dilate(inverse, _AROUND))
     nearer = (depths > 0) & (depths * nearest * (1 + slack) < 1) & (nearest > 0)
-    together = cv2.boxFilter(nearer.astype(np.float32), -1, (3, 3), normalize=False) > _FEWEST_NEARER - 0.5
+    alike, known = (
+        np.asarray(cv2.boxFilter(there.astype(np.float32), -1, (3, 3), normalize=False))
+        for there in (nearer, depths > 0)
+    )
+    sure = nearer & (alike > _NEARER_SHARE * known - 0.5)
     width = 2 * _COVERED_PX + 1
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    return np.asarray(cv2.dilate((nearer & together).astype(np.uint8), around)) > 0
+    return np.asarray(cv2.dilate(sure.astype(np.uint8), around)) > 0
+
+
+def _nearest_measured(measured: DepthMap, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The nearest of the depths in each pixel of a smaller camera, 0 where none is, and the largest deviation."""
+    depths = np.where(measured.depths > 0, measured.depths, np.inf).astype(np.float32)
+    sigmas = np.where(measured.sigmas > 0, measured.sigmas, _UNKNOWN_SIGMA * measured.depths).astype(np.float32)
+    block = np.ones((max(1, depths.shape[0] // camera.height), max(1, depths.shape[1] // camera.width)), np.uint8)
+    size = (camera.width, camera.height)
+    depths = np.asarray(cv2.resize(cv2.erode(depths, block), size, interpolation=cv2.INTER_NEAREST))
+    sigmas = np.asarray(cv2.resize(cv2.dilate(sigmas, block), size, interpolation=cv2.INTER_NEAREST))
+    return np.where(np.isfinite(depths), depths, 0), sigmas
 
 
 def _sample(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:

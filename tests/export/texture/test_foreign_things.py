@@ -70,9 +70,35 @@ def test_what_was_measured_before_the_mesh_is_not_painted_on_it(three):
     assert found.record["covered_share"] == pytest.approx((whole + cut + cut) / 3, rel=0.03)
 
 
+def sparse(covered: np.ndarray) -> np.ndarray:
+    """One pixel in 16, as of a LiDAR."""
+    grid = np.zeros(covered.shape, bool)
+    grid[::4, ::4] = True
+    return np.where(grid, np.where(covered, 1.0, 1.5), 0.0)
+
+
+def larger(covered: np.ndarray) -> np.ndarray:
+    """Twice as many rows and columns as the photograph, one pixel of each four with a depth."""
+    return np.kron(covered, [[0.0, 0.0], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("depths", [sparse, larger])
+def test_a_few_depths_of_what_covers_the_mesh_are_enough(three, depths):
+    found = color_mesh(BARE, [measured(view, depths) for view in three], SETTINGS)
+    assert ramp_errors(found.mesh, PLACES).max() < 10  # the very corner of the plate is 4.2 px from a depth
+
+
+def lone(covered: np.ndarray) -> np.ndarray:
+    """Every 16th of the pixels is far too near."""
+    depths = np.full(covered.shape, 1.5)
+    depths[::4, ::4] = 0.7
+    return depths
+
+
 @pytest.mark.parametrize(
     "depths",
     [
+        lone,
         lambda covered: np.zeros(covered.shape),  # nothing was measured
         lambda covered: np.full(covered.shape, 1.5),  # the mesh is as far as was measured
         lambda covered: np.full(covered.shape, 1.4),  # within 8 footprints and 5 deviations, 0.15 + 0.025 m
