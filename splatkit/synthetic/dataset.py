@@ -2,7 +2,7 @@
 
 transforms.json     cameras (OpenGL camera-to-world, meters), every 8th image held out
 images/             what a camera would have taken, RGBA: transparent where nothing is, so that whoever trains on
-                    them does not take the backdrop for a surface
+                    them does not take the backdrop for a surface; RGB before an opaque backdrop
 points.ply          seed cloud like one from structure from motion, of training views only
 truth/              depth/NAME.npy    float32 z-depth at pixel centers, m, 0 where nothing is
                     normals/NAME.npy  float16 world normals at pixel centers
@@ -65,7 +65,7 @@ def generate_scene(
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = [f"frame_{view:04d}" for view in range(views)]
     for name, camera in zip(names, cameras, strict=True):
-        _write_view(out, name, tracer.render(camera, _SUPERSAMPLING, rng), description.background)
+        _write_view(out, name, tracer.render(camera, _SUPERSAMPLING, rng), description)
     train = [camera for view, camera in enumerate(cameras) if view % HOLD_OUT_INTERVAL != 0]
     count = round(width * height * _SEED_POINTS_PER_PIXEL)
     write_point_cloud(out / "points.ply", _seed_cloud(tracer, train, count, rng), comments=("units: m, z up",))
@@ -81,11 +81,18 @@ def check_size(width: int, height: int) -> None:
         raise ValueError(f"width, height: expected at least 8 px, got {width}x{height}")
 
 
-def _write_view(out: Path, name: str, view: TracedView, background: Color) -> None:
-    write_image(out / f"images/{name}.png", np.dstack([_straight_colors(view, background), view.alphas]))
+def _write_view(out: Path, name: str, view: TracedView, description: SceneDescription) -> None:
+    write_image(out / f"images/{name}.png", _photograph(view, description))
     write_image(out / f"truth/alphas/{name}.png", view.alphas)
     np.save(out / f"truth/depth/{name}.npy", view.depths)
     np.save(out / f"truth/normals/{name}.npy", view.normals.astype(np.float16))
+
+
+def _photograph(view: TracedView, description: SceneDescription) -> NDArray[np.float32]:
+    """[H, W, 3] before an opaque backdrop, else [H, W, 4]."""
+    if description.zenith is not None:
+        return view.colors
+    return np.dstack([_straight_colors(view, description.background), view.alphas])
 
 
 def _straight_colors(view: TracedView, background: Color) -> NDArray[np.float32]:

@@ -141,11 +141,12 @@ class SceneDescription:
     """A whole scene; coordinates in meters, z up."""
 
     name: str
-    background: Color  # sRGB in [0, 1], the same in all directions
+    background: Color  # sRGB in [0, 1]: the same in all directions, or straight down if there is a zenith
     light: Light
     objects: tuple[SceneObject, ...]
     cameras: CameraRig | None = None  # round the scene ...
     walk: Walk | None = None  # ... or through it
+    zenith: Color | None = None  # straight up, of an opaque backdrop; None: photographs from cameras are transparent
 
     def __post_init__(self) -> None:
         if (self.cameras is None) == (self.walk is None):

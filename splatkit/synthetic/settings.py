@@ -16,7 +16,7 @@ class SceneSettings:
     """
 
     name: tyro.conf.Positional[str]
-    """A scene that comes with the package (studio, pebbles, courtyard), or a .toml file."""
+    """A scene that comes with the package (studio, pebbles, backdrop, courtyard), or a .toml file."""
     out: Path
     """Folder to make."""
     width: int = 320

@@ -156,7 +156,7 @@ class Tracer:
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Colors [N, 3] over the background and hit masks [N] of rays [N, 3], [N, 3]."""
         hits = self._cast(origins, directions)
-        colors = np.tile(np.array(self._description.background, dtype=np.float32), (len(directions), 1))
+        colors = background_colors(self._description, directions)
         if hits.mask.any():
             starts, ways = origins[hits.mask].astype(np.float32), directions[hits.mask].astype(np.float32)
             colors[hits.mask] = self._shade(starts, ways, hits)
@@ -227,6 +227,14 @@ class Tracer:
         lit = np.zeros(len(points), np.float32)
         lit[facing] = ~self._scene.test_occlusions(o3d.core.Tensor.from_numpy(rays)).numpy()
         return lit
+
+
+def background_colors(description: SceneDescription, directions: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Colors [N, 3] of what is behind everything, in directions [N, 3] of any length; smooth in the sine of height."""
+    below = np.array(description.background, dtype=np.float32)
+    above = below if description.zenith is None else np.array(description.zenith, dtype=np.float32)
+    share = (1 + directions[:, 2:] / np.linalg.norm(directions, axis=-1, keepdims=True)).astype(np.float32) / 2
+    return np.asarray(below + share * (above - below))
 
 
 def _make_solid(scene_object: SceneObject, rng: np.random.Generator) -> Solid:

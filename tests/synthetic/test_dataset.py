@@ -93,6 +93,38 @@ def test_truth_is_complete(studio):
     assert normals.shape == (48, 64, 3)
 
 
+@pytest.fixture(scope="module")
+def backdrop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes") / "backdrop"
+    folder.mkdir()
+    generate_scene(read_scene(find_scene("backdrop")), folder, width=96, height=72, views=12)
+    return folder
+
+
+def test_a_backdrop_is_photographed_opaque_and_without_texture(backdrop):
+    low, high = np.full(3, 255), np.zeros(3)
+    for path in sorted((backdrop / "images").iterdir()):
+        image, alphas = read_image(path), read_image(backdrop / "truth/alphas" / path.name)[..., 0]
+        assert image.shape == (72, 96, 3)
+        assert 0.1 < (alphas == 0).mean() < 0.9
+        across = (alphas[:, 1:] == 0) & (alphas[:, :-1] == 0)
+        assert np.abs(np.diff(image.astype(int), axis=1))[across].max() <= 1
+        low, high = np.minimum(low, image[alphas == 0].min(0)), np.maximum(high, image[alphas == 0].max(0))
+    description = read_scene(find_scene("backdrop"))
+    assert (low >= 255 * np.array(description.background) - 1).all()
+    assert (high <= 255 * np.array(description.zenith) + 1).all()
+    assert (high - low > 20).all()
+
+
+def test_a_backdrop_is_nothing_in_the_truth(backdrop):
+    mesh = read_mesh(backdrop / "truth/mesh.ply")
+    assert np.ptp(mesh.vertices, axis=0).max() < 1.3  # the table's width; cameras stand 2 m away
+    for path in sorted((backdrop / "truth/depth").iterdir()):
+        depth, alphas = np.load(path), read_image(backdrop / f"truth/alphas/{path.stem}.png")[..., 0]
+        assert (depth[alphas == 0] == 0).all()
+        assert (depth[alphas == 255] > 0).all()
+
+
 def test_bad_sizes_are_refused(tmp_path):
     scene = read_scene(find_scene("studio"))
     with pytest.raises(ValueError, match="views"):

@@ -8,7 +8,7 @@ import pytest
 
 from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import Light, SceneObject, Texture, find_scene, read_scene
-from splatkit.synthetic.tracer import Tracer
+from splatkit.synthetic.tracer import Tracer, background_colors
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,14 @@ def test_background_shows_where_nothing_covers(description, views):
     for view in views:
         np.testing.assert_allclose(view.colors[view.alphas == 0], [description.background] * (view.alphas == 0).sum())
         assert 0.2 < view.alphas.mean() < 0.9
+
+
+def test_an_opaque_backdrop_changes_from_below_to_the_zenith(description):
+    scene = dataclasses.replace(description, background=(0.2, 0.4, 0.6), zenith=(1.0, 0.8, 0.6))
+    directions = np.array([[0, 0, -2.0], [3, 0, 0], [0, 0, 0.5], [1, 0, -1]])
+    share = (1 - np.sqrt(0.5)) / 2
+    expected = [[0.2, 0.4, 0.6], [0.6, 0.6, 0.6], [1.0, 0.8, 0.6], [0.2 + 0.8 * share, 0.4 + 0.4 * share, 0.6]]
+    np.testing.assert_allclose(background_colors(scene, directions), expected, atol=1e-6)
 
 
 def test_colors_converge_with_supersampling(tracer, cameras):

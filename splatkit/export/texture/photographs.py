@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import image_size, read_image, read_mask
+from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 from splatkit.runs.views import RunView
 
 _OPAQUE = 250  # of 255; what a pixel shows that is less opaque is partly something else
@@ -68,6 +69,17 @@ def read_photograph(view: RunView, reduction: int = 1) -> Photograph:
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     allowed = np.asarray(cv2.resize(usable.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 1 - 1e-3
     return Photograph(replace(view.photographed, camera=camera), small, allowed)
+
+
+def read_measured(view: RunView) -> DepthMap | None:
+    """Depths that were measured in a view, at the size that they were stored in; None where there are none.
+
+    Raises:
+        FileNotFoundError, DatasetError: a file of the view's depths cannot be read; names it.
+    """
+    if view.depth_path is None:
+        return None
+    return read_depth_map(view.depth_path, view.depth_sigma_path, view.depth_unit)
 
 
 def reduced_camera(camera: Camera, reduction: int) -> Camera:

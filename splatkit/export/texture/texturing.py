@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from splatkit.export.texture.blending import Blend, Samples, blend, solve_gains
+from splatkit.export.texture.consensus import find_agreement
 from splatkit.export.texture.mesh_colors import spread_colors, vertex_normals
-from splatkit.export.texture.photographs import read_photograph
+from splatkit.export.texture.photographs import read_measured, read_photograph
 from splatkit.export.texture.settings import BYTES_PER_TEXEL, PACKED_SHARE, TextureSettings
 from splatkit.export.texture.texels import Texels, fill_gaps, rasterize_texels
 from splatkit.export.texture.unwrapping import Unwrapping, unwrap
@@ -80,10 +81,10 @@ def _color_vertices(
     timer = StepTimer()
     surface = _Points(mesh.vertices.astype(np.float32), normals, np.zeros(0, np.int64))
     with timer.step("photographs"):
-        samples = _gather(mesh, depths, surface, views, 1, progress)
+        samples, left_out = _gather(mesh, depths, surface, views, 1, settings, progress)
         colors, gains = _mix(samples, settings)
     colors = spread_colors(mesh, colors, samples.seen())
-    record = _record(settings, float(samples.seen().mean()), gains) | {"seconds": timer.seconds}
+    record = _record(settings, float(samples.seen().mean()), gains) | left_out | {"seconds": timer.seconds}
     return ColoredMesh(replace(mesh, vertex_colors=_rounded(colors), vertex_normals=normals), record)
 
 
@@ -97,7 +98,7 @@ def color_points(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Colors [N, 3] of points [N, 3] of a mesh with normals [N, 3], and which of them photographs show."""
     surface = _Points(points.astype(np.float32), normals.astype(np.float32), np.zeros(0, np.int64))
-    samples = _gather(mesh, MeshDepths(mesh), surface, views, 1, progress)
+    samples, _ = _gather(mesh, MeshDepths(mesh), surface, views, 1, settings, progress)
     return _rounded(_mix(samples, settings)[0]), samples.seen()
 
 
@@ -118,7 +119,8 @@ def _paint_image(
     with timer.step("photographs"):
         texels = rasterize_texels(unwrapping.uvs, unwrapping.faces, size)
         reduction = _reduction(density, len(texels.index) / area)
-        samples = _gather(mesh, depths, _texel_points(mesh, normals, texels), views, reduction, progress)
+        points = _texel_points(mesh, normals, texels)
+        samples, left_out = _gather(mesh, depths, points, views, reduction, settings, progress)
     with timer.step("blending"):
         colors, gains = _mix(samples, settings)
         count, seen = len(texels.index), samples.seen()
@@ -126,7 +128,8 @@ def _paint_image(
         painted, shown = colors[:count], seen[:count]
         painted[~shown] = texels.interpolate(mesh.faces, of_vertices)[~shown]
         texture = _paint(unwrapping, texels, painted, size, settings)
-    record = _record(settings, float(shown.mean()), gains) | {
+    record = _record(settings, float(shown.mean()), gains) | left_out
+    record |= {
         "size": size,
         "unwrapping": unwrapping.method,
         "unwrapping_failures": list(unwrapping.failures),
@@ -175,15 +178,25 @@ def _texel_points(mesh: Mesh, normals: Array, texels: Texels) -> _Points:
 
 
 def _gather(
-    mesh: Mesh, depths: MeshDepths, surface: _Points, views: Sequence[RunView], reduction: int, progress: Progress
-) -> Samples:
-    """Look at all points in all photographs."""
+    mesh: Mesh,
+    depths: MeshDepths,
+    surface: _Points,
+    views: Sequence[RunView],
+    reduction: int,
+    settings: TextureSettings,
+    progress: Progress,
+) -> tuple[Samples, dict[str, float]]:
+    """Look at all points in all photographs; and what of these was left out, for the record."""
     points, normals, faces = surface.places, surface.normals, surface.texel_faces
     samples = Samples(len(points), len(views))
     vertices, vertex_normals_ = points[len(faces) :], normals[len(faces) :]
     mesh_faces = np.asarray(mesh.faces, dtype=np.int64)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
-        observers = track(_observers(views, depths, reduction), "coloring", progress, len(views))
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    agreement = find_agreement(views, depths, workers, progress) if settings.blending == "robust" else None
+    maps = [None] * len(views) if agreement is None else agreement.maps
+    covered = 0.0
+    with ThreadPoolExecutor(workers) as pool:
+        observers = track(_observers(views, depths, maps, reduction), "coloring", progress, len(views))
         for index, observer in enumerate(observers):
             near = observer.may_see(vertices, vertex_normals_)
             candidates = len(faces) + np.flatnonzero(near)
@@ -197,20 +210,25 @@ def _gather(
 
             chunks = [candidates[start : start + _CHUNK] for start in range(0, len(candidates), _CHUNK)]
             list(pool.map(look, chunks))
-    return samples
+            covered += observer.covered / len(views)
+    outvoted = 0.0 if agreement is None else agreement.outvoted
+    return samples, {"covered_share": covered, "outvoted_share": outvoted}
 
 
-def _observers(views: Sequence[RunView], depths: MeshDepths, reduction: int) -> Iterator[Observer]:
+def _observers(
+    views: Sequence[RunView], depths: MeshDepths, maps: Sequence[Array | None], reduction: int
+) -> Iterator[Observer]:
     """One for each view; the next one is made while the last one is used."""
 
-    def make(view: RunView) -> Observer:
-        return Observer(read_photograph(view, reduction), depths)
+    def make(index: int) -> Observer:
+        view = views[index]
+        return Observer(read_photograph(view, reduction), depths, read_measured(view), maps[index])
 
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, views[0])
-        for following in [*views[1:], None]:
+        coming = pool.submit(make, 0)
+        for following in range(1, len(views) + 1):
             observer = coming.result()
-            if following is not None:
+            if following < len(views):
                 coming = pool.submit(make, following)
             yield observer
 

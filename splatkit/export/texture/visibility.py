@@ -3,7 +3,8 @@
 A depth map of the mesh tells what is hidden: drawn by rays through the pixels of the photograph's own lens, it stands
 for every lens alike. 1 / z is affine in the pixels over a plane, so that it is interpolated without error, and where
 its second difference is not zero one surface ends before another. There photographs mix both, and a pose that is
-slightly off takes the wrong one: such pixels count little.
+slightly off takes the wrong one: such pixels count little. Where something was measured nearer than the mesh, as a tree
+before a facade that is all the mesh has, a photograph does not show the mesh at all.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from splatkit.export.texture.photographs import Photograph, reduced_camera
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.triangles import TriangleMesh
+from splatkit.io.maps.depth_maps import DepthMap
 from splatkit.runs.views import RunView
 
 _DEPTH_PIXELS = 400_000  # a depth map has fewer pixels than this, or half a photograph's where that has twice as many
@@ -29,6 +31,13 @@ _BORDER = 0.05  # of the shorter side: over it the weight rises from the border 
 _LEAST_BORDER = 0.05
 _MIN_COSINE = 0.17  # 80 degrees; what is seen at a lower angle is smeared
 _SATURATED, _SATURATED_WEIGHT = 252, 0.1  # of 255: the true color may be brighter
+# What is nearer than the mesh by more than so many footprints and so many deviations covers it. Depths whose deviation
+# is not known may be off by this share.
+_NEARER_PX, _NEARER_SIGMAS, _UNKNOWN_SIGMA = 8.0, 5.0, 0.01
+_AROUND = np.ones((5, 5), np.uint8)  # px: the nearest depth of the mesh is looked for in it; it may be off at its edges
+_NEARER_SHARE = 1 / 3  # of what was measured in 3 by 3 pixels: less are measurements that are off
+_COVERED_PX = 4  # around what covers the mesh, photographs show a mixture
+_SURE_PX, _SURE_TRUST = 1.0, 0.3  # footprints within which depths agree, and trust, of what is surely seen
 _ROW = 4096  # cv2.remap takes no more than 32767 points in a row
 
 
@@ -39,6 +48,15 @@ class Observation:
     points: NDArray[np.int64]  # [M] which
     colors: NDArray[np.uint8]  # [M, 3]
     qualities: NDArray[np.float32]  # [M] pixels in a square unit of the surface, times what lowers trust; > 0
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a photograph shows of some points, as far as that is sure."""
+
+    points: NDArray[np.int64]  # [M] which
+    colors: NDArray[np.uint8]  # [M, 3]
+    pixels: NDArray[np.float32]  # [M, 2] where in the photograph
 
 
 class MeshDepths:
@@ -55,19 +73,28 @@ class MeshDepths:
         """1 / z [H, W] at pixel centers, 0 where nothing is, and the faces that are seen there."""
         rows, columns = np.mgrid[0 : posed.camera.height, 0 : posed.camera.width]
         pixels = np.stack([columns.ravel(), rows.ravel()], -1) + 0.5
+        depths, answer, _ = self._cast(posed, pixels)
+        faces = np.unique(answer["primitive_ids"].numpy()[np.isfinite(depths)].astype(np.int64))
+        return (1 / depths).astype(np.float32).reshape(rows.shape), faces
+
+    def under(self, posed: PosedCamera, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float32], ...]:
+        """Points [M, 3] of the mesh under those of the pixels [N, 2] that show any, and its normals [M, 3] there."""
+        depths, answer, rays = self._cast(posed, pixels)
+        hit = np.isfinite(depths)
+        return rays[hit, :3] + depths[hit, None] * rays[hit, 3:], answer["primitive_normals"].numpy()[hit]
+
+    def _cast(self, posed: PosedCamera, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float32], Any, Any]:
+        """Depths [N] under pixels, infinite where nothing is; all that rays met; the rays [N, 6], z-depth 1 long."""
         tangents = posed.camera.tangents(pixels)
         blind = ~np.isfinite(tangents).all(1)
         tangents[blind] = 0
         rays = np.empty((len(pixels), 6), np.float32)
         rays[:, :3] = posed.center
-        rays[:, 3:] = (
-            np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
-        )  # z is 1: t_hit is depth
+        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
         answer = self._scene.cast_rays(o3d.core.Tensor(rays))
         depths = answer["t_hit"].numpy()
         depths[blind] = np.inf
-        faces = np.unique(answer["primitive_ids"].numpy()[np.isfinite(depths)].astype(np.int64))
-        return (1 / depths).astype(np.float32).reshape(rows.shape), faces
+        return depths, answer, rays
 
     def visible(self, points: NDArray[np.floating], center: NDArray[np.floating], slack: float) -> NDArray[np.bool_]:
         """Whether nothing lies between points [N, 3] and a place [3], but for the last share `slack` of the way."""
@@ -80,16 +107,40 @@ class Observer:
     """A photograph beside the depth of the mesh that it shows.
 
     Attributes:
+        posed: the lens at the resolution of the photograph, and where it stood.
         faces: that the depth map shows; smaller ones than its pixels are not all among them.
+        covered: share of the pixels which show the mesh, were nothing before it, where something nearer was measured.
     """
 
-    def __init__(self, photograph: Photograph, mesh: MeshDepths) -> None:
-        self._posed, self._image = photograph.posed, photograph.image
+    def __init__(
+        self,
+        photograph: Photograph,
+        mesh: MeshDepths,
+        measured: DepthMap | None = None,
+        agreement: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Look at the mesh through a photograph.
+
+        Args:
+            photograph: its pixels.
+            mesh: what it shows.
+            measured: depths in it, at any size.
+            agreement: [h, w] of any size, how far each part of it is to be trusted besides, from 0 to 1.
+        """
+        self.posed, self._image = photograph.posed, photograph.image
         camera = photograph.posed.camera
         reduction = max(1, int(np.sqrt(camera.width * camera.height / _DEPTH_PIXELS)))
         self._depth_camera = reduced_camera(camera, reduction)
         self._inverse, self.faces = mesh.look(replace(photograph.posed, camera=self._depth_camera))
         self._trust = _trust(self._inverse, self._depth_camera, photograph.usable)
+        self.covered = 0.0
+        if measured is not None:
+            covered = _covered(self._inverse, self._depth_camera, measured)
+            self.covered = float(covered[self._inverse > 0].mean()) if self._inverse.any() else 0.0
+            self._trust[covered] = 0
+        if agreement is not None:
+            size = self._trust.shape[::-1]
+            self._trust *= np.asarray(cv2.resize(agreement, size, interpolation=cv2.INTER_LINEAR))
 
     def may_see(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points [N, 3] lie in the picture, face it, and are not far behind what is seen there."""
@@ -101,32 +152,42 @@ class Observer:
         self, indices: NDArray[np.int64], points: NDArray[np.float32], normals: NDArray[np.float32]
     ) -> Observation:
         """What the photograph shows of points [N, 3] with normals [N, 3]; `indices` [N] are their names."""
-        camera = self._depth_camera
-        _, z, pixels, inside, cosines = self._look_at(points, normals)
-        kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
-        indices, z, pixels, cosines = indices[kept], z[kept], pixels[kept], cosines[kept]
-        places = self._depth_pixels(pixels)
-        inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
-        tolerance = _TOLERANCE_PX / camera.fx
-        agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
-        trust = _sample(self._trust, places, cv2.INTER_LINEAR)
-        kept = np.flatnonzero(agrees & (trust > 0))
-        indices, z, pixels, cosines, trust = indices[kept], z[kept], pixels[kept], cosines[kept], trust[kept]
+        kept, z, pixels, cosines, trust = self._shown(points, normals, _TOLERANCE_PX, 0.0)
         colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
-        lens = self._posed.camera
+        lens = self.posed.camera
         qualities = lens.fx * lens.fy * cosines / (z * z) * trust
         qualities[colors.max(1) >= _SATURATED] *= _SATURATED_WEIGHT
-        return Observation(indices, colors, qualities.astype(np.float32))
+        return Observation(indices[kept], colors, qualities.astype(np.float32))
+
+    def glance(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Glance:
+        """What the photograph surely shows of points [N, 3] with normals [N, 3]."""
+        kept, _, pixels, _, _ = self._shown(points, normals, _SURE_PX, _SURE_TRUST)
+        return Glance(kept, _sample(self._image, pixels, cv2.INTER_LINEAR), pixels)
+
+    def _shown(
+        self, points: NDArray[np.float32], normals: NDArray[np.float32], tolerance_px: float, least_trust: float
+    ) -> tuple[NDArray[Any], ...]:
+        """Which points are seen: indices [M], depths [M], pixels [M, 2], cosines [M] and trust [M]."""
+        _, z, pixels, inside, cosines = self._look_at(points, normals)
+        kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
+        z, pixels, cosines = z[kept], pixels[kept], cosines[kept]
+        places = self._depth_pixels(pixels)
+        inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
+        tolerance = tolerance_px / self._depth_camera.fx
+        agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
+        trust = _sample(self._trust, places, cv2.INTER_LINEAR)
+        sure = np.flatnonzero(agrees & (trust > least_trust))
+        return kept[sure], z[sure], pixels[sure], cosines[sure], trust[sure]
 
     def _look_at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-        local = self._posed.local(points)
-        pixels, inside = self._posed.camera.project(local, nearest=1e-6)
-        toward = self._posed.center.astype(np.float32) - points
+        local = self.posed.local(points)
+        pixels, inside = self.posed.camera.project(local, nearest=1e-6)
+        toward = self.posed.center.astype(np.float32) - points
         cosines = np.einsum("nd,nd->n", toward, normals) / np.maximum(np.linalg.norm(toward, axis=1), 1e-12)
         return local, local[:, 2], pixels, inside, cosines
 
     def _depth_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        full, small = self._posed.camera, self._depth_camera
+        full, small = self.posed.camera, self._depth_camera
         return pixels * np.array([small.width / full.width, small.height / full.height], np.float32)
 
     def _dilated(self) -> NDArray[np.float32]:
@@ -173,6 +234,34 @@ def _trust(inverse: NDArray[np.float32], camera: Camera, usable: NDArray[np.bool
     allowed = cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=(1,))
     share = cv2.resize(np.asarray(allowed, np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(trust * (np.asarray(share) > 1 - 1e-3), dtype=np.float32)
+
+
+def _covered(inverse: NDArray[np.float32], camera: Camera, measured: DepthMap) -> NDArray[np.bool_]:
+    """Pixels [H, W] of a depth map of the mesh before which something was measured, and those around."""
+    depths, sigmas = _nearest_measured(measured, camera)
+    # Relative to the measured depth: what the mesh's depth may be off by, and the measurement.
+    slack = _NEARER_PX / camera.fx + _NEARER_SIGMAS * sigmas / np.maximum(depths, 1e-12)
+    nearest = np.asarray(cv2.dilate(inverse, _AROUND))
+    nearer = (depths > 0) & (depths * nearest * (1 + slack) < 1) & (nearest > 0)
+    alike, known = (
+        np.asarray(cv2.boxFilter(there.astype(np.float32), -1, (3, 3), normalize=False))
+        for there in (nearer, depths > 0)
+    )
+    sure = nearer & (alike > _NEARER_SHARE * known - 0.5)
+    width = 2 * _COVERED_PX + 1
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return np.asarray(cv2.dilate(sure.astype(np.uint8), around)) > 0
+
+
+def _nearest_measured(measured: DepthMap, camera: Camera) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The nearest of the depths in each pixel of a smaller camera, 0 where none is, and the largest deviation."""
+    depths = np.where(measured.depths > 0, measured.depths, np.inf).astype(np.float32)
+    sigmas = np.where(measured.sigmas > 0, measured.sigmas, _UNKNOWN_SIGMA * measured.depths).astype(np.float32)
+    block = np.ones((max(1, depths.shape[0] // camera.height), max(1, depths.shape[1] // camera.width)), np.uint8)
+    size = (camera.width, camera.height)
+    depths = np.asarray(cv2.resize(cv2.erode(depths, block), size, interpolation=cv2.INTER_NEAREST))
+    sigmas = np.asarray(cv2.resize(cv2.dilate(sigmas, block), size, interpolation=cv2.INTER_NEAREST))
+    return np.where(np.isfinite(depths), depths, 0), sigmas
 
 
 def _sample(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:

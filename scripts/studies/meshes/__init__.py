@@ -1,0 +1,1 @@
+"""The study of meshes: what stereo, training and both together are worth."""
