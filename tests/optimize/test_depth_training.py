@@ -26,7 +26,7 @@ from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
 from splatkit.splatting.splats import Splats
 
-OFF = DepthSettings(weight=0, carving_weight=0)
+OFF, DEFAULT = DepthSettings(weight=0, carving_weight=0), DepthSettings()
 
 
 @pytest.fixture
@@ -113,11 +113,16 @@ def measurements(depth, width=40, height=30):
     return MeasuredDepth(indices, values, torch.zeros_like(values), width, height)
 
 
+def losses_at(splats, measured, settings=DEFAULT, progress=0.0, background=None, shell=None):
+    known = replace(shown(splats, one_view()), shell=shell)
+    return depth_losses(known, measured, background, settings, 0.01, progress)
+
+
 @pytest.mark.parametrize("median_share", [0.0, 1.0])
 def test_a_step_along_the_gradient_brings_the_surface_to_its_measured_depth(median_share):
-    splats, view = wall_and_floater(floater_depth=4.0), one_view()
+    splats = wall_and_floater(floater_depth=4.0)
     settings = DepthSettings(median_share=median_share, carving_weight=0)
-    losses = depth_losses(shown(splats, view), measurements(3.6), settings, 0.0)
+    losses = losses_at(splats, measurements(3.6), settings)
     losses["depth"].backward()
     gradient = splats.means.grad[:, 2]
     assert (gradient > 0).sum() > 20  # nearer is better
@@ -125,8 +130,8 @@ def test_a_step_along_the_gradient_brings_the_surface_to_its_measured_depth(medi
 
 
 def test_carving_fades_the_floater_alone():
-    splats, view = wall_and_floater(), one_view()
-    losses = depth_losses(shown(splats, view), measurements(4.0), DepthSettings(weight=0), 0.0)
+    splats = wall_and_floater()
+    losses = losses_at(splats, measurements(4.0), DepthSettings(weight=0))
     losses["carving"].backward()
     gradient = splats.opacities.grad
     assert gradient[-1] > 0
@@ -134,12 +139,11 @@ def test_carving_fades_the_floater_alone():
 
 
 def test_nothing_measured_is_no_loss_and_weights_fall_as_stated():
-    splats, view = wall_and_floater(), one_view()
+    splats = wall_and_floater()
     nothing = MeasuredDepth(torch.zeros(0, dtype=torch.int32), torch.zeros(0), torch.zeros(0), 40, 30)
-    assert depth_losses(shown(splats, view), nothing, DepthSettings(), 0.0) == {}
+    assert losses_at(splats, nothing) == {}
     first, last = (
-        depth_losses(shown(splats, view), measurements(4.5), DepthSettings(final_share=0.2), progress)
-        for progress in (0.0, 1.0)
+        losses_at(splats, measurements(4.5), DepthSettings(final_share=0.2), progress) for progress in (0.0, 1.0)
     )
     for name, value in first.items():
         assert float(last[name].detach() / value.detach()) == pytest.approx(0.2, rel=1e-5)
