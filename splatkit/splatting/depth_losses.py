@@ -35,10 +35,8 @@ class DepthSettings:
     floor_share: float | None = None
     """Of a depth, added to its deviation: what a pixel and a splat cannot tell apart. By default five times what is
     typical of the dataset's deviations, from 0.1 to 1 %; 1 % where most are not known."""
-    normal_weight: float = 0.05
+    normal_weight: float = 0.1
     """Of the angle between the shortest axes of splats and the normals measured in their pixels."""
-    plane_weight: float = 0.05
-    """Of the distance of splats from the planes that were measured in their pixels."""
     plane_sigmas: float = 5.0
     """Within how many deviations, with the floor, a splat belongs to the plane in its pixel."""
     carving_weight: float = 0.05
@@ -166,13 +164,8 @@ def depths_off_planes(centers: Tensor, planes: MeasuredPlanes) -> Tensor:
     return torch.where(off.isfinite(), off, torch.inf)
 
 
-def plane_loss(off: Tensor, planes: MeasuredPlanes) -> Tensor:
-    """Mean of c log(1 + |off| / s) of splats that are `off` [M] their planes; c and s as in `robust_depth_loss`."""
-    return (planes.certainties * torch.log1p(off.abs() / planes.deviations)).mean()
-
-
 def normal_loss(axes: Tensor, planes: MeasuredPlanes) -> Tensor:
-    """Mean of c |sin| of the angle between lines along unit axes [M, 3] and along normals: 0 where they agree.
+    """Mean of c |sin| of the angle between lines along unit axes [M, 3] and along normals, c as in `robust_depth_loss`.
 
     It grows with the angle, not with its square, so that the median of what views measured wins.
     """

@@ -23,7 +23,7 @@ class SkySettings:
 
     share: float = 0.05
     """Of the cap on splats that the shell may take at the start; 0 leaves it out."""
-    distance: float = 10.0
+    distance: float = 50.0
     """Of the shell from the middle of the cameras, in distances of the farthest points."""
 
 
@@ -59,7 +59,6 @@ def shell_splats(
     directions: Tensor,
     colors: Tensor,
     sh_degree: int,
-    max_splats: int,
     generator: torch.Generator,
     lobes: int = 0,
 ) -> Splats:
@@ -70,12 +69,11 @@ def shell_splats(
         directions: [D, 3] unit, from its center.
         colors: [D, 3] in [0, 1].
         sh_degree: 0 to 3.
-        max_splats: more directions are thinned to at most this count.
         generator: source of the orientations.
         lobes: of each splat.
     """
     points = shell.center + shell.radius * directions
-    splats = splats_from_points(points, colors, sh_degree, max_splats, generator, lobes, normals=-directions)
+    splats = splats_from_points(points, colors, sh_degree, len(points), generator, lobes, normals=-directions)
     return replace(splats, opacities=torch.full_like(splats.opacities, _OPACITY))
 
 

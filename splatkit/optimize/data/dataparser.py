@@ -6,6 +6,7 @@ where both already agree, and the transform handed to the host is the identity. 
 dataset class, so cameras are pinholes; but for fisheyes, which are splatted as they are unless told otherwise.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,7 @@ class SplatkitDataParser(DataParser):
         transforms = read_transforms(self.config.data, allow_outside=self.config.allow_outside)
         if split == "train":
             _report_missing(transforms)
+            _report_unused(transforms.frames)
             if len(transforms.frames) == 1:
                 CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
@@ -119,6 +121,12 @@ def _report_missing(transforms: Transforms) -> None:
     if transforms.missing_files:
         what = "masks and maps (depths, normals, background) do not exist, their images do without"
         _name(transforms.missing_files, what)
+
+
+def _report_unused(frames: Iterable[Frame]) -> None:
+    unused = tuple(frame.normal_path.name for frame in frames if frame.normal_path and not frame.depth_path)
+    if unused:
+        _name(unused, "normal maps are not used: their images have no depths that say where the surface is")
 
 
 def _name(files: tuple[str, ...], what: str) -> None:

@@ -17,7 +17,6 @@ from splatkit.splatting.depth_losses import (
     free_depths,
     in_free_space,
     normal_loss,
-    plane_loss,
     planes_of,
     robust_depth_loss,
     shortest_axes,
@@ -65,8 +64,8 @@ def depth_losses(
         return losses
     if settings.weight > 0:
         losses["depth"] = settings.weight * decay * _disagreement(shown.rendering, measured, settings, floor_share)
-    if measured.normals is not None and settings.normal_weight + settings.plane_weight > 0:
-        losses["surface"] = _off_surface(shown, measured, settings, floor_share)
+    if measured.normals is not None and settings.normal_weight > 0:
+        losses["surface"] = settings.normal_weight * decay * _off_normals(shown, measured, settings, floor_share)
     return losses
 
 
@@ -122,8 +121,8 @@ def _front_opacity(
     return (sure[empty] * shown.splats.opacities[empty]).sum() / visible.sum().clamp_min(1)
 
 
-def _off_surface(shown: Shown, measured: MeasuredDepth, settings: DepthSettings, floor_share: float) -> Tensor:
-    """How far splats are off the planes measured in their pixels, and turned from them."""
+def _off_normals(shown: Shown, measured: MeasuredDepth, settings: DepthSettings, floor_share: float) -> Tensor:
+    """How far splats that lie in the planes measured in their pixels are turned from them."""
     splats, view, rendering = shown.splats, shown.view, shown.rendering
     assert measured.normals is not None
     with torch.no_grad():
@@ -137,14 +136,8 @@ def _off_surface(shown: Shown, measured: MeasuredDepth, settings: DepthSettings,
         which, planes = which[near], planes.select(near)
     if len(which) == 0:
         return splats.means.new_zeros(())
-    losses = []
-    if settings.plane_weight > 0:
-        off = depths_off_planes(transform_points(view.viewmats[0].detach(), splats.means[which]), planes)
-        losses.append(settings.plane_weight * plane_loss(off, planes))
-    if settings.normal_weight > 0:
-        axes = shortest_axes(splats.quats[which], splats.scales[which].detach())
-        losses.append(settings.normal_weight * normal_loss(axes @ view.viewmats[0, :3, :3].detach().T, planes))
-    return torch.stack(losses).sum()
+    axes = shortest_axes(splats.quats[which], splats.scales[which].detach())
+    return normal_loss(axes @ view.viewmats[0, :3, :3].detach().T, planes)
 
 
 def _measured_splats(rendering: Rendering, measured: MeasuredDepth) -> tuple[Tensor, Tensor]:

@@ -135,15 +135,17 @@ class GesModel(NearestGaussians, SplatfactoModel):
     def _sky_splats(self, points: Tensor, count: int, generator: torch.Generator) -> Splats | None:
         """At most so many, where photographs show that nothing is; sets `shell`, None where they show no such place."""
         self.shell: SkyShell | None = None
-        found = self._metadata["background_directions"]() if "background_directions" in self._metadata else None
-        if found is None or len(found.directions) == 0 or count == 0:
+        if "background_directions" not in self._metadata or count == 0:
+            return None
+        found = self._metadata["background_directions"](count)
+        if len(found.directions) == 0:
             return None
         center = self._metadata["cameras_center"]
         self.shell = shell_around(center, points[points.isfinite().all(1)], self.extent, self.config.sky)
         # In checkpoints, so that exports tell the shell from surfaces.
         self.register_buffer("sky_shell", torch.cat([center, torch.tensor([self.shell.radius])]))
         directions, colors, lobes = found.directions, found.colors, self.config.lobes
-        return shell_splats(self.shell, directions, colors, self.sh_degree, count, generator, lobes)
+        return shell_splats(self.shell, directions, colors, self.sh_degree, generator, lobes)
 
     def _rig_refinement(self) -> RigRefinement | None:
         if not self.config.refine_rig:

@@ -33,8 +33,8 @@ def dataset(tiny_dataset, tmp_path):
     return folder
 
 
-def found_in(dataset):
-    return background_directions(read_transforms(dataset).frames)
+def found_in(dataset, most=10_000):
+    return background_directions(read_transforms(dataset).frames, most)
 
 
 def test_directions_are_those_of_the_maps_and_a_margin(dataset):
@@ -74,3 +74,12 @@ def test_a_damaged_map_is_named(dataset):
     (dataset / "b.png").write_bytes(b"nothing")
     with pytest.raises(DatasetError, match=r"b\.png.*background map"):
         found_in(dataset)
+
+
+@pytest.mark.parametrize("most", [1, 40, 500])
+def test_there_are_at_most_as_many_as_wanted_and_evenly_spread(dataset, most):
+    directions = found_in(dataset, most).directions
+    assert 0.6 * most < len(directions) <= most
+    if most > 1:
+        nearest = torch.cdist(directions, directions).fill_diagonal_(9).amin(1)
+        assert nearest.max() < 2.5 * nearest.min()

@@ -123,3 +123,9 @@ def test_a_damaged_map_and_one_of_another_size_are_named(dataset, name):
     (dataset / name).write_bytes(b"no map")
     with pytest.raises(DatasetError, match=rf"{name}.*damaged"):
         batches(dataset)
+
+
+def test_normals_of_an_image_without_depths_are_said_to_be_unused(dataset, capsys):
+    edit(dataset, lambda meta: meta["frames"][1].pop("depth_file_path"))
+    assert "measured_depth" not in batches(dataset)[0]
+    assert "1 normal maps are not used" in " ".join(capsys.readouterr().out.split())
