@@ -4,12 +4,11 @@ and splats are disks in the surface.
 Some measurements are wrong, and a pixel shows more than one depth. So residuals count in units of what measurement and
 model can tell apart, and grow logarithmically.
 
-The losses of single splats need no rendering: a splat whose center a camera sees in a pixel is compared with the point
-and the normal that were measured there, if it lies near enough to be of that surface.
+The loss of normals needs no rendering: a splat whose center a camera sees in a pixel is compared with the normal that
+was measured there, if its depth is near enough to be of that surface.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,8 +36,8 @@ class DepthSettings:
     typical of the dataset's deviations, from 0.1 to 1 %; 1 % where most are not known."""
     normal_weight: float = 0.1
     """Of the angle between the shortest axes of splats and the normals measured in their pixels."""
-    plane_sigmas: float = 5.0
-    """Within how many deviations, with the floor, a splat belongs to the plane in its pixel."""
+    normal_sigmas: float = 5.0
+    """Within how many deviations, with the floor, a splat belongs to the surface measured in its pixel."""
     carving_weight: float = 0.05
     """Of the opacity of splats where a ray has passed: in front of measured depths, and where nothing is."""
     carving_sigmas: float = 5.0
@@ -64,6 +63,11 @@ def depth_deviations(depths: Tensor, sigmas: Tensor, floor_share: float) -> Tens
     return torch.hypot(sigmas, floor_share * depths)
 
 
+def depth_certainties(depths: Tensor, deviations: Tensor, floor_share: float) -> Tensor:
+    """How much measured depths [M] with deviations from `depth_deviations` count, in (0, 1]."""
+    return floor_share * depths / deviations
+
+
 def robust_depth_loss(rendered: Tensor, depths: Tensor, sigmas: Tensor, floor_share: float) -> Tensor:
     """Mean of c log(1 + |rendered - measured| / s), with s the deviation and its floor, and c = floor / s.
 
@@ -77,7 +81,7 @@ def robust_depth_loss(rendered: Tensor, depths: Tensor, sigmas: Tensor, floor_sh
         floor_share: of the depth, the smallest deviation.
     """
     deviations = depth_deviations(depths, sigmas, floor_share)
-    certainty = floor_share * depths / deviations
+    certainty = depth_certainties(depths, deviations, floor_share)
     return (certainty * torch.log1p((rendered - depths).abs() / deviations)).mean()
 
 
@@ -130,47 +134,18 @@ def _values_at(means2d: Tensor, image: Tensor) -> Tensor:
     return torch.where(inside, image[rows.clamp(0, height - 1), columns.clamp(0, width - 1)], 0.0)
 
 
-class MeasuredPlanes(NamedTuple):
-    """What was measured in the pixels of M splats, in the camera's frame (OpenCV axes)."""
-
-    points: Tensor  # [M, 3]
-    normals: Tensor  # [M, 3] unit
-    deviations: Tensor  # [M] of z-depth, with the floor
-    certainties: Tensor  # [M] in (0, 1]: the floor in shares of the deviation
-
-    def select(self, which: Tensor) -> "MeasuredPlanes":
-        """Those of a boolean mask [M]."""
-        return MeasuredPlanes(*(value[which] for value in self))
-
-
-def planes_of(points: Tensor, sigmas: Tensor, normals: Tensor, floor_share: float) -> MeasuredPlanes:
-    """Planes of measured points [M, 3] with standard deviations [M] of their depths, and normals [M, 3]."""
-    depths = points[:, 2]
-    deviations = depth_deviations(depths, sigmas, floor_share)
-    return MeasuredPlanes(points, normals, deviations, floor_share * depths / deviations)
-
-
-def depths_off_planes(centers: Tensor, planes: MeasuredPlanes) -> Tensor:
-    """How far splats lie behind their planes [M], as differences of z along the rays to their centers.
-
-    Infinite for a plane that is seen from its edge.
-
-    Args:
-        centers: [M, 3] in the camera's frame.
-        planes: of each.
-    """
-    along = (planes.normals * centers).sum(1) / centers[:, 2]
-    off = (planes.normals * (centers - planes.points)).sum(1) / along
-    return torch.where(off.isfinite(), off, torch.inf)
-
-
-def normal_loss(axes: Tensor, planes: MeasuredPlanes) -> Tensor:
-    """Mean of c |sin| of the angle between lines along unit axes [M, 3] and along normals, c as in `robust_depth_loss`.
+def normal_loss(axes: Tensor, normals: Tensor, certainties: Tensor) -> Tensor:
+    """Mean of c |sin| of the angle between lines along unit axes [M, 3] and along normals [M, 3].
 
     It grows with the angle, not with its square, so that the median of what views measured wins.
+
+    Args:
+        axes: of splats.
+        normals: unit, measured in their pixels.
+        certainties: [M] c of `depth_certainties`: where depths are uncertain normals are, too.
     """
-    across = torch.linalg.cross(axes, planes.normals)
-    return (planes.certainties * (across.square().sum(1) + 1e-8).sqrt()).mean()
+    across = torch.linalg.cross(axes, normals)
+    return (certainties * (across.square().sum(1) + 1e-8).sqrt()).mean()
 
 
 def shortest_axes(quats: Tensor, scales: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class SkySettings:
     """Of the shell from the middle of the cameras, in distances of the farthest points."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SkyShell:
     """Where the shell is."""
 

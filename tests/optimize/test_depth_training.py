@@ -154,9 +154,9 @@ def tilted_wall_and_floater():
     return Splats(**{name: value.clone().requires_grad_() for name, value in splats.items()})
 
 
-def test_splats_in_a_measured_plane_turn_to_its_normal_and_others_do_not():
+def test_splats_in_a_measured_surface_turn_to_its_normal_and_others_do_not():
     splats, settings = tilted_wall_and_floater(), DepthSettings(weight=0, carving_weight=0)
-    loss = losses_at(splats, facing(measurements(4.0)), settings)["surface"]
+    loss = losses_at(splats, facing(measurements(4.0)), settings)["measured_normals"]
     assert float(loss.detach()) == pytest.approx(0.1 * math.sin(0.3), rel=1e-3)
     loss.backward()
     turned = splats.quats.grad.norm(dim=1)
@@ -170,7 +170,7 @@ def test_splats_in_a_measured_plane_turn_to_its_normal_and_others_do_not():
 def test_without_normals_nothing_turns():
     assert set(losses_at(tilted_wall_and_floater(), measurements(4.0))) == {"depth", "carving"}
     nowhere = replace(measurements(4.0), normals=torch.zeros(len(measurements(4.0)), 3).half())
-    assert float(losses_at(tilted_wall_and_floater(), nowhere)["surface"].detach()) == 0
+    assert float(losses_at(tilted_wall_and_floater(), nowhere)["measured_normals"].detach()) == 0
 
 
 @pytest.mark.parametrize("with_shell", [False, True])

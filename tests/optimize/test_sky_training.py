@@ -101,6 +101,15 @@ def test_splats_leave_the_sky_free_and_a_shell_shows_it(make_sky_config):
     assert (run.render(view.posed).alphas[0, ..., 0][nothing] > 0.9).float().mean() > 0.85
 
 
+def test_pictures_of_depths_end_where_the_scene_does(make_sky_config):
+    pipeline = make_sky_config("depths", 1).pipeline.setup(device="cpu", test_mode="val")
+    pipeline.eval()
+    outputs = pipeline.model.get_outputs_for_camera(pipeline.datamanager.eval_dataset.cameras[:1])
+    reach = pipeline.model.shell.radius / SkySettings().distance
+    assert 5 < reach < 15
+    assert float(outputs["depth"].max()) == pytest.approx(reach)
+
+
 def test_switched_off_the_sky_is_filled(make_sky_config):
     config = make_sky_config("off")
     config.pipeline.model.sky = SkySettings(share=0)

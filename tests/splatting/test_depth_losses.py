@@ -8,12 +8,10 @@ import torch
 from splatkit.splatting.depth_losses import (
     DepthSettings,
     before_nothing,
-    depths_off_planes,
     floor_share_for,
     free_depths,
     in_free_space,
     normal_loss,
-    planes_of,
     robust_depth_loss,
     shortest_axes,
 )
@@ -60,42 +58,21 @@ def test_of_several_measurements_of_a_pixel_the_nearest_bounds_free_space():
     assert free[1, 2] == 2.0
 
 
-def planes(n, seed=0):
-    """Planes some 5 units before the camera, none seen from its edge."""
-    generator = torch.Generator().manual_seed(seed)
-    points = torch.randn(n, 3, generator=generator, dtype=torch.float64) + torch.tensor([0, 0, 5.0])
-    normals = torch.randn(n, 3, generator=generator, dtype=torch.float64) * 0.4 + torch.tensor([0, 0, -1.0])
-    sigmas = torch.linspace(0, 0.1, n, dtype=torch.float64)
-    return planes_of(points, sigmas, torch.nn.functional.normalize(normals, dim=1), FLOOR)
-
-
-def test_splats_on_the_ray_of_a_measured_point_are_off_its_plane_by_the_difference_of_depth():
-    measured = planes(6)
-    for factor in (0.9, 1.0, 1.2):
-        off = depths_off_planes(factor * measured.points, measured)
-        torch.testing.assert_close(off, (factor - 1) * measured.points[:, 2])
-    along = measured.points + torch.linalg.cross(measured.normals, torch.ones(6, 3, dtype=torch.float64))
-    torch.testing.assert_close(depths_off_planes(along, measured), torch.zeros(6, dtype=torch.float64))
-
-
-def test_a_plane_seen_from_its_edge_has_no_splat():
-    edge = planes_of(torch.tensor([[0.0, 0, 5]]), torch.zeros(1), torch.tensor([[1.0, 0, 0]]), FLOOR)
-    assert torch.isinf(depths_off_planes(torch.tensor([[0.0, 0.0, 4.0]]), edge)).all()
-
-
 def test_normal_loss_in_closed_form():
-    measured = planes_of(torch.tensor([[0.0, 0, 5]]), torch.tensor([0.12]), torch.tensor([[0.0, 0, -1]]), FLOOR)
+    normals, certainties = torch.tensor([[0.0, 0, -1]]), torch.tensor([0.4])
     for angle in (0.0, 0.3, math.pi - 0.3):  # an axis has two ends
         axis = torch.tensor([[math.sin(angle), 0.0, math.cos(angle)]])
-        expected = 0.05 / math.hypot(0.05, 0.12) * math.sin(angle)
-        assert math.isclose(normal_loss(axis, measured), expected, rel_tol=1e-3, abs_tol=1e-4)
+        expected = 0.4 * math.sin(angle)
+        assert math.isclose(normal_loss(axis, normals, certainties), expected, rel_tol=1e-3, abs_tol=1e-4)
 
 
 def test_gradient_of_the_normal_loss():
-    measured, generator = planes(5), torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(1)
     quats = torch.randn(5, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    normals = torch.nn.functional.normalize(torch.randn(5, 3, generator=generator, dtype=torch.float64), dim=1)
     scales = torch.tensor([[0.3, 0.1, 0.2]], dtype=torch.float64).expand(5, 3)
-    assert torch.autograd.gradcheck(lambda q: normal_loss(shortest_axes(q, scales), measured), quats)
+    weights = torch.linspace(0.2, 1, 5, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda q: normal_loss(shortest_axes(q, scales), normals, weights), quats)
 
 
 def test_shortest_axes_are_those_of_the_rotation():

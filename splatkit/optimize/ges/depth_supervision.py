@@ -12,12 +12,11 @@ from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import (
     DepthSettings,
     before_nothing,
+    depth_certainties,
     depth_deviations,
-    depths_off_planes,
     free_depths,
     in_free_space,
     normal_loss,
-    planes_of,
     robust_depth_loss,
     shortest_axes,
 )
@@ -65,7 +64,9 @@ def depth_losses(
     if settings.weight > 0:
         losses["depth"] = settings.weight * decay * _disagreement(shown.rendering, measured, settings, floor_share)
     if measured.normals is not None and settings.normal_weight > 0:
-        losses["surface"] = settings.normal_weight * decay * _off_normals(shown, measured, settings, floor_share)
+        losses["measured_normals"] = (
+            settings.normal_weight * decay * _off_normals(shown, measured, settings, floor_share)
+        )
     return losses
 
 
@@ -122,22 +123,20 @@ def _front_opacity(
 
 
 def _off_normals(shown: Shown, measured: MeasuredDepth, settings: DepthSettings, floor_share: float) -> Tensor:
-    """How far splats that lie in the planes measured in their pixels are turned from them."""
-    splats, view, rendering = shown.splats, shown.view, shown.rendering
+    """How far splats in measured surfaces are turned from the normals measured in their pixels."""
+    splats, view = shown.splats, shown.view
     assert measured.normals is not None
     with torch.no_grad():
-        which, rows = _measured_splats(rendering, measured)
-        pixels = measured.indices[rows]
-        pixels = torch.stack([pixels % measured.width, pixels // measured.width], 1) + 0.5
-        points = view.camera.unproject(pixels, measured.depths[rows])
-        planes = planes_of(points, measured.sigmas[rows], measured.normals[rows].float(), floor_share)
-        off = depths_off_planes(transform_points(view.viewmats[0], splats.means[which]), planes)
-        near = (off.abs() < settings.plane_sigmas * planes.deviations) & planes.normals.any(1)
-        which, planes = which[near], planes.select(near)
-    if len(which) == 0:
+        which, rows = _measured_splats(shown.rendering, measured)
+        depths, normals = measured.depths[rows], measured.normals[rows].float()
+        deviations = depth_deviations(depths, measured.sigmas[rows], floor_share)
+        off = transform_points(view.viewmats[0], splats.means[which])[:, 2] - depths
+        near = (off.abs() < settings.normal_sigmas * deviations) & normals.any(1)
+        certainties = depth_certainties(depths, deviations, floor_share)[near]
+    if len(certainties) == 0:
         return splats.means.new_zeros(())
-    axes = shortest_axes(splats.quats[which], splats.scales[which].detach())
-    return normal_loss(axes @ view.viewmats[0, :3, :3].detach().T, planes)
+    axes = shortest_axes(splats.quats[which[near]], splats.scales[which[near]].detach())
+    return normal_loss(axes @ view.viewmats[0, :3, :3].detach().T, normals[near], certainties)
 
 
 def _measured_splats(rendering: Rendering, measured: MeasuredDepth) -> tuple[Tensor, Tensor]:

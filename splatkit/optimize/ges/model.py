@@ -243,6 +243,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
             rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background ([3] in
             training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution. Where
             the dataset has depths, also median_depth [H, W, 1] and depth_error [H, W, 3], see `depth_error_image`.
+            Where sky is seen, these depths are as large as the distance of the farthest points.
         """
         splats = self.splats()
         if self.crop_box is not None and not self.training:
@@ -258,6 +259,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
         cloud = self._metadata.get("measured_cloud")
         degree = int(self.active_sh_degree)
         outputs = self.rasterizer.render_outputs(splats, view, degree, self.background_color, cloud is not None)
+        if self.shell is not None:  # pictures of depths would show the sky alone
+            reach = self.shell.radius / self.config.sky.distance
+            outputs |= {name: outputs[name].clamp_max(reach) for name in ("depth", "median_depth") if name in outputs}
         if cloud is not None:
             outputs["depth_error"] = depth_error_image(outputs["depth"], view.to(outputs["depth"].device), cloud)
         return {name: value.to(self.device) for name, value in outputs.items()}
