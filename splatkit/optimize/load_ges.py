@@ -19,6 +19,7 @@ from splatkit.optimize.nerfstudio.checkpoints import CheckpointError, read_newes
 from splatkit.runs.config_file import load_config
 from splatkit.runs.trained_run import TrainedRun
 from splatkit.runs.views import RunView
+from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.spherical_beta import rotate_lobes
 from splatkit.splatting.splats import Splats, raw_names
 
@@ -44,7 +45,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         splats = Splats.from_raw(raw, shape)
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
-    outputs = parsed["train"]
+    outputs, shell = parsed["train"], model.get("_model.sky_shell")
     return TrainedRun(
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
@@ -55,6 +56,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         dataset=Path(config.pipeline.datamanager.data),
         checkpoint=checkpoint,
         step=int(state["step"]),
+        shell=None if shell is None else SkyShell(shell[:3], float(shell[3])),
     )
 
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from splatkit.io.images import read_image_float
 from splatkit.runs.views import RenderedView, RunView, intrinsics_of, viewmat_of
 from splatkit.splatting.appearance import color_arguments
 from splatkit.splatting.rendering import Rendering, render_splats
+from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.splats import Splats
 
 
@@ -39,6 +41,16 @@ class TrainedRun:
     dataset: Path
     checkpoint: Path
     step: int  # index of the last step done
+    shell: SkyShell | None = None  # where its splats stand for the sky
+
+    @cached_property
+    def on_surfaces(self) -> "TrainedRun":
+        """The run without the shell of its sky."""
+        return (
+            self
+            if self.shell is None
+            else replace(self, splats=self.splats.select(~self.shell.holds(self.splats.means)), shell=None)
+        )
 
     @torch.no_grad()
     def render(self, posed: PosedCamera, outputs: Sequence[str] = ()) -> Rendering:
@@ -84,8 +96,8 @@ class TrainedRun:
         return 1 << 24
 
     def render_surface(self, posed: PosedCamera) -> RenderedView:
-        """What a pinhole camera sees of the splats' surface."""
-        rendering = self.render(posed, ("median_depths", "normals"))
+        """What a pinhole camera sees of the splats' surface; of the sky, nothing."""
+        rendering = self.on_surfaces.render(posed, ("median_depths", "normals"))
         alphas = rendering.alphas[0, ..., 0]
         assert rendering.median_depths is not None  # asked for
         assert rendering.normals is not None

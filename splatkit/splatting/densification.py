@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
+from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.splats import DEFAULT_SHAPE
 
 SPLIT_SHRINK = 1.6  # 3DGS: the two halves of a split splat are this much smaller
@@ -66,10 +67,16 @@ class Densification:
     """The strategy of one run: gathers screen-space gradients and refines the splats on schedule."""
 
     def __init__(
-        self, settings: DensificationSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE
+        self,
+        settings: DensificationSettings,
+        extent: float,
+        seed: int,
+        shape: ShapeSettings = DEFAULT_SHAPE,
+        shell: SkyShell | None = None,
     ) -> None:
         self.settings = settings
         self.shape = shape
+        self.shell = shell
         self.extent = extent
         self.seed = seed
         self._gradients = torch.zeros(0, device="cpu")  # [N] sum of gradient norms
@@ -180,7 +187,8 @@ class Densification:
         if self.shape.prune_beta > 0:
             keep &= shape_from_raw(parameters, self.shape)[1] >= self.shape.prune_beta
         if step > self.settings.reset_every:
-            keep &= parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
+            small = parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
+            keep &= small if self.shell is None else small | self.shell.holds(parameters["means"])
         dropped = int((~keep).sum())
         if dropped == len(keep):
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")

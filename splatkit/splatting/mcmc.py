@@ -18,7 +18,8 @@ from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.splatting.densification import RefinementReport, finite_splats, replace_splats, step_generator
 from splatkit.splatting.kernels.kernel import Profile
 from splatkit.splatting.kernels.table import ShapeSettings, shape_from_raw
-from splatkit.splatting.splats import DEFAULT_SHAPE
+from splatkit.splatting.sky_shell import SkyShell
+from splatkit.splatting.splats import DEFAULT_SHAPE, Splats
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
 GROWTH = 1.05  # arXiv 2404.09591: share by which the count grows in a refinement, at least
@@ -49,9 +50,17 @@ class McmcSettings:
 class McmcDensification:
     """The strategy of one run; used like `Densification`."""
 
-    def __init__(self, settings: McmcSettings, extent: float, seed: int, shape: ShapeSettings = DEFAULT_SHAPE) -> None:
+    def __init__(
+        self,
+        settings: McmcSettings,
+        extent: float,
+        seed: int,
+        shape: ShapeSettings = DEFAULT_SHAPE,
+        shell: SkyShell | None = None,
+    ) -> None:
         self.settings = settings
         self.shape = shape
+        self.shell = shell
         self.extent = extent
         self.seed = seed
 
@@ -62,9 +71,12 @@ class McmcDensification:
     def gather(self, gradients: Tensor, extents: Tensor, width: int, height: int) -> None:
         """Take no notice, see `is_active`."""
 
-    def regularization(self, opacities: Tensor, scales: Tensor) -> Tensor:
-        """What the loss gains: opacities [N], scales [N, 3] -> scalar."""
-        s = self.settings
+    def regularization(self, splats: Splats) -> Tensor:
+        """What the loss gains; the shell of the sky, opaque and large, does not count."""
+        s, opacities, scales = self.settings, splats.opacities, splats.scales
+        if self.shell is not None:
+            near = ~self.shell.holds(splats.means)
+            opacities, scales = opacities[near], scales[near]
         return s.opacity_weight * opacities.mean() + s.scale_weight * scales.mean() / self.extent
 
     def refine(

@@ -1,6 +1,7 @@
 """Training with measured depths: they move what is wrong, cost nothing when off, are scored, and survive a resume."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -19,14 +20,15 @@ from splatkit.optimize.data.lenses import lens_of
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
-from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
+from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
 from splatkit.optimize.ges.view import View
-from splatkit.splatting.depth_losses import DepthSettings
+from splatkit.splatting.depth_losses import DepthSettings, shortest_axes
 from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.splats import Splats
 
-OFF = DepthSettings(weight=0, carving_weight=0)
+OFF, DEFAULT = DepthSettings(weight=0, carving_weight=0), DepthSettings()
 
 
 @pytest.fixture
@@ -113,11 +115,16 @@ def measurements(depth, width=40, height=30):
     return MeasuredDepth(indices, values, torch.zeros_like(values), width, height)
 
 
+def losses_at(splats, measured, settings=DEFAULT, progress=0.0, background=None, shell=None):
+    known = replace(shown(splats, one_view()), shell=shell)
+    return depth_losses(known, measured, background, settings, 0.01, progress)
+
+
 @pytest.mark.parametrize("median_share", [0.0, 1.0])
 def test_a_step_along_the_gradient_brings_the_surface_to_its_measured_depth(median_share):
-    splats, view = wall_and_floater(floater_depth=4.0), one_view()
+    splats = wall_and_floater(floater_depth=4.0)
     settings = DepthSettings(median_share=median_share, carving_weight=0)
-    losses = depth_losses(shown(splats, view), measurements(3.6), settings, 0.0)
+    losses = losses_at(splats, measurements(3.6), settings)
     losses["depth"].backward()
     gradient = splats.means.grad[:, 2]
     assert (gradient > 0).sum() > 20  # nearer is better
@@ -125,21 +132,80 @@ def test_a_step_along_the_gradient_brings_the_surface_to_its_measured_depth(medi
 
 
 def test_carving_fades_the_floater_alone():
-    splats, view = wall_and_floater(), one_view()
-    losses = depth_losses(shown(splats, view), measurements(4.0), DepthSettings(weight=0), 0.0)
+    splats = wall_and_floater()
+    losses = losses_at(splats, measurements(4.0), DepthSettings(weight=0))
     losses["carving"].backward()
     gradient = splats.opacities.grad
     assert gradient[-1] > 0
     assert (gradient[:-1] == 0).all()
 
 
+def facing(measured):
+    """The same with normals of a wall across the optical axis."""
+    return replace(measured, normals=torch.tensor([[0.0, 0, -1]]).expand(len(measured), 3).half())
+
+
+def tilted_wall_and_floater():
+    """Disks of the wall are turned by 17 degrees about x, and so is the floater's."""
+    splats = {name: value.detach() for name, value in vars(wall_and_floater()).items()}
+    n = len(splats["means"])
+    splats["quats"] = torch.tensor([[math.cos(0.15), math.sin(0.15), 0, 0]]).repeat(n, 1)
+    splats["scales"] = torch.tensor([[0.12, 0.12, 0.02]]).repeat(n, 1)
+    return Splats(**{name: value.clone().requires_grad_() for name, value in splats.items()})
+
+
+def test_splats_in_a_measured_surface_turn_to_its_normal_and_others_do_not():
+    splats, settings = tilted_wall_and_floater(), DepthSettings(weight=0, carving_weight=0)
+    loss = losses_at(splats, facing(measurements(4.0)), settings)["measured_normals"]
+    assert float(loss.detach()) == pytest.approx(0.1 * math.sin(0.3), rel=1e-3)
+    loss.backward()
+    turned = splats.quats.grad.norm(dim=1)
+    assert 50 < int((turned > 0).sum()) < len(splats) / 2  # every third pixel is measured
+    assert turned[-1] == 0
+    before = shortest_axes(splats.quats.detach(), splats.scales.detach())
+    after = shortest_axes(splats.quats.detach() - 100 * splats.quats.grad, splats.scales.detach())
+    assert (after[turned > 0, 2].abs() > before[turned > 0, 2].abs()).all()
+
+
+def test_without_normals_nothing_turns():
+    assert set(losses_at(tilted_wall_and_floater(), measurements(4.0))) == {"depth", "carving"}
+    nowhere = replace(measurements(4.0), normals=torch.zeros(len(measurements(4.0)), 3).half())
+    assert float(losses_at(tilted_wall_and_floater(), nowhere)["measured_normals"].detach()) == 0
+
+
+@pytest.mark.parametrize("with_shell", [False, True])
+def test_where_nothing_is_all_but_the_shell_fades_by_how_sure_that_is(with_shell):
+    splats, background = wall_and_floater(), torch.full((30, 40), 0.5)
+    background[:, :10] = 0
+    shell = SkyShell(torch.zeros(3), 7.0) if with_shell else None  # what is farther than 3.5 is of it: the wall
+    losses = losses_at(splats, None, background=background, shell=shell)
+    assert set(losses) == {"carving"}
+    losses["carving"].backward()
+    gradient = splats.opacities.grad
+    assert gradient[-1] > 0
+    on_wall = gradient[:-1].reshape(17, 23)
+    if with_shell:
+        assert (on_wall == 0).all()
+    else:
+        assert (on_wall[2:-2, 8:-2] == gradient[-1]).all()
+        assert (on_wall[:, :4] == 0).all()
+    whole = wall_and_floater()
+    losses_at(whole, None, background=2 * background, shell=shell)["carving"].backward()
+    torch.testing.assert_close(whole.opacities.grad, 2 * gradient)
+
+
+def test_confidences_of_a_smaller_image_are_those_of_the_least_sure_pixels():
+    background = torch.full((4, 6), 255, dtype=torch.uint8)
+    background[0, 0], background[2, 5] = 51, 0
+    assert reduced_confidences(background, 3).tolist() == [[pytest.approx(0.2), 1, 1], [1, 1, 0]]
+
+
 def test_nothing_measured_is_no_loss_and_weights_fall_as_stated():
-    splats, view = wall_and_floater(), one_view()
+    splats = wall_and_floater()
     nothing = MeasuredDepth(torch.zeros(0, dtype=torch.int32), torch.zeros(0), torch.zeros(0), 40, 30)
-    assert depth_losses(shown(splats, view), nothing, DepthSettings(), 0.0) == {}
+    assert losses_at(splats, nothing) == {}
     first, last = (
-        depth_losses(shown(splats, view), measurements(4.5), DepthSettings(final_share=0.2), progress)
-        for progress in (0.0, 1.0)
+        losses_at(splats, measurements(4.5), DepthSettings(final_share=0.2), progress) for progress in (0.0, 1.0)
     )
     for name, value in first.items():
         assert float(last[name].detach() / value.detach()) == pytest.approx(0.2, rel=1e-5)

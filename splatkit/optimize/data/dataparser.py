@@ -6,10 +6,13 @@ where both already agree, and the transform handed to the host is the identity. 
 dataset class, so cameras are pinholes; but for fisheyes, which are splatted as they are unless told otherwise.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
@@ -17,6 +20,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.io.splits import split_frames
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
+from splatkit.optimize.data.background_directions import background_directions
 from splatkit.optimize.data.lenses import Lens, lens_of, trained_camera
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.seed_points import load_seed_points, pixel_footprints, scene_extent
@@ -47,6 +51,7 @@ class SplatkitDataParser(DataParser):
         transforms = read_transforms(self.config.data, allow_outside=self.config.allow_outside)
         if split == "train":
             _report_missing(transforms)
+            _report_unused(transforms.frames)
             if len(transforms.frames) == 1:
                 CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
@@ -58,6 +63,10 @@ class SplatkitDataParser(DataParser):
         masks = [frame.mask_path for frame in frames]
         metadata |= {"photographed": [frame.posed for frame in frames], "lenses": lenses, "mask_paths": masks}
         metadata |= _depth_metadata(transforms, frames) | _map_metadata(frames)
+        if "background_filenames" in metadata:  # read by who wants it: it takes seconds
+            center = np.mean([frame.posed.center for frame in frames], axis=0)
+            metadata |= {"cameras_center": torch.from_numpy(center).float()}
+            metadata |= {"background_directions": partial(background_directions, frames)}
         half = torch.full((3,), extent)
         return DataparserOutputs(
             image_filenames=[frame.image_path for frame in frames],
@@ -71,7 +80,9 @@ class SplatkitDataParser(DataParser):
 def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> dict[str, Any]:
     """The seed cloud, and what was measured; measured depths are the seed where the dataset names none."""
     measured = measured_cloud(frames, lenses, transforms.depth_unit, with_colors=transforms.ply_path is None)
-    out = {"measured_cloud": measured.points} if len(measured.points) else {}
+    out: dict[str, Any] = {}
+    if len(measured.points):
+        out = {"measured_cloud": measured.points, "depth_deviation_share": measured.deviation_share}
     if out and transforms.ply_path is None:
         CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
         return out | {"points3D_xyz": measured.points, "points3D_rgb": measured.colors}
@@ -110,6 +121,12 @@ def _report_missing(transforms: Transforms) -> None:
     if transforms.missing_files:
         what = "masks and maps (depths, normals, background) do not exist, their images do without"
         _name(transforms.missing_files, what)
+
+
+def _report_unused(frames: Iterable[Frame]) -> None:
+    unused = tuple(frame.normal_path.name for frame in frames if frame.normal_path and not frame.depth_path)
+    if unused:
+        _name(unused, "normal maps are not used: their images have no depths that say where the surface is")
 
 
 def _name(files: tuple[str, ...], what: str) -> None:

@@ -83,8 +83,8 @@ def batch_bytes(batch: Mapping[str, Any]) -> int:
 def report_size(what: str, count: int, first: Mapping[str, Any], limit_bytes: float) -> None:
     """Say, before anything is loaded, what images like the first one will take, and what happens to the rest."""
     expected = count * batch_bytes(first)
-    depth = " with their depths" if "measured_depth" in first else ""
-    size = f"{count} {what} images take about {expected / GIB:.2g} GiB{depth}"
+    maps = " with their maps" if {"measured_depth", "background_map"} & set(first) else ""
+    size = f"{count} {what} images take about {expected / GIB:.2g} GiB{maps}"
     if expected <= limit_bytes:
         CONSOLE.print(f"{size}.")
     else:

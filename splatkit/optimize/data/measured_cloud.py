@@ -1,4 +1,6 @@
-"""What was measured in all images as one cloud: for people to look at beside the splats, from wherever they stand."""
+"""What was measured in all images: as one cloud, for people to look at beside the splats from wherever they stand; and
+how certain it is.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ class MeasuredCloud:
 
     points: Tensor  # [N, 3] float32, world
     colors: Tensor | None = None  # [N, 3] uint8, of the photographs
+    deviation_share: float | None = None  # median deviation, as a share of the depth; None where most are not known
 
 
 def measured_cloud(
@@ -39,16 +42,20 @@ def measured_cloud(
     chosen = [(frame, lens) for frame, lens in zip(frames, lenses, strict=True) if frame.depth_path is not None]
     chosen = chosen[:: max(1, -(-len(chosen) // _MOST_FRAMES))]
     clouds, colors = [torch.zeros(0, 3)], [torch.zeros(0, 3, dtype=torch.uint8)]
+    shares = [torch.zeros(0)]
     for frame, lens in chosen:
         assert frame.depth_path is not None
         camera = frame.camera
-        measured = measured_depth(read_depth_map(frame.depth_path, unit=unit), lens, (camera.width, camera.height))
+        stored = read_depth_map(frame.depth_path, frame.depth_sigma_path, unit)
+        measured = measured_depth(stored, lens, (camera.width, camera.height))
         stride = max(1, -(-len(measured) * len(chosen) // MOST_POINTS))
         indices, depths = measured.indices[::stride].long(), measured.depths[::stride]
+        shares.append(measured.sigmas[::stride] / depths)
         pixels = torch.stack([indices % camera.width, indices // camera.width], 1) + 0.5
         T_world_camera = torch.tensor(frame.T_world_camera, dtype=torch.float32)
         clouds.append(transform_points(T_world_camera, lens.trained.unproject(pixels, depths)))
         if with_colors:
             image = rectify(read_image(frame.image_path)[..., :3], lens, cv2.INTER_LINEAR)
             colors.append(torch.from_numpy(image.reshape(-1, 3))[indices])
-    return MeasuredCloud(torch.cat(clouds), torch.cat(colors) if with_colors else None)
+    typical = float(torch.cat([*shares, torch.zeros(1)]).median())  # deviations that are not known are 0
+    return MeasuredCloud(torch.cat(clouds), torch.cat(colors) if with_colors else None, typical or None)

@@ -1,4 +1,7 @@
-"""Depths that were measured in an image, as training uses them: a list of pixels, for most have none."""
+"""Depths that were measured in an image, as training uses them: a list of pixels, for most have none.
+
+Beside each stands its standard deviation and, where there are maps of them, the normal of the surface.
+"""
 
 from dataclasses import dataclass
 
@@ -20,6 +23,9 @@ class MeasuredDepth:
     sigmas: Tensor  # [M] float32, standard deviation; 0 where it is not known
     width: int  # px, of the image
     height: int  # px
+    normals: Tensor | None = (
+        None  # [M, 3] float16, unit, in the camera's frame (OpenCV axes); zeros where there is none
+    )
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -27,12 +33,13 @@ class MeasuredDepth:
     @property
     def bytes(self) -> int:
         """What the lists take."""
-        return 12 * len(self)
+        return (12 if self.normals is None else 18) * len(self)
 
     def to(self, device: torch.device | str) -> "MeasuredDepth":
         """The same on a device."""
         indices, depths, sigmas = self.indices.to(device), self.depths.to(device), self.sigmas.to(device)
-        return MeasuredDepth(indices, depths, sigmas, self.width, self.height)
+        normals = None if self.normals is None else self.normals.to(device)
+        return MeasuredDepth(indices, depths, sigmas, self.width, self.height, normals)
 
     def reduced(self, factor: int) -> "MeasuredDepth":
         """Of an image that is smaller by a whole factor; several measurements of a pixel all stay."""
@@ -42,7 +49,8 @@ class MeasuredDepth:
         rows, columns = self.indices // self.width // factor, self.indices % self.width // factor
         inside = (rows < height) & (columns < width)  # what a factor leaves over at the border is cut off
         indices = (rows * width + columns)[inside]
-        return MeasuredDepth(indices, self.depths[inside], self.sigmas[inside], width, height)
+        normals = None if self.normals is None else self.normals[inside]
+        return MeasuredDepth(indices, self.depths[inside], self.sigmas[inside], width, height, normals)
 
 
 def measured_depth(
@@ -51,6 +59,7 @@ def measured_depth(
     image_size: tuple[int, int],
     scale: float = 1.0,
     allowed: NDArray[np.bool_] | None = None,
+    normals: NDArray[np.float32] | None = None,
 ) -> MeasuredDepth:
     """Carry a depth map over to the image that training sees.
 
@@ -64,6 +73,8 @@ def measured_depth(
         image_size: width and height of the image as stored, px.
         scale: by which the image is scaled after rectification.
         allowed: pixels of the image as stored that count, [H, W]; None for all.
+        normals: [H, W, 3] of the same pixels as the depths, in the camera's frame, which no rectification turns; zeros
+            where there is none. None: nowhere.
     """
     rows, columns = np.nonzero(depth_map.depths)
     height, width = depth_map.depths.shape
@@ -86,4 +97,5 @@ def measured_depth(
         torch.from_numpy(sigmas[chosen]),
         out_width,
         out_height,
+        None if normals is None else torch.from_numpy(normals[rows, columns][kept][chosen]).half(),
     )

@@ -25,7 +25,7 @@ from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
-from splatkit.optimize.ges.depth_supervision import Shown, depth_losses
+from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
 from splatkit.optimize.ges.image_corrections import (
     SceneCameraOptimizer,
     apply_bilateral_grid,
@@ -43,12 +43,14 @@ from splatkit.optimize.nerfstudio.metrics import image_metrics
 from splatkit.optimize.nerfstudio.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.nerfstudio.start_view import StartAtFirstPhotograph
 from splatkit.splatting.densification import Densification, reset_exponents
+from splatkit.splatting.depth_losses import floor_share_for
 from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification
 from splatkit.splatting.regularization import flatness, needle_penalty
 from splatkit.splatting.rendering import Rendering
 from splatkit.splatting.seeding import splats_from_points
+from splatkit.splatting.sky_shell import SkyShell, shell_around, shell_splats, together
 from splatkit.splatting.splats import Splats
 
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
@@ -68,6 +70,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         """
         check_model_config(self.config)
         self._metadata: dict[str, Any] = self.kwargs.get("metadata", {})
+        # 1 is the radius of the cameras in the unit cube that other dataparsers make.
+        self.extent = float(self._metadata.get("scene_extent", 1.0))
         if self.seed_points is None:
             raise DatasetError(
                 "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
@@ -79,13 +83,12 @@ class GesModel(NearestGaussians, SplatfactoModel):
         shape = self.config.shape
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
-        # 1 is the radius of the cameras in the unit cube that other dataparsers make.
-        self.extent = float(self._metadata.get("scene_extent", 1.0))
         self.densification: Densification | McmcDensification = (
-            McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape)
+            McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape, self.shell)
             if sampling
-            else Densification(self.config.densification, self.extent, self.config.seed, shape)
+            else Densification(self.config.densification, self.extent, self.config.seed, shape, self.shell)
         )
+        self.floor_share = floor_share_for(self.config.depth, self._metadata.get("depth_deviation_share"))
         self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
         self.rig = self._rig_refinement()
         if self.config.use_bilateral_grid:
@@ -109,13 +112,15 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.trained.profile.name)
 
     def _first_splats(self, max_splats: int) -> Splats:
+        generator = torch.Generator().manual_seed(self.config.seed)
         points, colors = (value.cpu() for value in self.seed_points)
+        sky = self._sky_splats(points, int(self.config.sky.share * max_splats), generator)
+        room = max_splats - (0 if sky is None else len(sky))
         normals = self._metadata.get("points3D_normals")
-        count = max_splats if normals is None else max(1, int(self.config.seed_share * max_splats))
+        count = max(1, room if normals is None else min(room, int(self.config.seed_share * max_splats)))
         if len(points) > count:
             CONSOLE.print(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
-        generator = torch.Generator().manual_seed(self.config.seed)
-        return splats_from_points(
+        splats = splats_from_points(
             points,
             colors / 255,
             self.sh_degree,
@@ -125,6 +130,22 @@ class GesModel(NearestGaussians, SplatfactoModel):
             normals=normals,
             footprints=self._metadata.get("points3D_footprints"),
         )
+        return splats if sky is None else together([splats, sky])
+
+    def _sky_splats(self, points: Tensor, count: int, generator: torch.Generator) -> Splats | None:
+        """At most so many, where photographs show that nothing is; sets `shell`, None where they show no such place."""
+        self.shell: SkyShell | None = None
+        if "background_directions" not in self._metadata or count == 0:
+            return None
+        found = self._metadata["background_directions"](count)
+        if len(found.directions) == 0:
+            return None
+        center = self._metadata["cameras_center"]
+        self.shell = shell_around(center, points[points.isfinite().all(1)], self.extent, self.config.sky)
+        # In checkpoints, so that exports tell the shell from surfaces.
+        self.register_buffer("sky_shell", torch.cat([center, torch.tensor([self.shell.radius])]))
+        directions, colors, lobes = found.directions, found.colors, self.config.lobes
+        return shell_splats(self.shell, directions, colors, self.sh_degree, generator, lobes)
 
     def _rig_refinement(self) -> RigRefinement | None:
         if not self.config.refine_rig:
@@ -222,6 +243,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
             rgb [H, W, 3], depth [H, W, 1] (z, in units of the dataset), accumulation [H, W, 1], background ([3] in
             training, else [H, W, 3]) and, outside of training, beta [H, W, 1], the mean exponent by contribution. Where
             the dataset has depths, also median_depth [H, W, 1] and depth_error [H, W, 3], see `depth_error_image`.
+            Where sky is seen, these depths are as large as the distance of the farthest points.
         """
         splats = self.splats()
         if self.crop_box is not None and not self.training:
@@ -237,6 +259,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
         cloud = self._metadata.get("measured_cloud")
         degree = int(self.active_sh_degree)
         outputs = self.rasterizer.render_outputs(splats, view, degree, self.background_color, cloud is not None)
+        if self.shell is not None:  # pictures of depths would show the sky alone
+            reach = self.shell.radius / self.config.sky.distance
+            outputs |= {name: outputs[name].clamp_max(reach) for name in ("depth", "median_depth") if name in outputs}
         if cloud is not None:
             outputs["depth_error"] = depth_error_image(outputs["depth"], view.to(outputs["depth"].device), cloud)
         return {name: value.to(self.device) for name, value in outputs.items()}
@@ -246,11 +271,14 @@ class GesModel(NearestGaussians, SplatfactoModel):
         # Drawn on the CPU: a checkpoint holds the state of that generator.
         random = self.config.background_color == "random"
         background = (torch.rand(3, device="cpu") if random else self.background_color).to(splats.means)
-        with_median = self._has_depth(index) and self.config.depth.weight > 0 < self.config.depth.median_share
+        with_median = (
+            self._has("depth_filenames", index) and self.config.depth.weight > 0 < self.config.depth.median_share
+        )
         degree = int(self.active_sh_degree)
         rendering = self.rasterizer.render_training(splats, view, degree, background, probe, with_median)
         self._last = None if probe is None else (rendering, probe)
-        self._shown = Shown(splats, view, rendering) if self._has_depth(index) else None
+        known = self._has("depth_filenames", index) or self._has("background_filenames", index)
+        self._shown = Shown(splats, view, rendering, self.shell) if known else None
         if self.config.shape.gate_pixels > 0:
             large_enough = rendering.extents[0].amax(1) >= self.config.shape.gate_pixels
             splats.betas.register_hook(lambda gradient: gradient * large_enough)
@@ -265,9 +293,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
             outputs["normal_disagreement"] = self.rasterizer.normal_disagreement(splats, view)
         return outputs
 
-    def _has_depth(self, index: int | None) -> bool:
-        """Whether depths were measured in a training image."""
-        files = self._metadata.get("depth_filenames")
+    def _has(self, kind: str, index: int | None) -> bool:
+        """Whether a training image has a map, by the name of its kind in the metadata."""
+        files = self._metadata.get(kind)
         return files is not None and index is not None and files[index] is not None
 
     def _reduction(self, width: int, height: int) -> int:
@@ -324,22 +352,28 @@ class GesModel(NearestGaussians, SplatfactoModel):
     def _depth_losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         shown, measured = self._shown, batch.get("measured_depth")
         self._shown = None  # lets the graph of this step go
-        if shown is None or measured is None:
+        if shown is None:
             return {}
-        measured = measured.to(self.device).reduced(measured.width // shown.view.width)
-        settings, losses, image = self.config.depth, dict[str, Tensor](), int(batch["image_idx"])
-        refined = None if self.rig is None else self.rig.refined(measured, shown.view, image)
-        if self.rig is not None and refined is not None:
-            measured, points = refined
-            rendered = shown.rendering.depths[0]
-            losses["rig"] = self.rig.loss(points, measured.sigmas, rendered, shown.view, settings.floor_share)
-        return losses | depth_losses(shown, measured, settings, self.step / max(self._total_steps, 1))
+        losses = dict[str, Tensor]()
+        if measured is not None:
+            measured = measured.to(self.device).reduced(measured.width // shown.view.width)
+        if self.rig is not None and measured is not None:
+            refined = self.rig.refined(measured, shown.view, int(batch["image_idx"]))
+            if refined is not None:
+                measured, points = refined
+                rendered = shown.rendering.depths[0]
+                losses["rig"] = self.rig.loss(points, measured.sigmas, rendered, shown.view, self.floor_share)
+        background = batch.get("background_map")
+        if background is not None:
+            background = reduced_confidences(background.to(self.device), shown.view.width)
+        progress = self.step / max(self._total_steps, 1)
+        return losses | depth_losses(shown, measured, background, self.config.depth, self.floor_share, progress)
 
     def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
         if isinstance(self.densification, McmcDensification):
             splats = self.splats()
-            losses["mcmc"] = self.densification.regularization(splats.opacities, splats.scales)
+            losses["mcmc"] = self.densification.regularization(splats)
         if settings.flatness_weight > 0:
             losses["flatness"] = settings.flatness_weight * flatness(self.splats().scales, self.extent)
         if "normal_disagreement" in outputs:

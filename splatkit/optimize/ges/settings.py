@@ -13,6 +13,7 @@ from splatkit.splatting.frequency_loss import FrequencySettings
 from splatkit.splatting.kernels.table import KERNELS, ShapeSettings
 from splatkit.splatting.mcmc import McmcSettings
 from splatkit.splatting.regularization import RegularizationSettings
+from splatkit.splatting.sky_shell import SkySettings
 
 MAX_LOBES = 8  # more take more numbers than harmonics of degree 3
 
@@ -51,7 +52,9 @@ class GesModelConfig(ModelConfig):
     regularization: RegularizationSettings = field(default_factory=RegularizationSettings)
     """Flat splats and normals that agree with the depth."""
     depth: DepthSettings = field(default_factory=DepthSettings)
-    """How measured depths are used, where the dataset has them."""
+    """How measured depths and normals are used, where the dataset has them."""
+    sky: SkySettings = field(default_factory=SkySettings)
+    """How places are kept free where the dataset says that nothing is."""
     refine_rig: bool = False
     """Correct where the LiDAR was taken to be: one rigid pose for each camera of the dataset's rig."""
     use_scale_regularization: bool = False
@@ -107,7 +110,11 @@ def check_model_config(config: GesModelConfig) -> None:
         raise SettingsError(
             f"shape.gate_pixels: only the kernels {able} render exponents that are trained, got {kernel.name}"
         )
-    depths = {f"depth.{name}": value for name, value in vars(config.depth).items()}
+    if not 0 <= config.sky.share < 1:
+        raise SettingsError(f"sky.share: expected a number from 0 and below 1, got {config.sky.share}")
+    if not config.sky.distance > 2:  # half way to the shell everything belongs to it
+        raise SettingsError(f"sky.distance: expected more than 2, got {config.sky.distance}")
+    depths = {f"depth.{name}": value for name, value in vars(config.depth).items() if value is not None}
     numbers = {**vars(config.regularization), **depths, "max_gauss_ratio": config.max_gauss_ratio}
     for name, value in {**numbers, "shape.gate_pixels": config.shape.gate_pixels}.items():
         if not value >= 0:
