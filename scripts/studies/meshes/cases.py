@@ -95,7 +95,7 @@ def _train(case: MeshCase, dataset: Path, steps: int, runs: Path) -> tuple[Train
 
 def _dataset_run(dataset: Path) -> Any:
     """A run for `make_surface` without training."""
-    from splatkit.runs.dataset_run import load_dataset_run  # type: ignore[import-untyped]
+    from splatkit.runs.dataset_run import load_dataset_run
 
     return load_dataset_run(dataset)
 

@@ -31,6 +31,11 @@ _MAX_WEIGHT = (_RENDERED_PX**2 + _FLOOR_PX**2) / _FLOOR_PX**2
 _FRONT_WEIGHT = 0.25  # at most, of the empty space before a surface, and of a ray that meets nothing
 
 
+_NEAREST_LIMIT, _FARTHEST = 3.0, 10.0  # median depths within which a surface ends
+_PRECISE_PX = 5.0  # footprints that known depths err at most
+_HELD = 0.95  # of the precise depths
+
+
 class ViewPlanes(NamedTuple):
     """Planes of a view's pixels in the camera's frame: n . x = offset. H * W pixels row by row."""
 
@@ -86,7 +91,8 @@ class PlaneViews:
         min_alpha: below it a pixel shows more background than surface.
         max_incidence_deg: steeper surfaces, and the false ones across depth edges, count for nothing.
         max_depth: what is farther counts for nothing; None: three times the median depth, so that a backdrop costs
-            nothing.
+            nothing; or, where that is farther, the depth within which 95 % of precise ones lie, up to ten times the
+            median.
 
     Raises:
         EmptyMeshError: no pixel can be trusted; the message says why.
@@ -96,12 +102,15 @@ class PlaneViews:
         self, views: RenderedViews, *, min_alpha: float, max_incidence_deg: float, max_depth: float | None
     ) -> None:
         self._packed: list[_PackedPlanes] = []
-        opaque, sample = 0, []
+        opaque, sample, precise = 0, [], [torch.zeros(0)]
         for view in views:
             opaque += int(((view.alphas >= min_alpha) & (view.depths > 0)).sum())
             packed = _pack_planes(view, min_alpha, max_incidence_deg)
             self._packed.append(packed)
             sample.append(packed.depths[packed.weights > 0][::_SAMPLE_STRIDE])
+            if view.sigmas is not None:
+                sure = (packed.weights > 0) & (view.sigmas * _focal(view.K) < _PRECISE_PX * packed.depths)
+                precise.append(packed.depths[sure][::_SAMPLE_STRIDE])
         if opaque == 0:
             raise EmptyMeshError(
                 f"no pixel of {len(views)} views has a depth and an alpha >= {min_alpha:g}: the field is empty"
@@ -111,7 +120,8 @@ class PlaneViews:
             raise EmptyMeshError(
                 f"none of {opaque} opaque pixels has a neighbor of like depth: the rendered depth is no surface"
             )
-        self.max_depth = max_depth or 3 * float(found.median())
+        median = float(found.median())
+        self.max_depth = max_depth or _reach(median, torch.cat(precise))
         self.cut_off_share = float((found > self.max_depth).float().mean())  # of the pixels that show a surface
         if self.cut_off_share == 1:
             raise EmptyMeshError(f"no depth is left within max_depth = {self.max_depth:g}; raise it")
@@ -166,18 +176,28 @@ def _pack_planes(view: RenderedView, min_alpha: float, max_incidence_deg: float)
 
 def _unpack_planes(packed: _PackedPlanes, max_depth: float) -> ViewPlanes:
     height, width = packed.depths.shape
-    near = packed.depths <= max_depth
-    depths = torch.where(near, packed.depths, torch.inf)  # a ray that goes farther has passed all that is near
-    weights = torch.where(near, (packed.weights.float() / 255).square() * _MAX_WEIGHT, 0)
+    depths = packed.depths
+    weights = (packed.weights.float() / 255).square() * _MAX_WEIGHT
     front = torch.where(torch.isinf(depths), _FRONT_WEIGHT, weights.clamp_max(_FRONT_WEIGHT))
+    weights = torch.where(depths <= max_depth, weights, 0)  # a ray that goes farther has passed all that is near
     normals = normalize(packed.normals.float(), dim=-1)
     points = (
-        _pixel_rays(intrinsics_of(packed.posed.camera), width, height) * torch.where(weights > 0, depths, 0)[..., None]
+        _pixel_rays(intrinsics_of(packed.posed.camera), width, height)
+        * torch.where(torch.isfinite(depths), depths, 0)[..., None]
     )
     offsets = (normals * points).sum(-1)
     filler = torch.zeros_like(weights)
     rows = torch.cat([normals, torch.stack([offsets, depths, weights, front, filler], -1)], -1)
     return ViewPlanes(packed.posed, rows.reshape(-1, 8))
+
+
+def _reach(median: float, precise: Tensor) -> float:
+    """The depth up to which a surface is made, by the median of all depths and by precise ones [N]."""
+    nearest = _NEAREST_LIMIT * median
+    if len(precise) == 0:
+        return nearest
+    holding = float(precise.kthvalue(max(1, int(_HELD * len(precise)))).values)
+    return max(nearest, min(holding, _FARTHEST * median))
 
 
 def _focal(K: Tensor) -> Tensor:
