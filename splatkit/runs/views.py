@@ -49,6 +49,7 @@ class RenderedView(NamedTuple):
     alphas: Tensor  # [H, W] in [0, 1]
     colors: Tensor  # [H, W, 3] in [0, 1], as if opaque
     sigmas: Tensor | None = None  # [H, W] standard deviations of the depths; None: not known
+    measured: Tensor | None = None  # [H, W] bool, where depths were measured in the photograph; None: nowhere
 
     @property
     def viewmat(self) -> Tensor:

@@ -26,6 +26,7 @@ from splatkit.runs.views import SurfaceSource, SurfaceViews
 
 _MAX_PIXELS = 48_000_000  # of all views together; 20 bytes each
 _LARGE_FACE = 4.0  # times the median size of faces
+_EVIDENCE_RANGE, _FAR_SHARE = (0.05, 0.95), 0.25  # of the diagonal of the box of most measured places
 _MIN_SEEN_SHARE = 0.05  # of the faces of a piece that stays
 
 
@@ -102,9 +103,10 @@ def _fused(
         with timer.step("signed distances") as found:
             put_distances(fusion.grid, run.distance)
             found |= {"points": int(fusion.grid.observed.sum())}
-    if points is not None and settings.max_distance_from_points is not None:
-        with timer.step("keep what was measured") as found:
-            found["forgotten_vertices"] = forget_far_from(fusion.grid, points, settings.max_distance_from_points)
+    near, distance = _known_places(settings, planes, points)
+    if near is not None:
+        with timer.step("keep what is near to evidence") as found:
+            found |= {"distance": distance, "forgotten_vertices": forget_far_from(fusion.grid, near, distance)}
     with timer.step("extract") as found:
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)
@@ -123,6 +125,23 @@ def _fused(
         if len(mesh.faces) == 0:
             raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
     return mesh, reach
+
+
+def _known_places(
+    settings: SurfaceSettings, planes: PlaneViews, points: NDArray[np.floating] | None
+) -> tuple[NDArray[np.floating] | None, float]:
+    """Points [N, 3] that a surface must be near to, if any, and how near.
+
+    Where nothing else is asked for these are measured places, and what lies far from all of them, in terms of how far
+    they reach, is a backdrop that splats stand for.
+    """
+    if settings.max_distance_from_points is not None:
+        return points, settings.max_distance_from_points
+    evidence = planes.evidence.numpy()
+    if settings.surface != "both" or len(evidence) == 0:
+        return None, 0.0
+    low, high = np.quantile(evidence, _EVIDENCE_RANGE, axis=0)
+    return evidence, _FAR_SHARE * float(np.linalg.norm(high - low))
 
 
 def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, timer: StepTimer) -> Mesh:

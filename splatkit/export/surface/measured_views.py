@@ -112,6 +112,7 @@ def add_measured(rendered: RenderedView, measured: MeasuredView) -> RenderedView
         normals=torch.where(pointed[..., None], normals, rendered.normals),
         alphas=torch.where(there, 1, torch.where(empty, 0, rendered.alphas)),
         sigmas=torch.where(there, sigmas * trust.sqrt(), rendered_sigmas),
+        measured=there,
     )
 
 

@@ -110,6 +110,7 @@ def _pack(view: RenderedView) -> RenderedView:
         (torch.where(finite, view.alphas, 0).clamp(0, 1) * 255).round().to(torch.uint8),
         (view.colors.nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8),
         None if view.sigmas is None else (view.sigmas / view.depths.clamp_min(1e-20) * _SIGMA_STEPS).half(),
+        None if view.measured is None else view.measured & shown,
     )
 
 

@@ -38,7 +38,9 @@ class SurfaceSettings:
     min_component_share: float = 0.002
     """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
     max_distance_from_points: float | None = None
-    """What lies farther from every point of the dataset's cloud is dropped: of a LiDAR's cloud, sky and reflections."""
+    """What lies farther from every point of the dataset's cloud is dropped: of a LiDAR's cloud, sky and reflections. By
+    default, of measured and rendered depths together, what is a quarter of the measured extent away from all that was
+    measured."""
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None

@@ -17,6 +17,7 @@ from torch.nn.functional import avg_pool2d, normalize, pad
 from splatkit.errors import EmptyMeshError
 from splatkit.export.surface.rendered_views import RenderedViews
 from splatkit.geometry.camera import PosedCamera
+from splatkit.geometry.se3 import transform_points
 from splatkit.runs.views import RenderedView, intrinsics_of, viewmat_of
 
 _SLOPE_STEP = 2  # px between the neighbors whose depths make a slope
@@ -32,8 +33,8 @@ _FRONT_WEIGHT = 0.25  # at most, of the empty space before a surface, and of a r
 
 
 _NEAREST_LIMIT, _FARTHEST = 3.0, 10.0  # median depths within which a surface ends
-_PRECISE_PX = 5.0  # footprints that known depths err at most
-_HELD = 0.95  # of the precise depths
+_HELD = 0.95  # of the measured depths
+_EVIDENCE = 200_000  # measured places that are kept
 
 
 class ViewPlanes(NamedTuple):
@@ -91,8 +92,13 @@ class PlaneViews:
         min_alpha: below it a pixel shows more background than surface.
         max_incidence_deg: steeper surfaces, and the false ones across depth edges, count for nothing.
         max_depth: what is farther counts for nothing; None: three times the median depth, so that a backdrop costs
-            nothing; or, where that is farther, the depth within which 95 % of precise ones lie, up to ten times the
+            nothing; or, where that is farther, the depth within which 95 % of measured ones lie, up to ten times the
             median.
+
+    Attributes:
+        max_depth: see above.
+        cut_off_share: of the pixels that show a surface, beyond that depth.
+        evidence: [E, 3] float32 places that were measured, evenly chosen from all views; none where nothing was.
 
     Raises:
         EmptyMeshError: no pixel can be trusted; the message says why.
@@ -102,15 +108,16 @@ class PlaneViews:
         self, views: RenderedViews, *, min_alpha: float, max_incidence_deg: float, max_depth: float | None
     ) -> None:
         self._packed: list[_PackedPlanes] = []
-        opaque, sample, precise = 0, [], [torch.zeros(0)]
+        opaque, sample, measured, places = 0, [], [torch.zeros(0)], [torch.zeros(0, 3)]
         for view in views:
             opaque += int(((view.alphas >= min_alpha) & (view.depths > 0)).sum())
             packed = _pack_planes(view, min_alpha, max_incidence_deg)
             self._packed.append(packed)
             sample.append(packed.depths[packed.weights > 0][::_SAMPLE_STRIDE])
-            if view.sigmas is not None:
-                sure = (packed.weights > 0) & (view.sigmas * _focal(view.K) < _PRECISE_PX * packed.depths)
-                precise.append(packed.depths[sure][::_SAMPLE_STRIDE])
+            if view.measured is not None:
+                sure = (packed.weights > 0) & view.measured
+                measured.append(packed.depths[sure][::_SAMPLE_STRIDE])
+                places.append(_some_places(packed, sure, _EVIDENCE // len(views)))
         if opaque == 0:
             raise EmptyMeshError(
                 f"no pixel of {len(views)} views has a depth and an alpha >= {min_alpha:g}: the field is empty"
@@ -121,8 +128,9 @@ class PlaneViews:
                 f"none of {opaque} opaque pixels has a neighbor of like depth: the rendered depth is no surface"
             )
         median = float(found.median())
-        self.max_depth = max_depth or _reach(median, torch.cat(precise))
-        self.cut_off_share = float((found > self.max_depth).float().mean())  # of the pixels that show a surface
+        self.max_depth = max_depth or _reach(median, torch.cat(measured))
+        self.evidence = torch.cat(places)
+        self.cut_off_share = float((found > self.max_depth).float().mean())
         if self.cut_off_share == 1:
             raise EmptyMeshError(f"no depth is left within max_depth = {self.max_depth:g}; raise it")
 
@@ -191,12 +199,22 @@ def _unpack_planes(packed: _PackedPlanes, max_depth: float) -> ViewPlanes:
     return ViewPlanes(packed.posed, rows.reshape(-1, 8))
 
 
-def _reach(median: float, precise: Tensor) -> float:
-    """The depth up to which a surface is made, by the median of all depths and by precise ones [N]."""
+def _some_places(packed: _PackedPlanes, chosen: Tensor, count: int) -> Tensor:
+    """World coordinates [M, 3] under at most about `count` of the chosen pixels [H, W] of a view."""
+    pixels = chosen.reshape(-1).nonzero()[:, 0]
+    pixels = pixels[:: max(1, -(-len(pixels) // max(count, 1)))]
+    camera = packed.posed.camera
+    rays = _pixel_rays(intrinsics_of(camera), camera.width, camera.height).reshape(-1, 3)[pixels]
+    T_world_camera = torch.tensor(packed.posed.T_world_camera, dtype=torch.float32)
+    return transform_points(T_world_camera, rays * packed.depths.reshape(-1)[pixels, None])
+
+
+def _reach(median: float, measured: Tensor) -> float:
+    """The depth up to which a surface is made, by the median of all depths and by measured ones [N]."""
     nearest = _NEAREST_LIMIT * median
-    if len(precise) == 0:
+    if len(measured) == 0:
         return nearest
-    holding = float(precise.kthvalue(max(1, int(_HELD * len(precise)))).values)
+    holding = float(measured.kthvalue(max(1, int(_HELD * len(measured)))).values)
     return max(nearest, min(holding, _FARTHEST * median))
 
 
