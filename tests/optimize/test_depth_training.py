@@ -301,6 +301,7 @@ def test_the_floor_comes_from_the_deviations_of_the_dataset_unless_it_is_set(mak
     frames = list(transforms.frames)
     lenses = [lens_of(frame, True) for frame in frames]
     share = measured_cloud(frames, lenses, transforms.depth_unit).deviation_share
+    assert share is not None
     assert share == pytest.approx(0.02 / 5.5, rel=0.3)  # deviations of 2 cm; the ball is 4.7 to 7 away
     unknown = [replace(frame, depth_sigma_path=None) for frame in frames]
     assert measured_cloud(unknown, lenses, transforms.depth_unit).deviation_share is None
