@@ -45,7 +45,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         splats = Splats.from_raw(raw, shape)
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
-    outputs, shell = parsed["train"], model.get("_model.sky_shell")
+    outputs = parsed["train"]
     return TrainedRun(
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
         sh_degree=int(model["_model.active_sh_degree"]),
@@ -56,7 +56,7 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         dataset=Path(config.pipeline.datamanager.data),
         checkpoint=checkpoint,
         step=int(state["step"]),
-        shell=None if shell is None else SkyShell(shell[:3], float(shell[3])),
+        shell=SkyShell.from_numbers(model.get("_model.sky_shell")),
     )
 
 

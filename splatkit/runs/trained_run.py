@@ -46,11 +46,9 @@ class TrainedRun:
     @cached_property
     def on_surfaces(self) -> "TrainedRun":
         """The run without the shell of its sky."""
-        return (
-            self
-            if self.shell is None
-            else replace(self, splats=self.splats.select(~self.shell.holds(self.splats.means)), shell=None)
-        )
+        if self.shell is None:
+            return self
+        return replace(self, splats=self.splats.select(~self.shell.holds(self.splats.means)), shell=None)
 
     @torch.no_grad()
     def render(self, posed: PosedCamera, outputs: Sequence[str] = ()) -> Rendering:

@@ -34,6 +34,16 @@ class SkyShell:
     center: Tensor  # [3] world
     radius: float  # units of the dataset
 
+    @classmethod
+    def from_numbers(cls, numbers: Tensor | None) -> "SkyShell | None":
+        """Of `numbers`, as checkpoints have them; none of none."""
+        return None if numbers is None else cls(numbers[:3].cpu(), float(numbers[3]))
+
+    @property
+    def numbers(self) -> Tensor:
+        """[4] center and radius."""
+        return torch.cat([self.center, self.center.new_tensor([self.radius])])
+
     def holds(self, means: Tensor) -> Tensor:
         """Which of splats at [N, 3] are of the shell, [N] boolean: nothing else is half as far away."""
         return (means - self.center.to(means)).norm(dim=1) > self.radius / 2

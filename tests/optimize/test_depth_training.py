@@ -13,7 +13,7 @@ from nerfstudio.scripts.train import main
 from splatkit.errors import SettingsError
 from splatkit.evaluation.depth import depth_metrics
 from splatkit.geometry.camera import Camera
-from splatkit.io.maps.depth_maps import write_depth_map
+from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.splits import held_out_names
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.optimize.data.lenses import lens_of
@@ -294,6 +294,29 @@ def test_measured_cloud_lies_on_the_scene(depth_dataset):
     radii = (cloud - torch.tensor([10.0, 0, 0])).norm(dim=1)
     assert len(cloud) > 1000
     assert 1.5 < float(radii.median()) < 2.6  # 2.28 to 2.30: a ball of radius 2, of splats as large as their spacing
+
+
+def test_the_floor_comes_from_the_deviations_of_the_dataset_unless_it_is_set(make_depth_config, depth_dataset):
+    transforms = read_transforms(depth_dataset)
+    frames = list(transforms.frames)
+    lenses = [lens_of(frame, True) for frame in frames]
+    share = measured_cloud(frames, lenses, transforms.depth_unit).deviation_share
+    assert share is not None
+    assert share == pytest.approx(0.02 / 5.5, rel=0.3)  # deviations of 2 cm; the ball is 4.7 to 7 away
+    unknown = [replace(frame, depth_sigma_path=None) for frame in frames]
+    assert measured_cloud(unknown, lenses, transforms.depth_unit).deviation_share is None
+    assert pipeline_of(make_depth_config("floor", 1)).model.floor_share == 0.01  # five times the share is more
+    assert pipeline_of(make_depth_config("set", 1, floor_share=0.004)).model.floor_share == 0.004
+    fine = depth_dataset / "fine.png"
+    write_depth_sigmas(fine, np.full((40, 56), 0.002))
+    path = depth_dataset / "fine.json"
+    sure = [frame if frame.depth_path is None else replace(frame, depth_sigma_path=fine) for frame in frames]
+    write_transforms(path, replace(transforms, frames=tuple(sure)))
+    config = make_depth_config("fine", 1)
+    config.data = config.pipeline.datamanager.data = path
+    assert pipeline_of(config).model.floor_share == pytest.approx(0.5 * share, rel=0.02)
+    path.unlink()
+    fine.unlink()
 
 
 def test_without_a_seed_cloud_splats_start_at_measured_depths(make_depth_config, depth_dataset, capsys):

@@ -141,6 +141,20 @@ def test_an_interrupted_run_keeps_its_shell(make_sky_config):
     assert run.shell.holds(run.splats.means).sum() > 500
 
 
+def test_a_checkpoint_has_its_own_shell_whatever_maps_the_dataset_has(make_sky_config, tiny_dataset):
+    config = make_sky_config("with", 1)
+    with_shell = config.pipeline.setup(device="cpu", test_mode="val").model
+    config.data = config.pipeline.datamanager.data = tiny_dataset
+    without = config.pipeline.setup(device="cpu", test_mode="val").model
+    states = with_shell.state_dict(), without.state_dict()
+    without.load_state_dict(states[0])
+    assert without.shell is not None
+    assert without.shell.radius == pytest.approx(with_shell.shell.radius)
+    assert without.densification.shell.holds(without.means).sum() > 500
+    with_shell.load_state_dict(states[1])
+    assert with_shell.shell is None is with_shell.densification.shell
+
+
 def test_without_maps_there_is_no_shell(make_config, tiny_dataset):
     config = make_config("plain", 1)
     config.pipeline.datamanager.data = tiny_dataset

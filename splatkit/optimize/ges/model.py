@@ -80,6 +80,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
         splats = self._first_splats(max_splats)
+        # In checkpoints, so that exports tell the shell from surfaces.
+        self.register_buffer("sky_shell", None if self.shell is None else self.shell.numbers)
         shape = self.config.shape
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
@@ -142,8 +144,6 @@ class GesModel(NearestGaussians, SplatfactoModel):
             return None
         center = self._metadata["cameras_center"]
         self.shell = shell_around(center, points[points.isfinite().all(1)], self.extent, self.config.sky)
-        # In checkpoints, so that exports tell the shell from surfaces.
-        self.register_buffer("sky_shell", torch.cat([center, torch.tensor([self.shell.radius])]))
         directions, colors, lobes = found.directions, found.colors, self.config.lobes
         return shell_splats(self.shell, directions, colors, self.sh_degree, generator, lobes)
 
@@ -182,6 +182,10 @@ class GesModel(NearestGaussians, SplatfactoModel):
             raise ValueError("checkpoint: expected one of the method ges, got one without gauss_params.means")
         for p in self.gauss_params.values():
             p.data = p.data.new_zeros(len(means), *p.shape[1:])
+        # The checkpoint's splats have its own shell, whatever maps the dataset has by now.
+        numbers = state_dict.get("sky_shell")
+        self.register_buffer("sky_shell", None if numbers is None else torch.zeros_like(numbers, device=self.device))
+        self.shell = self.densification.shell = SkyShell.from_numbers(numbers)
         return torch.nn.Module.load_state_dict(self, state_dict, strict=strict, assign=assign)
 
     def update_to_step(self, step: int) -> None:
