@@ -58,7 +58,9 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         keep = largest_contributions(run) >= least
         if not keep.any():
             raise ValueError(f"min_contribution: no splat adds {least:g} px to any view; choose a lower one")
-    frame = export_frame(settings.frame, run.splats.means.detach().numpy(), run.dataset, settings.georeference)
+    frame = export_frame(
+        settings.frame, run.on_surfaces.splats.means.detach().numpy(), run.dataset, settings.georeference
+    )
     shown, warnings = splats_for_files(run), []
     if shown is not run:
         warnings.append(NEAREST_GAUSSIANS.format(kernel=run.kernel))

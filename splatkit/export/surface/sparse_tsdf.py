@@ -2,8 +2,9 @@
 
 What differs from the usual fusion: a voxel's distance is measured to the plane of the pixel it projects to, not along
 the ray, so that normals count and oblique surfaces are not too thick; each pixel has a weight of its own, which falls
-behind the surface, so that thin parts keep their thickness, and another one for the empty space before it: a ray has
-passed there however precisely it ends. Blocks are kept in the order of their keys.
+with the distance, so that thin parts keep their thickness, and another one for the empty space before it: a ray has
+passed there however precisely it ends. Where surfaces bend within few voxels they come out a little too small for that:
+a sphere of 19 voxels by 0.15. Blocks are kept in the order of their keys.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ BYTES_PER_VOXEL = 9  # distance and weight as float32, number of views as uint8
 _POOL = 8  # px, side of the squares for which depths are kept to pass over blocks behind them
 _KEY_RANGE = 1 << 20  # blocks along half an axis that keys tell apart
 _CHUNK = 128  # blocks integrated at a time: their temporary values stay in the cache
-_BEHIND = 1.5  # the inverse of how many truncations behind a surface its views still count
+_FULL_BAND, _BAND = 0.125, 0.5  # truncations from a plane up to which it counts in full, and beyond which it does not
 _DEPTH_TOLERANCE = 3.0  # truncations between a voxel and its pixel's depth beyond which the plane says nothing
 
 
@@ -98,9 +99,11 @@ class SparseTsdf:
         distance.addcmul_(plane[..., 1], y).addcmul_(plane[..., 2], z).sub_(plane[..., 3]).div_(self.truncation)
         behind = (z - depth).div_(self.truncation)
         distance = torch.where(nothing | (behind < -_DEPTH_TOLERANCE), 1.0, distance).clamp_max_(1.0)
-        weight = torch.where(distance < 1, weight, front)
-        # Behind a surface its views say less and less: else the far side of a thin part would be pushed outward.
-        weight.mul_((1 + distance.clamp_max(0) * _BEHIND).clamp_min_(0))
+        # Near the surface its plane says where it is; before it, that a ray has passed; behind it, nothing: else the far
+        # side of a thin part would be pushed outward. Both weights change alike to both sides, so that what views err
+        # does not move the mean.
+        near = ((_BAND - distance.abs()) / (_BAND - _FULL_BAND)).clamp_(0, 1)
+        weight = torch.where(distance > 0, torch.lerp(front, weight, near), weight * near)
         used = inside & (depth > 0) & (distance > -1) & (behind < _DEPTH_TOLERANCE)
         weight = torch.where(used, weight, 0).mul_(scale)
         self.distances[blocks] += distance.mul_(weight)

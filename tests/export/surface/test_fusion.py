@@ -134,7 +134,7 @@ def test_weights_decide_between_views_that_disagree():
         return RenderedView(posed, flat, 0 * flat, facing * length, 0 * flat + 1, facing * 0)
 
     planes = PlaneViews(
-        RenderedViews([wall(1.97, 0.75), wall(2.03, 0.25)]), min_alpha=0.5, max_incidence_deg=80, max_depth=None
+        RenderedViews([wall(1.995, 0.75), wall(2.005, 0.25)]), min_alpha=0.5, max_incidence_deg=80, max_depth=None
     )
     tsdf = SparseTsdf.empty(touched_blocks(planes, 0.02, 0.1), 0.02, 0.1)
     for view in planes:
@@ -143,7 +143,7 @@ def test_weights_decide_between_views_that_disagree():
     corners = tsdf.distances[tsdf.weights > 0]
     assert float(corners.min()) >= -1
     depth = torch.stack([_depth_of_zero(tsdf, key) for key in range(len(tsdf.keys))]).nanmedian()
-    assert abs(float(depth) - (0.75 * 1.97 + 0.25 * 2.03)) < 2e-3
+    assert abs(float(depth) - (0.75 * 1.995 + 0.25 * 2.005)) < 2e-4
 
 
 def _depth_of_zero(tsdf: SparseTsdf, block: int) -> Tensor:
