@@ -152,3 +152,19 @@ def test_a_missing_file_and_another_output_folder(write, tmp_path):
         read_pipeline(tmp_path / "none.toml")
     pipeline = read_pipeline(write("[scene]\nname = 'studio'\n"), tmp_path / "elsewhere")
     assert pipeline.steps[0].out == tmp_path / "elsewhere/scene"
+
+
+def test_meshes_and_points_are_made_of_the_dataset_where_nothing_is_trained(write, tmp_path):
+    products = tmp_path / "products"
+    text = "out = 'products'\n[capture.images]\nimages = 'photographs'\n[export.mesh]\n[export.points]\ncount = 10\n"
+    words = {step.name: " ".join(step.words) for step in read_pipeline(write(text)).steps}
+    dataset = f"{products}/capture/images"
+    assert words["export.mesh"] == f"export mesh --dataset {dataset} --out {products}/export/mesh"
+    assert words["export.points"] == f"export points --count 10 --dataset {dataset} --out {products}/export/points.ply"
+    given = text.replace("[export.mesh]", "[optimize]\nsteps = 3\n[export.mesh]\ndataset = '{capture.images}'")
+    step = read_pipeline(write(given)).find("export.mesh")
+    assert step is not None
+    assert step.needs == ("capture.images",)
+    assert "--load-config" not in step.words
+    with pytest.raises(SettingsError, match="no run and no measured depths"):
+        read_pipeline(write(text.replace("[export.mesh]", "stereo = 'off'\n[export.mesh]")))

@@ -10,7 +10,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 INPUTS = ["boards/images", "boards/clouds", "photographs", "scans", "dataset", "outputs/run"]
 
 
-@pytest.mark.parametrize("name", ["capture", "optimize", "export"])
+@pytest.mark.parametrize("name", ["photographs", "capture", "optimize", "export"])
 def test_examples_of_the_stages(name, tmp_path):
     for folder in INPUTS:
         (tmp_path / folder).mkdir(parents=True)

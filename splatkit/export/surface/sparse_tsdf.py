@@ -99,9 +99,9 @@ class SparseTsdf:
         distance.addcmul_(plane[..., 1], y).addcmul_(plane[..., 2], z).sub_(plane[..., 3]).div_(self.truncation)
         behind = (z - depth).div_(self.truncation)
         distance = torch.where(nothing | (behind < -_DEPTH_TOLERANCE), 1.0, distance).clamp_max_(1.0)
-        # Near the surface its plane says where it is; before it, that a ray has passed; behind it, nothing: else the far
-        # side of a thin part would be pushed outward. Both weights change alike to both sides, so that what views err
-        # does not move the mean.
+        # Near the surface its plane says where it is; before it, that a ray has passed; behind it, nothing: else the
+        # far side of a thin part would be pushed outward. Weights fall alike to both sides, so that what views err does
+        # not move the mean.
         near = ((_BAND - distance.abs()) / (_BAND - _FULL_BAND)).clamp_(0, 1)
         weight = torch.where(distance > 0, torch.lerp(front, weight, near), weight * near)
         used = inside & (depth > 0) & (distance > -1) & (behind < _DEPTH_TOLERANCE)

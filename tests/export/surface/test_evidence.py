@@ -48,8 +48,16 @@ def planes_of(views: list[RenderedView], max_depth: float | None = None) -> Plan
 
 
 def fused(planes: PlaneViews, min_views: int = 1) -> Mesh:
-    limits = {"memory_limit_gb": 1.0, "max_cells": 10**6, "progress": no_progress}
-    return extract_mesh(fuse(planes, voxel_size=VOXEL, truncation_voxels=4, min_views=min_views, **limits).grid)
+    fusion = fuse(
+        planes,
+        voxel_size=VOXEL,
+        truncation_voxels=4,
+        min_views=min_views,
+        memory_limit_gb=1.0,
+        max_cells=10**6,
+        progress=no_progress,
+    )
+    return extract_mesh(fusion.grid)
 
 
 def test_a_plate_thinner_than_the_band_keeps_its_thickness():

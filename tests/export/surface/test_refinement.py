@@ -38,7 +38,7 @@ def test_refinement_halves_the_normal_error_of_noisy_views():
     run = noisy_sphere()
     fused, refined = (make_surface(run, SurfaceSettings(refinement_rounds=rounds)) for rounds in (0, 3))
     assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)  # 0.28 to 0.30 over four seeds
-    assert radii(refined.mesh).std() < 0.7 * radii(fused.mesh).std()
+    assert radii(refined.mesh).std() < 0.8 * radii(fused.mesh).std()  # 0.69
     voxel = next(step for step in refined.record["steps"] if step["step"] == "fuse")["voxel_size"]
     assert abs(radii(refined.mesh).mean() - RADIUS) < 0.25 * voxel  # 0.19, for the sphere has 19 voxels of radius
     step = next(step for step in refined.record["steps"] if step["step"] == "refine")

@@ -1,0 +1,102 @@
+"""Meshes and points straight from a dataset whose depths were measured, without any training."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from splatkit.cli import main
+from splatkit.evaluation.geometry import make_ray_caster
+from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
+from splatkit.io.meshes import read_mesh
+from splatkit.io.point_clouds import read_point_cloud
+from splatkit.synthetic.dataset import generate_scene
+from splatkit.synthetic.description import find_scene, read_scene
+
+SMALL = ("--texture-size", "256", "--unwrap-timeout-s", "0")
+QUICK = ("--refinement-rounds", "0", "--max-faces", "5000")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scene") / "studio"
+    generate_scene(read_scene(find_scene("studio")), folder, 96, 72, views=16)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(scene, tmp_path_factory):
+    """The scene with its exact depths as depth maps of the training photographs; every 8th is held out."""
+    folder = tmp_path_factory.mktemp("measured") / "data"
+    shutil.copytree(scene, folder)
+    meta = json.loads((folder / "transforms.json").read_text())
+    names = sorted(frame["file_path"] for frame in meta["frames"])
+    for frame in meta["frames"]:
+        stem = frame["file_path"].split("/")[-1].removesuffix(".png")
+        depths = np.load(folder / f"truth/depth/{stem}.npy")
+        if frame["file_path"] in names[::8]:
+            depths = np.zeros_like(depths)
+        write_depth_map(folder / f"{stem}.depth.png", depths, 1e-4)
+        write_depth_sigmas(folder / f"{stem}.sigma.png", 1e-3 * depths, 1e-4)
+        frame |= {"depth_file_path": f"{stem}.depth.png", "depth_sigma_file_path": f"{stem}.sigma.png"}
+    meta["depth_unit_scale_factor"] = 1e-4
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    return folder
+
+
+def distances(mesh_path, scene):
+    """Of the vertices of a mesh from the exact surface, m."""
+    vertices = np.asarray(read_mesh(mesh_path).vertices, np.float32)
+    return make_ray_caster(read_mesh(scene / "truth/mesh.ply")).compute_distance(vertices).numpy()
+
+
+def test_a_mesh_without_any_training(scene, dataset, tmp_path):
+    out = tmp_path / "mesh"
+    assert main(["export", "mesh", "--dataset", str(dataset), "--out", str(out), *SMALL, *QUICK]) == 0
+    assert np.median(distances(out / "mesh.ply", scene)) < 0.004  # a seventh of a pixel's footprint
+    names = {path.name for path in out.iterdir()}
+    assert {"mesh.glb", "mesh.obj", "report.html", "turntable.mp4", "export.json"} <= names
+    assert "splats.ply" not in names
+    record = json.loads((out / "export.json").read_text())
+    assert record["dataset"] == str(dataset)
+    assert "run" not in record
+    assert record["sources"][0]["path"].endswith("transforms.json")
+    assert record["held_out"]["photographs"] == 2
+    assert record["held_out"]["psnr"] > 18
+    assert record["held_out"]["coverage"] > 0.3
+
+
+def test_points_without_any_training(scene, dataset, tmp_path):
+    out = tmp_path / "points.ply"
+    assert main(["export", "points", "--dataset", str(dataset), "--out", str(out), "--count", "2000"]) == 0
+    cloud = read_point_cloud(out)
+    assert len(cloud.points) == 2000
+    found = make_ray_caster(read_mesh(scene / "truth/mesh.ply")).compute_distance(cloud.points.astype(np.float32))
+    assert np.median(found.numpy()) < 0.004
+
+
+def code_of(*words):
+    """Exit code of the command line, whose parser exits by itself."""
+    try:
+        return main(list(words))
+    except SystemExit as exited:
+        return exited.code
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--load-config with the config.yml"),
+        (("--dataset", "{plain}", "--load-config", "config.yml"), "pass one of the two"),
+        (("--dataset", "{plain}"), "no photograph has a depth map"),
+        (("--dataset", "{plain}/nowhere"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(scene, tmp_path, capsys, words, message):
+    given = [word.format(plain=scene) for word in words]
+    for what, out in (("mesh", "mesh"), ("points", "points.ply")):
+        assert code_of("export", what, *given, "--out", str(tmp_path / out)) == 2
+        said = capsys.readouterr().err.replace("│", " ")  # of the box that the command line draws
+        assert message in " ".join(said.split())
+        assert not (tmp_path / out).exists()
