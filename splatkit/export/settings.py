@@ -24,8 +24,8 @@ def check_what_to_export(load_config: Path | None, dataset: Path | None) -> None
 class ExportMeshSettings:
     """Make a mesh of a trained run, or of a dataset with depth maps, and color it by the photographs.
 
-    It is in the frame and scale of the dataset. A dataset whose depths were measured (by stereo or LiDAR) needs no
-    training: pass it as --dataset instead of a run.
+    It is in the frame and scale of the dataset. A dataset with depths of stereo needs no training:
+    pass it as --dataset instead of a run; depths of a LiDAR alone are too sparse.
 
     The folder gets the mesh in each format, the splats as splats.ply, export.json with what it was made from and how
     good it is, report.html and a turntable video. Held-out photographs are compared with views of the mesh. A texture

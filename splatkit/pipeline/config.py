@@ -192,10 +192,11 @@ class _Builder:
         if not command.has("dataset"):
             raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
         last = next((step for step in reversed(self.steps) if step.name.startswith(("capture", "scene"))), None)
-        if last is None or last.name == "scene" or last.table.get("stereo") == "off":
+        # What a LiDAR measures in a photograph is too sparse for a surface by itself.
+        if last is None or last.name in ("scene", "capture.static") or last.table.get("stereo") == "off":
             raise SettingsError(
-                f"{self._where(name)}: no run and no measured depths: add [{TRAINING}], or [capture.stereo], or set "
-                "load-config or dataset"
+                f"{self._where(name)}: no run, and no depths of stereo to make a surface of: add [{TRAINING}] or "
+                "[capture.stereo], or set load-config or dataset"
             )
         return {"dataset": f"{{{last.name}}}"}
 

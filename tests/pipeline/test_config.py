@@ -135,7 +135,7 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
         ("out = 'x'\n[optimize]\nsteps = 3\n", "no dataset"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'gas'\n", "expected one of ges"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nsteps = 0\n", "whole number from 1"),
-        ("out = 'x'\n[export.mesh]\n", "no run and no measured depths"),
+        ("out = 'x'\n[export.mesh]\n", "no run, and no depths of stereo"),
         ("out = 'x'\n[export.points]\nload-config = 'photographs'\nformat = 'xyz'\n", "expected one of ply, las, laz"),
         ("out = 'x'\n[optimize]\ndata = 'photographs'\nmethod = 'simplex-nerf'\n[export.splats]\n", "has no splats"),
     ],
@@ -166,5 +166,14 @@ def test_meshes_and_points_are_made_of_the_dataset_where_nothing_is_trained(writ
     assert step is not None
     assert step.needs == ("capture.images",)
     assert "--load-config" not in step.words
-    with pytest.raises(SettingsError, match="no run and no measured depths"):
+    with pytest.raises(SettingsError, match="no run, and no depths of stereo"):
         read_pipeline(write(text.replace("[export.mesh]", "stereo = 'off'\n[export.mesh]")))
+
+
+def test_what_a_lidar_measured_alone_is_too_sparse_for_a_mesh(write):
+    text = WHOLE.split("[optimize]")[0]
+    mesh = read_pipeline(write(text + "[export.mesh]\n")).find("export.mesh")
+    assert mesh is not None
+    assert mesh.needs == ("capture.lidar",)
+    with pytest.raises(SettingsError, match="no run, and no depths of stereo"):
+        read_pipeline(write(text + "stereo = 'off'\n[export.mesh]\n"))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import read_image, read_mask
 from splatkit.io.maps.background_maps import read_background_map
@@ -65,7 +66,13 @@ def read_measured_view(view: RunView, camera: Camera) -> MeasuredView:
     sigmas = np.where((depths > 0) & (sigmas == 0), UNKNOWN_SHARE * depths, sigmas)
     normals = np.zeros((*depths.shape, 3), np.float32)
     if view.normal_path is not None:
-        normals = _looked_up(read_normal_map(view.normal_path), places)
+        stored_normals = read_normal_map(view.normal_path)
+        if stored_normals.shape[:2] != stored.depths.shape:
+            raise DatasetError(
+                f"{view.normal_path}: the normal map has {stored_normals.shape[1]}x{stored_normals.shape[0]} px, its "
+                f"depths {stored.depths.shape[1]}x{stored.depths.shape[0]}"
+            )
+        normals = _looked_up(stored_normals, places)
         depths = _tilted(depths, normals, rays, _stored_rays(view.photographed.camera, stored.depths.shape, places))
     empty = np.zeros(depths.shape, bool)
     if view.background_path is not None:
@@ -95,7 +102,7 @@ def add_measured(rendered: RenderedView, measured: MeasuredView) -> RenderedView
     depths, sigmas, empty = (torch.from_numpy(x) for x in (measured.depths, measured.sigmas, measured.empty))
     footprint = 2 / (rendered.K[0, 0] + rendered.K[1, 1])  # of a pixel, in shares of the depth
     error = rendered_error(rendered, depths, sigmas) * footprint * rendered.depths
-    rendered_sigmas = torch.hypot(error, rendered.spreads)
+    rendered_sigmas = torch.hypot(error, rendered.spreads.nan_to_num(0, 0, 0))
     limit = AGREEING_SIGMAS * torch.hypot(rendered_sigmas, sigmas)
     known = (rendered.depths > 0) & (rendered.alphas > 0)
     sharp = known & (rendered.alphas > _OPAQUE) & (rendered.spreads.abs() < _SHARP_PX * footprint * depths)

@@ -20,7 +20,8 @@ class SurfaceSettings:
     max_view_pixels: int = 400_000
     """Views are rendered with at most so many pixels, however large the photographs are."""
     max_depth: float | None = None
-    """What is farther from the camera is left out; by default three times the median depth."""
+    """What is farther from the camera is left out; by default three times the median depth, or more where 95 % of the
+    measured depths lie within more, up to ten times."""
     min_alpha: float = 0.5
     """Below this opacity a pixel shows more background than surface."""
     max_incidence_deg: float = 80.0

@@ -125,7 +125,8 @@ class PlaneViews:
         found = torch.cat(sample)
         if len(found) == 0:
             raise EmptyMeshError(
-                f"none of {opaque} opaque pixels has a neighbor of like depth: the rendered depth is no surface"
+                f"none of {opaque} pixels with a depth has a neighbor of like depth: they are no surface. Depths of a "
+                "LiDAR alone are too sparse: add those of stereo (`splatkit capture stereo`), or train and export the run"
             )
         median = float(found.median())
         self.max_depth = max_depth or _reach(median, torch.cat(measured))

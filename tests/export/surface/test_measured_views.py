@@ -40,7 +40,7 @@ def plane_depths(camera: Camera) -> np.ndarray:
     return (OFFSET / (rays @ NORMAL)).reshape(x.shape)
 
 
-def plane_view(folder: Path, camera: Camera = PINHOLE, without: str | None = None) -> RunView:
+def plane_view(folder: Path, camera: Camera = PINHOLE) -> RunView:
     """A photograph of the plane with all of its maps; the left quarter is empty."""
     depths = plane_depths(camera)
     empty = np.zeros(depths.shape, bool)
@@ -51,7 +51,7 @@ def plane_view(folder: Path, camera: Camera = PINHOLE, without: str | None = Non
     write_depth_sigmas(folder / "sigma.png", 0.01 * depths, UNIT)
     write_normal_map(folder / "normal.png", np.where(empty[..., None], 0, NORMAL))
     write_background_map(folder / "background.png", empty.astype(np.float32))
-    view = RunView(
+    return RunView(
         folder / "photograph.png",
         PosedCamera("photograph.png", camera, np.eye(4)),
         camera.rectified(),
@@ -62,7 +62,6 @@ def plane_view(folder: Path, camera: Camera = PINHOLE, without: str | None = Non
         folder / "normal.png",
         folder / "background.png",
     )
-    return view if without is None else replace(view, **{without: None})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, BENT])
@@ -85,9 +84,19 @@ def test_depths_may_be_smaller_than_their_photograph(tmp_path):
     view = plane_view(tmp_path)
     write_depth_map(tmp_path / "depth.png", plane_depths(PINHOLE.scaled(24, 18)), UNIT)
     write_depth_sigmas(tmp_path / "sigma.png", np.full((18, 24), 0.02), UNIT)
-    write_normal_map(tmp_path / "normal.png", np.broadcast_to(NORMAL, (36, 48, 3)))
+    write_normal_map(tmp_path / "normal.png", np.broadcast_to(NORMAL, (18, 24, 3)))
     found = read_measured_view(view, PINHOLE)
     np.testing.assert_allclose(found.depths, plane_depths(PINHOLE), rtol=1e-4)
+    write_normal_map(tmp_path / "normal.png", np.broadcast_to(NORMAL, (36, 48, 3)))
+    with pytest.raises(DatasetError, match=r"normal\.png: the normal map has 48x36 px, its depths 24x18"):
+        read_measured_view(view, PINHOLE)
+
+
+def test_a_spread_that_is_not_finite_spoils_no_weight():
+    rendered = rendered_view(torch.full((20, 20), 2.0), spread=float("nan"))
+    seen = add_measured(rendered, measured_view(np.zeros((20, 20)), 0.0))
+    assert seen.sigmas is not None
+    np.testing.assert_allclose(seen.sigmas, 0.02, rtol=1e-5)
 
 
 def test_what_a_mask_excludes_is_neither_measured_nor_empty(tmp_path):
@@ -102,7 +111,7 @@ def test_what_a_mask_excludes_is_neither_measured_nor_empty(tmp_path):
 
 
 def test_without_deviations_a_depth_errs_by_one_percent(tmp_path):
-    found = read_measured_view(plane_view(tmp_path, without="depth_sigma_path"), PINHOLE)
+    found = read_measured_view(replace(plane_view(tmp_path), depth_sigma_path=None), PINHOLE)
     np.testing.assert_allclose(found.sigmas, UNKNOWN_SHARE * found.depths)
 
 
@@ -188,7 +197,7 @@ def test_where_nothing_is_nothing_is_rendered():
 
 
 def test_a_measured_surface_needs_measurements(tmp_path):
-    view = plane_view(tmp_path, without="depth_path")
+    view = replace(plane_view(tmp_path), depth_path=None)
     with pytest.raises(DatasetError, match="no photograph has a depth map"):
         surface_views(DatasetRun((view,), (), tmp_path), "measured", 1000)
 

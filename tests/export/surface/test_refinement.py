@@ -38,9 +38,9 @@ def test_refinement_halves_the_normal_error_of_noisy_views():
     run = noisy_sphere()
     fused, refined = (make_surface(run, SurfaceSettings(refinement_rounds=rounds)) for rounds in (0, 3))
     assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)  # 0.28 to 0.30 over four seeds
-    assert radii(refined.mesh).std() < 0.8 * radii(fused.mesh).std()  # 0.69
+    assert radii(refined.mesh).std() < 0.8 * radii(fused.mesh).std()  # 0.65 to 0.69 over four seeds
     voxel = next(step for step in refined.record["steps"] if step["step"] == "fuse")["voxel_size"]
-    assert abs(radii(refined.mesh).mean() - RADIUS) < 0.25 * voxel  # 0.19, for the sphere has 19 voxels of radius
+    assert abs(radii(refined.mesh).mean() - RADIUS) < 0.25 * voxel  # 0.192 to 0.197 over four seeds: see `sparse_tsdf`
     step = next(step for step in refined.record["steps"] if step["step"] == "refine")
     assert step["settings"]["rounds"] == 3
     assert measure_topology(refined.mesh).non_manifold_edges == 0
