@@ -125,8 +125,8 @@ class PlaneViews:
         found = torch.cat(sample)
         if len(found) == 0:
             raise EmptyMeshError(
-                f"none of {opaque} pixels with a depth has a neighbor of like depth: they are no surface. Depths of a "
-                "LiDAR alone are too sparse: add those of stereo (`splatkit capture stereo`), or train and export the run"
+                f"none of {opaque} pixels with a depth has a neighbor of like depth: they are no surface. A LiDAR's "
+                "depths alone are too sparse: add stereo by `splatkit capture stereo`, or train and export a run"
             )
         median = float(found.median())
         self.max_depth = max_depth or _reach(median, torch.cat(measured))
