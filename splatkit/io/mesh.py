@@ -26,6 +26,8 @@ class Mesh:
     vertex_colors: NDArray[np.uint8] | None = None  # [V, 3] sRGB
     vertex_normals: NDArray[np.floating] | None = None  # [V, 3] unit
     texture: Texture | None = None
+    # [V] standard deviation of each vertex along its normal, in units of the vertices; NaN where it is not known
+    vertex_sigmas: NDArray[np.float32] | None = None
 
     def face_areas(self) -> NDArray[np.float64]:
         """[F] areas in squared units of the vertices."""

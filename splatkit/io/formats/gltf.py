@@ -3,7 +3,8 @@
 Coordinates in memory are the project's (z up where the dataset is). glTF is y-up by specification, so files hold
 (x, z, -y). Its vertex colors are linear, its textures sRGB as ours; v counts from a picture's upper edge. Colors that
 were photographed hold the scene's light already, so that materials are unlit (KHR_materials_unlit); viewers that do not
-know the extension light them as matt surfaces.
+know the extension light them as matt surfaces. The standard deviations of vertices are the attribute _SIGMA, -1 where
+they are not known: glTF has no NaN, and names of attributes that it does not define begin with an underscore.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from splatkit.io.images import encode_image
 if TYPE_CHECKING:
     from splatkit.io.mesh import Mesh
 
+SIGMA_ATTRIBUTE, UNKNOWN_SIGMA = "_SIGMA", -1.0
 _FLOAT, _UNSIGNED = 5126, 5125  # component types
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 
@@ -35,6 +37,9 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners] - origin), "VEC3", _FLOAT, bounds=True)}
     if mesh.vertex_normals is not None:
         attributes["NORMAL"] = builder.add(_turned(mesh.vertex_normals[corners]), "VEC3", _FLOAT)
+    if mesh.vertex_sigmas is not None:
+        sigmas = np.nan_to_num(mesh.vertex_sigmas[corners], nan=UNKNOWN_SIGMA).astype("<f4")
+        attributes[SIGMA_ATTRIBUTE] = builder.add(sigmas, "SCALAR", _FLOAT)
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
