@@ -3,8 +3,8 @@
 PLY holds vertex colors alone: of what people open it with, few look at a texture, and a reader that does splits the
 vertices along its seams, so that a closed mesh is closed no more. STL holds the bare shape.
 
-How precise vertices are is the float property `sigma` of a PLY's vertices, NaN where it is not known, and the attribute
-_SIGMA of a GLB's, -1 there; OBJ and STL have no place for it.
+How precise vertices are is the float property `sigma` of a PLY's vertices and the attribute _SIGMA of a GLB's, -1 where
+it is not known; OBJ and STL have no place for it.
 """
 
 from pathlib import Path
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
-from splatkit.io.formats.gltf import SIGMA_ATTRIBUTE, UNKNOWN_SIGMA, write_glb
+from splatkit.io.formats.gltf import SIGMA_ATTRIBUTE, write_glb
 from splatkit.io.formats.ply import ply_source, write_ply
 from splatkit.io.formats.text import heading_lines
 from splatkit.io.formats.wavefront import read_obj, write_obj
-from splatkit.io.mesh import Mesh
+from splatkit.io.mesh import Mesh, known_sigmas, stored_sigmas
 
 MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
 _STL_HEADER_BYTES = 80
@@ -97,7 +97,7 @@ def _ply_sigmas(loaded: Any) -> NDArray[np.float32] | None:
     raw = loaded.metadata.get("_ply_raw", {}).get("vertex", {})
     if _SIGMA not in raw.get("properties", ()) or raw["length"] != len(loaded.vertices):
         return None
-    return np.array(raw["data"][_SIGMA], dtype=np.float32).reshape(-1)
+    return known_sigmas(np.asarray(raw["data"][_SIGMA]).reshape(-1))
 
 
 def _read_glb_attributes(path: Path) -> tuple[NDArray[np.uint8] | None, NDArray[np.float32] | None]:
@@ -107,11 +107,7 @@ def _read_glb_attributes(path: Path) -> tuple[NDArray[np.uint8] | None, NDArray[
         return None, None
     colors = getattr(geometries[0].visual, "vertex_attributes", {}).get("color")
     sigmas = geometries[0].vertex_attributes.get(SIGMA_ATTRIBUTE)
-    return _srgb(colors), None if sigmas is None else _known_sigmas(np.asarray(sigmas, dtype=np.float32))
-
-
-def _known_sigmas(stored: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(stored == UNKNOWN_SIGMA, np.float32(np.nan), stored).reshape(-1)
+    return _srgb(colors), None if sigmas is None else known_sigmas(np.asarray(sigmas).reshape(-1))
 
 
 def _srgb(colors: NDArray[Any] | None) -> NDArray[np.uint8] | None:
@@ -140,7 +136,7 @@ def _write_ply(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         if mesh.vertex_colors is not None:
             vertices[("red", "green", "blue")[axis]] = mesh.vertex_colors[:, axis]
     if mesh.vertex_sigmas is not None:
-        vertices[_SIGMA] = mesh.vertex_sigmas
+        vertices[_SIGMA] = stored_sigmas(mesh.vertex_sigmas)
     write_ply(path, vertices, mesh.faces.astype(np.int32), comments)
 
 

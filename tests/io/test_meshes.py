@@ -66,10 +66,10 @@ def test_formats_without_a_place_for_sigmas_leave_them_out(tmp_path, suffix):
 def test_sigmas_of_a_text_ply_are_read(tmp_path):
     head = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     head += "property float sigma\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
-    (tmp_path / "a.ply").write_text(head + "0 0 0 0.5\n1 0 0 nan\n0 1 0 0.25\n3 0 1 2\n")
+    (tmp_path / "a.ply").write_text(head + "0 0 0 0.5\n1 0 0 nan\n0 1 0 -1\n3 0 1 2\n")
     found = read_mesh(tmp_path / "a.ply").vertex_sigmas
     assert found is not None
-    np.testing.assert_array_equal(found, np.array([0.5, np.nan, 0.25]))
+    np.testing.assert_array_equal(found, np.array([0.5, np.nan, np.nan]))
 
 
 def test_glb_is_y_up(tmp_path):
