@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError, EmptyMeshError
 from splatkit.evaluation.mesh_topology import measure_topology, self_intersecting_faces
+from splatkit.export.consistency.photo_views import PhotoSettings, PhotoViews
 from splatkit.export.surface.cleaning import close_holes, drop_components, make_manifold
 from splatkit.export.surface.coloring import color_vertices
 from splatkit.export.surface.decimation import decimate
@@ -18,6 +19,7 @@ from splatkit.export.surface.refinement import RefinementSettings, refine
 from splatkit.export.surface.rendered_views import surface_views
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.surface.sightings import count_sightings
+from splatkit.export.surface.vertex_sigmas import drop_doubtful, with_sigmas
 from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
@@ -72,8 +74,11 @@ def make_surface(
             max_depth=settings.max_depth,
         )
         found |= {"max_depth": planes.max_depth, "share_cut_off_beyond": planes.cut_off_share}
-    mesh, reach = _fused(run, settings, planes, points, timer, progress)
-    mesh = _finish(mesh, settings, planes, reach, timer)
+    refined, reach = _fused(run, settings, planes, points, timer, progress)
+    voxel = reach / settings.truncation_voxels
+    mesh = _finish(_certain(refined, settings.min_confidence, voxel, timer), settings, planes, reach, timer)
+    if refined.vertex_sigmas is not None:
+        mesh = with_sigmas(mesh, refined.vertices, refined.vertex_sigmas, voxel)
     with timer.step("color"):
         mesh = replace(mesh, vertex_colors=color_vertices(mesh.vertices, views, planes, reach))
     return Surface(mesh, {"settings": asdict(settings), "steps": timer.entries})
@@ -120,11 +125,18 @@ def _fused(
     if settings.refinement_rounds > 0:
         with timer.step("refine") as found:
             refinement = RefinementSettings(rounds=settings.refinement_rounds)
-            mesh = refine(fusion.grid, planes, reach, refinement, progress)
+            photos = _photographs(run, settings, progress)
+            mesh = refine(fusion.grid, planes, reach, refinement, photos, progress)
             found |= {"settings": asdict(refinement)} | _counts(mesh)
         if len(mesh.faces) == 0:
             raise EmptyMeshError("refinement left no surface; set refinement_rounds = 0 for the fused one")
     return mesh, reach
+
+
+def _photographs(run: SurfaceViews, settings: SurfaceSettings, progress: Progress) -> PhotoViews | None:
+    if settings.photo_max_pixels == 0 or settings.refinement_rounds < 2:
+        return None
+    return PhotoViews(run.train_views, PhotoSettings(max_pixels=settings.photo_max_pixels), progress)
 
 
 def _known_places(
@@ -142,6 +154,18 @@ def _known_places(
         return None, 0.0
     low, high = np.quantile(evidence, _EVIDENCE_RANGE, axis=0)
     return evidence, _FAR_SHARE * float(np.linalg.norm(high - low))
+
+
+def _certain(mesh: Mesh, least: float, voxel: float, timer: StepTimer) -> Mesh:
+    """What is known with a confidence of at least so much."""
+    if least == 0:
+        return mesh
+    with timer.step("drop what is doubtful") as found:
+        mesh, dropped = drop_doubtful(mesh, least, voxel)
+        found |= {"dropped_faces": dropped} | _counts(mesh)
+    if len(mesh.faces) == 0:
+        raise EmptyMeshError(f"no face has a confidence of {least:g}; lower min_confidence")
+    return mesh
 
 
 def _finish(mesh: Mesh, settings: SurfaceSettings, planes: PlaneViews, reach: float, timer: StepTimer) -> Mesh:

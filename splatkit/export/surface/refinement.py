@@ -6,6 +6,9 @@ Signed distances, deformation and weights of the cells at the surface are optimi
   (a robust mean of the views that see a vertex was tried in its place, and is worse);
 - rendered normals, and normals of the surface itself, averaged over neighbors but not across creases (bilateral
   normals: Zheng et al., TVCG 2011). A fused field has the noise of its views; its faces know more together;
+- the photographs, after a first round by depth alone: where they agree better once the surface moves along its normal,
+  vertices are drawn to that place instead (`export.consistency`). Normals stay those of depth: they are averaged over
+  more of the surface than photographs' windows, whose errors would show as ripples;
 - L_dev and small weights, as published.
 
 What is outside of a silhouette was carved while views were fused. What views say is looked up again after some steps:
@@ -19,13 +22,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, normalize
 
+from splatkit.export.consistency.photo_views import PhotoViews
+from splatkit.export.consistency.vertex_answers import VertexAnswers, ask_photographs
 from splatkit.export.surface.field_grid import FieldGrid, compact, seen_faces
 from splatkit.export.surface.sightings import sight
-from splatkit.export.surface.view_planes import PlaneViews
+from splatkit.export.surface.vertex_sigmas import with_sigmas
+from splatkit.export.surface.view_planes import PlaneViews, plane_variances
 from splatkit.io.mesh import Mesh
 from splatkit.isosurface.sparse_rows import Rows, SparseRows
 from splatkit.ops.isosurface import SurfaceTopology, find_surface, surface_faces, surface_vertices, weights_in_range
-from splatkit.progress import Progress, track
+from splatkit.progress import Progress, no_progress, track
 
 _WEIGHT_SCALE = 0.99  # alphas and betas lie in (0.01, 1.99)
 _FARTHEST_VALUE = 1e4  # cells
@@ -47,9 +53,18 @@ class RefinementSettings:
     smoothing_steps: int = 40  # of the normals, in each round
     crease: float = 0.2  # difference of unit normals across which they are averaged less
     rendered_normal_share: float = 0.3  # of what normals are averaged from; the rest is the surface's own
+    photo_blurs: tuple[float, ...] = (1.0, 0.5, 0.3)  # px, of photographs, round by round; the last one stays
+    photo_looks: int = 2  # rounds after which it is found again what photographs see
 
 
-def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: RefinementSettings, progress: Progress) -> Mesh:
+def refine(
+    grid: FieldGrid,
+    planes: PlaneViews,
+    reach: float,
+    settings: RefinementSettings,
+    photos: PhotoViews | None = None,
+    progress: Progress = no_progress,
+) -> Mesh:
     """Refine the surface of a fused field; the grid's values are changed.
 
     Args:
@@ -57,6 +72,7 @@ def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: Refineme
         planes: of the views.
         reach: how far from a pixel's plane a vertex may lie to be seen there, scene units.
         settings: of the refinement.
+        photos: asked in all rounds but the first.
         progress: shows how many rounds are done.
     """
     field = _Field(grid)
@@ -69,9 +85,12 @@ def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: Refineme
     )
     for rows in (field.values, field.moves, field.weights):
         rows.follow(optimizer)
-    for _ in track(range(settings.rounds), "refining", progress, settings.rounds):
+    target = None
+    for number in track(range(settings.rounds), "refining", progress, settings.rounds):
         topology = field.find()
         target = _Target(field, topology, planes, reach, settings)
+        if photos is not None and number > 0:
+            target.heed(_answers(photos, target, grid, settings, number - 1))
         for _ in range(settings.steps):
             loss = target.loss(*field.vertices(topology))
             optimizer.zero_grad()
@@ -82,7 +101,11 @@ def refine(grid: FieldGrid, planes: PlaneViews, reach: float, settings: Refineme
     with torch.no_grad():
         vertices = field.vertices(topology)[0]
     faces = surface_faces(topology, vertices)
-    return compact(grid.places(vertices), faces[seen_faces(grid, topology, faces)])
+    mesh = compact(grid.places(vertices), faces[seen_faces(grid, topology, faces)])
+    if target is None or len(mesh.faces) == 0:
+        return mesh
+    sigmas = target.variances(planes.median_footprint() / grid.spacing).sqrt().numpy() * grid.spacing
+    return with_sigmas(mesh, grid.places(target.vertices).numpy(), sigmas, grid.spacing)
 
 
 class _Field:
@@ -144,6 +167,17 @@ class _Field:
         return vertices, uneven.sum() / max(len(uneven), 1), magnitude
 
 
+def _answers(
+    photos: PhotoViews, target: "_Target", grid: FieldGrid, settings: RefinementSettings, number: int
+) -> VertexAnswers:
+    """What photographs say in their round of this number."""
+    places = grid.places(target.vertices)
+    photos.blur(settings.photo_blurs[min(number, len(settings.photo_blurs) - 1)])
+    if number % settings.photo_looks == 0:
+        photos.look_at(Mesh(places.numpy(), target.faces.numpy()))
+    return ask_photographs(photos, places, target.faces, grid.spacing)
+
+
 def _in_range(rows: Rows) -> Tensor:
     return weights_in_range(rows.parameter, 1.0, _WEIGHT_SCALE, 1.0, rows.places)
 
@@ -157,12 +191,14 @@ class _Target:
         self._settings = settings
         grid = field.grid
         with torch.no_grad():
-            vertices = field.vertices(topology)[0]
+            self.vertices = vertices = field.vertices(topology)[0]
             faces = surface_faces(topology, vertices)
             self.faces = faces[seen_faces(grid, topology, faces)]
             crosses = _crosses(vertices, self.faces)
-            own = vertex_normals(self.faces, crosses, len(vertices))
+            self._own = own = vertex_normals(self.faces, crosses, len(vertices))
             weights, seen = _observe(grid, vertices, own, planes, reach, settings.offset_scale)
+            self._weights = weights
+            self._said: VertexAnswers | None = None
             self.normals = normalize(seen + 1e-3 * own, dim=-1)
             self.places = vertices - field.fused_distances(vertices)[:, None] * self.normals
             self.confidences = weights / (weights + weights[weights > 0].median()) if (weights > 0).any() else weights
@@ -171,6 +207,29 @@ class _Target:
             start = normalize((1 - share) * normalize(crosses, dim=-1) + share * shown, dim=-1)
             areas = crosses.norm(dim=-1)
             self.face_normals = smooth_normals(self.faces, start, areas, settings.smoothing_steps, settings.crease)
+
+    def heed(self, said: VertexAnswers) -> None:
+        """Draw vertices to where photographs want them, as far as these are believed."""
+        self._said = said
+        beliefs = said.beliefs[:, None]
+        fused = ((self.places - self.vertices) * self.normals).sum(-1)
+        self.normals = normalize((1 - beliefs) * self.normals + beliefs * self._own, dim=-1)
+        offsets = (1 - said.beliefs) * fused + said.beliefs * said.offsets
+        self.places = self.vertices + offsets[:, None] * self.normals
+        self.confidences = (1 - said.beliefs) * self.confidences + said.beliefs
+
+    def variances(self, footprint: float) -> Tensor:
+        """[V] of places along the normals in cells^2, infinite where nothing is known.
+
+        Args:
+            footprint: of a median pixel, in cells.
+        """
+        fused = plane_variances(self._weights) * footprint**2
+        if self._said is None:
+            return fused
+        beliefs = self._said.beliefs
+        asked = torch.where(beliefs > 0, beliefs.square() * self._said.variances, 0)
+        return torch.where(beliefs < 1, (1 - beliefs).square() * fused, 0) + asked
 
     def loss(self, vertices: Tensor, deviation: Tensor, magnitude: Tensor) -> Tensor:
         """Of vertices with this target's topology."""

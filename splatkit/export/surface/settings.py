@@ -36,6 +36,12 @@ class SurfaceSettings:
     """About how many voxels the surface may pass, two faces each; an automatic voxel size grows until that holds."""
     refinement_rounds: int = 5
     """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
+    photo_max_pixels: int = 1_000_000
+    """Photographs with at most so many pixels, larger ones averaged down, are compared on the surface and move it to
+    where they agree, in all rounds of refinement but the first; 0 leaves them out."""
+    min_confidence: float = 0.0
+    """Faces with a less certain corner are dropped: confidence is 1 / (1 + (sigma / voxel size)^2) of the standard
+    deviation that each vertex has in the file; a half for a voxel. 0 keeps all."""
     min_component_share: float = 0.002
     """Connected pieces with a smaller share of the whole area are dropped, and those that no camera sees."""
     max_distance_from_points: float | None = None
@@ -64,12 +70,20 @@ class SurfaceSettings:
             ("max_cells", 100),
             ("max_faces", 4),
             ("refinement_rounds", 0),
+            ("photo_max_pixels", 0),
         ):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name}: expected at least {least}, got {value}")
-        for name, low, high in (("min_alpha", 0, 1), ("max_incidence_deg", 1, 89), ("min_component_share", 0, 1)):
+        for name, low, high in (
+            ("min_alpha", 0, 1),
+            ("max_incidence_deg", 1, 89),
+            ("min_component_share", 0, 1),
+            ("min_confidence", 0, 1),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{name}: expected {low} to {high}, got {getattr(self, name)}")
+        if self.min_confidence > 0 and self.refinement_rounds == 0:
+            raise SettingsError("min_confidence: confidence comes from refinement; set refinement_rounds to at least 1")
         if not self.close_holes >= 0:
             raise SettingsError(f"close_holes: expected a length from 0, got {self.close_holes}")

@@ -150,6 +150,11 @@ class PlaneViews:
         return float(torch.cat(found).median())
 
 
+def plane_variances(weights: Tensor) -> Tensor:
+    """Variances of a mean of planes, in footprints^2, by the sum of their weights; infinite for 0."""
+    return (_RENDERED_PX**2 + _FLOOR_PX**2) / weights
+
+
 def _pack_planes(view: RenderedView, min_alpha: float, max_incidence_deg: float) -> _PackedPlanes:
     height, width = view.depths.shape
     K, R = view.K, view.viewmat[:3, :3]

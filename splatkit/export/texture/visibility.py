@@ -145,7 +145,7 @@ class Observer:
     def may_see(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points [N, 3] lie in the picture, face it, and are not far behind what is seen there."""
         _, z, pixels, inside, cosines = self._look_at(points, normals)
-        inverse = _sample(self._dilated(), self._depth_pixels(pixels), cv2.INTER_NEAREST)
+        inverse = sample_image(self._dilated(), self._depth_pixels(pixels), cv2.INTER_NEAREST)
         return inside & (cosines > 0) & (z * inverse < 1.05)
 
     def observe(
@@ -153,7 +153,7 @@ class Observer:
     ) -> Observation:
         """What the photograph shows of points [N, 3] with normals [N, 3]; `indices` [N] are their names."""
         kept, z, pixels, cosines, trust = self._shown(points, normals, _TOLERANCE_PX, 0.0)
-        colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
+        colors = sample_image(self._image, pixels, cv2.INTER_CUBIC)
         lens = self.posed.camera
         qualities = lens.fx * lens.fy * cosines / (z * z) * trust
         qualities[colors.max(1) >= _SATURATED] *= _SATURATED_WEIGHT
@@ -162,7 +162,7 @@ class Observer:
     def glance(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Glance:
         """What the photograph surely shows of points [N, 3] with normals [N, 3]."""
         kept, _, pixels, _, _ = self._shown(points, normals, _SURE_PX, _SURE_TRUST)
-        return Glance(kept, _sample(self._image, pixels, cv2.INTER_LINEAR), pixels)
+        return Glance(kept, sample_image(self._image, pixels, cv2.INTER_LINEAR), pixels)
 
     def _shown(
         self, points: NDArray[np.float32], normals: NDArray[np.float32], tolerance_px: float, least_trust: float
@@ -172,10 +172,10 @@ class Observer:
         kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
         z, pixels, cosines = z[kept], pixels[kept], cosines[kept]
         places = self._depth_pixels(pixels)
-        inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
+        inverse = sample_image(self._inverse, places, cv2.INTER_LINEAR)
         tolerance = tolerance_px / self._depth_camera.fx
         agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
-        trust = _sample(self._trust, places, cv2.INTER_LINEAR)
+        trust = sample_image(self._trust, places, cv2.INTER_LINEAR)
         sure = np.flatnonzero(agrees & (trust > least_trust))
         return kept[sure], z[sure], pixels[sure], cosines[sure], trust[sure]
 
@@ -264,7 +264,7 @@ def _nearest_measured(measured: DepthMap, camera: Camera) -> tuple[NDArray[np.fl
     return np.where(np.isfinite(depths), depths, 0), sigmas
 
 
-def _sample(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:
+def sample_image(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:
     """Values [N, ...] of an image at pixels [N, 2], the first pixel's center being at 0.5."""
     count = len(pixels)
     rows = -(-count // _ROW)

@@ -1,13 +1,21 @@
 """Refinement makes noisy views of known surfaces better than fusion does, and keeps creases."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 import trimesh
 
+from splatkit.errors import SettingsError
 from splatkit.evaluation.mesh_topology import measure_topology
 from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
 from splatkit.export.surface.refinement import smooth_normals
+from splatkit.export.surface.vertex_sigmas import confidences
 from splatkit.io.mesh import Mesh
+from tests.export.consistency.spheres import PhotographedSphere
+from tests.export.consistency.test_photo_views import FOOTPRINT
 from tests.export.surface.test_fusion import RADIUS, SphereRun, radii
 
 
@@ -36,7 +44,9 @@ def normal_error(mesh: Mesh) -> float:
 
 def test_refinement_halves_the_normal_error_of_noisy_views():
     run = noisy_sphere()
-    fused, refined = (make_surface(run, SurfaceSettings(refinement_rounds=rounds)) for rounds in (0, 3))
+    fused, refined = (
+        make_surface(run, SurfaceSettings(refinement_rounds=rounds, photo_max_pixels=0)) for rounds in (0, 3)
+    )
     assert normal_error(refined.mesh) < 0.5 * normal_error(fused.mesh)  # 0.28 to 0.30 over four seeds
     assert radii(refined.mesh).std() < 0.8 * radii(fused.mesh).std()  # 0.65 to 0.69 over four seeds
     voxel = next(step for step in refined.record["steps"] if step["step"] == "fuse")["voxel_size"]
@@ -50,6 +60,43 @@ def test_refinement_is_deterministic():
     first, second = (make_surface(noisy_sphere(), SurfaceSettings(refinement_rounds=1)).mesh for _ in range(2))
     np.testing.assert_array_equal(first.vertices, second.vertices)
     np.testing.assert_array_equal(first.faces, second.faces)
+
+
+def test_photographs_move_a_surface_to_where_it_is(tmp_path: Path):
+    """All depths are 0.6 footprints too far. Photographs cannot know the sphere better than within 0.16 footprints: see
+    `consistency.test_photo_views`.
+    """
+    run = PhotographedSphere(tmp_path, off=0.6 * FOOTPRINT)
+    settings = SurfaceSettings(voxel_size=1.5 * FOOTPRINT)
+    by_depth, refined = (make_surface(run, replace(settings, photo_max_pixels=most)).mesh for most in (0, 1_000_000))
+
+    def off(mesh: Mesh) -> float:
+        around = np.abs(mesh.vertices[:, 2]) < 0.25  # poles are seen steeply
+        return float(np.median(radii(mesh)[around] - RADIUS) / FOOTPRINT)
+
+    assert off(by_depth) < -0.4
+    assert abs(off(refined)) < 0.25
+    assert normal_error(refined) < normal_error(by_depth) + 0.5  # deg
+
+
+def test_each_vertex_has_a_standard_deviation_and_doubtful_ones_can_be_dropped(tmp_path: Path):
+    run = PhotographedSphere(tmp_path, noise=5.0)
+    settings = SurfaceSettings(voxel_size=1.5 * FOOTPRINT, max_faces=6000)
+    whole = make_surface(run, settings).mesh
+    sigmas = whole.vertex_sigmas
+    assert sigmas is not None
+    assert len(sigmas) == len(whole.vertices)
+    assert np.isfinite(sigmas).mean() > 0.99
+    assert (sigmas[np.isfinite(sigmas)] > 0).all()
+    least = float(np.median(confidences(sigmas, settings.voxel_size or 1)))
+    sure = make_surface(run, replace(settings, min_confidence=least))
+    kept = sure.mesh.vertex_sigmas
+    assert kept is not None
+    step = next(step for step in sure.record["steps"] if step["step"] == "drop what is doubtful")
+    assert step["dropped_faces"] > 0
+    assert 0.2 * whole.face_areas().sum() < sure.mesh.face_areas().sum() < 0.9 * whole.face_areas().sum()
+    with pytest.raises(SettingsError, match="min_confidence"):
+        SurfaceSettings(min_confidence=0.5, refinement_rounds=0)
 
 
 def test_smoothed_normals_keep_creases():
