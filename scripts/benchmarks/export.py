@@ -19,7 +19,10 @@ _MAX_FACES = 100_000
 
 
 def measure_export(data: Path | None, quick: bool) -> list[Record]:
-    """A run of the generated studio, with fusion alone and refined, on one thread; quick: small, hardly trained."""
+    """A run of the generated studio, fused alone, refined by depth, and by photographs too, on one thread.
+
+    Quick: small, hardly trained.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     width, height, views, steps, repeats = (96, 72, 8, 60, 1) if quick else (320, 240, 48, 1500, 3)
@@ -29,18 +32,21 @@ def measure_export(data: Path | None, quick: bool) -> list[Record]:
         generate_scene(read_scene(find_scene(_SCENE)), scene, width, height, views, 0)
         config = train_quietly(make_config(scene, Path(folder) / "runs", _SCENE, steps)).config_path
         run = load_ges_run(config)
-        for rounds in (0, SurfaceSettings().refinement_rounds):
-            settings = SurfaceSettings(refinement_rounds=rounds, max_faces=_MAX_FACES)
+        default = SurfaceSettings()
+        for rounds, pixels in ((0, 0), (default.refinement_rounds, 0), (default.refinement_rounds, width * height)):
+            settings = SurfaceSettings(refinement_rounds=rounds, photo_max_pixels=pixels, max_faces=_MAX_FACES)
             surfaces = [make_surface(run, settings) for _ in range(repeats)]
-            records += _step_records([surface.record["steps"] for surface in surfaces], rounds, f"{width}x{height}")
+            params: dict[str, str | int] = {"rounds": rounds, "photographs": views if pixels else 0}
+            params |= {"views": f"{width}x{height}", "threads": 1}
+            records += _step_records([surface.record["steps"] for surface in surfaces], params)
     torch.set_num_threads(before)
     return records
 
 
-def _step_records(repeats: list[list[dict[str, float | str]]], rounds: int, size: str) -> list[Record]:
+def _step_records(repeats: list[list[dict[str, float | str]]], params: dict[str, str | int]) -> list[Record]:
     records = []
     for steps in zip(*repeats, strict=True):
-        params: dict[str, str | int] = {"step": str(steps[0]["step"]), "rounds": rounds, "views": size, "threads": 1}
-        records.append(record("surface_step", params, "CPU-s", [float(step["cpu_s"]) for step in steps]))
-        records.append(record("surface_peak_memory", params, "GB", [float(step["peak_memory_gb"]) for step in steps]))
+        of_step = {"step": str(steps[0]["step"]), **params}
+        records.append(record("surface_step", of_step, "CPU-s", [float(step["cpu_s"]) for step in steps]))
+        records.append(record("surface_peak_memory", of_step, "GB", [float(step["peak_memory_gb"]) for step in steps]))
     return records

@@ -1,8 +1,8 @@
 """What photographs say about the vertices of a surface, and how far they are to be believed.
 
 Photographs are asked about faces (`photo_views`). They are believed as far as they agree and as their offset is more
-certain than what is known without them; and not where the other side lies within a few cells: at the edges of thin parts
-photographs mix what is behind with what is before, and both sides would come to cross.
+certain than what is known without them; and not where the other side lies within a few cells: at the edges of thin
+parts photographs mix what is behind with what is before, and both sides would come to cross.
 """
 
 from dataclasses import dataclass
