@@ -30,6 +30,7 @@ from splatkit.runs.views import LearnedRun, Run, view_centers
 from splatkit.splatting.splat_files import splats_as_arrays
 
 _SHOWN_VIEWS = 4
+_ALIKE = 0.05  # share by which measured depths may differ from rendered ones, in the median
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,16 @@ class MeshExport:
     def warnings(self) -> tuple[str, ...]:
         """What a user should know."""
         local = self.record.get("local_files", [])
-        return (f"{', '.join(local)}: {self.frame.local_warning}",) if local else ()
+        found = [f"{', '.join(local)}: {self.frame.local_warning}"] if local else []
+        ratios = [step.get("measured_over_rendered") for step in self.record["surface"]["steps"]]
+        for ratio in ratios:
+            if ratio is None or abs(ratio - 1) <= _ALIKE:
+                continue
+            found.append(
+                f"the dataset's depth maps are {ratio:.3g} times as deep as what the run renders: if that is not so, "
+                "their unit (depth_unit_scale_factor) is wrong; --surface rendered leaves them out"
+            )
+        return tuple(found)
 
 
 @native_threads_only()

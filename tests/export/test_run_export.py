@@ -295,6 +295,9 @@ def test_writers_that_the_system_stops_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+STEP = {"step": "views", "measured_over_rendered": 1e-3}
+
+
 def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can(scene, run, tmp_path, monkeypatch):
     """Within a millimeter; what has single precision alone is local and named. Source: metashape-scripts #66."""
     far = shutil.copytree(scene, tmp_path / "far")
@@ -303,7 +306,7 @@ def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can
     local = np.array(SURVEY) - frames.origin  # of what was near the origin
     truth = read_mesh(scene / "truth/mesh.ply")
     moved = Mesh(truth.vertices + local, truth.faces)
-    monkeypatch.setattr(run_export, "make_surface", lambda *_: Surface(moved, {"steps": []}))
+    monkeypatch.setattr(run_export, "make_surface", lambda *_: Surface(moved, {"steps": [STEP]}))
     object.__setattr__(loaded, "dataset", far)
     object.__setattr__(loaded, "train_views", views_of(frames.frames[1:]))
     object.__setattr__(loaded, "eval_views", views_of(frames.frames[:1]))
@@ -316,6 +319,7 @@ def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can
     assert record["local_origin"] == list(frames.origin)
     assert record["local_files"] == ["mesh.stl", "splats.ply"]
     assert done.warnings[0].startswith("mesh.stl, splats.ply: single precision cannot hold")
+    assert done.warnings[1].startswith("the dataset's depth maps are 0.001 times as deep as what the run renders")
     stl = read_mesh(done.out / "mesh.stl").vertices + frames.origin - np.array(SURVEY)
     np.testing.assert_allclose(stl.min(0), truth.vertices.min(0), rtol=0, atol=1e-3)
     x, y, z = frames.origin

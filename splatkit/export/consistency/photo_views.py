@@ -29,12 +29,13 @@ Array = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 _ALL_PIXELS = 48_000_000  # of all photographs together, 5 bytes each
-_DEPTH_PIXELS = 200_000  # of a photograph's depth map of the surface, 8 bytes each
+_DEPTH_PIXELS, _ALL_DEPTH_PIXELS = 200_000, 24_000_000  # of depth maps of the surface, one and all; 8 bytes each
 _BORDER_PX = 2  # of a photograph, where its blurred pixels are not its own
 _DEPTH_PX = 2.0  # footprints of a depth map's pixel within which a face is what is seen there
 _REACH = 2.5  # standard deviations that a window reaches
 _LEAST_WEIGHT = 1e-3  # of a window's member, of that of its center
 _LOOKS = 8_000_000  # faces times photographs at a time, 28 bytes each
+_PROBES = 500  # faces of a tile of which a photograph must hold one to be looked into
 _RINGS = 3  # windows of windows of windows: what an answer depends on
 
 
@@ -114,9 +115,10 @@ class PhotoViews:
         """Find which parts of the surface each photograph sees; this holds for surfaces that are about the same."""
         depths = MeshDepths(mesh)
         around = np.ones((3, 3), np.uint8)
+        limit = min(_DEPTH_PIXELS, _ALL_DEPTH_PIXELS / max(len(self._looks), 1))
         for look in self._looks:
             camera = look.posed.camera
-            reduction = max(1, int(np.sqrt(camera.width * camera.height / _DEPTH_PIXELS)))
+            reduction = max(1, int(np.sqrt(camera.width * camera.height / limit)))
             look.depth_camera = replace(look.posed, camera=reduced_camera(camera, reduction))
             inverse, _ = depths.look(look.depth_camera)
             look.farthest, look.nearest = (find(inverse, around).astype(np.float32) for find in (cv2.erode, cv2.dilate))
@@ -132,7 +134,9 @@ class PhotoViews:
         footprints = np.zeros(len(centers), np.float32)
         windows = self._windows(centers, normals)
         for own, needed in _tiles(centers, windows, len(self._looks)):
-            seen = [self._see(look, centers[needed], normals[needed]) for look in self._looks]
+            some = centers[needed[:: max(1, len(needed) // _PROBES)]]
+            looks = [look for look in self._looks if look.posed.project(some, nearest=1e-6)[1].any()]
+            seen = [self._see(look, centers[needed], normals[needed]) for look in looks]
             found, mean = self._compare([part for part in seen if len(part.faces)], windows[needed][:, needed])
             inner = np.searchsorted(needed, own)
             answers[own], footprints[own] = found[inner], mean[inner]

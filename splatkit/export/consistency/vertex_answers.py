@@ -26,7 +26,7 @@ class BeliefSettings:
     prior: float = 0.4  # standard deviation of what is known without them
     doubted: float = 0.5  # correlation up to which they are not believed
     trusted: float = 0.85  # from which on they are
-    thin: float = 3.0  # parts thinner than this are believed less, and not at all at half of it
+    thin: float = 6.0  # photographs of parts thinner than this are believed less, and not at all at half of it
 
 
 class VertexAnswers(NamedTuple):

@@ -66,6 +66,7 @@ def make_surface(
         limit = min(settings.max_view_pixels, _MAX_PIXELS // max(len(run.train_views), 1))
         views = surface_views(run, settings.surface, limit, progress)
         found |= {"views": len(views), "pixels": views.pixels, "most_pixels_of_a_view": limit}
+        found["measured_over_rendered"] = views.measured_over_rendered
     with timer.step("planes") as found:
         planes = PlaneViews(
             views,

@@ -134,13 +134,26 @@ def rendered_error(rendered: RenderedView, depths: torch.Tensor, sigmas: torch.T
     Returns:
         One standard deviation, of the middle of the differences; `UNCOMPARED` where few pixels have both.
     """
-    both = (depths > 0) & (rendered.depths > 0) & (rendered.alphas > 0.5)
-    if int(both.sum()) < _FEWEST_COMPARED:
+    both = _compared(rendered, depths)
+    if both is None:
         return UNCOMPARED
     footprints = depths[both] * 2 / (rendered.K[0, 0] + rendered.K[1, 1])
     found = float(((rendered.depths - depths)[both].abs() / footprints).median()) * _SIGMA_OF_MEDIAN
     own = float((sigmas[both] / footprints).median())
     return min(max(max(found**2 - own**2, 0.0) ** 0.5, _LEAST_ERROR), _LARGEST_ERROR)
+
+
+def measured_over_rendered(rendered: RenderedView, measured: MeasuredView) -> float | None:
+    """The median ratio of depths in pixels that have both; None where too few have. Other units stand out."""
+    depths = torch.from_numpy(measured.depths)
+    both = _compared(rendered, depths)
+    return None if both is None else float((depths[both] / rendered.depths[both]).median())
+
+
+def _compared(rendered: RenderedView, depths: torch.Tensor) -> torch.Tensor | None:
+    """Pixels [H, W] with a rendered and a measured depth; None where there are too few."""
+    both = (depths > 0) & (rendered.depths > 0) & (rendered.alphas > 0.5)
+    return None if int(both.sum()) < _FEWEST_COMPARED else both
 
 
 def _rays(camera: Camera) -> NDArray[np.float64]:

@@ -54,6 +54,8 @@ class RefinementSettings:
     crease: float = 0.2  # difference of unit normals across which they are averaged less
     rendered_normal_share: float = 0.3  # of what normals are averaged from; the rest is the surface's own
     photo_blurs: tuple[float, ...] = (1.0, 0.5, 0.3)  # px, of photographs, round by round; the last one stays
+    photo_excess: float = 6.0  # factor of variances by what windows err alike (measured on generated scenes)
+    fused_excess: float = 2.0  # the same, of the fused depth
     photo_looks: int = 2  # rounds after which it is found again what photographs see
 
 
@@ -224,11 +226,11 @@ class _Target:
         Args:
             footprint: of a median pixel, in cells.
         """
-        fused = plane_variances(self._weights) * footprint**2
+        fused = self._settings.fused_excess * plane_variances(self._weights) * footprint**2
         if self._said is None:
             return fused
         beliefs = self._said.beliefs
-        asked = torch.where(beliefs > 0, beliefs.square() * self._said.variances, 0)
+        asked = self._settings.photo_excess * torch.where(beliefs > 0, beliefs.square() * self._said.variances, 0)
         return torch.where(beliefs < 1, (1 - beliefs).square() * fused, 0) + asked
 
     def loss(self, vertices: Tensor, deviation: Tensor, magnitude: Tensor) -> Tensor:

@@ -6,12 +6,18 @@ Large photographs are rendered smaller: the surface resolves what its voxels do,
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from statistics import median
 
 import torch
 from torch import Tensor
 
 from splatkit.errors import DatasetError, EmptyMeshError
-from splatkit.export.surface.measured_views import add_measured, read_measured_view, see_measured
+from splatkit.export.surface.measured_views import (
+    add_measured,
+    measured_over_rendered,
+    read_measured_view,
+    see_measured,
+)
 from splatkit.export.surface.settings import SurfaceKind
 from splatkit.progress import Progress, no_progress, track
 from splatkit.runs.views import RenderedView, SurfaceSource, SurfaceViews
@@ -20,9 +26,14 @@ _SIGMA_STEPS = 1000.0  # deviations are kept as shares of the depth, in parts of
 
 
 class RenderedViews:
-    """Views of a run, rendered once and kept packed. Images of a dataset may differ in size."""
+    """Views of a run, rendered once and kept packed. Images of a dataset may differ in size.
+
+    Attributes:
+        measured_over_rendered: median ratio of depths where both are known; None where they are not compared.
+    """
 
     def __init__(self, views: Iterable[RenderedView]) -> None:
+        self.measured_over_rendered: float | None = None
         self._packed = [_pack(view) for view in views]
         if not self._packed:
             raise EmptyMeshError("the run has no training view to take a surface from")
@@ -71,6 +82,7 @@ def surface_views(
         )
     renderer = run if isinstance(run, SurfaceSource) and surface != "measured" else None
     limit = max_pixels if renderer is None else min(max_pixels, renderer.view_pixels)
+    ratios: list[float] = []
 
     def look() -> Iterator[RenderedView]:
         label = "reading depth" if renderer is None else "rendering depth"
@@ -82,11 +94,15 @@ def surface_views(
                 if view.is_measured:
                     yield see_measured(view, posed)
             elif surface == "both" and view.is_measured:
-                yield add_measured(renderer.render_surface(posed), read_measured_view(view, small))
+                rendered, found = renderer.render_surface(posed), read_measured_view(view, small)
+                if (ratio := measured_over_rendered(rendered, found)) is not None:
+                    ratios.append(ratio)
+                yield add_measured(rendered, found)
             else:
                 yield renderer.render_surface(posed)
 
     views = RenderedViews(look())
+    views.measured_over_rendered = median(ratios) if ratios else None
     if not any((view.depths > 0).any() for view in views):
         raise EmptyMeshError(f"none of {len(views)} views has a depth: the field is empty, or not finite")
     return views

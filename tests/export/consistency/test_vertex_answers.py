@@ -50,7 +50,7 @@ def test_photographs_that_contradict_each_other_are_not_believed(tmp_path: Path)
     assert found.beliefs.mean() < 0.1
 
 
-@pytest.mark.parametrize(("thickness", "believed"), [(1.0, False), (6.0, True)])
+@pytest.mark.parametrize(("thickness", "believed"), [(2.5, False), (8.0, True)])
 def test_what_is_thin_keeps_its_depth(tmp_path: Path, thickness: float, believed: bool):
     """A shell: the outer sphere, and an inner one that faces inward, some cells apart."""
     outer, inner = sphere_mesh(RADIUS), sphere_mesh(RADIUS - thickness * CELL)

@@ -13,6 +13,7 @@ from splatkit.export.surface.measured_views import (
     UNKNOWN_SHARE,
     MeasuredView,
     add_measured,
+    measured_over_rendered,
     read_measured_view,
     rendered_error,
     see_measured,
@@ -156,6 +157,15 @@ def test_what_rendered_depths_err_is_told_by_measured_ones():
     # What is the measurement's own does not count: here all.
     assert rendered_error(rendered, measured, torch.full((200, 200), 0.04)) == pytest.approx(0.3)
     assert rendered_error(rendered, torch.zeros(200, 200), torch.zeros(200, 200)) == UNCOMPARED
+
+
+def test_depths_of_another_unit_stand_out():
+    rendered = rendered_view(torch.full((20, 20), 2.0))
+    depths = np.full((20, 20), 0.002)
+    depths[:8] = 0  # not measured
+    assert measured_over_rendered(rendered, measured_view(depths, 1e-5)) == pytest.approx(1e-3)
+    depths[:16] = 0
+    assert measured_over_rendered(rendered, measured_view(depths, 1e-5)) is None  # fewer than 100 pixels
 
 
 def test_depths_that_agree_are_averaged_by_their_variances():
