@@ -1,4 +1,4 @@
-"""The pictures of the README and the docs: `scripts/pictures.py NAME --out scenes/pictures`."""
+"""The pictures of README and docs: `scripts/pictures.py NAME --out docs/pictures`."""
 
 from parts import run_part
 

@@ -1,4 +1,4 @@
-"""The README's picture of a generated walk: `scripts/pictures.py courtyard --dataset courtyard --out DIR`.
+"""The docs' picture of a generated walk: `scripts/pictures.py courtyard --dataset courtyard --out DIR`.
 
 The dataset is made by `splatkit scene courtyard --out courtyard`.
 """

@@ -151,7 +151,7 @@ def _resume(
     generator: torch.Generator,
     settings: FitSettings,
 ) -> tuple[int, _Clock]:
-    advice = "remove it to start anew, or write elsewhere"
+    advice = "remove it to start over, or write elsewhere"
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         if state["settings"] != asdict(settings):

@@ -58,7 +58,7 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
 
 
 def _numbers(scene: SolvedScene, total: int) -> list[tuple[str, str]]:
-    numbers = [(f"{len(scene.views)} of {total}", "photographs have their place"), (f"{len(scene.points)}", "points")]
+    numbers = [(f"{len(scene.views)} of {total}", "photographs placed"), (f"{len(scene.points)}", "points")]
     if len(scene.errors):
         numbers += [
             (f"{scene.errors.mean():.2f} px", "mean reprojection error"),

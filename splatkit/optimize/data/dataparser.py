@@ -53,7 +53,7 @@ class SplatkitDataParser(DataParser):
             _report_missing(transforms)
             _report_unused(transforms.frames)
             if len(transforms.frames) == 1:
-                CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
+                CONSOLE.print("Only one image: nothing is held out for testing, and one view does not determine depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
