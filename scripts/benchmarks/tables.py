@@ -213,8 +213,8 @@ def _training() -> dict[str, Table]:
         return label, [*cells, [Figure(ratio, {**params, "format": name}, form) for name, form in files]]
 
     rows = [
-        row("Gaussians, harmonics (as splatfacto)", "gaussian", "harmonics"),
-        row("exact kernel, harmonics", "exact", "harmonics"),
+        row("Gaussians, SH (as splatfacto)", "gaussian", "harmonics"),
+        row("exact kernel, SH", "exact", "harmonics"),
         row("Gaussians, 2 lobes", "gaussian", "lobes"),
         row("exact kernel, 2 lobes", "exact", "lobes"),
     ]

@@ -45,7 +45,7 @@ class EncodedField(nn.Module):
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of a fit by Adam; rates as in Instant-NGP (arXiv 2201.05989), falling exponentially."""
+    """How a fit by Adam is done; rates as in Instant-NGP (arXiv 2201.05989), falling exponentially."""
 
     steps: int
     rate: float = 0.01

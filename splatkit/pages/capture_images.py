@@ -49,8 +49,8 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
     if solution.lost:
         report.section("Left out")
         report.text(
-            "These share too few features with the others: about 30 verified matches with a photograph that has its "
-            "place are needed. Photographs between them and their neighbors help most."
+            "These share too few features with the others: about 30 verified matches with a placed photograph are "
+            "needed. Photographs between them and their neighbors help most."
         )
         report.table(("photograph", "most matches"), [(name, str(count)) for name, count in solution.lost.items()])
     _lenses(report, scene)

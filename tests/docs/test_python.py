@@ -3,6 +3,7 @@
 import ast
 import importlib
 import runpy
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def test_the_rendering_snippets_run():
 
 
 def test_the_encoding_snippet_runs():
-    names = {"positions": torch.rand(5, 3)}
+    names: dict[str, Any] = {"positions": torch.rand(5, 3)}
     exec(snippet("from_tcnn_config"), names)
     assert names["features"].shape == (5, 32)
     assert names["cubes"].hash_table.shape[1] == 2
@@ -65,7 +66,7 @@ def test_the_encoding_snippet_runs():
 def test_the_surface_snippet_runs():
     axis = torch.linspace(-1, 1, 65)
     distances = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0) - 0.7
-    names = {"field": distances.requires_grad_()}
+    names: dict[str, Any] = {"field": distances.requires_grad_()}
     exec(snippet("cubes.follow"), names)
     assert len(names["surface"].faces) > 1000
 
@@ -75,7 +76,7 @@ def test_the_octree_snippet_runs():
         centers = ((low + high) / 2).norm(dim=1)
         return (centers - 0.6).abs() < (high - low).norm(dim=1)
 
-    names = {"near_surface": near_surface, "field": lambda points: points.norm(dim=-1) - 0.6}
+    names: dict[str, Any] = {"near_surface": near_surface, "field": lambda points: points.norm(dim=-1) - 0.6}
     exec(snippet("Octree.divide"), names)
     assert len(names["surface"].faces) > 100
 
