@@ -55,19 +55,23 @@ def said(path: Path) -> Iterator[str]:
         body = getattr(node, "body", None)
         if not isinstance(body, list):
             continue
-        shown = isinstance(node, ast.ClassDef) and (TOLD.search(node.name) or "/commands/" in path.as_posix())
-        if not shown:
+        command = isinstance(node, ast.ClassDef) and (TOLD.search(node.name) or "/commands/" in path.as_posix())
+        script = isinstance(node, ast.FunctionDef) and node.name == "main"
+        if not (command or script):
             silent |= {id(part.value) for part in body if isinstance(part, ast.Expr)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in silent:
+            continue
+        if " " in node.value:  # one word is a key
             yield " ".join(node.value.split())
 
 
 MODULES = [
     path
-    for path in sorted((ROOT / "splatkit").rglob("*.py"))
+    for path in sorted([*(ROOT / "splatkit").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")])
     if not path.relative_to(ROOT).as_posix().startswith(NOT_YET)
 ]
+SAID = {path: list(said(path)) for path in MODULES}
 
 
 @pytest.mark.parametrize("phrase", BANNED)
@@ -88,9 +92,6 @@ def test_pages_avoid(phrase):
         text = page.text if phrase.startswith("(?:^") else " ".join(page.text.split())
         found += [f"{page.name}: ...{text[max(m.start() - 40, 0) : m.end() + 40]}" for m in re.finditer(phrase, text)]
     assert found == [], f"instead: {BANNED[phrase]}"
-
-
-SAID = {path: list(said(path)) for path in MODULES}
 
 
 def test_pages_speak_of_nothing_but_the_project():
