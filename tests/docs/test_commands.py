@@ -1,14 +1,18 @@
 """What the docs say can be typed: every command in them is one, with these options, and so is every pipeline."""
 
 import contextlib
+import dataclasses
 import io
 import re
 import shlex
+import typing
 
 import pytest
 import tyro
 
-from splatkit.cli import Command
+from splatkit.cli import COMMANDS, Command
+from splatkit.command_line import parse
+from splatkit.export.settings import ExportMeshSettings
 from splatkit.optimize.train import parse_words
 from splatkit.pipeline.config import read_pipeline
 from tests.docs.pages import PAGES, ROOT, command_lines
@@ -114,3 +118,42 @@ def test_studies_benchmarks_and_targets_exist():
     assert [name for name in families if f'"{name}"' not in benchmark] == []
     assert [name for name in studies if f'"{name}"' not in study] == []
     assert [name for name in targets if f"\n{name}:" not in makefile] == []
+
+
+OF_OTHER_PROGRAMS = {
+    *("max-num-iterations", "load-dir", "machine.device-type"),  # ns-*, and our data parser
+    *("allow-outside", "fisheye", "help", "texture-method", "version"),
+    *("readme", "limit-s", "json", "size", "out"),  # our scripts
+}
+
+
+def options_of(command) -> set[str]:
+    """Names of options of a settings dataclass and of the groups in it."""
+    found = set()
+    for name, hint in typing.get_type_hints(command).items():
+        for part in (hint, *typing.get_args(hint)):
+            if dataclasses.is_dataclass(part):
+                found |= options_of(part)
+        found.add(name.replace("_", "-"))
+    return found
+
+
+def test_options_in_the_text_exist():
+    known = set(OF_OTHER_PROGRAMS)
+    for settings in COMMANDS:
+        known |= options_of(settings)
+    named = {
+        (option, page.name)
+        for page in PAGES
+        for code in re.findall(r"`([^`\n]+)`", page.prose)
+        for option in re.findall(r"(?<![\w-])--([a-z][a-z.-]*[a-z])", code)
+        if not option.startswith("pipeline.") and not code.startswith(("ns-", "pip ", "splatkit-data "))
+    }
+    assert sorted((option, page) for option, page in named if option not in known) == []
+
+
+def test_options_of_meshes_exist():
+    (block,) = [block for page in PAGES for block in page.blocks("") if block.startswith("--surface")]
+    for line in block.splitlines():
+        words = shlex.split(line.split("  #")[0].split(" # ")[0])
+        parse(ExportMeshSettings, ["--dataset", "DATASET", "--out", "mesh", *words], (tyro.conf.OmitArgPrefixes,))
