@@ -287,6 +287,23 @@ def tiny_mlp_backward(
     threads: int,
 ) -> None: ...
 def tiny_mlp_scratch_size(arg0: int, arg1: Sequence[int], /) -> int: ...
+def photo_consistency(
+    arg0: object,
+    arg1: object,
+    arg2: object,
+    arg3: object,
+    arg4: object,
+    arg5: object,
+    arg6: float,
+    arg7: float,
+    arg8: float,
+    arg9: object,
+    arg10: object,
+    arg11: object,
+    arg12: object,
+    arg13: int,
+    /,
+) -> None: ...
 def match_planes(
     arg0: object,
     arg1: object,

@@ -190,6 +190,12 @@ SIBLINGS = {
         "cuda/isosurface/isosurface.cu",
         "tests/ops/test_isosurface.py",
     ],
+    "photo_consistency": [
+        "splatkit/reference/photo_consistency.py",
+        "cuda/photo/consistency_cpu.cpp",
+        "cuda/photo/consistency.cu",
+        "tests/ops/test_photo_consistency.py",
+    ],
     "photometric": [
         "splatkit/reference/photometric.py",
         "cuda/image/photometric_cpu.cpp",

@@ -475,4 +475,36 @@ void window_texture(const StereoImage& image, const StereoWeights& weights, floa
 void window_texture_cuda(const StereoImage& image, const StereoWeights& weights, float least, float* variances, float* shares,
                          CudaStream stream);
 
+// Samples of a surface and what P photographs show of them. P is a multiple of kPhotoAlignment; photographs that see nothing fill it up.
+constexpr int kPhotoAlignment = 16;
+constexpr int kPhotoTerms = 6;
+
+struct PhotoConsistency {
+  int64_t samples;
+  int photographs;
+  const float* grays;      // [S, P] 0 to 255
+  const float* slopes;     // [S, P] change of gray a unit of offset along the sample's normal
+  const float* cosines;    // [S, P] of incidence; 0: not seen
+  const int64_t* starts;   // [S + 1] of windows in the two arrays below
+  const int32_t* members;  // [M] samples of each window
+  const float* weights;    // [M] of them; a window's sum to 1
+  float noise;             // standard deviation of grays by noise
+  float outlier;           // of grays: residual within the window at which a photograph's vote is quartered, ...
+  float outlier_share;     // ... and of the window's contrast
+};
+
+struct PhotoScratch {
+  float* values;     // [S, P]
+  float* rates;      // [S, P]
+  float* votes;      // [S, P]
+  float* squares;    // [S, P]
+  float* contrasts;  // [S]
+  float* terms;      // [S, kPhotoTerms]
+};
+
+// out [S, 4]: gradient and curvature, by the offset, of half the squared residuals between photographs in units of their variance;
+// correlation of the photographs within the window, at most 1; number of photographs that count.
+void photo_consistency(const PhotoConsistency& job, const PhotoScratch& scratch, float* out, int threads);
+void photo_consistency_cuda(const PhotoConsistency& job, const PhotoScratch& scratch, float* out, CudaStream stream);
+
 }  // namespace splatkit

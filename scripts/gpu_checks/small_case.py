@@ -4,14 +4,14 @@ import argparse
 
 import torch
 
-from gpu_checks import stereo
+from gpu_checks import photo_consistency, stereo
 from gpu_checks.scenes import camera, seeded_splats, with_gradients
 from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.rendering import render_splats
 
 
 def main() -> None:
-    """Render 2 000 splats at 67 x 45 px, forward and backward; match a wall of that size."""
+    """Render 2 000 splats at 67 x 45 px, forward and backward; match a wall of that size; compare photographs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
     device = parser.parse_args().device
@@ -24,6 +24,7 @@ def main() -> None:
         if value.grad is None or not torch.isfinite(value.grad).all():
             raise SystemExit(f"{name}: no finite gradient")
     stereo.run_all(67, 45, device)
+    photo_consistency.run_all(500, 40, device)
 
 
 if __name__ == "__main__":

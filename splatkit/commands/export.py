@@ -28,7 +28,7 @@ class Export:
 
 
 def run_export_mesh(settings: ExportMeshSettings) -> None:
-    """Export the mesh, with its report and turntable; say how large it is."""
+    """Export the mesh, with its report and turntable; say how large it is, how good, and where it is bad."""
     from splatkit.export.run_export import MeshExport, export_mesh
     from splatkit.pages.mesh import write_mesh_pages
 
@@ -37,6 +37,7 @@ def run_export_mesh(settings: ExportMeshSettings) -> None:
 
     done = export_mesh(settings, show_progress, report)
     print(f"{settings.out}: {len(done.mesh.vertices)} vertices, {len(done.mesh.faces)} faces")
+    print(done.verdict)
     print_warnings(done.warnings)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a textured mesh, unlit, as a camera with any lens takes them, by rays on the CPU; how true they are."""
+"""Pictures of a textured mesh, unlit, as a camera with any lens takes them, by rays on the CPU."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ from splatkit.io.mesh import Mesh
 
 _SUPERSAMPLING = 2
 _ROW = 4096  # cv2.remap takes no more than 32767 points in a row
-_LEAST_COVERED = 0.999  # of a pixel, to be compared
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,14 @@ class MeshView:
 
     image: NDArray[np.float32]  # [H, W, 3] in [0, 1], black where nothing is
     coverage: NDArray[np.float32]  # [H, W] share of each pixel that the mesh covers
+
+
+@dataclass(frozen=True)
+class SurfaceHits:
+    """What of a mesh the centers of pixels show."""
+
+    faces: NDArray[np.int64]  # [H, W] indices; -1 where nothing is
+    weights: NDArray[np.float32]  # [H, W, 3] of the face's corners, sum 1; 0 where nothing is
 
 
 class MeshRenderer:
@@ -37,28 +44,34 @@ class MeshRenderer:
     def render(self, posed: PosedCamera, supersampling: int = _SUPERSAMPLING) -> MeshView:
         """A picture from a camera; each pixel is the mean of several rays."""
         s, camera = supersampling, posed.camera
-        rows, columns = np.mgrid[0 : camera.height * s, 0 : camera.width * s]
-        pixels = (np.stack([columns.ravel(), rows.ravel()], -1) + 0.5) / s
-        tangents = np.nan_to_num(camera.tangents(pixels), nan=1e6)
-        rays = np.empty((len(pixels), 6), np.float32)
-        rays[:, :3] = posed.center
-        rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
-        colors, hit = self.colors_along(rays)
+        colors, hit = self.colors_along(_camera_rays(posed, s))
         shape = (camera.height, s, camera.width, s)
         coverage = hit.reshape(shape).mean((1, 3), dtype=np.float32)
         total = colors.reshape(*shape, 3).mean((1, 3), dtype=np.float32)
         return MeshView(total, coverage)
 
+    def first_hits(self, posed: PosedCamera) -> SurfaceHits:
+        """The faces that a camera sees, by one ray for each pixel."""
+        hit, faces, weights = self._cast(_camera_rays(posed, 1))
+        shape = (posed.camera.height, posed.camera.width)
+        of_pixels, shares = np.full(len(hit), -1), np.zeros((len(hit), 3), np.float32)
+        of_pixels[hit], shares[hit] = faces, weights
+        return SurfaceHits(of_pixels.reshape(shape), shares.reshape(*shape, 3))
+
     def colors_along(self, rays: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Colors [N, 3] in [0, 1] of what rays [N, 6] hit first, black where nothing, and which hit."""
+        hit, faces, weights = self._cast(rays)
+        colors = np.zeros((len(rays), 3), np.float32)
+        colors[hit] = self._surface_colors(faces, weights)
+        return colors, hit
+
+    def _cast(self, rays: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float32]]:
+        """Which rays [N, 6] hit, and of the M that do face and weights of its corners: [N], [M], [M, 3]."""
         answer = self._scene.cast_rays(o3d.core.Tensor(rays))
         hit = np.isfinite(answer["t_hit"].numpy())
         faces = answer["primitive_ids"].numpy()[hit].astype(np.int64)
         uv = answer["primitive_uvs"].numpy()[hit]
-        weights = np.concatenate([1 - uv.sum(1, keepdims=True), uv], 1).astype(np.float32)
-        colors = np.zeros((len(rays), 3), np.float32)
-        colors[hit] = self._surface_colors(faces, weights)
-        return colors, hit
+        return hit, faces, np.concatenate([1 - uv.sum(1, keepdims=True), uv], 1).astype(np.float32)
 
     def _surface_colors(self, faces: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         mesh = self._mesh
@@ -71,25 +84,16 @@ class MeshRenderer:
         return np.full((len(faces), 3), 0.7, np.float32)
 
 
-@dataclass(frozen=True)
-class ViewScore:
-    """How close a view of a mesh is to a photograph, where the mesh covers it."""
-
-    psnr: float  # dB, over the pixels that the mesh covers
-    psnr_exposed: float  # dB, after one factor for each channel: photographs may differ in exposure
-    coverage: float  # share of the photograph's usable pixels that the mesh covers
-
-
-def score_view(view: MeshView, photograph: NDArray[np.uint8], usable: NDArray[np.bool_]) -> ViewScore:
-    """Compare a view with a photograph [H, W, 3], of which the pixels `usable` [H, W] count."""
-    covered = usable & (view.coverage > _LEAST_COVERED)
-    if not covered.any():
-        return ViewScore(0.0, 0.0, 0.0)
-    image, target = view.image[covered].astype(np.float64), photograph[covered] / 255.0
-    factor = (image * target).sum(0) / np.maximum((image * image).sum(0), 1e-12)
-    errors = [np.square(np.clip(each, 0, 1) - target).mean() for each in (image, image * factor)]
-    first, second = (float(-10 * np.log10(max(error, 1e-12))) for error in errors)
-    return ViewScore(first, second, float(covered.sum() / usable.sum()))
+def _camera_rays(posed: PosedCamera, per_side: int) -> NDArray[np.float32]:
+    """Rays [N, 6] of a camera, `per_side` x `per_side` evenly in each pixel, row by row."""
+    s, camera = per_side, posed.camera
+    rows, columns = np.mgrid[0 : camera.height * s, 0 : camera.width * s]
+    pixels = (np.stack([columns.ravel(), rows.ravel()], -1) + 0.5) / s
+    tangents = np.nan_to_num(camera.tangents(pixels), nan=1e6)
+    rays = np.empty((len(pixels), 6), np.float32)
+    rays[:, :3] = posed.center
+    rays[:, 3:] = np.column_stack([tangents, np.ones(len(tangents))]) @ posed.T_world_camera[:3, :3].T
+    return rays
 
 
 def _look_up(image: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.float32]:

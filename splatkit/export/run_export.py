@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
 from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import splats_for_files, splats_in_frame
-from splatkit.export.held_out import HeldOutScores, score_held_out
+from splatkit.export.held_out import Comparison, compare_with_photographs, no_comparison
 from splatkit.export.open_run import open_run
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.surface.make_surface import Surface, make_surface
@@ -40,8 +40,13 @@ class MeshExport:
     mesh: Mesh  # in the frame of the export
     frame: ExportFrame
     viewpoints: NDArray[np.floating]  # [C, 3] of the photographs, in the same frame
-    held_out: HeldOutScores | None  # None for a mesh without colors, or where no photograph was held out
+    comparison: Comparison | None  # with photographs; None for a mesh without colors
     record: dict[str, Any] = field(repr=False)  # export.json
+
+    @property
+    def verdict(self) -> str:
+        """How good the mesh is and where it is bad, in one line."""
+        return str(self.record["held_out"]["verdict"])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -79,24 +84,22 @@ def export_mesh(
         found = _surface(run, settings.surface_to_wrap(), progress)
     with timer.step("colors"):
         colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
-    scores = None
-    if run.eval_views and (colored.mesh.texture is not None or colored.mesh.vertex_colors is not None):
-        with timer.step("held-out views"):
-            scores = score_held_out(colored.mesh, run.eval_views, _SHOWN_VIEWS, progress)
+    with timer.step("held-out views"):
+        comparison = _compare(colored.mesh, run, progress)
     frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(settings.load_config, run),
         **frame.record(),
         "surface": found.record,
         "texture": colored.record,
-        "held_out": None if scores is None else scores.record(),
+        "held_out": no_comparison() if comparison is None else comparison.record(),
         "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
     viewpoints = frame.apply(view_centers(run.train_views))
 
     def export_of(record: dict[str, Any]) -> MeshExport:
-        return MeshExport(settings.out, mesh, frame, viewpoints, scores, record)
+        return MeshExport(settings.out, mesh, frame, viewpoints, comparison, record)
 
     written = write_mesh_export(
         settings.out,
@@ -128,6 +131,12 @@ def provenance(config_path: Path | None, run: Run) -> dict[str, Any]:
 def _surface(run: Run, settings: SurfaceSettings, progress: Progress) -> Surface:
     points = None if settings.max_distance_from_points is None else _cloud(run.dataset)
     return make_surface(run, settings, progress, points)
+
+
+def _compare(mesh: Mesh, run: Run, progress: Progress) -> Comparison | None:
+    if mesh.texture is None and mesh.vertex_colors is None:
+        return None
+    return compare_with_photographs(mesh, run.eval_views, run.train_views, _SHOWN_VIEWS, progress)
 
 
 def _splats(run: Run, frame: ExportFrame) -> SplatArrays | None:

@@ -28,9 +28,10 @@ class ExportMeshSettings:
     pass it as --dataset instead of a run; depths of a LiDAR alone are too sparse.
 
     The folder gets the mesh in each format, the splats as splats.ply, export.json with what it was made from and how
-    good it is, report.html and a turntable video. Held-out photographs are compared with views of the mesh. A texture
-    needs all training photographs: a missing one is named before the work begins. A mesh that is wrapped into an image
-    is decimated to 200000 faces unless --max-faces or --max-deviation is given; the image keeps what they do not.
+    good it is, report.html and a turntable video. Views of the mesh are compared with held-out photographs, and one
+    line says where it is bad. A texture needs all training photographs: a missing one is named before the work begins.
+    A mesh that is wrapped into an image is decimated to 200000 faces unless --max-faces or --max-deviation is given;
+    the image keeps what they do not.
     """
 
     load_config: Path | None = None

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+_UNKNOWN_SIGMA = -1.0
+
 
 @dataclass(frozen=True)
 class Texture:
@@ -26,6 +28,8 @@ class Mesh:
     vertex_colors: NDArray[np.uint8] | None = None  # [V, 3] sRGB
     vertex_normals: NDArray[np.floating] | None = None  # [V, 3] unit
     texture: Texture | None = None
+    # [V] standard deviation of each vertex along its normal, in units of the vertices; NaN where it is not known
+    vertex_sigmas: NDArray[np.float32] | None = None
 
     def face_areas(self) -> NDArray[np.float64]:
         """[F] areas in squared units of the vertices."""
@@ -40,3 +44,16 @@ class Mesh:
     def _face_crosses(self) -> NDArray[np.float64]:
         a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
         return np.cross(b - a, c - a)
+
+
+def stored_sigmas(sigmas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sigmas [V] as files have them, -1 where they are not known.
+
+    glTF has no NaN, and Blender 5.0 reads NaN in a PLY as 0, as if the vertex were exact.
+    """
+    return np.nan_to_num(sigmas, nan=_UNKNOWN_SIGMA).astype(np.float32)
+
+
+def known_sigmas(stored: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Sigmas [V] of what files have: NaN where it is negative or NaN."""
+    return np.where(stored >= 0, stored, np.nan).astype(np.float32)

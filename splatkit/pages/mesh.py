@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.export.held_out import Comparison
 from splatkit.export.run_export import MeshExport
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import to_uint8
+from splatkit.pages.surface_pictures import ERROR_LIMIT, add_error_on_surface, add_sigmas
 from splatkit.progress import Progress
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
@@ -19,7 +21,6 @@ from splatkit.report.turntable import Turntable, write_turntable
 
 _SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
 _ATLAS_PX = 1024
-_ERROR_LIMIT = 0.2  # of the brightness range, at the bright end of the error pictures
 
 
 def write_mesh_pages(folder: Path, export: MeshExport, report: bool, turntable: bool, progress: Progress) -> None:
@@ -42,6 +43,7 @@ def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int])
     closed = "watertight" if topology["watertight"] else f"open along {topology['boundary_edges']:,} edges"
     report = HtmlReport("Mesh export", f"{topology['faces']:,} triangles, {closed}; {export.frame.units}")
     report.section("At a glance")
+    report.text(_sentence(export.verdict))
     report.numbers(_numbers(export))
     report.text(f"Frame: {export.frame.words}; units: {export.frame.units}.")
     report.section("From several sides")
@@ -50,8 +52,11 @@ def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int])
     bare = render_mesh_views(export.mesh, None, azimuths, 25.0)
     report.text("The bare shape below; what is seen from inside is reddish.")
     report.figures([Picture(image, "shape") for image in bare])
-    if export.held_out is not None:
-        _add_held_out(report, export)
+    if export.comparison is not None:
+        _add_comparison(report, export.comparison)
+        add_error_on_surface(report, export, azimuths)
+    if export.mesh.vertex_sigmas is not None:
+        add_sigmas(report, export, azimuths)
     if export.mesh.texture is not None:
         _add_texture(report, export)
     _add_surface(report, record)
@@ -63,11 +68,13 @@ def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int])
 
 def _numbers(export: MeshExport) -> list[tuple[str, str]]:
     record, numbers = export.record, []
-    if export.held_out is not None:
-        scores = record["held_out"]
+    if export.comparison is not None:
+        means = export.comparison.means()
+        beside = "held-out photographs" if export.comparison.held_out else "photographs that it was made from"
         numbers += [
-            (f"{scores['psnr']:.2f} dB", "PSNR of the mesh's views beside held-out photographs"),
-            (f"{100 * scores['coverage']:.0f} %", "of these photographs covered by the mesh"),
+            (f"{means.psnr_all:.2f} dB", f"PSNR of the mesh's views beside {beside}, over all pixels"),
+            (f"{means.psnr:.2f} dB", "the same, where the mesh is"),
+            (f"{100 * means.coverage:.0f} %", "of these photographs covered by the mesh"),
         ]
     numbers.append((f"{record['mesh']['faces']:,}", "triangles"))
     if "seen_share" in record["texture"]:
@@ -75,29 +82,37 @@ def _numbers(export: MeshExport) -> list[tuple[str, str]]:
     return numbers
 
 
-def _add_held_out(report: HtmlReport, export: MeshExport) -> None:
-    assert export.held_out is not None
-    report.section("Held-out photographs")
+def _add_comparison(report: HtmlReport, comparison: Comparison) -> None:
+    report.section("Held-out photographs" if comparison.held_out else "Photographs that it was made from")
+    whose = "Photographs that nothing was made from"
+    if not comparison.held_out:
+        whose = "No photograph was held out: some that the mesh was made from, which flatter it"
     report.text(
-        "Photographs that nothing was made from, the mesh from the same place, and the difference (bright is "
-        f"{_ERROR_LIMIT:g} of the brightness range or more). PSNR is over the pixels that the mesh covers; in brackets "
-        "after one factor for each channel, because photographs differ in exposure."
+        f"{whose}; the mesh from the same place; and the difference (bright is {ERROR_LIMIT:g} of the brightness range "
+        "or more). The worst comes first. Over all pixels, what the mesh leaves open is black, and so is a photograph "
+        "where it is transparent. The figure in brackets is after one factor for each channel, because photographs "
+        "differ in exposure."
     )
-    for shown in export.held_out.shown:
-        photograph = shown.photograph.image
-        covered = shown.photograph.usable & (shown.view.coverage > 0)
-        image = np.where(covered[..., None], shown.view.image, photograph / np.float32(255)).astype(np.float32)
+    for shown in comparison.shown:
+        target = shown.photograph.over_black()
+        judged = shown.photograph.unmasked()
+        image = np.where(judged[..., None], shown.view.image, target).astype(np.float32)
         score = shown.score
         report.figures(
             [
-                Picture(photograph, Path(shown.photograph.posed.name).name),
+                Picture(to_uint8(target), shown.name),
                 Picture(
                     to_uint8(shown.view.image),
-                    f"{score.psnr:.2f} dB ({score.psnr_exposed:.2f}), {100 * score.coverage:.0f} % covered",
+                    f"{score.psnr_all:.2f} dB over all pixels, {score.psnr:.2f} dB ({score.psnr_exposed:.2f}) where "
+                    f"the mesh is, {100 * score.coverage:.0f} % covered",
                 ),
-                Picture(colorize_error(image, photograph / np.float32(255), _ERROR_LIMIT), "difference"),
+                Picture(colorize_error(image, target, ERROR_LIMIT), f"difference; most: {shown.place()}"),
             ]
         )
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _add_texture(report: HtmlReport, export: MeshExport) -> None:

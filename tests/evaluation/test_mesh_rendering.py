@@ -1,9 +1,9 @@
-"""Views of textured meshes: the right texel at the right pixel, and scores that count what they say."""
+"""Views of textured meshes: the right texel at the right pixel."""
 
 import numpy as np
 import pytest
 
-from splatkit.evaluation.mesh_rendering import MeshRenderer, MeshView, score_view
+from splatkit.evaluation.mesh_rendering import MeshRenderer
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import compose
 from splatkit.io.mesh import Mesh, Texture
@@ -43,15 +43,15 @@ def test_vertex_colors_are_interpolated_and_what_is_not_there_is_black():
     )
 
 
-def test_scores_are_over_usable_covered_pixels():
-    image, coverage = np.full((4, 4, 3), 0.5, np.float32), np.ones((4, 4), np.float32)
-    coverage[0] = 0
-    photograph = np.full((4, 4, 3), 102, np.uint8)  # 0.4
-    usable = np.ones((4, 4), bool)
-    usable[:, 0] = False
-    photograph[:, 0] = photograph[0] = 255  # does not count
-    score = score_view(MeshView(image, coverage), photograph, usable)
-    assert score.psnr == pytest.approx(20.0, abs=0.01)
-    assert score.psnr_exposed > 100  # one factor explains all
-    assert score.coverage == pytest.approx(9 / 12)
-    assert score_view(MeshView(image, 0 * coverage), photograph, usable).coverage == 0
+def test_first_hits_are_faces_and_places_in_them():
+    mesh = square(False)
+    moved = PosedCamera("moved", CAMERA.camera, compose(np.eye(3), np.array([0, 0, -1.0])))
+    hits = MeshRenderer(mesh).first_hits(moved)
+    shown = hits.faces >= 0
+    assert shown.sum() == 400
+    assert np.unique(hits.faces).tolist() == [-1, 0, 1]
+    places = np.einsum("hwc,hwcd->hwd", hits.weights, mesh.vertices[mesh.faces[hits.faces]])
+    rows, columns = np.nonzero(shown)
+    np.testing.assert_allclose(places[shown][:, 0], (columns + 0.5 - 20) / 20, atol=1e-5)
+    np.testing.assert_allclose(places[shown][:, 1], (rows + 0.5 - 20) / 20, atol=1e-5)
+    assert (hits.weights[~shown] == 0).all()

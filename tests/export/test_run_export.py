@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ from splatkit.export.files.point_export import export_points
 from splatkit.export.run_export import MeshExport, export_mesh
 from splatkit.export.settings import ExportMeshSettings, ExportPointsSettings
 from splatkit.export.surface.make_surface import Surface
+from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import read_mesh
@@ -87,7 +89,7 @@ def command(run, out, *more: str) -> int:
     return main([*words, "--texture-size", "256", "--unwrap-timeout-s", "0", *more])
 
 
-def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
+def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path, capsys):
     out = tmp_path / "out"
     assert command(run, out, "--formats", "glb", "obj", "ply", "stl") == 0
     record = json.loads((out / "export.json").read_text())
@@ -117,15 +119,47 @@ def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path):
     assert record["held_out"]["photographs"] == 1
     assert record["held_out"]["psnr"] > 18
     assert record["held_out"]["coverage"] > 0.95
+    verdict = record["held_out"]["verdict"]
+    assert f"\n{verdict}\n" in capsys.readouterr().out
+    assert verdict.startswith("held-out photographs: ")
+    assert "worst: frame_0000.png" in verdict
     page = (out / "report.html").read_text()
-    assert "Held-out photographs" in page
-    assert "frame_0000.png" in page
+    assert page.index(f"H{verdict[1:]}") < page.index("<img")
+    assert "Where the colors are wrong" in page
+    assert "How precise the surface is" not in page
     video = cv2.VideoCapture(str(out / "turntable.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 72
     assert video.read()[1].std() > 20
     video.release()
     loaded: Any = trimesh.load_mesh(out / "mesh.glb", process=False)
     assert loaded.visual.material.baseColorTexture.size == (256, 256)
+
+
+def test_sigmas_are_written_and_shown_and_what_was_not_held_out_is_said(run, tmp_path, monkeypatch):
+    loaded = run_export.open_run(run, None)
+    object.__setattr__(loaded, "eval_views", ())
+    bare = run_export.make_surface(loaded, SurfaceSettings()).mesh
+    sigmas = np.linspace(0.001, 0.011, len(bare.vertices), dtype=np.float32)
+    sigmas[: len(sigmas) // 2] = np.nan
+    found = Surface(replace(bare, vertex_sigmas=sigmas), {"steps": []})
+    monkeypatch.setattr(run_export, "make_surface", lambda *_: found)
+    out = tmp_path / "out"
+    assert command(run, out, "--no-turntable", "--frame", "normalized") == 0
+    record = json.loads((out / "export.json").read_text())
+    scale = record["from_input"]["scale"]
+    assert record["mesh"]["vertex_sigmas"]["median"] == pytest.approx(0.0085 * scale, rel=0.01)
+    assert record["mesh"]["vertex_sigmas"]["ninety_percent_below"] == pytest.approx(0.0105 * scale, rel=0.01)
+    assert record["mesh"]["vertex_sigmas"]["known_share"] == pytest.approx(0.5, abs=0.01)
+    read = read_mesh(out / "mesh.ply").vertex_sigmas
+    assert read is not None
+    np.testing.assert_allclose(read, sigmas * scale, rtol=1e-6)
+    of_glb = read_mesh(out / "mesh.glb").vertex_sigmas
+    assert of_glb is not None
+    assert len(of_glb) > len(read)  # split along the seams
+    page = (out / "report.html").read_text()
+    assert "How precise the surface is" in page
+    assert "No photograph was held out; 11 that the mesh was made from" in page
+    assert record["held_out"]["photographs"] == 0
 
 
 def test_parts_can_be_left_out_and_the_frame_normalized(run, tmp_path):

@@ -1,5 +1,7 @@
 """Meshes survive each format, in the frame that the format demands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -39,6 +41,35 @@ def test_a_mesh_without_colors_has_none(tmp_path):
     for suffix in (".ply", ".obj", ".glb"):
         write_mesh(tmp_path / f"a{suffix}", Mesh(mesh.vertices, mesh.faces))
         assert read_mesh(tmp_path / f"a{suffix}").vertex_colors is None
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".glb"])
+def test_sigmas_are_read_back_and_the_unknown_stay_unknown(tmp_path, suffix):
+    sigmas = np.array([0.001, np.nan, 0.25, 0.0], np.float32)
+    write_mesh(tmp_path / f"a{suffix}", replace(tetrahedron(), vertex_sigmas=sigmas))
+    read = read_mesh(tmp_path / f"a{suffix}")
+    assert read.vertex_sigmas is not None
+    np.testing.assert_array_equal(read.vertex_sigmas, sigmas)
+    assert read.vertex_colors is not None
+    write_mesh(tmp_path / f"b{suffix}", tetrahedron())
+    assert read_mesh(tmp_path / f"b{suffix}").vertex_sigmas is None
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".stl"])
+def test_formats_without_a_place_for_sigmas_leave_them_out(tmp_path, suffix):
+    write_mesh(tmp_path / f"a{suffix}", tetrahedron())
+    (tmp_path / f"a{suffix}").rename(tmp_path / "without")
+    write_mesh(tmp_path / f"a{suffix}", replace(tetrahedron(), vertex_sigmas=np.ones(4, np.float32)))
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / "without").read_bytes()
+
+
+def test_sigmas_of_a_text_ply_are_read(tmp_path):
+    head = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    head += "property float sigma\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
+    (tmp_path / "a.ply").write_text(head + "0 0 0 0.5\n1 0 0 nan\n0 1 0 -1\n3 0 1 2\n")
+    found = read_mesh(tmp_path / "a.ply").vertex_sigmas
+    assert found is not None
+    np.testing.assert_array_equal(found, np.array([0.5, np.nan, np.nan]))
 
 
 def test_glb_is_y_up(tmp_path):

@@ -172,6 +172,30 @@ void run_stereo() {
   stereo.texture();
 }
 
+// Photographs of a surface of a few samples, each of which has its neighbors in the list for its window.
+void run_photo_consistency() {
+  constexpr int64_t kSamples = 41;
+  constexpr int kPhotographs = 2 * kPhotoAlignment;
+  const auto grays = random(kSamples * kPhotographs, 0, 255), slopes = random(kSamples * kPhotographs, -50, 50);
+  auto cosines = random(kSamples * kPhotographs, -0.3f, 1);
+  for (float& cosine : cosines) cosine = cosine < 0 ? 0 : cosine;
+  std::vector<int64_t> starts = {0};
+  std::vector<int32_t> members;
+  for (int32_t s = 0; s < kSamples; ++s) {
+    for (int32_t other = s; other < kSamples && other < s + 3; ++other) members.push_back(other);
+    starts.push_back(static_cast<int64_t>(members.size()));
+  }
+  std::vector<float> weights(members.size(), 1 / 3.f);
+  const PhotoConsistency job = {
+      kSamples, kPhotographs, grays.data(), slopes.data(), cosines.data(), starts.data(), members.data(), weights.data(), 2.5f, 6, 0.5f};
+  constexpr int64_t kSize = kSamples * kPhotographs;
+  auto values = empty(kSize), rates = empty(kSize), votes = empty(kSize), squares = empty(kSize);
+  auto contrasts = empty(kSamples), terms = empty(kSamples * kPhotoTerms), out = empty(4 * kSamples);
+  photo_consistency_cuda(job, {values.data(), rates.data(), votes.data(), squares.data(), contrasts.data(), terms.data()}, out.data(),
+                         nullptr);
+  print("photo-consistency", out);
+}
+
 void run_all() {
   const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
   const Scene scene;
@@ -211,6 +235,7 @@ void run_all() {
   print("features", features);
   run_encoding();
   run_stereo();
+  run_photo_consistency();
   run_photometric({features.begin(), features.begin() + kWidth * kHeight * kChannels});
 
   const auto v_features = random(pixels * kChannels, -1, 1), v_alphas = random(pixels, -1, 1);

@@ -86,7 +86,10 @@ class ExportFrame:
 
     def apply_to_mesh(self, mesh: Mesh) -> Mesh:
         """The mesh in the frame of the export."""
-        return replace(mesh, vertices=self.apply(mesh.vertices))
+        sigmas = mesh.vertex_sigmas
+        if sigmas is not None and self.name == "normalized":
+            sigmas = (sigmas * self.scale).astype(np.float32)
+        return replace(mesh, vertices=self.apply(mesh.vertices), vertex_sigmas=sigmas)
 
     @property
     def words(self) -> str:

@@ -6,6 +6,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 import splatkit
 from splatkit.errors import EmptyMeshError
 from splatkit.evaluation.mesh_topology import measure_topology
@@ -80,8 +83,9 @@ def write_mesh_export(
 
 
 def describe_mesh(mesh: Mesh) -> dict[str, Any]:
-    """Counts, extent and topology of a mesh; what is not watertight is reported, never repaired."""
+    """Counts, extent, topology and precision of a mesh; what is not watertight is reported, never repaired."""
     topology = measure_topology(mesh)
+    sigmas = {} if mesh.vertex_sigmas is None else {"vertex_sigmas": _describe_sigmas(mesh.vertex_sigmas)}
     return {
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
@@ -89,4 +93,12 @@ def describe_mesh(mesh: Mesh) -> dict[str, Any]:
         "bounds": [mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()],
         **asdict(topology),
         "watertight": topology.watertight,
+        **sigmas,
     }
+
+
+def _describe_sigmas(sigmas: NDArray[np.float32]) -> dict[str, float | None]:
+    """Share of the vertices where they are known, and quantiles of these, in units of the mesh."""
+    known = sigmas[np.isfinite(sigmas)]
+    median, ninety = np.quantile(known, (0.5, 0.9)).tolist() if len(known) else (None, None)
+    return {"known_share": len(known) / max(len(sigmas), 1), "median": median, "ninety_percent_below": ninety}

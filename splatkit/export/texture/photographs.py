@@ -26,6 +26,16 @@ class Photograph:
     posed: PosedCamera  # by the lens that took it, at the resolution of `image`
     image: NDArray[np.uint8]  # [H, W, 3]
     usable: NDArray[np.bool_]  # [H, W] by mask and opacity
+    opacities: NDArray[np.float32] | None = None  # [H, W] in [0, 1], NaN where masked; None: opaque, without a mask
+
+    def over_black(self) -> NDArray[np.float32]:
+        """[H, W, 3] in [0, 1], black where it is transparent."""
+        image = self.image / np.float32(255)
+        return image if self.opacities is None else image * np.nan_to_num(self.opacities, nan=1.0)[..., None]
+
+    def unmasked(self) -> NDArray[np.bool_]:
+        """[H, W] what no mask excludes, transparent or not."""
+        return np.ones_like(self.usable) if self.opacities is None else np.isfinite(self.opacities)
 
 
 def check_photographs(views: Sequence[RunView]) -> None:
@@ -53,22 +63,29 @@ def read_photograph(view: RunView, reduction: int = 1) -> Photograph:
     if not view.image_path.is_file():
         raise DatasetError(f"{view.image_path}: this photograph is gone; textures need it (or pass --texture none)")
     image = read_image(view.image_path)
-    usable = np.ones(image.shape[:2], dtype=bool)
-    if image.shape[2] == 4:
-        usable = image[..., 3] >= _OPAQUE
-        image = np.ascontiguousarray(image[..., :3])
-    if view.mask_path is not None:
-        mask = read_mask(view.mask_path)
-        if mask.shape != usable.shape:
-            raise DatasetError(f"{view.mask_path}: the mask's size differs from that of its photograph")
-        usable &= mask
+    opacities = _opacities(view, image)
+    image = np.ascontiguousarray(image[..., :3])
+    usable = np.ones(image.shape[:2], dtype=bool) if opacities is None else opacities >= (_OPAQUE - 0.5) / 255
     if reduction == 1:
-        return Photograph(view.photographed, image, usable)
+        return Photograph(view.photographed, image, usable, opacities)
     camera = reduced_camera(view.photographed.camera, reduction)
     size = (camera.width, camera.height)
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     allowed = np.asarray(cv2.resize(usable.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 1 - 1e-3
-    return Photograph(replace(view.photographed, camera=camera), small, allowed)
+    if opacities is not None:
+        opacities = np.asarray(cv2.resize(opacities, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return Photograph(replace(view.photographed, camera=camera), small, allowed, opacities)
+
+
+def _opacities(view: RunView, image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """See `Photograph`, of pixels [H, W, 3 or 4]."""
+    opacities = image[..., 3] / np.float32(255) if image.shape[2] == 4 else None
+    if view.mask_path is None:
+        return opacities
+    mask = read_mask(view.mask_path)
+    if mask.shape != image.shape[:2]:
+        raise DatasetError(f"{view.mask_path}: the mask's size differs from that of its photograph")
+    return np.where(mask, np.float32(1) if opacities is None else opacities, np.float32(np.nan))
 
 
 def read_measured(view: RunView) -> DepthMap | None:

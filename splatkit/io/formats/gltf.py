@@ -3,15 +3,14 @@
 Coordinates in memory are the project's (z up where the dataset is). glTF is y-up by specification, so files hold
 (x, z, -y). Its vertex colors are linear, its textures sRGB as ours; v counts from a picture's upper edge. Colors that
 were photographed hold the scene's light already, so that materials are unlit (KHR_materials_unlit); viewers that do not
-know the extension light them as matt surfaces.
+know the extension light them as matt surfaces. The standard deviations of vertices are the attribute _SIGMA: names
+of attributes that glTF does not define begin with an underscore.
 """
-
-from __future__ import annotations
 
 import json
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 from splatkit.geometry.local_origin import local_origin
 from splatkit.io.atomic import atomic_file
 from splatkit.io.images import encode_image
+from splatkit.io.mesh import Mesh, stored_sigmas
 
-if TYPE_CHECKING:
-    from splatkit.io.mesh import Mesh
-
+SIGMA_ATTRIBUTE = "_SIGMA"
 _FLOAT, _UNSIGNED = 5126, 5125  # component types
+_VERTEX_DATA, _INDEX_DATA = 34962, 34963  # targets of views
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 
 
@@ -35,6 +34,9 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners] - origin), "VEC3", _FLOAT, bounds=True)}
     if mesh.vertex_normals is not None:
         attributes["NORMAL"] = builder.add(_turned(mesh.vertex_normals[corners]), "VEC3", _FLOAT)
+    if mesh.vertex_sigmas is not None:
+        sigmas = stored_sigmas(mesh.vertex_sigmas[corners])
+        attributes[SIGMA_ATTRIBUTE] = builder.add(sigmas.astype("<f4"), "SCALAR", _FLOAT)
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
@@ -102,16 +104,17 @@ class _Builder:
         self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
 
-    def append(self, content: bytes) -> int:
-        """Append bytes; returns the index of their view."""
-        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)})
+    def append(self, content: bytes, target: int | None = None) -> int:
+        """Append bytes; returns the index of their view. The target is what a GPU would read them as."""
+        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)}
+        self.views.append(view if target is None else {**view, "target": target})
         self.data += content + b"\0" * (-len(content) % 4)
         return len(self.views) - 1
 
     def add(self, array: NDArray[Any], kind: str, component: int, bounds: bool = False) -> int:
         """Append an array; returns its accessor's index. glTF demands bounds of positions."""
         accessor: dict[str, Any] = {
-            "bufferView": self.append(array.tobytes()),
+            "bufferView": self.append(array.tobytes(), _INDEX_DATA if component == _UNSIGNED else _VERTEX_DATA),
             "componentType": component,
             "count": len(array),
             "type": kind,

@@ -1,6 +1,7 @@
 """Where exports are: the dataset's frame, a normalized one, and on Earth."""
 
 import json
+from dataclasses import replace
 
 import laspy
 import numpy as np
@@ -11,6 +12,7 @@ from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, Georeference, dataset_units, export_frame, read_georeference
 from splatkit.export.files.point_export import write_points
 from splatkit.export.files.splat_export import splats_in_frame, splats_of_frame
+from splatkit.io.mesh import Mesh
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.splatting.rendering import render_splats
@@ -47,6 +49,16 @@ def test_the_normalized_frame_has_radius_one_and_a_way_back(dataset):
     assert np.quantile(np.linalg.norm(moved, axis=1), 0.99) == pytest.approx(1.0)
     back = frame.record()["from_input"]
     np.testing.assert_allclose(moved / back["scale"] + back["center"], points, atol=1e-9)
+
+
+def test_sigmas_scale_with_the_mesh():
+    mesh = Mesh(np.eye(3), np.array([[0, 1, 2]]), vertex_sigmas=np.array([0.5, np.nan, 2], np.float32))
+    normalized = ExportFrame("normalized", "radii", (1.0, 0.0, 0.0), 0.25)
+    for frame, expected in ((normalized, [0.125, np.nan, 0.5]), (ExportFrame(), [0.5, np.nan, 2])):
+        found = frame.apply_to_mesh(mesh).vertex_sigmas
+        assert found is not None
+        np.testing.assert_array_equal(found, np.array(expected))
+    assert normalized.apply_to_mesh(replace(mesh, vertex_sigmas=None)).vertex_sigmas is None
 
 
 def test_splats_in_the_normalized_frame_look_the_same():

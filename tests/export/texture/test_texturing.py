@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from splatkit.errors import DatasetError
-from splatkit.evaluation.mesh_rendering import MeshRenderer, score_view
+from splatkit.evaluation.mesh_rendering import MeshRenderer
+from splatkit.evaluation.view_scores import score_view
 from splatkit.export.texture import texturing
 from splatkit.export.texture.consensus import Agreement
 from splatkit.export.texture.photographs import check_photographs, read_photograph

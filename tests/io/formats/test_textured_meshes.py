@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,16 @@ def test_a_glb_says_what_the_specification_asks(tmp_path):
     assert counts == {6}  # corners 0 and 2 lie at two places of the texture
     positions = document["accessors"][primitive["attributes"]["POSITION"]]
     assert (positions["min"], positions["max"]) == ([0, 0, 0], [2, 1, 0])
+
+
+def test_both_sides_of_a_seam_have_the_sigma_of_their_vertex(tmp_path):
+    mesh = replace(patched(), vertex_sigmas=np.array([0.1, 0.2, 0.3, np.nan], np.float32))
+    write_mesh(tmp_path / "a.glb", mesh)
+    document, binary = read_glb(tmp_path / "a.glb")
+    accessor = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["_SIGMA"]]
+    start = document["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    found = np.frombuffer(binary, "<f4", accessor["count"], start)
+    np.testing.assert_array_equal(found, np.array([0.1, 0.1, 0.2, 0.3, 0.3, -1], np.float32))
 
 
 def test_an_obj_leads_to_its_material_and_image(tmp_path):
