@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 NATIVE := $(shell find cuda -type f)
 CXX_SOURCES := $(shell find cuda tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
-.PHONY: demo test test-fast bench lint format
+.PHONY: demo test test-fast bench docs lint format
 
 $(VENV)/.installed: pyproject.toml $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test-fast: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python scripts/benchmark.py splatting --json outputs/benchmark_splatting.json
 	$(BIN)/python scripts/benchmark.py training --json outputs/benchmark_training.json
+
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

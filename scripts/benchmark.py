@@ -1,8 +1,8 @@
 """Measure splatkit: `scripts/benchmark.py FAMILY --json FILE [--quick]`.
 
 Writes {machine, commit, records: [{name, params, unit, median, min, max, repeats, peers}]}. Times are CPU-seconds or
-wall, named apart. Run it with nothing else running. Real scenes are found at $SPLATKIT_DATA. With `--readme README.md`
-the tables of the family in it are filled with what was measured.
+wall, named apart. Run it with nothing else running. Real scenes are found at $SPLATKIT_DATA. With `--readme PAGE.md`
+(docs/results) the tables of the family in it are filled with what was measured.
 """
 
 import json
@@ -95,7 +95,7 @@ def main(
         family: what to measure.
         json_path: file to write.
         quick: a small case that only shows that the benchmark works.
-        readme: Markdown file whose tables of this family are filled anew.
+        readme: Markdown file whose tables of this family are filled again.
     """
     if quick and readme is not None:
         sys.exit("benchmark: --quick measures too little for --readme")

@@ -1,6 +1,6 @@
 """Fit a field by an encoding and a small network: `scripts/fit.py image|sdf|motion ... --out DIR`.
 
-Interrupt it, start it again: it goes on where it stopped.
+Interrupt it, start it again: it resumes.
 """
 
 from parts import run_part

@@ -1,12 +1,12 @@
-"""The pictures of the README and the docs: `scripts/pictures.py NAME --out scenes/pictures`."""
+"""The pictures of README and docs: `scripts/pictures.py NAME --out docs/pictures`."""
 
 from parts import run_part
 
 PICTURES = {
     "demo": ("drawings.demo", "overview.jpg, from a finished `make demo`"),
-    "courtyard": ("drawings.courtyard", "courtyard.jpg, from a generated walk"),
-    "flexicubes": ("drawings.flexicubes", "flexicubes*, generated stairs as three methods reconstruct them"),
+    "courtyard": ("drawings.courtyard", "courtyard.jpg, from a synthetic walk"),
+    "flexicubes": ("drawings.flexicubes", "flexicubes*, synthetic stairs as three methods reconstruct them"),
 }
 
 if __name__ == "__main__":
-    run_part("pictures.py", "Draws pictures from generated scenes.", PICTURES)
+    run_part("pictures.py", "Draws pictures from synthetic scenes.", PICTURES)

@@ -12,7 +12,7 @@ from parts import run_part
 STUDIES = {
     "kernels": ("studies.kernel_study", "which kernel is worth its numbers, on signals, pictures and scenes"),
     "encodings": ("studies.encoding_study", "cubes, simplices, and simplices that spend what they save on levels"),
-    "lidar": ("studies.lidar_study", "what a LiDAR brings, the whole way on a generated walk"),
+    "lidar": ("studies.lidar_study", "what a LiDAR brings, the whole way on a synthetic walk"),
     "meshes": ("studies.meshes.study", "what stereo and training are worth for meshes"),
     "flexicubes": ("studies.flexicubes_study", "FlexiCubes, dual marching cubes and marching cubes under one loss"),
 }

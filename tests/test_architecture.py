@@ -397,12 +397,16 @@ def test_top_level_is_the_agreed_one():
         "scenes",
         "tests",
         "scripts",
+        "docs",
+        "mkdocs.yml",
         "README.md",
         "Makefile",
         "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
         "LICENSE",
         "NOTICE",
     }
-    ignored = {"build", "dist", "outputs", "demo"}
+    ignored = {"build", "dist", "outputs", "demo", "site"}
     present = {p.name for p in ROOT.iterdir() if not p.name.startswith(".")}
     assert present <= allowed | ignored

@@ -27,7 +27,7 @@ def test_scene_makes_a_dataset_and_refuses_to_replace_it(tmp_path, capsys):
 def test_a_walk_comes_with_scans(tmp_path, capsys):
     size = ["--width", "32", "--height", "24", "--views", "12", "--scans", "1"]
     assert main(["scene", "courtyard", "--out", str(tmp_path / "court"), *size, "--extrinsic-deg", "2"]) == 0
-    assert "12 views of courtyard, 32x24, LiDAR turns: 1" in capsys.readouterr().out
+    assert "12 views of courtyard, 32x24, LiDAR sweeps: 1" in capsys.readouterr().out
     assert (tmp_path / "court/lidar/scan_0000.ply").is_file()
 
 
@@ -37,7 +37,7 @@ def test_a_walk_comes_with_scans(tmp_path, capsys):
         (["scene", "nowhere"], "no such scene"),
         (["scene", "missing.toml"], "missing.toml"),
         (["scene", "studio", "--views", "1"], "views: expected at least 2"),
-        (["scene", "studio", "--blur-px", "1"], "need a scene that is walked through"),
+        (["scene", "studio", "--blur-px", "1"], "need a walk, such as courtyard"),
         (["scene", "courtyard", "--views", "3"], "views: expected a multiple of 2"),
     ],
 )

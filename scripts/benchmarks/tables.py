@@ -1,4 +1,4 @@
-"""Tables of the README, filled from the records of a benchmark: nobody copies a figure by hand.
+"""Tables of the docs, filled from the records of a benchmark: nobody copies a figure by hand.
 
 A table stands between `<!-- figures: FAMILY/NAME -->` and `<!-- end of figures -->`.
 """
@@ -65,7 +65,7 @@ def render_table(table: Table, records: Records) -> str:
 
 
 def fill_tables(text: str, family: str, tables: Mapping[str, Table], records: Records) -> str:
-    """A README with the tables of one family filled anew.
+    """A page with the tables of one family filled again.
 
     Raises:
         SettingsError: a block's name is unknown, or records are missing, as after --quick.
@@ -76,7 +76,7 @@ def fill_tables(text: str, family: str, tables: Mapping[str, Table], records: Re
         if owner != family:
             return block[0]
         if name not in tables:
-            raise SettingsError(f"README: no table {block['name']}; there are {', '.join(tables)}")
+            raise SettingsError(f"no table {block['name']}; there are {', '.join(tables)}")
         return f"{block[1]}{render_table(tables[name], records)}\n*{records.origin}*\n{block[3]}"
 
     return _BLOCK.sub(filled, text)
@@ -213,8 +213,8 @@ def _training() -> dict[str, Table]:
         return label, [*cells, [Figure(ratio, {**params, "format": name}, form) for name, form in files]]
 
     rows = [
-        row("Gaussians, harmonics (as splatfacto)", "gaussian", "harmonics"),
-        row("exact kernel, harmonics", "exact", "harmonics"),
+        row("Gaussians, SH (as splatfacto)", "gaussian", "harmonics"),
+        row("exact kernel, SH", "exact", "harmonics"),
         row("Gaussians, 2 lobes", "gaussian", "lobes"),
         row("exact kernel, 2 lobes", "exact", "lobes"),
     ]

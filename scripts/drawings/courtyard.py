@@ -1,4 +1,4 @@
-"""The README's picture of a generated walk: `scripts/pictures.py courtyard --dataset courtyard --out DIR`.
+"""The docs' picture of a synthetic walk: `scripts/pictures.py courtyard --dataset courtyard --out DIR`.
 
 The dataset is made by `splatkit scene courtyard --out courtyard`.
 """
@@ -22,10 +22,10 @@ _GAP = 6  # px
 
 
 def main(dataset: Path, out: Path, number: int = 2) -> None:
-    """Write courtyard.jpg: both photographs of a moment, LiDAR points on one, its depth, and all scans from above.
+    """Write courtyard.jpg: both photographs of one timestamp, LiDAR points on one, its depth, and all scans from above.
 
     Args:
-        dataset: folder of a generated walk.
+        dataset: folder of a synthetic walk.
         out: folder of the pictures.
         number: of the moment to show.
     """

@@ -1,4 +1,4 @@
-"""The pictures of the README from a finished demo: `scripts/pictures.py demo --demo demo --out scenes/pictures`."""
+"""The pictures of README and docs from a finished demo: `scripts/pictures.py demo --demo demo --out docs/pictures`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The README's pictures of reconstructed stairs: `scripts/pictures.py flexicubes --out scenes/pictures`.
+"""The docs' pictures of reconstructed stairs: `scripts/pictures.py flexicubes --out docs/pictures`.
 
 Generated stairs, and what marching cubes, dual marching cubes with vertices at centroids, and FlexiCubes make of them
 on the same grid of 32 cells a side, under the same loss, from their distances (`flexicubes.jpg`); and FlexiCubes from a

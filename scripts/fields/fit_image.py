@@ -2,7 +2,7 @@
 
 The experiment of Instant-NGP (arXiv 2201.05989, section 5.1): the image becomes a function of the position, trained on
 random pixels. Writes fit.png (the image beside its fit), fit.pt, and fit.json with PSNR and the image's values for each
-parameter. A tiled TIFF may be larger than the memory. Interrupt it, start it again: it goes on where it stopped.
+parameter. A tiled TIFF may be larger than the memory. Interrupt it, start it again: it resumes.
 """
 
 import sys
@@ -69,7 +69,7 @@ def main(
 
     Args:
         image_path: any RGB image that Pillow reads, or a TIFF of any size.
-        out: folder to write; a fit in it goes on.
+        out: folder to write; an interrupted fit in it resumes.
         steps: of training.
         batch: pixels a step.
         lattice: simplex, grid or kuhn.

@@ -2,7 +2,7 @@
 
 The object is generated: a torus that turns and breathes, orbited by a ball; its field is exact at every time. Writes
 motion.png (sections through the exact field above those of the fit, over time), fit.pt, and fit.json with errors.
-Interrupt it, start it again: it goes on where it stopped.
+Interrupt it, start it again: it resumes.
 """
 
 import sys
@@ -90,7 +90,7 @@ def main(
     """Fit the moving object.
 
     Args:
-        out: folder to write; a fit in it goes on.
+        out: folder to write; an interrupted fit in it resumes.
         steps: of training.
         batch: samples a step.
         lattice: simplex, grid or kuhn.

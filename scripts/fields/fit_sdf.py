@@ -2,7 +2,7 @@
 
 The experiment of Instant-NGP (arXiv 2201.05989, section 5.2): an encoding and a small network learn exact distances to
 the triangles. Writes mesh.ply in the frame of the input, fit.png (the input above the fit), fit.pt, and fit.json with
-errors near the surface and distances between the surfaces. Interrupt it, start it again: it goes on where it stopped.
+errors near the surface and distances between the surfaces. Interrupt it, start it again: it resumes.
 """
 
 import sys
@@ -89,7 +89,7 @@ def main(
 
     Args:
         mesh: closed, .ply, .obj or .glb.
-        out: folder to write; a fit in it goes on.
+        out: folder to write; an interrupted fit in it resumes.
         steps: of training.
         batch: samples a step.
         lattice: simplex, grid or kuhn.

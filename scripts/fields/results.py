@@ -30,7 +30,7 @@ def run(script: str, fit: Callable[[], Result]) -> None:
     except (OSError, ValueError, SplatkitError) as error:
         _end(script, str(error))
     except KeyboardInterrupt:
-        _end(script, "interrupted; the same command goes on from the last state that was kept")
+        _end(script, "interrupted; the same command resumes from the last state that was kept")
     shown = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items())
     print(", ".join(shown))
 

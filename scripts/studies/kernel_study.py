@@ -57,7 +57,7 @@ def main(
     """Measure what is missing, then write tables and plots.
 
     Args:
-        out: folder of results; a study in it goes on.
+        out: folder of results; an interrupted study in it resumes.
         size: how much to measure.
         quick: a minute's worth that only shows that the study works.
         sections: which to measure.

@@ -45,7 +45,7 @@ def main(out: Path, size: Literal["small", "full"] = "small", quick: bool = Fals
     """Make what is missing, then write a table.
 
     Args:
-        out: folder of everything; a study in it goes on.
+        out: folder of everything; an interrupted study in it resumes.
         size: how much to do.
         quick: a minute's worth that only shows that the study works; without boards.
     """

@@ -1,4 +1,4 @@
-"""Results of a study, one small file a case, so that an interrupted study goes on where it stopped."""
+"""Results of a study, one small file a case, so that an interrupted study resumes."""
 
 import json
 import statistics

@@ -40,7 +40,7 @@ _STAND_M = 0.04  # between the stand and the plate
 
 @dataclass(frozen=True)
 class Faults:
-    """Of the LiDAR, beside its range noise."""
+    """Faults of the LiDAR, besides its range noise."""
 
     ring_bias_m: float = 0.008
     """Standard deviation of what single lasers are off."""

@@ -318,7 +318,7 @@ def _warnings(solution: Solution, views: list[BoardView], selection: Selection, 
     elif solution.chi["corners"] > 1.5:
         out.append("corners fit worse than they are measured: the intrinsics may be off")
     if not any(len(view.rim) for view in views):
-        out.append("scan lines could not be told apart: calibrated by planes alone")
+        out.append("scan lines could not be distinguished: calibrated by planes alone")
     return out
 
 

@@ -86,4 +86,4 @@ def board_of(stored: StoredCalibration, path: Path) -> BoardTarget:
     try:
         return BoardTarget(**stored.board)
     except (TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: is no calibration of splatkit, or damaged ({error!r})") from None
+        raise DatasetError(f"{path}: not a splatkit calibration, or damaged ({error!r})") from None

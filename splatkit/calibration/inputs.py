@@ -65,8 +65,8 @@ def pair_files(image_folders: list[Path], cloud_folder: Path) -> list[FrameFiles
     for folder, found in zip(image_folders, images, strict=True):
         if len(found) != len(clouds):
             raise DatasetError(
-                f"{folder}: {len(found)} images and {len(clouds)} scans in {cloud_folder} have other names and other "
-                "counts; give files of one moment the same name"
+                f"{folder}: {len(found)} images and {len(clouds)} scans in {cloud_folder} differ in names and "
+                "number; give files of one timestamp the same name"
             )
     rows = zip(clouds, zip(*images, strict=True), strict=True)
     return [FrameFiles(scan_stem(cloud), tuple(row), cloud) for cloud, row in rows]

@@ -24,11 +24,11 @@ class CalibrateSettings:
     out: Path = Path("calibration")
     """Folder to make."""
     board_size: str | None = None
-    """Size of the plate in meters, as 0.85x0.61; without it the plate ends where the pattern does."""
+    """Size of the plate in meters, such as 0.85x0.61; by default that of the pattern."""
     intrinsics: tuple[Path, ...] = ()
-    """YAML or JSON of each camera (ROS camera_info, OpenCV, or K, D, width, height); without it they are found too."""
+    """YAML or JSON of each camera (ROS camera_info, OpenCV, or K, D, width, height); else they are estimated too."""
     camera_model: Literal["pinhole", "fisheye"] = "pinhole"
-    """Of the lenses, where no file says it."""
+    """Lens model, where no file states one."""
     init: Path | None = None
     """A calibration.json, or JSON with T_camera_lidar, to compare with; the search needs no first guess."""
     mode: Literal["full", "plane"] = "full"
@@ -41,7 +41,7 @@ class CalibrateSettings:
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """Hold a calibration against new frames of the board; exit code 3 where they contradict it."""
+    """Check a calibration against new frames of the board; exit code 3 where they contradict it."""
 
     calibration: Path
     """calibration.json."""
@@ -58,15 +58,15 @@ class SimulateSettings:
     """Say how well a rig would be calibrated, by trials with known truth."""
 
     board: str = "7x5:0.095"
-    """As of `run`."""
+    """Same notation as for `calibrate run`."""
     board_size: str | None = "0.85x0.61"
     """Size of the plate in meters."""
     lidar: Literal["16", "32", "64", "solid"] = "32"
     """Number of lasers of a spinning LiDAR, or a solid-state one."""
     poses: int = 20
-    """Of the board."""
+    """Number of poses of the board."""
     trials: int = 20
-    """Sets of poses."""
+    """Number of trials, each with its own poses."""
     range_noise: float = 0.02
     """Standard deviation of ranges, m."""
     corner_noise: float = 0.3
@@ -75,20 +75,20 @@ class SimulateSettings:
 
 @dataclass(frozen=True)
 class BoardSceneSettings:
-    """Make photographs and scans of boards in a generated hall, with exact truth beside them."""
+    """Make photographs and scans of boards in a synthetic hall, with the exact truth."""
 
     out: Path
     """Folder to make."""
     lidar: Literal["16", "32", "64", "solid"] = "32"
     """Number of lasers of a spinning LiDAR, or a solid-state one."""
     poses: int = 20
-    """Of the board."""
+    """Number of poses of the board."""
     width: int = 1280
-    """Of the photographs, px."""
+    """Width of the photographs, px."""
     seed: int = 0
-    """Of poses, noise and the LiDAR's faults."""
+    """Seed of poses, noise and the LiDAR's faults."""
     board: str = "7x5:0.095"
-    """As of `run`."""
+    """Same notation as for `calibrate run`."""
     board_size: str | None = "0.85x0.61"
     """Size of the plate in meters."""
     overwrite: bool = False
@@ -100,11 +100,11 @@ class AdviseSettings:
     """Say where to hold the board next."""
 
     calibration: Path
-    """calibration.json as far as one got."""
+    """calibration.json of the poses taken so far."""
     lidar: Literal["16", "32", "64", "solid"] = "16"
     """Number of lasers of a spinning LiDAR, or a solid-state one."""
     count: int = 5
-    """Poses."""
+    """Number of poses to suggest."""
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _first_guess(path: Path) -> Array:
     except (KeyError, ValueError, TypeError, IndexError):
         raise DatasetError(f"{path}: expected JSON with T_camera_lidar, 4 x 4") from None
     if not is_rigid(T):
-        raise DatasetError(f"{path}: T_camera_lidar is no rigid transform of 4 x 4")
+        raise DatasetError(f"{path}: T_camera_lidar is not a rigid 4 x 4 transform")
     return T
 
 

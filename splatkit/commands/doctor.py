@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what of the toolkit works on this machine and what is missing."""
+    """Report what works on this machine and what is missing."""
 
 
 def run_doctor(settings: Doctor) -> None:

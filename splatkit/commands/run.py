@@ -15,19 +15,18 @@ if TYPE_CHECKING:  # the command's other parts should start without these
 
 @dataclass(frozen=True)
 class RunPipeline:
-    """Do all steps that a TOML file asks for: capture, optimize, export. What is up to date is not done again.
+    """Run all the steps that a TOML file asks for: capture, optimize, export. Steps that are up to date are skipped.
 
-    Each table of the file is a command and its keys are the command's options; README shows one. Interrupt it, switch
-    the machine off: the same command goes on. A step is done again when its options, its input files or a step before
-    it have changed.
+    Each table of the file is a command, and its keys are the command's options. If interrupted, the same command
+    resumes. A step runs again when its options, its input files or a step before it have changed.
     """
 
     config: tyro.conf.Positional[Path]
     """The TOML file."""
     out: Path | None = None
-    """Folder of all products; by default `out` of the file."""
+    """Output folder; by default `out` of the file."""
     dry_run: bool = False
-    """Do nothing; say what would be done, how long it takes and how much memory, as far as one can tell."""
+    """Only print what would run, with estimates of time and memory."""
 
 
 def run_pipeline(settings: RunPipeline) -> None:
@@ -40,7 +39,7 @@ def run_pipeline(settings: RunPipeline) -> None:
         _tell_plan(pipeline)
         return
     if sys.stdout.isatty():
-        print(f"{pipeline.out}: interrupt at any time; the same command goes on")
+        print(f"{pipeline.out}: interrupt at any time; the same command resumes")
     state = run_steps(pipeline, lambda line: print(line, flush=True))
     if not state.is_reported():
         from splatkit.pages.pipeline import write_pipeline_report  # takes seconds to import

@@ -9,5 +9,5 @@ def run_scene(settings: SceneSettings) -> None:
     from splatkit.synthetic.stage import make_scene
 
     made = make_scene(settings, show_progress)
-    scans = "" if made.scans is None else f", LiDAR turns: {made.scans}"
+    scans = "" if made.scans is None else f", LiDAR sweeps: {made.scans}"
     print(f"{settings.out}: {settings.views} views of {made.name}, {settings.width}x{settings.height}{scans}")

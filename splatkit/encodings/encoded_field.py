@@ -45,7 +45,7 @@ class EncodedField(nn.Module):
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of a fit by Adam; rates as in Instant-NGP (arXiv 2201.05989), falling exponentially."""
+    """How a fit by Adam is done; rates as in Instant-NGP (arXiv 2201.05989), falling exponentially."""
 
     steps: int
     rate: float = 0.01
@@ -151,7 +151,7 @@ def _resume(
     generator: torch.Generator,
     settings: FitSettings,
 ) -> tuple[int, _Clock]:
-    advice = "remove it to start anew, or write elsewhere"
+    advice = "remove it to start over, or write elsewhere"
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         if state["settings"] != asdict(settings):

@@ -21,19 +21,19 @@ class TrainSettings:
     out: Path = Path("outputs")
     """Folder of runs; this one goes to OUT/NAME/METHOD/run."""
     name: str = "field"
-    """Of the experiment."""
+    """Name of the experiment."""
     method: str = DEFAULT_METHOD
     """One of `splatkit.optimize.methods`."""
     steps: int | None = None
-    """Of training; by default the method's."""
+    """Number of training steps; by default the method's."""
     seed: int | None = None
-    """Of all randomness; by default the method's."""
+    """Seed of all randomness; by default the method's."""
     vis: str = "tensorboard"
-    """Where figures are shown, as `ns-train` has it."""
+    """Where progress is shown, as for `ns-train`."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of `ns-train`, by their names: dotted, or nested as TOML makes them."""
+    """Options of `ns-train` by name: dotted, or nested as TOML makes them."""
     dataparser_options: Mapping[str, Any] = field(default_factory=dict)
-    """Of the data parser `splatkit-data`."""
+    """Options of the data parser `splatkit-data`."""
 
     def __post_init__(self) -> None:
         find_method(self.method)

@@ -56,8 +56,8 @@ def _summary(report: HtmlReport, calibrated: CalibratedRig) -> None:
     judged = [item for view in calibration.leave_one_out.held_out for item in view]
     report.section("At a glance")
     numbers = [
-        (f"{np.degrees(np.sqrt(np.trace(covariance[:3, :3]))):.3f} deg", "deviation of the rotation"),
-        (f"{1e3 * np.sqrt(np.trace(covariance[3:, 3:])):.1f} mm", "deviation of the translation"),
+        (f"{np.degrees(np.sqrt(np.trace(covariance[:3, :3]))):.3f} deg", "standard deviation of the rotation"),
+        (f"{1e3 * np.sqrt(np.trace(covariance[3:, 3:])):.1f} mm", "standard deviation of the translation"),
     ]
     if judged:  # three views determine nothing without one of them
         numbers += [
@@ -96,8 +96,8 @@ def _extrinsic(report: HtmlReport, calibration: Calibration, index: int, name: s
             ("quaternion w x y z, translation", f"{w:.6f} {x:.6f} {y:.6f} {z:.6f}, {_three(T[:3, 3])}"),
             ("angles about x, y, z (deg), R = Rz Ry Rx", " ".join(f"{v:+.4f}" for v in rotation.as_euler("xyz", True))),
             ("camera in the LiDAR's frame, m", _three(origin)),
-            ("deviation of the rotation about x, y, z, deg", _three(np.degrees(sd[:3]), 4)),
-            ("deviation of the translation, mm", _three(1e3 * sd[3:], 2)),
+            ("standard deviation of the rotation about x, y, z, deg", _three(np.degrees(sd[:3]), 4)),
+            ("standard deviation of the translation, mm", _three(1e3 * sd[3:], 2)),
             ("intrinsics to use with it", " ".join(f"{value:.4f}" for value in opencv_parameters(camera))),
         ],
     )

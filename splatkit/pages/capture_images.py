@@ -49,8 +49,8 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
     if solution.lost:
         report.section("Left out")
         report.text(
-            "These share too few features with the others: about 30 verified matches with a photograph that has its "
-            "place are needed. Photographs between them and their neighbors help most."
+            "These share too few features with the others: about 30 verified matches with a placed photograph are "
+            "needed. Photographs between them and their neighbors help most."
         )
         report.table(("photograph", "most matches"), [(name, str(count)) for name, count in solution.lost.items()])
     _lenses(report, scene)
@@ -58,7 +58,7 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
 
 
 def _numbers(scene: SolvedScene, total: int) -> list[tuple[str, str]]:
-    numbers = [(f"{len(scene.views)} of {total}", "photographs have their place"), (f"{len(scene.points)}", "points")]
+    numbers = [(f"{len(scene.views)} of {total}", "photographs placed"), (f"{len(scene.points)}", "points")]
     if len(scene.errors):
         numbers += [
             (f"{scene.errors.mean():.2f} px", "mean reprojection error"),

@@ -131,7 +131,7 @@ def _depths(report: HtmlReport, folder: Path, photographs: list[Photograph], wri
     for start in range(0, len(chosen), _ROW):
         report.figures([_overlay(folder, by_name[item.name]) for item in chosen[start : start + _ROW]])
     report.table(
-        ("photograph", "measured pixels", "median depth, m", "median deviation, mm"),
+        ("photograph", "measured pixels", "median depth, m", "median standard deviation, mm"),
         [
             (item.name, str(item.measured), f"{item.median_m:.2f}", f"{1e3 * item.median_sigma_m:.0f}")
             for item in written.summaries

@@ -19,7 +19,7 @@ _SHOWN = 6  # photographs
 _WIDTH = 400  # px
 _PERCENTILES = (2, 98)
 _TOWARD_US = np.array([1.0, -1.0, -1.0])  # OpenCV's axes lead down and away, normal maps are mostly drawn the other way
-_BRIGHT = 5.0  # times the median deviation of all photographs, at the bright end
+_BRIGHT = 5.0  # times the median standard deviation of all photographs, at the bright end
 
 
 def add_stereo(report: HtmlReport, folder: Path, stereo: StereoFindings) -> None:
@@ -107,7 +107,7 @@ def _completeness(report: HtmlReport, stereo: StereoFindings) -> None:
     groups = {name: (numbers, [100 * share for share in shares]) for name, shares in shown.items()}
     report.figures([Picture(plot_points(groups, "photograph", "pixels, %"), "each photograph, in the order of names")])
     report.table(
-        ("photograph", "pixels with depth", "median depth", "median deviation"),
+        ("photograph", "pixels with depth", "median depth", "median standard deviation"),
         [
             (view.name, "none", view.without, "")
             if view.without

@@ -83,7 +83,7 @@ def read_pipeline(path: Path, out: Path | None = None) -> Pipeline:
         raise SettingsError(f"{path}: not TOML ({error})") from error
     stated = content.pop("out", None)
     if out is None and not isinstance(stated, str):
-        raise SettingsError(f'{path}: say where to write: out = "FOLDER", or pass --out')
+        raise SettingsError(f'{path}: no output folder: set out = "FOLDER", or pass --out')
     folder = path.resolve().parent
     out = (folder / stated if out is None else Path(out)).resolve()
     builder = _Builder(path, folder, out)
@@ -126,7 +126,7 @@ class _Builder:
         command = self._command(name)
         forbidden = {key for key in table if key.replace("-", "_") in _MADE_BY_US}
         if forbidden:
-            raise SettingsError(f"{self._where(name)}: {forbidden.pop()} is not for you to set; use `out` of the file")
+            raise SettingsError(f"{self._where(name)}: {forbidden.pop()} cannot be set here; use `out` of the file")
         written, table = table, self._with_defaults(name, command, table)
         given = {key.replace("-", "_") for key in table}
         if missing := [option for option in command.required if option not in given | _MADE_BY_US]:
@@ -187,7 +187,7 @@ class _Builder:
         if trained is not None:
             method = method_of(trained.table)
             if name == "export.splats" and not method.has_splats:
-                raise SettingsError(f"{self._where(name)}: {method.name} has no splats; leave the table away")
+                raise SettingsError(f"{self._where(name)}: {method.name} has no splats; remove this table")
             return {"load-config": f"{{{TRAINING}}}"}
         if not command.has("dataset"):
             raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")

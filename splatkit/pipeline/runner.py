@@ -26,11 +26,11 @@ _INTERRUPTED = 130
 _PATIENCE_S = 10.0  # for a step that was told to end
 _PR_SET_PDEATHSIG = 1  # of Linux: which signal a process gets when its parent ends
 
-Status = Literal["done", "goes on", "to do"]
+Status = Literal["done", "resumes", "to do"]
 
 
 class StepFailedError(SplatkitError):
-    """A step ended without its product; the message names it and says how to go on."""
+    """A step ended without its product; the message names it and says how to resume."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def plan(pipeline: Pipeline) -> list[PlannedStep]:
             if state.is_done(step):
                 status = "done"
             elif step.is_training and _may_go_on(state, step):
-                status = "goes on"
+                status = "resumes"
         if status != "done":
             fresh.add(step.name)
         planned.append(PlannedStep(step, status))
@@ -128,13 +128,13 @@ def _do(state: State, step: Step) -> None:
 
 
 def _explain(step: Step, code: int) -> None:
-    again = "mend it, then the same command goes on from there"
+    again = "fix it, then the same command resumes from there"
     if code in (_INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
     if code == _REFUSED:
         raise RefusedError(f"{step.name}: found no result to trust, for the reason above; {again}")
     if code == -signal.SIGKILL:
-        raise StepFailedError(f"{step.name}: was killed by the system, which is how it ends when memory is short")
+        raise StepFailedError(f"{step.name}: was killed by the system, most likely because memory ran out")
     raise StepFailedError(f"{step.name}: failed (exit code {code}), for the reason above; {again}")
 
 

@@ -23,25 +23,25 @@ _FLOOR_DEVIATIONS = 5.0  # typical ones of the dataset: a floor of LiDARs and of
 
 @dataclass(frozen=True)
 class DepthSettings:
-    """How training uses depths that a dataset has; nothing of it acts without."""
+    """How training uses the depths of a dataset; without effect where it has none."""
 
     weight: float = 0.05
-    """Of the depth loss at the beginning; 0 leaves measured depths unused."""
+    """Weight of the depth loss at the beginning; 0 ignores measured depths."""
     final_share: float = 0.1
-    """Of the weight that is left at the end: it falls exponentially."""
+    """Share of the weight that is left at the end; it falls exponentially."""
     median_share: float = 0.5
-    """Of the loss that acts on the median depth; the rest acts on the expected one."""
+    """Share of the loss that acts on the median depth; the rest acts on the expected one."""
     floor_share: float | None = None
-    """Of a depth, added to its deviation: what a pixel and a splat cannot tell apart. By default five times what is
-    typical of the dataset's deviations, from 0.1 to 1 %; 1 % where most are not known."""
+    """Share of a depth that is added to its standard deviation: what a pixel and a splat cannot resolve. Default: five
+    times the typical standard deviation of the dataset, from 0.1 to 1 %; 1 % where most are unknown."""
     normal_weight: float = 0.1
-    """Of the angle between the shortest axes of splats and the normals measured in their pixels."""
+    """Weight of the angle between the shortest axes of splats and the normals measured in their pixels."""
     normal_sigmas: float = 5.0
-    """Within how many deviations, with the floor, a splat belongs to the surface measured in its pixel."""
+    """Within how many standard deviations, with the floor, a splat belongs to the surface measured in its pixel."""
     carving_weight: float = 0.05
-    """Of the opacity of splats where a ray has passed: in front of measured depths, and where nothing is."""
+    """Weight of the opacity of splats where a ray has passed: in front of measured depths, and in empty space."""
     carving_sigmas: float = 5.0
-    """How far in front, in deviations with the floor."""
+    """How far in front, in standard deviations with the floor."""
 
 
 def floor_share_for(settings: DepthSettings, typical_share: float | None) -> float:

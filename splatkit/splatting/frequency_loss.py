@@ -27,7 +27,7 @@ class FrequencySettings:
     mode: Literal["off", "area", "paper"] = "off"
     """Leave it out; mean over the selected pixels; mean over all pixels, as published."""
     weight: float = 0.5
-    """Of the term in the loss, taken from the L1 term (GES: 0.5, of L1 stay 0.3)."""
+    """Weight of the term in the loss, taken from the L1 term (GES: 0.5, which leaves 0.3 of L1)."""
     levels: int = 20
     """Widths of the filter in a run; masks are kept as long as a width lasts. Published: a new one in every step."""
 

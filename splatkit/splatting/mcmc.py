@@ -40,9 +40,9 @@ class McmcSettings:
     min_opacity: float = 0.005
     """Splats fainter than this are moved."""
     opacity_weight: float = 0.01
-    """Of the mean opacity in the loss: lets splats that nothing needs become faint."""
+    """Weight of the mean opacity in the loss: unneeded splats become faint."""
     scale_weight: float = 0.01
-    """Of the mean scale (in shares of the scene extent) in the loss."""
+    """Weight of the mean scale (in shares of the scene extent) in the loss."""
     max_splats: int = 25_000
     """The count that the run grows to."""
 

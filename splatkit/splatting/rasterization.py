@@ -111,8 +111,8 @@ def rasterization(
         colors [C, H, W, D], with one channel more or alone for depth; alphas [C, H, W, 1]; and meta, which holds
 
         - means2d [C, N, 2] px, radii [C, N, 2] px (int32, 0 where not visible), depths [C, N], conics [C, N, 3] and
-          opacities [C, N] as each camera sees them; packed: [V, ...] in the order of cameras, then of splats. means2d
-          keeps its gradient, and `absgrad` where that is asked for.
+            opacities [C, N] as each camera sees them; packed: [V, ...] in the order of cameras, then of splats. means2d
+            keeps its gradient, and `absgrad` where that is asked for.
         - batch_ids, camera_ids, gaussian_ids [V] int64 of the rows; None if not packed.
         - width, height, tile_size, tile_width, tile_height, n_batches (1), n_cameras.
 

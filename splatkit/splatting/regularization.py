@@ -11,11 +11,11 @@ class RegularizationSettings:
     """Weights of the additions; 0 leaves one out and costs nothing."""
 
     flatness_weight: float = 0.0
-    """Of the mean shortest axis, in shares of the scene extent: disks have a normal, balls do not. 10 to 100 acts."""
+    """Weight of the mean shortest axis, in shares of the scene extent: disks have a normal. Try 10 to 100."""
     normal_weight: float = 0.0
-    """Of the disagreement of rendered normals with those of the rendered depth (2DGS: 0.05); renders a second pass."""
+    """Weight of the angle between rendered normals and those of the depth (2DGS: 0.05); adds a second pass."""
     normal_from_share: float = 0.25
-    """Share of the run after which normals count: before, depth says little."""
+    """Share of the run after which normals count; earlier, depth is not reliable."""
 
 
 def flatness(scales: Tensor, extent: float) -> Tensor:

@@ -19,12 +19,12 @@ _REACH_QUANTILE = 0.999  # of the distances of points: some are strays
 
 @dataclass(frozen=True)
 class SkySettings:
-    """How training keeps places free where a dataset says that nothing is; nothing of it acts without such maps."""
+    """How training keeps space empty where a dataset says that nothing is there; needs background maps."""
 
     share: float = 0.05
-    """Of the cap on splats that the shell may take at the start; 0 leaves it out."""
+    """Share of the cap on splats that the shell may take at the start; 0 leaves it out."""
     distance: float = 50.0
-    """Of the shell from the middle of the cameras, in distances of the farthest points."""
+    """Distance of the shell from the middle of the cameras, in distances of the farthest points."""
 
 
 @dataclass(frozen=True, eq=False)

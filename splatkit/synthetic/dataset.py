@@ -54,7 +54,7 @@ def generate_scene(
         seed: of textures, sampling and the seed cloud; the same seed gives the same bytes.
     """
     if description.cameras is None:
-        raise ValueError(f"{description.name}: this scene is walked through")
+        raise ValueError(f"{description.name}: this scene is a walk")
     check_size(width, height)
     if views < 2:
         raise ValueError(f"views: expected at least 2 (one to train and one to test), got {views}")

@@ -11,9 +11,9 @@ class LidarFaults:
     range_noise_m: float = 0.02
     """Standard deviation of LiDAR ranges."""
     dropout: float = 0.01
-    """Share of LiDAR returns that get lost anywhere; at grazing incidence more do. 0: none at all."""
+    """Share of LiDAR returns that are lost; more are at grazing incidence. 0: none at all."""
     divergence_rad: float = 0.0015
-    """Half the width of a LiDAR beam: at edges returns mix what it touches. 0: rays."""
+    """Half the width of a LiDAR beam; at edges a return mixes what the beam touches. 0: rays."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -23,7 +23,7 @@ class LidarFaults:
 
 @dataclass(frozen=True)
 class Defects:
-    """Faults of cameras and of what is stated of the rig; all zeros: none."""
+    """Faults of the cameras and of the stated rig; all zeros: none."""
 
     pose_noise_deg: float = 0.0
     """Standard deviation of the stated camera poses, about each axis."""
@@ -34,13 +34,13 @@ class Defects:
     blur_px: float = 0.0
     """Standard deviation of a Gaussian blur of the images."""
     rolling_shutter_s: float = 0.0
-    """From an image's first row to its last."""
+    """Time from an image's first row to its last."""
     extrinsic_deg: float = 0.0
-    """By which the stated T_camera_lidar are turned, about an axis at random."""
+    """Rotation error of the stated T_camera_lidar, about a random axis."""
     extrinsic_m: float = 0.0
-    """By which the stated T_camera_lidar are moved, in a direction at random."""
+    """Translation error of the stated T_camera_lidar, in a random direction."""
     time_offset_s: float = 0.0
-    """By which the LiDAR's clock is ahead of the cameras'."""
+    """How far the LiDAR's clock is ahead of the cameras'."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -10,9 +10,9 @@ from splatkit.synthetic.defects import Defects, LidarFaults
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """Render a generated scene as a nerfstudio dataset, with exact depth and mesh beside it.
+    """Render a synthetic scene as a nerfstudio dataset, with its exact depth and mesh.
 
-    Scenes that are walked through (courtyard) come with LiDAR scans, and with defects if they are asked for.
+    Walks (courtyard) come with LiDAR scans, and with defects on request.
     """
 
     name: tyro.conf.Positional[str]
@@ -20,17 +20,17 @@ class SceneSettings:
     out: Path
     """Folder to make."""
     width: int = 320
-    """Of the images, px."""
+    """Width of the images, px."""
     height: int = 240
-    """Of the images, px."""
+    """Height of the images, px."""
     views: int = 48
-    """Number of images; every 8th (of a rig every 8th moment) is held out for testing."""
+    """Number of images; every 8th (on a walk, every 8th timestamp) is held out for testing."""
     scans: int = 40
-    """Number of LiDAR turns on a walk."""
+    """Number of LiDAR sweeps on a walk."""
     board_poses: int = 0
-    """Of a calibration board, held before each camera of the rig that is walked: photographs and scans in boards/."""
+    """Number of poses of a calibration board in front of each camera of a walk; photographs and scans go to boards/."""
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
     overwrite: bool = False
     """Replace an existing folder."""
     faults: LidarFaults = field(default_factory=LidarFaults)

@@ -27,7 +27,7 @@ _BOARD_SIZE_PX = (1280, 960)
 
 @dataclass(frozen=True)
 class MadeScene:
-    """What was generated."""
+    """What was rendered."""
 
     out: Path  # folder of the dataset
     name: str  # of the scene
@@ -49,9 +49,9 @@ def make_scene(settings: SceneSettings, progress: Progress = no_progress) -> Mad
     description = read_scene(find_scene(settings.name))
     walk = description.walk
     if walk is None and (settings.defects, settings.faults) != (Defects(), LidarFaults()):
-        raise SettingsError(f"{description.name}: faults and defects need a scene that is walked through, as courtyard")
+        raise SettingsError(f"{description.name}: faults and defects need a walk, such as courtyard")
     if settings.board_poses < 0 or (settings.board_poses and walk is None):
-        raise SettingsError("--board-poses: expected a number from 0, and a scene that is walked through")
+        raise SettingsError("--board-poses: expected 0 or more, and a walk, such as courtyard")
     size = (settings.width, settings.height)
     with atomic_directory(settings.out, settings.overwrite) as folder:
         if walk is None:

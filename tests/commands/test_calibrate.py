@@ -57,7 +57,7 @@ def test_from_photographs_and_scans_to_report_and_check(scene, tmp_path, capsys)
         (["--board", "7by5"], "--board: expected COLUMNSxROWS:SQUARE"),
         (["--board", "7x5:0.095", "--board-size", "big"], "--board-size: expected WIDTHxHEIGHT"),
         (["--board", "1x5:0.095"], "at least 2 x 2 inner corners"),
-        (["--board", "7x5:0.095", "--board-size", "0.1x0.1"], "measure both anew"),
+        (["--board", "7x5:0.095", "--board-size", "0.1x0.1"], "measure both again"),
         (["--board", "5x7:0.095", "--board-size", "0.85x0.61"], "columns and rows are swapped; give 7 x 5"),
     ],
 )

@@ -34,9 +34,9 @@ def test_what_came_of_it_is_printed_and_shown_on_a_page(room, tmp_path, capsys):
     assert capture(room, tmp_path / "out", "--masks", str(masks)) == 0
     printed = capsys.readouterr().out
     assert "warning: 1 of 8 photographs have no mask: all of them counts" in printed
-    assert f"{tmp_path / 'out'}: 8 of 8 photographs have their place" in printed
+    assert f"{tmp_path / 'out'}: 8 of 8 photographs placed" in printed
     page = (tmp_path / "out/report.html").read_text()
-    assert "8 of 8 photographs have their place" in page
+    assert "8 of 8 photographs placed" in page
     assert "Warning: 1 of 8 photographs have no mask" in page
 
 
@@ -46,7 +46,7 @@ def test_photographs_of_nothing_in_common_are_refused(tmp_path, capsys):
         noise = rng.integers(0, 255, (40, 50, 3)).astype(np.uint8)
         write_image(tmp_path / f"in/{index}.png", np.kron(noise, np.ones((4, 4, 1), np.uint8)))
     assert main(["capture", "images", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 3
-    assert "of 4 photographs found their place: they share too few features" in capsys.readouterr().err
+    assert "of 4 photographs could be placed: they share too few features" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

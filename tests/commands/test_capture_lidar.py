@@ -70,7 +70,7 @@ def test_bad_input_is_one_line(walk, tmp_path, capsys):
         (
             ["capture", "static", "--scan", str(walk / "lidar/scan_0000.ply"), *rig, *dataset, "--anchor", "x.png"],
             2,
-            "x.png is no image",
+            "x.png is not an image",
         ),
         ([*static, *dataset], 2, "belong together"),
     ]:

@@ -24,7 +24,7 @@ def test_what_came_of_it_is_printed_and_shown_on_a_page(scene, tmp_path, capsys)
     assert main(["capture", "stereo", "--dataset", str(scene), "--out", str(out), "--stereo", "low"]) == 0
     printed = capsys.readouterr().out
     assert f"{out}: 8 of 10 photographs have depth, " in printed
-    assert "% of their pixels, median deviation " in printed
+    assert "% of their pixels, median standard deviation " in printed
     page = (out / "report.html").read_text()
     assert "8 of 10 photographs have depth" in page
     assert page.count("<figcaption>deviation</figcaption>") == 6

@@ -118,14 +118,14 @@ def test_steps_are_in_the_order_of_the_stages_whatever_the_order_in_the_file(wri
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "say where to write"),
+        ("", "no output folder"),
         ("out = 'x'", "no step is asked for"),
         ("out = 'x'\n[scene", "not TOML"),
         ("out = 'x'\n[train]\n", "unknown table or key 'train'"),
         ("out = 'x'\nscene = 3\n", "expected a table"),
         ("out = 'x'\n[scene]\nname = 'studio'\nview = 3\n", "no option view; did you mean views?"),
         ("out = 'x'\n[scene]\nname = 'studio'\nviews = 'many'\n", r"\[scene\]: .*many"),
-        ("out = 'x'\n[scene]\nname = 'studio'\nout = 'y'\n", "out is not for you to set"),
+        ("out = 'x'\n[scene]\nname = 'studio'\nout = 'y'\n", "out cannot be set here"),
         ("out = 'x'\n[scene]\nname = 'studio'\nviews = {a = 1}\n", "expected a value or a list"),
         ("out = 'x'\n[scene]\n", r"\[scene\]: name must be set"),
         ("out = 'x'\n[capture.images]\nimages = 'nowhere'\n", "nowhere: no such file or folder"),

@@ -86,7 +86,7 @@ def test_a_step_that_fails_says_so_and_keeps_what_was_done(config, tmp_path, cap
     assert "empty" in capfd.readouterr().err
     assert statuses(config) == ["done", "to do"]
     assert main(["run", str(config)]) == 2
-    assert "the same command goes on" in capfd.readouterr().err
+    assert "the same command resumes" in capfd.readouterr().err
 
 
 def test_a_refusal_is_passed_on(config, tmp_path):

@@ -1,4 +1,4 @@
-"""Figures reach the README's tables from a benchmark's records alone."""
+"""Figures reach the tables of the docs from a benchmark's records alone."""
 
 import re
 from pathlib import Path
@@ -50,8 +50,8 @@ def test_only_the_familys_blocks_change():
         fill_tables(text, "f", {}, made_up())
 
 
-def test_every_block_of_the_readme_is_a_known_table_and_the_other_way_round():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_block_of_the_docs_is_a_known_table_and_the_other_way_round():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs/results").glob("*.md"))
     blocks = re.findall(r"<!-- figures: ([\w/]+) -->", text)
     assert sorted(blocks) == sorted(f"{family}/{name}" for family in FAMILIES for name in tables_of(family))
     assert text.count("<!-- end of figures -->") == len(blocks)

@@ -1,4 +1,4 @@
-"""The study of kernels: it measures each case once, goes on where it stopped, and knows a good fit from a bad one."""
+"""The study of kernels: it measures each case once, resumes, and knows a good fit from a bad one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The study of LiDARs runs from nothing to its table, and goes on where it was."""
+"""The study of LiDARs runs from nothing to its table, and resumes."""
 
 import pytest
 

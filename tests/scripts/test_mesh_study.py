@@ -1,4 +1,4 @@
-"""The study of meshes runs from nothing to its table and pictures, and goes on where it was."""
+"""The study of meshes runs from nothing to its table and pictures, and resumes."""
 
 import json
 

@@ -48,7 +48,7 @@ def main(out: Path, arms: tuple[Arm, ...] = ("plain", "both", "longer", "measure
     """Make what is missing, then write a table and pictures.
 
     Args:
-        out: folder of everything; a study in it goes on.
+        out: folder of everything; an interrupted study in it resumes.
         arms: what to compare; longer needs plain and both.
         quick: a minute's worth that only shows that the study works.
     """

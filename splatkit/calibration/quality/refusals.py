@@ -71,7 +71,7 @@ def check_association(
     if found.votes >= needed:
         raise CalibrationRefusedError(f"{said}: move the board more from frame to frame, and turn and tilt it more")
     raise CalibrationRefusedError(
-        f"{said}: do images and scans belong to the same moments, in the same order, and was the rig left as it is?"
+        f"{said}: were images and scans taken at the same times, in the same order, and was the rig left unchanged?"
     )
 
 
@@ -160,5 +160,5 @@ def _check_plate(solution: Solution, views: list[BoardView], target: BoardTarget
     if max(abs(looks[0] - target.width), abs(looks[1] - target.height)) > 2 * _PLATE_OFF_M:
         raise CalibrationRefusedError(
             f"the plate looks {looks[0]:.3f} x {looks[1]:.3f} m in the scans, not {target.width:.3f} x "
-            f"{target.height:.3f} m: measure it anew; does the pattern lie in its middle?"
+            f"{target.height:.3f} m: measure it again; is the pattern in its middle?"
         )

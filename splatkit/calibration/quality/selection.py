@@ -103,7 +103,7 @@ def _refuted(name: str, solution: Solution, before: CrossValidation, after: Cros
     # A laser that hardly met the board stays near zero by its prior and does no harm, and so do higher distortions.
     known = np.median(pulled) if name == "rings" else pulled.max()
     if known > _MOST_PULLED:
-        return f"the views tell little of them (deviation {known:.2f} of what it was before, {_MOST_PULLED} is needed)"
+        return f"the views say little about them (sigma {known:.2f} of the one before, {_MOST_PULLED} is needed)"
     costs = zip(before.held_out, after.held_out, strict=True)
     gains = np.array([old[0].cost - new[0].cost for old, new in costs if old and new])
     if len(gains) < 2:

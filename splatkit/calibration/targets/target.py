@@ -75,7 +75,7 @@ class BoardTarget:
             )
         if (extent > plate).any():
             units = self.square > 1 and (pattern / _MILLIMETERS <= plate).all()  # no square is as wide
-            cause = "are these millimeters? Lengths are in meters" if units else "measure both anew, in meters"
+            cause = "are these millimeters? Lengths are in meters" if units else "measure both again, in meters"
             raise SettingsError(
                 f"{stated} need a plate of more than {pattern[0]:.3f} x {pattern[1]:.3f} m, got {self.width:g} x "
                 f"{self.height:g} m; {cause}"

@@ -99,4 +99,4 @@ def _read_kalibr(path: Path) -> dict[str, Any]:
             return {"columns": int(record["targetCols"]), "rows": int(record["targetRows"]), "square": across}
         raise DatasetError(f"{path}: expected target_type aprilgrid or checkerboard, got {record['target_type']!r}")
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: is no target file of Kalibr ({error!r})") from None
+        raise DatasetError(f"{path}: not a Kalibr target file ({error!r})") from None

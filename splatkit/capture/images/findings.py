@@ -20,7 +20,7 @@ _DARK = 16  # of 255: the brightest that 12 bits come to in 16
 def verdict(gathered: GatheredImages, solution: Solution, stereo: StereoFindings | None) -> str:
     """One sentence."""
     scene = solution.scene
-    text = f"{len(scene.views)} of {len(gathered.files)} photographs have their place, {len(scene.points)} points"
+    text = f"{len(scene.views)} of {len(gathered.files)} photographs placed, {len(scene.points)} points"
     if len(scene.errors):
         text += f", mean reprojection error {scene.errors.mean():.2f} px"
     scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
@@ -34,7 +34,7 @@ def find_warnings(gathered: GatheredImages, solution: Solution) -> tuple[str, ..
     if solution.lost:
         share = len(scene.views) / total
         cure = "" if share >= _FEW_REGISTERED else ": photograph the gaps between them, overlapping by two thirds"
-        out.append(f"{len(solution.lost)} of {total} photographs did not find a place ({_some(solution.lost)}){cure}")
+        out.append(f"{len(solution.lost)} of {total} photographs could not be placed ({_some(solution.lost)}){cure}")
     if solution.other_models:
         groups = " and ".join(str(count) for count in solution.other_models)
         out.append(

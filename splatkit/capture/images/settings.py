@@ -12,50 +12,50 @@ from splatkit.capture.stereo.settings import AskedStereo
 class CaptureImagesSettings:
     """Make a dataset from photographs alone, from a video, or from photographs whose poses another program found.
 
-    Without --poses COLMAP finds cameras and points; their scale is arbitrary then. Interrupt it at any moment: the same
-    command goes on. Exit code 3 says that too few photographs found their place, and what to do.
+    Without --poses COLMAP finds cameras and points; their scale is arbitrary then. If interrupted, the
+    same command resumes. Exit code 3 means that too few photographs could be placed, and the message says what to do.
     """
 
     images: Path | None = None
-    """Folder of photographs, or a video. Not needed where --poses leads to them."""
+    """Folder of photographs, or a video. Not needed where --poses names them."""
     out: Path = Path("dataset")
     """Folder to make."""
     poses: Path | None = None
-    """Poses that are known: a transforms.json, a COLMAP model (binary or text), Polycam's raw data, a recording of
+    """Known poses: a transforms.json, a COLMAP model (binary or text), Polycam's raw data, a recording of
     Record3D, or a trajectory of the camera (lines of time x y z qx qy qz qw)."""
     pose_format: Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"] = "auto"
-    """By default what the files look like."""
+    """Format of --poses; auto recognizes it by its files."""
     image_times: Path | None = None
     """For a trajectory: CSV with the columns file,time_s; without it the names of images are times."""
     intrinsics: Path | None = None
     """For a trajectory: YAML or JSON of the camera (ROS camera_info, OpenCV, or K, D, width, height)."""
     masks: Path | None = None
-    """Folder of masks, NAME.png or the photograph's own name: what is black does not count."""
+    """Folder of masks, NAME.png or the photograph's own name: black is ignored."""
     frames: int | None = None
-    """Choose about so many frames, the sharpest of each stretch; of a video 150 by default, of a folder all."""
+    """Number of frames to keep, the sharpest of each stretch; default: 150 of a video, all of a folder."""
     interval: float | None = None
-    """For a video: choose one frame of each stretch of so many seconds."""
+    """For a video: seconds between frames, the sharpest of each stretch."""
     points: Literal["auto", "given", "triangulated"] = "auto"
     """With --poses: take the points that came with them, or triangulate new ones; auto prefers given ones."""
     camera_model: Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"] = "OPENCV"
-    """Of the lenses, where they are not given."""
+    """Lens model, where none is given."""
     cameras: Literal["size", "folder", "image"] = "size"
-    """Which photographs share a lens: those of one size, of one size and folder, or none."""
+    """Which photographs share a lens: those of one size, those of one size and folder, or none."""
     matching: Literal["auto", "exhaustive", "sequential"] = "auto"
-    """All with all, or neighbors in the order of names; auto: the former for up to 80 photographs, not of a video."""
+    """Match all pairs, or neighbors by name; auto: all pairs for up to 80 photographs, unless from a video."""
     longest_side: int = 1600
-    """Photographs are reduced to it before features are searched, px."""
+    """Longest side to which photographs are reduced for feature detection, px."""
     features: int = 8192
-    """At most so many in a photograph."""
+    """Maximum number of features in a photograph."""
     stereo: AskedStereo = "auto"
     """Depths, normals and a dense cloud by comparing photographs, with 640, 1000 or 2000 px on their longer sides; auto
     is medium, or low where that takes 20 minutes of CPU time. Every 8th photograph is held out then, if none is yet."""
     undistort: bool = False
-    """Write pinhole images instead of the originals with their lens; needed by programs that know no lenses."""
+    """Write pinhole images instead of the originals; for programs that know no lens distortion."""
     keep_world: bool = False
-    """Do not turn the world so that z is up."""
+    """Leave the world as it is, instead of rotating it so that z is up."""
     seed: int = 0
-    """Of random samples."""
+    """Seed of random samples."""
     workers: int = max(os.cpu_count() or 1, 1)
     """Threads. With 1 the same photographs give the same bits."""
     overwrite: bool = False

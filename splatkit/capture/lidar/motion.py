@@ -38,7 +38,7 @@ def place_scan(scan: Scan, trajectory: Trajectory) -> PlacedScan | None:
     """
     if scan.times is None:
         raise DatasetError(
-            f"{scan.name}: neither its points nor its name tell when it was taken; "
+            f"{scan.name}: neither its points nor its name have a time; "
             "give --scan-times, a CSV with the columns file,time_s"
         )
     if scan.T_world_lidar is not None and len(scan.times) > 0:
@@ -82,7 +82,7 @@ def _check_world(name: str, T_world_lidar: NDArray[np.float64], moment: float, t
     degrees, meters = float(np.degrees(np.linalg.norm(twist[:3]))), float(np.linalg.norm(twist[3:]))
     if degrees > _SAME_WORLD_DEG or meters > _SAME_WORLD_M:
         raise DatasetError(
-            f"{name}: its own pose and the trajectory at its moment are {meters:.2f} m and {degrees:.1f} degrees "
+            f"{name}: its own pose and the trajectory at its time are {meters:.2f} m and {degrees:.1f} degrees "
             "apart; they belong to different worlds, or go by different clocks"
         )
 

@@ -90,7 +90,7 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
             surfaces = align_surfaces(inputs.points[0], cloud, normals, flat, fit.start.similarity)
             alignment = agreed(fit.start, surfaces)
         except UndeterminedError as error:
-            warnings.append(f"surfaces were not compared, poses alone tell the scale ({error})")
+            warnings.append(f"surfaces were not compared, the scale comes from poses alone ({error})")
     kept, left_out = _within_trajectory(inputs.photographs, fit)
     if left_out:
         warnings.append(
@@ -290,8 +290,8 @@ def _warnings(inputs: LidarInputs, fit: _Fit) -> list[str]:
             degrees, millimeters = np.degrees(np.linalg.norm(twist[:3])), 1e3 * np.linalg.norm(twist[3:])
             out.append(
                 f"T_camera_lidar of {camera.name} does not fit the motion: it seems to be off by {degrees:.1f} degrees "
-                f"and {millimeters:.0f} mm; calibrate anew"
+                f"and {millimeters:.0f} mm; calibrate again"
             )
     if inputs.time_offset_s is None and fit.poses.offset_sd_s is None:
-        out.append("the motion does not tell the offset between the clocks of cameras and LiDAR; 0 is taken")
+        out.append("the motion does not reveal the offset between the clocks of cameras and LiDAR; 0 is assumed")
     return out

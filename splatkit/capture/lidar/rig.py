@@ -105,7 +105,7 @@ def _from_plain(path: Path, record: dict[str, Any]) -> list[MountedCamera]:
         except (KeyError, TypeError, ValueError) as error:  # SettingsError is a ValueError
             raise DatasetError(f"{where}: expected name, T_camera_lidar and perhaps intrinsics ({error!r})") from None
         if not is_rigid(T):
-            raise DatasetError(f"{where} ({name}): T_camera_lidar is no rigid transform of 4 x 4")
+            raise DatasetError(f"{where} ({name}): T_camera_lidar is not a rigid 4 x 4 transform")
         if covariance.shape != (6, 6) or not np.isfinite(covariance).all():
             raise DatasetError(f"{where} ({name}): expected finite numbers, and a covariance of 6 x 6")
         out.append(MountedCamera(name, T, covariance, camera, stated))

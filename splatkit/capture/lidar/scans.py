@@ -104,8 +104,8 @@ class ScanSource:
                 )
         if times is not None and np.ptp(times) > _ONE_TURN_S:
             raise DatasetError(
-                f"{where}: its points span {np.ptp(times):.3g} s, taken for seconds, and in ms, us or ns they are no "
-                "single turn of a LiDAR either; give one file a turn (0.05 to 0.2 s)"
+                f"{where}: its points span {np.ptp(times):.3g} s, read as seconds, and in ms, us or ns they are not "
+                "one sweep of a LiDAR either; give one file per sweep (0.05 to 0.2 s)"
             )
         if times is not None and np.abs(times).max() <= _ONE_TURN_S and stamp is not None:
             times = times + stamp

@@ -10,13 +10,13 @@ from splatkit.capture.stereo.settings import AskedStereo
 class CaptureLidarSettings:
     """Make a metric dataset from photographs and the scans of a LiDAR that was carried with the cameras.
 
-    Photographs come with poses (--dataset; made by `splatkit capture images`, say), which are brought into the LiDAR's
-    world and to its scale, or without (--images), and then get theirs from the LiDAR's trajectory. Exit code 3 says
-    that photographs and scans do not fit together, and why.
+    Photographs come with poses (--dataset; from `splatkit capture images`, for example), which are moved into the
+    LiDAR's world and to its scale, or without (--images), and then get poses from the LiDAR's trajectory. Exit code 3
+    means that photographs and scans do not fit together, and the message says why.
     """
 
     scans: Path
-    """Folder of scans, a file with several, or a recording (ROS 1 or 2 bag, MCAP); README lists the formats."""
+    """Folder of scans, a file with several, or a recording (ROS 1 or 2 bag, MCAP)."""
     calibration: tuple[Path, ...]
     """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
     covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
@@ -25,29 +25,29 @@ class CaptureLidarSettings:
     images: tuple[Path, ...] = ()
     """Photographs without poses: folders. The name of a camera is a word of the path of its images."""
     trajectory: Path | None = None
-    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM). Without it the LiDAR goes where the cameras go."""
+    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM). Without it the LiDAR moves with the cameras."""
     out: Path = Path("dataset")
     """Folder to make."""
     image_times: Path | None = None
-    """CSV with the columns file,time_s, by the cameras' clock; may be left out where the dataset tells it."""
+    """CSV with the columns file,time_s, by the cameras' clock; not needed where the dataset states it."""
     scan_times: Path | None = None
-    """The same for scans whose points and names tell no time, by the LiDAR's clock."""
+    """The same for scans without times in points or names, by the LiDAR's clock."""
     time_offset: float | None = None
     """LiDAR's clock minus cameras' clock, s; estimated where the motion shows it."""
     topic: str | None = None
-    """Of the point clouds in a recording."""
+    """Topic of the point clouds in a recording."""
     voxel: float = 0.02
-    """Smallest distance of points in the seed cloud, m."""
+    """Minimum distance between points of the seed cloud, m."""
     points: int = 500_000
-    """Most points in the seed cloud."""
+    """Maximum number of points in the seed cloud."""
     depth_window: float = 1.0
-    """Scans within half of it before and after a photograph go into its depth map, s."""
+    """Length of the time window around a photograph whose scans go into its depth map, s."""
     stereo: AskedStereo = "auto"
     """Depths where the LiDAR measured none, by comparing photographs, with 640, 1000 or 2000 px on their longer sides;
     auto is medium, or low where that takes 20 minutes of CPU time. Every 8th photograph is held out then, if none is
     yet."""
     min_range: float = 0.5
-    """Points nearer to the LiDAR are on the rig itself and not used, m."""
+    """Points nearer to the LiDAR belong to the rig and are not used, m."""
     max_range: float = 200.0
     """Points farther from the LiDAR are not used, m."""
     range_noise: float | None = None
@@ -66,7 +66,7 @@ class CaptureStaticSettings:
     """
 
     scan: Path
-    """File with the scan, or with several and the pose of each, whose world is then kept; README lists the formats."""
+    """File with the scan, or with several and the pose of each, whose world is then kept."""
     calibration: tuple[Path, ...]
     """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
     covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
@@ -79,11 +79,11 @@ class CaptureStaticSettings:
     out: Path = Path("dataset")
     """Folder to make."""
     voxel: float = 0.02
-    """Smallest distance of points in the seed cloud, m."""
+    """Minimum distance between points of the seed cloud, m."""
     points: int = 500_000
-    """Most points in the seed cloud."""
+    """Maximum number of points in the seed cloud."""
     min_range: float = 0.5
-    """Points nearer to the LiDAR are on the rig itself and not used, m."""
+    """Points nearer to the LiDAR belong to the rig and are not used, m."""
     max_range: float = 200.0
     """Points farther from the LiDAR are not used, m."""
     range_noise: float | None = None

@@ -299,7 +299,7 @@ def _anchors(names: tuple[str, ...], photographs: list[Photograph]) -> tuple[int
     known = {photo.name: number for number, photo in enumerate(photographs)}
     known |= {Path(photo.name).name: number for number, photo in enumerate(photographs)}
     if unknown := [name for name in names if name not in known]:
-        raise DatasetError(f"--anchor: {unknown[0]} is no image of the dataset")
+        raise DatasetError(f"--anchor: {unknown[0]} is not an image of the dataset")
     return tuple(known[name] for name in names)
 
 

@@ -39,7 +39,9 @@ class StereoFindings:
             return text
         share = float(np.mean([view.share for view in have]))
         sigma = float(np.median([view.relative_sigma for view in have]))
-        return f"{text}, {100 * share:.0f} % of their pixels, median deviation {100 * sigma:.2g} % of the depth"
+        return (
+            f"{text}, {100 * share:.0f} % of their pixels, median standard deviation {100 * sigma:.2g} % of the depth"
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, with a cure."""
@@ -71,7 +73,7 @@ class StereoFindings:
             "views": {
                 view.name: {key: value for key, value in asdict(view).items() if key != "name"} for view in self.views
             },
-            "views_are": "share of pixels with depth, median depth, median deviation / depth, share where nothing is",
+            "views_are": "share of pixels with depth, median depth, median sigma / depth, share where nothing is",
         }
 
 

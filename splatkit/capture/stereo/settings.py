@@ -11,11 +11,11 @@ AskedStereo = Literal["auto", "off", "low", "medium", "high"]
 
 @dataclass(frozen=True)
 class CaptureStereoSettings:
-    """Give a dataset of photographs with poses depths, normals and a dense cloud, found by comparing its photographs.
+    """Add depth, normals and a dense cloud to a dataset with poses, by comparing its photographs.
 
-    The dataset is written again with them. Depths that it has already, of a LiDAR say, stay where they are, and stereo
-    fills in between. Photographs that are held out for evaluation are not looked at, and which these are is written
-    down. Interrupt it at any moment: the same command goes on.
+    The dataset is written again with them. Existing depths, from a LiDAR for example, stay, and stereo fills the gaps.
+    Photographs that are held out for evaluation are not used, and the dataset lists them. If interrupted, the same
+    command resumes.
     """
 
     dataset: Path
@@ -25,6 +25,6 @@ class CaptureStereoSettings:
     stereo: Literal["auto", "low", "medium", "high"] = "auto"
     """How large photographs are compared: 640, 1000 or 2000 px; auto is medium, or low where that takes 20 minutes."""
     points: int = MOST_POINTS
-    """Most points in the seed cloud; dense.ply has all."""
+    """Maximum number of points in the seed cloud; dense.ply has all."""
     overwrite: bool = False
     """Replace an existing folder."""

@@ -66,7 +66,7 @@ def read_calibration(path: Path) -> StoredCalibration:
             board=_board(record["board"]),
         )
     except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise DatasetError(f"{path}: is no calibration of splatkit, or damaged ({error!r})") from None
+        raise DatasetError(f"{path}: not a splatkit calibration, or damaged ({error!r})") from None
 
 
 def _board(entry: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def read_float_records(path: Path) -> NDArray[np.void]:
     count = _chosen(path, numbers, fitting)
     if len(content) % (4 * count) != 0:
         raise DatasetError(
-            f"{path}: cut short or of another form: {len(content)} bytes are no whole number of points of "
+            f"{path}: cut short or of another form: {len(content)} bytes are not a whole number of points of "
             f"{_form(count, fitting)}"
         )
     return numbers.view([(name, "<f4") for name in fitting[count]])

@@ -44,7 +44,7 @@ def read_normal_map(path: Path) -> NDArray[np.float32]:
     vectors = stored[there].astype(np.float32) * np.float32(2 / _LARGEST) - 1
     if _has_other_lengths(vectors):
         raise DatasetError(
-            f"{path}: not a normal map: its colors are no unit vectors; expected (n + 1) / 2 * {_LARGEST}, and 0 0 0 "
+            f"{path}: not a normal map: its colors are not unit vectors; expected (n + 1) / 2 * {_LARGEST}, and 0 0 0 "
             "where there is no normal"
         )
     normals = np.zeros(stored.shape, dtype=np.float32)

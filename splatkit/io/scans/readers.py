@@ -88,7 +88,7 @@ def read_scans(
                 note(item)
                 continue
             if item.T_world_lidar is not None and not is_rigid(item.T_world_lidar):
-                raise DatasetError(f"{container}: {item.name}: its pose is no rigid transform of 4 x 4")
+                raise DatasetError(f"{container}: {item.name}: its pose is not a rigid 4 x 4 transform")
             yield item
 
 

@@ -53,7 +53,7 @@ class SplatkitDataParser(DataParser):
             _report_missing(transforms)
             _report_unused(transforms.frames)
             if len(transforms.frames) == 1:
-                CONSOLE.print("Only one image: nothing is held out for testing, and one view cannot tell depth.")
+                CONSOLE.print("Only one image: nothing is held out for testing, and one view does not determine depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
@@ -126,7 +126,7 @@ def _report_missing(transforms: Transforms) -> None:
 def _report_unused(frames: Iterable[Frame]) -> None:
     unused = tuple(frame.normal_path.name for frame in frames if frame.normal_path and not frame.depth_path)
     if unused:
-        _name(unused, "normal maps are not used: their images have no depths that say where the surface is")
+        _name(unused, "normal maps are not used: their images have no depths, which locate the surface")
 
 
 def _name(files: tuple[str, ...], what: str) -> None:

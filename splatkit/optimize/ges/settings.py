@@ -26,9 +26,9 @@ class GesModelConfig(ModelConfig):
     """
 
     sh_degree: Literal[0, 1, 2, 3] = 3
-    """Degree of the spherical harmonics that make colors depend on the direction of view."""
+    """Degree of the spherical harmonics that make colors depend on the viewing direction."""
     lobes: int = 0
-    """Spherical-beta lobes of each splat instead of harmonics above degree 0: two take 12 numbers, not 45."""
+    """Spherical-beta lobes of each splat instead of spherical harmonics above degree 0: two take 12 numbers, not 45."""
     sh_steps: int = 1000
     """Steps between two degrees at most; a run of fewer than four times as many steps shares itself out evenly."""
     shape: ShapeSettings = field(default_factory=ShapeSettings)
@@ -44,7 +44,7 @@ class GesModelConfig(ModelConfig):
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     """When splats move and how many there may be, for the strategy mcmc."""
     seed_share: float = 0.5
-    """Of the cap on splats that a cloud with normals, as LiDARs give, starts with at most; the rest is for growth."""
+    """Largest share of the cap on splats that a cloud with normals (from a LiDAR) may take; the rest is for growth."""
     ssim_lambda: float = 0.2
     """Weight of the structural part of the loss."""
     frequency: FrequencySettings = field(default_factory=FrequencySettings)
@@ -54,7 +54,7 @@ class GesModelConfig(ModelConfig):
     depth: DepthSettings = field(default_factory=DepthSettings)
     """How measured depths and normals are used, where the dataset has them."""
     sky: SkySettings = field(default_factory=SkySettings)
-    """How places are kept free where the dataset says that nothing is."""
+    """How space stays empty where the dataset says that nothing is there."""
     refine_rig: bool = False
     """Correct where the LiDAR was taken to be: one rigid pose for each camera of the dataset's rig."""
     use_scale_regularization: bool = False
@@ -70,7 +70,7 @@ class GesModelConfig(ModelConfig):
     use_bilateral_grid: bool = False
     """Let each photograph have its own exposure and white balance, varying over the image."""
     grid_shape: tuple[int, int, int] = (16, 16, 8)
-    """Of the bilateral grids: width, height, brightness."""
+    """Size of the bilateral grids: width, height, brightness."""
     color_corrected_metrics: bool = False
     """Report metrics also after the colors of the rendering were fitted to those of the photograph."""
     seed: int = 0

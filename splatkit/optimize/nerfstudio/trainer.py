@@ -88,7 +88,7 @@ class GesTrainer(Trainer):
     def _load_checkpoint(self) -> None:
         state, path = self._find_checkpoint()
         if state is None:
-            CONSOLE.print("No checkpoint to load: training starts anew.")
+            CONSOLE.print("No checkpoint to load: training starts from the beginning.")
             return
         self._start_step = state["step"] + 1
         self.pipeline.load_pipeline(state["pipeline"], state["step"])

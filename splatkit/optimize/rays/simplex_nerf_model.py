@@ -22,7 +22,7 @@ class SimplexNerfModelConfig(NerfactoModelConfig):
 
     _target: type = field(default_factory=lambda: SimplexNerfModel)
     implementation: Literal["tcnn", "torch"] = "torch"
-    """Of the small networks and of the directions' encoding; the positions' encoding is ours."""
+    """Implementation of the small networks and of the directions' encoding; the positions' encoding is ours."""
     lattice: Literal["simplex", "grid"] = "simplex"
     """Where features lie: on simplices, or on the cubes of instant-ngp for comparison."""
     first_levels: int = 3

@@ -25,11 +25,11 @@ from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_enco
 
 @dataclass
 class SimplexSdfFieldConfig(SDFFieldConfig):
-    """The host's settings, for networks that fit an encoding and a CPU."""
+    """nerfstudio's settings, for networks that fit an encoding and a CPU."""
 
     _target: type = field(default_factory=lambda: SimplexSdfField)
     encoding_type: Literal["hash", "periodic", "tensorf_vm"] = "periodic"
-    """Keeps the host from making an encoding of its own."""
+    """Keeps nerfstudio from making its own encoding."""
     use_grid_feature: bool = True
     num_layers: int = 1
     hidden_dim: int = 64

@@ -43,7 +43,7 @@ class ShapeSettings:
     prune_beta: float = 0.0
     """Refinements drop splats of a smaller exponent; 0 for none. Exponents near 1 reach far and cost time."""
     gate_pixels: float = 0.0
-    """A view does not teach the exponent of splats that reach fewer pixels in it; 0 for no gate. For the kernels exact
+    """A view does not train the exponent of splats that cover fewer pixels in it; 0 for no gate. For the kernels exact
     and compact."""
 
     @property

@@ -37,7 +37,7 @@ def test_corners_of_tags_lie_in_pairs():
         ((7, 5, -0.1, 1, 1), "positive lengths"),
         ((7, 5, 0.1, float("nan"), 1), "positive lengths"),
         ((7, 5, 95.0, 0.85, 0.61), "need a plate of more than 760.000 x 570.000 m, .* are these millimeters"),
-        ((7, 5, 0.095, 0.4, 0.3), "measure both anew, in meters"),
+        ((7, 5, 0.095, 0.4, 0.3), "measure both again, in meters"),
         ((5, 7, 0.095, 0.85, 0.61), "columns and rows are swapped; give 7 x 5, or the plate as 0.61 x 0.85 m"),
         ((7, 5, 0.095, 1, 1, "charuco", 0.1), "markers smaller than squares"),
         ((8, 6, 0.11, 1, 1, "aprilgrid"), "space between them"),

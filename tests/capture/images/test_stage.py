@@ -34,7 +34,7 @@ def room(tmp_path_factory) -> Room:
 def captured(room, tmp_path_factory) -> Path:
     """The room from photographs alone."""
     out = tmp_path_factory.mktemp("captured") / "dataset"
-    assert capture(room.folder, out).verdict().startswith("8 of 8 photographs have their place")
+    assert capture(room.folder, out).verdict().startswith("8 of 8 photographs placed")
     return out
 
 
@@ -131,7 +131,7 @@ def test_photographs_that_share_nothing_are_left_out_and_named(room, tmp_path):
     noise = rng.integers(0, 255, (room.size[1] // 4, room.size[0] // 4, 3)).astype(np.uint8)
     write_image(folder / "elsewhere.png", np.kron(noise, np.ones((4, 4, 1), np.uint8)))
     (warning,) = capture(folder, tmp_path / "out").warnings
-    assert warning.startswith("1 of 9 photographs did not find a place (elsewhere.png)")
+    assert warning.startswith("1 of 9 photographs could not be placed (elsewhere.png)")
     record = json.loads((tmp_path / "out/capture.json").read_text())
     assert [entry["name"] for entry in record["figures"]["not_registered"]] == ["elsewhere.png"]
     assert not (tmp_path / "out/images/elsewhere.png").exists()

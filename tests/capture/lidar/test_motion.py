@@ -50,7 +50,7 @@ def test_scans_that_the_trajectory_never_reaches_are_an_error():
     scan = Scan("a.ply", PointCloud(np.ones((3, 3))), np.full(3, 1e9))
     with pytest.raises(DatasetError, match=r"a\.ply was taken at 1000000000\.000 s, the trajectory covers 0\.000 to 2"):
         list(place_scans([scan], path()))
-    with pytest.raises(DatasetError, match=r"a\.ply: neither its points nor its name tell"):
+    with pytest.raises(DatasetError, match=r"a\.ply: neither its points nor its name have a time"):
         list(place_scans([Scan("a.ply", PointCloud(np.ones((3, 3))), None)], path()))
 
 

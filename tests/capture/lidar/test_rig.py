@@ -88,7 +88,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"rig\.json: expected a calibration\.json"):
         read_rig([path])
     for changes, message in [
-        ({"T_camera_lidar": np.diag([2.0, 2, 2, 1]).tolist()}, "no rigid transform"),
+        ({"T_camera_lidar": np.diag([2.0, 2, 2, 1]).tolist()}, "not a rigid 4 x 4 transform"),
         ({"T_camera_lidar": [[1, 2], [3]]}, "camera 0: expected name"),
         ({"covariance": np.eye(5).tolist()}, "covariance of 6 x 6"),
         ({"T_camera_lidar": (np.eye(4) * np.nan).tolist()}, "rig"),

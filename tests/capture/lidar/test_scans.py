@@ -150,7 +150,7 @@ def test_scans_are_placed_by_their_own_poses_in_the_trajectorys_world(standing):
     np.testing.assert_array_equal(placed[2].cloud.points, POINTS + np.array([10.0, 0, 0]))
     np.testing.assert_array_equal(placed[2].origins, [[10.0, 0, 0]] * 3)
     path.poses[:, 2, 3] = 1.0
-    with pytest.raises(DatasetError, match=r"scan 0: its own pose and the trajectory at its moment are 1\.02 m"):
+    with pytest.raises(DatasetError, match=r"scan 0: its own pose and the trajectory at its time are 1\.02 m"):
         list(place_scans(ScanSource(standing).read(), path))
 
 

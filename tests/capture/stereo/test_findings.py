@@ -20,7 +20,7 @@ def findings(*views: ViewSummary, effort: Effort = ASKED, left_out: int = 0) -> 
 
 def test_one_sentence_says_how_much_and_how_well():
     said = findings(GOOD, HELD_OUT, ViewSummary("d.png", share=0.4, depth=1.0, relative_sigma=1e-3)).verdict()
-    assert said == "2 of 3 photographs have depth, 60 % of their pixels, median deviation 0.075 % of the depth"
+    assert said == "2 of 3 photographs have depth, 60 % of their pixels, median standard deviation 0.075 % of the depth"
     assert findings(HELD_OUT, ALONE).verdict() == "0 of 2 photographs have depth"
 
 

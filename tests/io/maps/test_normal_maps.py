@@ -63,7 +63,7 @@ def test_other_files_are_refused_by_name(tmp_path):
         with pytest.raises(DatasetError, match=r"n\.png: not a normal map; expected a PNG of 16 bits and 3 channels"):
             read_normal_map(path)
     assert cv2.imwrite(str(path), np.full((4, 5, 3), 32768, np.uint16))  # a zero vector, as others write no normal
-    with pytest.raises(DatasetError, match=r"n\.png: not a normal map: its colors are no unit vectors"):
+    with pytest.raises(DatasetError, match=r"n\.png: not a normal map: its colors are not unit vectors"):
         read_normal_map(path)
 
 

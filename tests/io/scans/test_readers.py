@@ -72,7 +72,7 @@ def test_one_cloud_is_not_taken_from_a_file_with_several(tmp_path):
 @pytest.mark.usefixtures("known")
 def test_poses_that_are_none_are_refused(tmp_path):
     write_posed_scans(tmp_path / "bent.posed", [POINTS], 1.1 * POSES[:1])
-    with pytest.raises(DatasetError, match=r"bent\.posed: bent\.posed scan 0: its pose is no rigid transform"):
+    with pytest.raises(DatasetError, match=r"bent\.posed: bent\.posed scan 0: its pose is not a rigid 4 x 4 transform"):
         list(read_scans(tmp_path))
     with pytest.raises(ValueError, match="T_world_lidar: one pose is that of a LiDAR that stood still"):
         StoredScan("a", PointCloud(POINTS), T_world_lidar=np.eye(4))

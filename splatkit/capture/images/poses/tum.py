@@ -82,5 +82,5 @@ def _time_of(image: Path, name: str, stamps: FileTimes | None, times: Path | Non
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):
-        raise DatasetError(f"{image}: its name is no time; give --image-times, a CSV with the columns file,time_s")
+        raise DatasetError(f"{image}: its name is not a time; give --image-times, a CSV with the columns file,time_s")
     return seconds_since_1970(value)

@@ -26,9 +26,9 @@ class FeatureSettings:
     longest_side: int = 1600
     """px that images are reduced to before features are searched; they are located to a fraction of a pixel."""
     features: int = 8192
-    """At most so many in an image, the largest."""
+    """Maximum number of features in an image; the largest are kept."""
     seed: int = 0
-    """Of the random samples that matches are verified with."""
+    """Seed of the random samples that matches are verified with."""
     workers: int = 1
     """Threads."""
 

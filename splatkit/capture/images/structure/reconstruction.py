@@ -99,7 +99,7 @@ def reconstruct(
     ordered = sorted(models.values(), key=lambda model: -model.num_reg_images())
     if not ordered or ordered[0].num_reg_images() < FEWEST_REGISTERED:
         best = ordered[0].num_reg_images() if ordered else 0
-        raise CaptureRefusedError(f"only {best} of {count} photographs found their place: {_obstacle(database)}")
+        raise CaptureRefusedError(f"only {best} of {count} photographs could be placed: {_obstacle(database)}")
     placed = _names(ordered[0])
     others = [len(_names(model) - placed) for model in ordered[1:]]
     return ordered[0], [count for count in others if count > 1]

@@ -34,7 +34,7 @@ def lidar_path_of_cameras(T_world_camera: Array, times: Array, which: NDArray[np
     extrinsics = np.stack([camera.T_camera_lidar for camera in rig.cameras])
     moments, first = np.unique(times, return_index=True)
     if len(moments) < 2:
-        raise DatasetError("all images were taken at one moment; for a rig that stands still take `capture static`")
+        raise DatasetError("all images were taken at one time; for a rig that stands still use `capture static`")
     return Trajectory(moments, T_world_camera[first] @ extrinsics[which[first]])
 
 
@@ -56,7 +56,7 @@ def scale_from_scans(inputs: LidarInputs, progress: Progress) -> Alignment:
     for scan in track(inputs.scans.read(), "comparing depths", progress, inputs.scans.count()):
         if scan.times is None:
             raise DatasetError(
-                f"{scan.name}: neither its points nor its name tell when it was taken; "
+                f"{scan.name}: neither its points nor its name have a time; "
                 "give --scan-times, a CSV with the columns file,time_s"
             )
         middle = float(np.median(scan.times))

@@ -223,7 +223,7 @@ def closed_form(poses: Array, targets: Array) -> Similarity:
     along = ((a - a_center) * (b - b_center)).sum(1)
     spread = ((a - a_center) ** 2).sum()
     if spread < 1e-18:
-        raise CaptureRefusedError("alignment: all cameras stand in one place; their poses cannot tell the scale")
+        raise CaptureRefusedError("alignment: all cameras stand in one place; their poses do not determine the scale")
     scale = float(along.sum() / spread)
     if scale <= 0:
         raise CaptureRefusedError(
