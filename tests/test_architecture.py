@@ -87,8 +87,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "geometry",
     },
     # surfaces and their colors come of a run without the host; who exports opens the run
-    "export.surface": {"export.timing", "runs", "isosurface", "evaluation", "ops", "geometry", "io"},
+    # photographs on a mesh color it, and say where it should be; only then comes the surface that is made so
     "export.texture": {"export.timing", "runs", "geometry", "io"},
+    "export.consistency": {"export.texture", "runs", "ops", "geometry"},
+    "export.surface": {
+        "export.consistency",
+        "export.timing",
+        "runs",
+        "isosurface",
+        "evaluation",
+        "ops",
+        "geometry",
+        "io",
+    },
     "export.files": {
         "export.open_run",
         "export.settings",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from splatkit.ops import TileLists
-from splatkit.reference.gef_weight import gef_weight
 from splatkit.reference.profiles import GEF_EPS
+from splatkit.reference.profiles.gef_weight import gef_weight
 from splatkit.reference.projection import ALPHA_MIN
 from splatkit.reference.rasterization import ALPHA_MAX, TRANSMITTANCE_MIN
 

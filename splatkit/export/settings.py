@@ -43,7 +43,7 @@ class ExportMeshSettings:
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     texture: TextureSettings = field(default_factory=TextureSettings)
     formats: tuple[Literal["ply", "obj", "glb", "stl"], ...] = ("ply", "obj", "glb")
-    """Of the mesh: ply with vertex colors, obj and glb with the texture, stl with the bare shape."""
+    """Files to write: ply with vertex colors, obj and glb with the texture, stl with the bare shape."""
     frame: Literal["input", "normalized"] = "input"
     """Coordinates of the dataset, or centered in a ball of radius 1; export.json says how to get back."""
     georeference: Path | None = None
@@ -71,8 +71,8 @@ class ExportMeshSettings:
 class ExportSplatsSettings:
     """Write a trained run's splats as .ply or .sog, in the frame and scale of the dataset.
 
-    Viewers of Gaussian splats show both; what they pass over keeps the exact shape of each splat. A .sog is a tenth to
-    a twentieth as large. The file is read back, and the held-out views are compared.
+    Viewers of Gaussian splats show both; what they ignore keeps the exact shape of each splat. A .sog is a tenth to a
+    twentieth as large. The file is read back, and the held-out views are compared.
     """
 
     load_config: Path
@@ -86,7 +86,7 @@ class ExportSplatsSettings:
     palette_size: int | None = None
     """Entries for view-dependent colors in a .sog, at most 65536; fewer make it smaller."""
     viewer_degree: Literal[0, 1, 2, 3] = 3
-    """Of a run with lobes: degree of the harmonics that other viewers show instead; 0 makes the file smallest."""
+    """SH degree that other viewers show for a run with lobes; 0 makes the file smallest."""
     frame: Literal["input", "normalized"] = "input"
     """Coordinates of the dataset, or centered in a ball of radius 1; the file's head says how to get back."""
     georeference: Path | None = None
@@ -143,7 +143,7 @@ class ExportColmapSettings:
     out: Path
     """Folder to make, often called sparse/0."""
     max_points: int = 1_000_000
-    """Of more points in the seed cloud, so many are kept, evenly chosen."""
+    """Maximum number of points; a larger seed cloud is thinned evenly."""
     allow_outside: bool = False
     """Accept images that lie outside of the dataset's folder."""
     overwrite: bool = False

@@ -19,7 +19,7 @@ Observer = Callable[[int, Surface, float], None]  # gets the number of a step, t
 
 @dataclass(frozen=True)
 class FitSettings:
-    """Of a fit; the weights of terms are for targets about as large as a cube of side 2."""
+    """How a surface is fitted; the weights of terms are for targets about as large as a cube of side 2."""
 
     steps: int = 200
     field_rate: float = 0.0015  # learning rate of the field: a fortieth of a cell's side

@@ -12,7 +12,7 @@ from plyfile import PlyData, PlyElement
 
 from splatkit.errors import DatasetError
 from splatkit.io.splats import BAKE_TABLE, SplatArrays, bake_factors, read_splats, write_splats
-from splatkit.reference.gef_weight import gef_weight
+from splatkit.reference.profiles.gef_weight import gef_weight
 
 
 def random_splats(count=64, terms=15, betas=None):

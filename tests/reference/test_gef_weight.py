@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from splatkit.reference.gef_weight import gef_support, gef_weight
+from splatkit.reference.profiles.gef_weight import gef_support, gef_weight
 
 Q = torch.linspace(0, 12, 200, dtype=torch.float64)
 

@@ -35,6 +35,7 @@ _DEPTH_PX = 2.0  # footprints of a depth map's pixel within which a face is what
 _REACH = 2.5  # standard deviations that a window reaches
 _LEAST_WEIGHT = 1e-3  # of a window's member, of that of its center
 _LOOKS = 8_000_000  # faces times photographs at a time, 28 bytes each
+_ROWS = 1 << 16  # windows that are made at a time
 _PROBES = 500  # faces of a tile of which a photograph must hold one to be looked into
 _RINGS = 3  # windows of windows of windows: what an answer depends on
 
@@ -150,19 +151,15 @@ class PhotoViews:
     def _windows(self, centers: Array, normals: Array) -> Any:
         """A sparse array [F, F] of weights; each row has the sum 1."""
         s = self._settings
-        sigma = s.window * self._median_footprint(centers)
-        distances, others = cKDTree(centers).query(centers, s.members, distance_upper_bound=_REACH * sigma, workers=-1)
-        kept = others < len(centers)
-        others = np.where(kept, others, 0).astype(np.int32)
-        alike = np.einsum("nd,nkd->nk", normals, normals[others])
-        weights = np.exp(-0.5 * np.where(kept, distances / sigma, 0).astype(np.float32) ** 2)
-        weights *= np.clip((alike - s.alike) / (1 - s.alike), 0, 1)
-        kept &= weights > _LEAST_WEIGHT
-        weights[:, 0][~kept.any(1)], kept[:, 0] = 1, True  # a face without a direction has itself alone
-        weights *= kept
-        weights /= weights.sum(1, keepdims=True)
-        starts = np.concatenate([[0], kept.sum(1).cumsum()])
-        return csr_array((weights[kept], others[kept], starts), shape=(len(centers),) * 2)
+        sigma, tree = s.window * self._median_footprint(centers), cKDTree(centers)
+        parts = []
+        for first in range(0, len(centers), _ROWS):
+            rows = slice(first, first + _ROWS)
+            near, others = tree.query(centers[rows], s.members, distance_upper_bound=_REACH * sigma, workers=-1)
+            parts.append(_weighted(near / sigma, others, normals, rows, s.alike))
+        counts, members, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        starts = np.concatenate([[0], counts.cumsum()])
+        return csr_array((weights, members, starts), shape=(len(centers),) * 2)
 
     def _median_footprint(self, centers: Array) -> float:
         """Of a pixel, over some faces and the photographs in whose field they lie; scene units."""
@@ -237,6 +234,30 @@ def _read(view: RunView, limit: float) -> _Look:
     around = np.ones((2 * _BORDER_PX + 1,) * 2, np.uint8)
     usable = cv2.erode(photograph.usable.astype(np.uint8), around, borderValue=(1,)) > 0
     return _Look(photograph.posed, gray, usable)
+
+
+def _weighted(
+    distances: NDArray[np.float64], others: Indices, normals: Array, rows: slice, alike: float
+) -> tuple[Indices, NDArray[np.int32], Array]:
+    """Counts [R] of the members of some rows' windows, members and weights one row after the other.
+
+    Args:
+        distances: [R, K] to neighbors, in standard deviations of a window; infinite where there are no more.
+        others: [R, K] which they are.
+        normals: [F, 3] of all.
+        rows: the R of them.
+        alike: see `PhotoSettings`.
+    """
+    kept = np.isfinite(distances)
+    others = np.where(kept, others, 0).astype(np.int32)
+    cosines = np.einsum("nd,nkd->nk", normals[rows], normals[others])
+    weights = np.exp(-0.5 * np.where(kept, distances, 0).astype(np.float32) ** 2)
+    weights *= np.clip((cosines - alike) / (1 - alike), 0, 1)
+    kept &= weights > _LEAST_WEIGHT
+    weights[:, 0][~kept.any(1)], kept[:, 0] = 1, True  # a face without a direction has itself alone
+    weights *= kept
+    weights /= weights.sum(1, keepdims=True)
+    return kept.sum(1), others[kept], weights[kept]
 
 
 def _tiles(centers: Array, windows: Any, photographs: int) -> Iterator[tuple[Indices, Indices]]:

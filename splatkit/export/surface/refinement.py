@@ -39,7 +39,7 @@ _FARTHEST_VALUE = 1e4  # cells
 
 @dataclass(frozen=True)
 class RefinementSettings:
-    """Of a refinement; lengths in cells."""
+    """How a surface is refined; lengths in cells."""
 
     rounds: int = 5  # between which views are asked again
     steps: int = 10  # in each round
@@ -54,8 +54,8 @@ class RefinementSettings:
     crease: float = 0.2  # difference of unit normals across which they are averaged less
     rendered_normal_share: float = 0.3  # of what normals are averaged from; the rest is the surface's own
     photo_blurs: tuple[float, ...] = (1.0, 0.5, 0.3)  # px, of photographs, round by round; the last one stays
-    photo_excess: float = 6.0  # factor of variances by what windows err alike (measured on generated scenes)
-    fused_excess: float = 2.0  # the same, of the fused depth
+    photo_excess: float = 7.0  # factor of variances by what windows err alike (measured on generated scenes)
+    fused_excess: float = 3.0  # the same, of the fused depth
     photo_looks: int = 2  # rounds after which it is found again what photographs see
 
 

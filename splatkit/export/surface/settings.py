@@ -18,7 +18,7 @@ class SurfaceSettings:
     voxel_size: float | None = None
     """Edge of a voxel; by default 1.5 footprints of a median pixel, or more to keep within memory and cells."""
     max_view_pixels: int = 400_000
-    """Views are rendered with at most so many pixels, however large the photographs are."""
+    """Maximum number of pixels of a rendered view, however large the photographs are."""
     max_depth: float | None = None
     """What is farther from the camera is left out; by default three times the median depth, or more where 95 % of the
     measured depths lie within more, up to ten times."""
@@ -31,14 +31,14 @@ class SurfaceSettings:
     truncation_voxels: float = 4.0
     """Half width of the band round surfaces in which views are averaged; thinner parts lose their two sides."""
     memory_limit_gb: float = 1.5
-    """Of the fused field; an automatic voxel size grows until it fits."""
+    """Memory for the fused field; an automatic voxel size grows until it fits."""
     max_cells: int = 250_000
     """About how many voxels the surface may pass, two faces each; an automatic voxel size grows until that holds."""
     refinement_rounds: int = 5
     """How long FlexiCubes are fitted to what the views see; 0 leaves the fused field as it is, more is slower."""
     photo_max_pixels: int = 1_000_000
-    """Photographs with at most so many pixels, larger ones averaged down, are compared on the surface and move it to
-    where they agree, in all rounds of refinement but the first; 0 leaves them out."""
+    """Photographs are compared on the surface and move it to where they agree, in all rounds of refinement but the
+    first. Larger ones are averaged down to this number of pixels; 0 leaves them out."""
     min_confidence: float = 0.0
     """Faces with a less certain corner are dropped: confidence is 1 / (1 + (sigma / voxel size)^2) of the standard
     deviation that each vertex has in the file; a half for a voxel. 0 keeps all."""
@@ -51,7 +51,7 @@ class SurfaceSettings:
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None
-    """Decimate to at most so many faces."""
+    """Decimate to this number of faces."""
     max_deviation: float | None = None
     """Decimate only as far as both surfaces stay within this distance, whatever `max_faces` says."""
     watertight: bool = False

@@ -24,7 +24,7 @@ class TextureSettings:
     texture_memory_gb: float = 4.0
     """Bound of what coloring may take; a size that is chosen by default stays below it."""
     texture_format: Literal["jpg", "png"] = "jpg"
-    """Of the image; png keeps every bit and is several times as large."""
+    """File format of the image; png keeps every bit and is several times as large."""
     unwrap_timeout_s: float = 120.0
     """Seconds to unwrap the mesh in better ways; then the simplest follows. 0 takes that at once."""
     blending: Literal["robust", "mean"] = "robust"

@@ -8,7 +8,7 @@
 | compact | 4 exp(b) | compact beta kernel (Deformable Beta Splatting, arXiv 2501.18630): a control for studies |
 
 A kernel is one entry here, one file beside this one, one in `reference`, and for a new profile one in
-`cuda/splatting/profiles`, with its entries in `reference/profiles.py`, `ops/projection.py` and
+`cuda/splatting/profiles`, with its entries in `reference/profiles`, `ops/projection.py` and
 `cuda/splatting/profiles.h`.
 """
 

@@ -14,7 +14,7 @@ from splatkit.io.mesh import Mesh
 from splatkit.runs.views import RenderedView, RunView
 from tests.export.surface.test_fusion import RADIUS, SphereRun
 
-_WAVES = 40
+_WAVES = 16
 
 
 class PhotographedSphere(SphereRun):
@@ -61,11 +61,11 @@ class PhotographedSphere(SphereRun):
     def colors(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """[N] grays from 0 to 255 of places on the sphere."""
         waves, phases = self._waves
-        return np.asarray(128 + 14 * np.sin(points @ waves.T + phases).sum(-1))
+        return np.asarray(128 + 22 * np.sin(points @ waves.T + phases).sum(-1))
 
     def _photograph(self, pose: NDArray[np.floating], camera: Camera) -> NDArray[np.float64]:
-        """[H, W] of 3 by 3 rays a pixel."""
-        steps = (np.arange(3) + 0.5) / 3
+        """[H, W] of 2 by 2 rays a pixel."""
+        steps = (np.arange(2) + 0.5) / 2
         x, y = np.meshgrid(np.add.outer(np.arange(camera.width), steps), np.add.outer(np.arange(camera.height), steps))
         rays = camera.rays(np.stack([x.ravel(), y.ravel()], -1)) @ pose[:3, :3].T
         eye = pose[:3, 3]
@@ -73,7 +73,7 @@ class PhotographedSphere(SphereRun):
         root = b * b - (eye @ eye - RADIUS**2)
         seen = eye + (-b - np.sqrt(np.maximum(root, 0)))[:, None] * rays
         gray = np.where(root > 0, self.colors(seen), 30)
-        return np.asarray(gray.reshape(camera.height, 3, camera.width, 3).mean((1, 3)))
+        return np.asarray(gray.reshape(camera.height, 2, camera.width, 2).mean((1, 3)))
 
 
 def _moved(view: RenderedView, off: float) -> RenderedView:

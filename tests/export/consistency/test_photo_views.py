@@ -53,13 +53,13 @@ def test_fisheyes_and_exposures_make_no_difference(tmp_path: Path):
 
 def test_variances_are_those_of_the_offsets(tmp_path: Path):
     """Beside what all share: on a sphere of 28 px, pixels of slanted views look past the middle of what they see, by
-    0.09 to 0.16 footprints. The ratios were 1.10 to 1.22 for five textures.
+    0.1 to 0.2 footprints. The ratios were 1.36 to 1.52 for four textures, 1.0 to 1.2 with twice the noise.
     """
     found = answers(PhotographedSphere(tmp_path, noise=12.0), sphere_mesh(RADIUS))
     good = seen(found)
     offsets = found.offsets[good]
     ratios = ((offsets - offsets.median()) / found.variances[good].sqrt()).abs()
-    assert 0.7 < ratios.quantile(0.68) < 1.6
+    assert 0.9 < ratios.quantile(0.68) < 2
 
 
 def test_what_no_photograph_sees_is_not_known(tmp_path: Path):

@@ -43,7 +43,7 @@ def test_photographs_that_contradict_each_other_are_not_believed(tmp_path: Path)
         """Each photograph of another texture."""
 
         def colors(self, points: np.ndarray) -> np.ndarray:
-            self._waves = self._waves[0], self._waves[1] + np.arange(1.0, 41.0)
+            self._waves = self._waves[0], self._waves[1] + np.arange(1.0, 17.0)
             return super().colors(points)
 
     found = answers(Contradictory(tmp_path), sphere_mesh(RADIUS))

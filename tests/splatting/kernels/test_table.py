@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from splatkit.ops import native, projection
 from splatkit.reference import profiles as reference
-from splatkit.reference.gef_weight import gef_weight
+from splatkit.reference.profiles.gef_weight import gef_weight
 from splatkit.splatting.kernels.generalized_exponential import GeneralizedExponential
 from splatkit.splatting.kernels.table import KERNELS, PROFILES, KernelName, ShapeSettings, profile_named, shape_from_raw
 

@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from splatkit.reference.compact_weight import compact_support, compact_weight
-from splatkit.reference.gef_weight import gef_support, gef_weight
+from splatkit.reference.profiles.compact_weight import compact_support, compact_weight
+from splatkit.reference.profiles.gef_weight import gef_support, gef_weight
 
 GEF_EPS = 1e-4  # rounds the cusp of beta < 2 (README, "What differs from the papers")
 
