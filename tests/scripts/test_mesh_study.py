@@ -15,9 +15,10 @@ def test_the_longer_arm_takes_as_many_cpu_seconds():
 
 
 def test_the_plan_has_each_cell_once():
-    names = [case.name for case in mesh_cases(FULL, ("plain", "both", "longer", "measured"))]
-    assert len(names) == len(set(names)) == 5 * (3 * 3 + 1)
-    assert names[:4] == [f"studio-{arm}-1500-60000-74800-0" for arm in ("plain", "both", "longer", "measured")]
+    arms = ("plain", "both", "depth", "longer", "measured")
+    names = [case.name for case in mesh_cases(FULL, arms)]
+    assert len(names) == len(set(names)) == 5 * (3 * 4 + 1)
+    assert names[:5] == [f"studio-{arm}-1500-60000-74800-0" for arm in arms]
 
 
 @pytest.mark.slow
@@ -25,10 +26,12 @@ def test_a_quick_study_writes_a_table_and_pictures(tmp_path, capsys):
     out = tmp_path / "study"
     with pytest.raises(SystemExit, match="follows from `plain` and `both`"):
         main(out, arms=("plain", "longer"), quick=True)
-    main(out, arms=("plain", "both", "longer"), quick=True)
+    main(out, arms=("plain", "both", "depth", "longer"), quick=True)
     table = (out / "summary.md").read_text()
     rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| studio")]
-    assert [row[1].strip() for row in rows] == ["without stereo", "with stereo", "without stereo, as many CPU-s"]
+    ways = ["without stereo", "with stereo", "with stereo, photographs not compared", "without stereo, as many CPU-s"]
+    assert [row[1].strip() for row in rows] == ways
+    assert len(list((out / "runs").glob("*.json"))) == 3  # with stereo, two meshes of one run
     assert (out / "studio.jpg").is_file()
     assert "chamfer" in capsys.readouterr().out
     results = {path.stem.split("-")[1]: json.loads(path.read_text())["result"] for path in (out / "results").iterdir()}

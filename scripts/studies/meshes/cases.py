@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from studies.meshes.scoring import score_mesh
 ARMS = {  # in the order in which they are measured: how long `longer` trains follows from the others
     "plain": "without stereo",
     "both": "with stereo",
+    "depth": "with stereo, photographs not compared",
     "longer": "without stereo, as many CPU-s",
     "measured": "stereo alone, no training",
 }
-_SURFACES = {"plain": "rendered", "longer": "rendered", "both": "both", "measured": "measured"}
+_SURFACES = {"plain": "rendered", "longer": "rendered", "both": "both", "depth": "both", "measured": "measured"}
 Scores = dict[str, float]
 
 
@@ -54,7 +55,7 @@ class MeshCase:
 
 def measure_case(case: MeshCase, subject: Subject, data: Datasets, steps: int, out: Path) -> Scores:
     """Scores of an arm that trains `steps` steps, if it trains; its mesh goes to out/meshes, its run to out/runs."""
-    with_stereo = case.arm in ("both", "measured")
+    with_stereo = case.arm in ("both", "depth", "measured")
     scores = {"stereo_cpu_s": data.stereo_cpu_s if with_stereo else 0.0}
     if case.arm == "measured":
         run = _dataset_run(data.stereo)
@@ -79,9 +80,10 @@ def equal_steps(plain: Scores, both: Scores) -> int:
 
 def _train(case: MeshCase, dataset: Path, steps: int, runs: Path) -> tuple[TrainedRun, Scores]:
     """The run, trained now unless it has been, and what training it took and brought."""
-    config = make_config(dataset, runs, case.name, steps, case.seed)
+    name = replace(case, arm="both").name if case.arm == "depth" else case.name  # meshes of one run
+    config = make_config(dataset, runs, name, steps, case.seed)
     config.pipeline.model.densification = DensificationSettings(max_splats=case.max_splats)
-    record = runs / f"{case.name}.json"
+    record = runs / f"{name}.json"
     if not record.is_file():
         trained = train_quietly(config)
         done = {"config": str(trained.config_path), "cpu_s": trained.cpu_s, "steps": steps}
@@ -104,6 +106,8 @@ def _settings(case: MeshCase) -> SurfaceSettings:
     settings: dict[str, Any] = {"max_faces": case.faces}
     if "surface" in SurfaceSettings.__dataclass_fields__:
         settings["surface"] = _SURFACES[case.arm]
+    if case.arm == "depth":
+        settings["photo_max_pixels"] = 0
     return SurfaceSettings(**settings)
 
 

@@ -1,8 +1,8 @@
 """What are stereo and training worth for meshes? `scripts/study.py meshes --out DIR [--quick]`.
 
 Generated scenes whose surface is exactly known. Of each come meshes without stereo, trained as long and longer, with
-stereo and training together, and of stereo alone. Each case is done once: interrupt the study and start it again as you
-like. To make meshes anew of runs that are there, delete the folder `results`.
+stereo and training together, with photographs compared and not, and of stereo alone. Each case is done once: interrupt
+the study and start it again as you like. To make meshes anew of runs that are there, delete the folder `results`.
 """
 
 import sys
@@ -17,7 +17,7 @@ from studies.meshes.datasets import Size, Subject, make_datasets
 from studies.meshes.summary import write_mesh_pictures, write_mesh_summary
 from studies.store import Store
 
-Arm = Literal["plain", "both", "longer", "measured"]
+Arm = Literal["plain", "both", "depth", "longer", "measured"]
 
 SUBJECTS = (
     Subject("studio", "studio", voxel=0.008),
@@ -44,7 +44,9 @@ FULL = Plan(Size(480, 360, 48, 40), 1500, 60_000, 74_800, 3, SUBJECTS)
 QUICK = Plan(Size(96, 72, 12, 4), 150, 2000, 4000, 1, (Subject("studio", "studio", voxel=0.03),))
 
 
-def main(out: Path, arms: tuple[Arm, ...] = ("plain", "both", "longer", "measured"), quick: bool = False) -> None:
+def main(
+    out: Path, arms: tuple[Arm, ...] = ("plain", "both", "depth", "longer", "measured"), quick: bool = False
+) -> None:
     """Make what is missing, then write a table and pictures.
 
     Args:
