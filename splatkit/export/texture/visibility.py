@@ -7,7 +7,6 @@ slightly off takes the wrong one: such pixels count little. Where something was 
 before a facade that is all the mesh has, a photograph does not show the mesh at all.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,6 @@ from splatkit.export.texture.photographs import Photograph, reduced_camera
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.triangles import TriangleMesh
 from splatkit.io.maps.depth_maps import DepthMap
-from splatkit.runs.views import RunView
 
 _DEPTH_PIXELS = 400_000  # a depth map has fewer pixels than this, or half a photograph's where that has twice as many
 _TOLERANCE_PX = 3.0  # depths agree within so many footprints of a pixel
@@ -82,6 +80,18 @@ class MeshDepths:
         depths, answer, rays = self._cast(posed, pixels)
         hit = np.isfinite(depths)
         return rays[hit, :3] + depths[hit, None] * rays[hit, 3:], answer["primitive_normals"].numpy()[hit]
+
+    def resolutions(self, posed: PosedCamera, count: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Faces [M] under a grid of about `count` pixels, and pixels along a unit of length of the surface there."""
+        camera = posed.camera
+        step = max(1.0, np.sqrt(camera.width * camera.height / count))
+        x, y = np.meshgrid(np.arange(step / 2, camera.width, step), np.arange(step / 2, camera.height, step))
+        depths, answer, rays = self._cast(posed, np.stack([x.ravel(), y.ravel()], -1))
+        rays, normals = rays[:, 3:], answer["primitive_normals"].numpy()
+        cosines = np.abs((rays * normals).sum(1)) / np.maximum(np.linalg.norm(rays, axis=1), 1e-12)
+        sure = np.isfinite(depths) & (cosines > _MIN_COSINE)
+        density = camera.fx * camera.fy * cosines[sure] / depths[sure].astype(np.float64) ** 2
+        return answer["primitive_ids"].numpy()[sure].astype(np.int64), np.sqrt(density)
 
     def _cast(self, posed: PosedCamera, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float32], Any, Any]:
         """Depths [N] under pixels, infinite where nothing is; all that rays met; the rays [N, 6], z-depth 1 long."""
@@ -145,7 +155,7 @@ class Observer:
     def may_see(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Whether points [N, 3] lie in the picture, face it, and are not far behind what is seen there."""
         _, z, pixels, inside, cosines = self._look_at(points, normals)
-        inverse = _sample(self._dilated(), self._depth_pixels(pixels), cv2.INTER_NEAREST)
+        inverse = sample_image(self._dilated(), self._depth_pixels(pixels), cv2.INTER_NEAREST)
         return inside & (cosines > 0) & (z * inverse < 1.05)
 
     def observe(
@@ -153,7 +163,7 @@ class Observer:
     ) -> Observation:
         """What the photograph shows of points [N, 3] with normals [N, 3]; `indices` [N] are their names."""
         kept, z, pixels, cosines, trust = self._shown(points, normals, _TOLERANCE_PX, 0.0)
-        colors = _sample(self._image, pixels, cv2.INTER_CUBIC)
+        colors = sample_image(self._image, pixels, cv2.INTER_CUBIC)
         lens = self.posed.camera
         qualities = lens.fx * lens.fy * cosines / (z * z) * trust
         qualities[colors.max(1) >= _SATURATED] *= _SATURATED_WEIGHT
@@ -162,7 +172,7 @@ class Observer:
     def glance(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Glance:
         """What the photograph surely shows of points [N, 3] with normals [N, 3]."""
         kept, _, pixels, _, _ = self._shown(points, normals, _SURE_PX, _SURE_TRUST)
-        return Glance(kept, _sample(self._image, pixels, cv2.INTER_LINEAR), pixels)
+        return Glance(kept, sample_image(self._image, pixels, cv2.INTER_LINEAR), pixels)
 
     def _shown(
         self, points: NDArray[np.float32], normals: NDArray[np.float32], tolerance_px: float, least_trust: float
@@ -172,10 +182,10 @@ class Observer:
         kept = np.flatnonzero(inside & (cosines > _MIN_COSINE))
         z, pixels, cosines = z[kept], pixels[kept], cosines[kept]
         places = self._depth_pixels(pixels)
-        inverse = _sample(self._inverse, places, cv2.INTER_LINEAR)
+        inverse = sample_image(self._inverse, places, cv2.INTER_LINEAR)
         tolerance = tolerance_px / self._depth_camera.fx
         agrees = np.abs(z * inverse - 1) < tolerance  # |z - z_seen| < tolerance z_seen, to first order
-        trust = _sample(self._trust, places, cv2.INTER_LINEAR)
+        trust = sample_image(self._trust, places, cv2.INTER_LINEAR)
         sure = np.flatnonzero(agrees & (trust > least_trust))
         return kept[sure], z[sure], pixels[sure], cosines[sure], trust[sure]
 
@@ -193,24 +203,6 @@ class Observer:
     def _dilated(self) -> NDArray[np.float32]:
         """The farthest depth around each pixel, so that no surface is missed at its edge."""
         return np.asarray(cv2.erode(self._inverse, np.ones((3, 3), np.uint8)))
-
-
-def pixel_density(
-    mesh: MeshDepths, points: NDArray[np.floating], normals: NDArray[np.floating], views: Sequence[RunView]
-) -> NDArray[np.float64]:
-    """Pixels that the best photograph has in a square unit around points [N, 3]: [N], 0 where none sees a point."""
-    best = np.zeros(len(points))
-    for view in views:
-        camera, center = view.photographed.camera, view.photographed.center
-        local = view.photographed.local(points)
-        _, inside = camera.project(local, nearest=1e-6)
-        toward = center - points
-        cosines = (toward * normals).sum(1) / np.linalg.norm(toward, axis=1)
-        candidates = np.flatnonzero(inside & (cosines > _MIN_COSINE))
-        candidates = candidates[mesh.visible(points[candidates], center, 1e-3)]
-        density = camera.fx * camera.fy * cosines[candidates] / local[candidates, 2] ** 2
-        best[candidates] = np.maximum(best[candidates], density)
-    return best
 
 
 def _trust(inverse: NDArray[np.float32], camera: Camera, usable: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -264,7 +256,7 @@ def _nearest_measured(measured: DepthMap, camera: Camera) -> tuple[NDArray[np.fl
     return np.where(np.isfinite(depths), depths, 0), sigmas
 
 
-def _sample(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:
+def sample_image(image: NDArray[Any], pixels: NDArray[np.floating], interpolation: int) -> NDArray[Any]:
     """Values [N, ...] of an image at pixels [N, 2], the first pixel's center being at 0.5."""
     count = len(pixels)
     rows = -(-count // _ROW)
