@@ -46,6 +46,20 @@ def test_a_face_has_the_texels_of_the_photograph_that_shows_it_best():
     np.testing.assert_array_equal(face_resolutions(smaller, MeshDepths(smaller), views)[4:], [2, 2])
 
 
+def cube(half: float) -> Mesh:
+    corners = np.array([[x, y, z] for x in (-half, half) for y in (-half, half) for z in (-half, half)])
+    quads = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
+    return Mesh(corners, np.array([[q[a], q[b], q[c]] for q in quads for a, b, c in ((0, 1, 2), (0, 2, 3))]))
+
+
+def test_a_large_face_keeps_its_texels_whatever_is_around():
+    """Of a cube only the top is seen, and both of its halves have more neighbors that are not."""
+    mesh = cube(0.5)
+    found = face_resolutions(mesh, MeshDepths(mesh), [view(0.0, 0.0, 2.0)])
+    np.testing.assert_array_equal(found[10:], [64, 64])  # 80 px over 1.5 m
+    assert (found[:10] <= 4).all()
+
+
 def test_what_no_photograph_sees_is_alike():
     mesh = replace(board(ramps), texture=None)
     np.testing.assert_array_equal(face_resolutions(mesh, MeshDepths(mesh), [view(0.0, 0.0, -1.0)]), [1, 1])
