@@ -1,16 +1,16 @@
 """Charts that always come out, within seconds for millions of triangles: the surface seen along the axes.
 
-Each face belongs to the axis that it looks along most; neighbors of one axis are one chart, drawn as it is seen from
-there, which stretches it by the square root of 3 at most. Where a chart lies over itself, as a spiral stair does, the
-faces on top become charts of their own. Charts are packed on shelves (next-fit by decreasing height).
+Each face belongs to the axis that it looks along most; neighbors of one axis and one resolution are one chart, drawn as
+it is seen from there, which stretches it by the square root of 3 at most. Where a chart lies over itself, as a spiral
+stair does, the faces on top become charts of their own. Charts are packed on shelves (next-fit by decreasing height).
 """
 
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from splatkit.export.texture.charts import face_pairs, find_charts, merge_corners, scale_charts
 from splatkit.geometry.triangles import TriangleMesh
 
 _ROUNDS = 4  # of giving faces to the axis of their neighbors, so that roughness does not make charts
@@ -22,11 +22,14 @@ _ROWS = 256
 Array = NDArray[np.float64]
 
 
-def project_charts(mesh: TriangleMesh, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def project_charts(
+    mesh: TriangleMesh, resolutions: NDArray[np.floating], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Places in a square texture.
 
     Args:
         mesh: F triangles.
+        resolutions: [F] texels along a unit of length, as far as they fit; neighbors of one are one chart.
         size: of the texture, texels.
 
     Returns:
@@ -36,32 +39,22 @@ def project_charts(mesh: TriangleMesh, size: int) -> tuple[NDArray[np.float32], 
         ValueError: the texture is too small for so many charts.
     """
     corners = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]  # [F, 3, 3]
-    pairs = _neighbors(mesh.faces)
-    axes = _axes(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), pairs)
+    pairs = face_pairs(mesh.faces)
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.linalg.norm(crosses, axis=1) / 2
+    axes = _axes(crosses, pairs)
     flat = _seen_along(corners, axes)
-    charts = _components(pairs[axes[pairs[:, 0]] == axes[pairs[:, 1]]], len(axes))
+    charts = find_charts(pairs, axes + 6 * np.unique(resolutions, return_inverse=True)[1])
     for _ in range(_MOST_REPAIRS):
-        places = _pack(flat, charts, size)
+        places = _pack(scale_charts(flat, charts, areas, resolutions), charts, size)
         on_top = _covered_twice(places, size)
         if len(on_top) == 0:
             break
         charts[on_top] = charts.max() + 1 + np.arange(len(on_top))
         charts = np.unique(charts, return_inverse=True)[1].reshape(-1)
-    places = _pack(flat, charts, size)
-    # Corners of a chart that are one vertex are one place.
-    keys = charts[:, None].astype(np.int64) * (int(mesh.faces.max()) + 1) + mesh.faces
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    uvs = (places.reshape(-1, 2)[first] / size).astype(np.float32)
-    return uvs, inverse.reshape(-1, 3).astype(np.int64)
-
-
-def _neighbors(faces: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Pairs of faces [E, 2] that share an edge; of an edge of many faces, one after the other."""
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1).astype(np.int64)
-    keys = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
-    order = np.argsort(keys, kind="stable")
-    same = keys[order][1:] == keys[order][:-1]
-    return np.stack([order[:-1][same] // 3, order[1:][same] // 3], -1)
+    places = _pack(scale_charts(flat, charts, areas, resolutions), charts, size)
+    uvs, faces = merge_corners(places / size, charts, mesh.faces)
+    return uvs.astype(np.float32), faces
 
 
 def _axes(crosses: Array, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -88,11 +81,6 @@ def _seen_along(corners: Array, axes: NDArray[np.int64]) -> Array:
         flat[mine, :, 0] = corners[mine][:, :, right] * (1 if axis < 3 else -1)
         flat[mine, :, 1] = corners[mine][:, :, up]
     return flat
-
-
-def _components(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _pack(flat: Array, charts: NDArray[np.int64], size: int) -> Array:

@@ -6,9 +6,10 @@ from typing import Literal
 LARGEST_TEXTURE = 16384  # px, what graphics cards take
 SMALLEST_TEXTURE = 16
 PACKED_SHARE = 0.7  # of a texture, that charts cover
+_PAINTED_SHARE = 0.85  # with the texels around them
 # Five photographs for each texel that shows a surface (9 bytes each) and its place, normal and color; then the pyramid
 # that fills the gaps.
-BYTES_PER_TEXEL = PACKED_SHARE * (45 + 44) + 40
+BYTES_PER_TEXEL = _PAINTED_SHARE * (45 + 44) + 40
 
 
 @dataclass(frozen=True)

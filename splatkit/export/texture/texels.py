@@ -8,15 +8,21 @@ import open3d as o3d
 from numpy.typing import NDArray
 
 _ROWS_BYTES = 1 << 26  # of rays at a time
+_ROUNDING = 1e-3  # of weights
+_FARTHEST = 4.0  # times the size of a triangle: beyond, the plane of a sliver is not known
 
 
 @dataclass(frozen=True)
 class Texels:
-    """T pixels of a square texture whose centers lie in a triangle."""
+    """T pixels of a square texture whose centers lie in a triangle, or right beside one.
+
+    Between the outermost centers inside a chart and its border, bilinear interpolation takes those outside too. They
+    show what the plane of the triangle meets there, as if the chart went on.
+    """
 
     index: NDArray[np.int64]  # [T] row * size + column, ascending; row 0 is the upper edge
     face: NDArray[np.int64]  # [T]
-    weights: NDArray[np.float32]  # [T, 3] of the face's corners
+    weights: NDArray[np.float32]  # [T, 3] of the face's corners, sum 1; some are negative beside it
 
     def interpolate(self, faces: NDArray[np.integer], values: NDArray[np.floating]) -> NDArray[np.float32]:
         """[T, C] from values [V, C] at the vertices."""
@@ -26,14 +32,28 @@ class Texels:
             out += self.weights[:, corner, None] * values[corners[:, corner]].astype(np.float32)
         return out
 
+    def inside(self) -> NDArray[np.bool_]:
+        """[T] whether the center lies in the triangle."""
+        return np.asarray(self.weights.min(1) > -_ROUNDING)
+
 
 def rasterize_texels(uvs: NDArray[np.floating], faces: NDArray[np.integer], size: int) -> Texels:
-    """Find the triangle under the center of each texel, by rays onto the flat mesh of its places."""
+    """Find the triangle of each texel: by rays onto the flat mesh of places, or the nearest one."""
     flat = np.zeros((len(uvs), 3), np.float32)
     flat[:, :2] = uvs * size
     scene = o3d.t.geometry.RaycastingScene()
     scene.add_triangles(o3d.core.Tensor(flat), o3d.core.Tensor(np.ascontiguousarray(faces, dtype=np.uint32)))
-    indices, hit_faces, weights = [], [], []
+    inside = _inside(scene, size)
+    beside = _beside(scene, flat[:, :2][faces].astype(np.float64), inside.index, size)
+    index = np.concatenate([inside.index, beside.index])
+    order = np.argsort(index, kind="stable")
+    face, weights = np.concatenate([inside.face, beside.face]), np.concatenate([inside.weights, beside.weights])
+    return Texels(index[order], face[order], weights[order])
+
+
+def _inside(scene: o3d.t.geometry.RaycastingScene, size: int) -> Texels:
+    """Texels whose centers lie in a triangle."""
+    indices, faces, weights = [], [], []
     rows = max(1, _ROWS_BYTES // (size * 24))
     for start in range(0, size, rows):
         row, column = np.mgrid[start : min(start + rows, size), 0:size]
@@ -44,9 +64,34 @@ def rasterize_texels(uvs: NDArray[np.floating], faces: NDArray[np.integer], size
         hit = np.flatnonzero(np.isfinite(answer["t_hit"].numpy()))
         uv = answer["primitive_uvs"].numpy()[hit]
         indices.append(start * size + hit)
-        hit_faces.append(answer["primitive_ids"].numpy()[hit].astype(np.int64))
+        faces.append(answer["primitive_ids"].numpy()[hit].astype(np.int64))
         weights.append(np.concatenate([1 - uv.sum(1, keepdims=True), uv], 1))
-    return Texels(np.concatenate(indices), np.concatenate(hit_faces), np.concatenate(weights).astype(np.float32))
+    return Texels(np.concatenate(indices), np.concatenate(faces), np.concatenate(weights).astype(np.float32))
+
+
+def _beside(
+    scene: o3d.t.geometry.RaycastingScene, corners: NDArray[np.float64], inside: NDArray[np.int64], size: int
+) -> Texels:
+    """The neighbors of those inside, of triangles with corners [F, 3, 2] in texels from the lower left."""
+    known = np.zeros((size, size), np.uint8)
+    known.ravel()[inside] = 1
+    index = np.flatnonzero(np.asarray(cv2.dilate(known, np.ones((3, 3), np.uint8))) > known)
+    row, column = np.divmod(index, size)
+    places = np.stack([column + 0.5, size - (row + 0.5)], -1)
+    answer = scene.compute_closest_points(
+        o3d.core.Tensor(np.column_stack([places, np.zeros(len(places))]).astype(np.float32))
+    )
+    face = answer["primitive_ids"].numpy().astype(np.int64)
+    a, b, c = np.moveaxis(corners[face], 1, 0)
+    area, second, third = _cross(b - a, c - a), _cross(places - a, c - a), _cross(b - a, places - a)
+    uv = np.stack([second, third], -1) / np.where(area == 0, np.nan, area)[:, None]
+    weights = np.concatenate([1 - uv.sum(1, keepdims=True), uv], 1)
+    sure = np.abs(weights).max(1) < _FARTHEST
+    return Texels(index[sure], face[sure], weights[sure].astype(np.float32))
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
 def fill_gaps(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:

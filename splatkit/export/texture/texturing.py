@@ -12,19 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from splatkit.export.texture.blending import Blend, Samples, blend, solve_gains
 from splatkit.export.texture.consensus import find_agreement
 from splatkit.export.texture.mesh_colors import spread_colors, vertex_normals
 from splatkit.export.texture.photographs import read_measured, read_photograph
+from splatkit.export.texture.resolution import face_resolutions
 from splatkit.export.texture.settings import BYTES_PER_TEXEL, PACKED_SHARE, TextureSettings
 from splatkit.export.texture.texels import Texels, fill_gaps, rasterize_texels
 from splatkit.export.texture.unwrapping import Unwrapping, unwrap
-from splatkit.export.texture.visibility import MeshDepths, Observer, pixel_density
+from splatkit.export.texture.visibility import MeshDepths, Observer
 from splatkit.export.timing import StepTimer
-from splatkit.geometry.triangles import sample_faces
 from splatkit.io.mesh import Mesh, Texture
 from splatkit.progress import Progress, no_progress, track
 from splatkit.runs.views import RunView
@@ -32,7 +31,6 @@ from splatkit.runs.views import RunView
 Array = NDArray[np.float32]
 
 _SMALLEST = 256  # texels
-_DENSITY_POINTS = 4000
 _CHUNK = 1 << 18  # points at a time and thread
 _GAIN_POINTS = 400_000
 
@@ -113,22 +111,24 @@ def _paint_image(
     """Texels and vertices together: the latter fill what no photograph shows."""
     timer = StepTimer()
     with timer.step("unwrapping"):
-        density, area = _resolved(mesh, depths, views)
-        size = settings.texture_size or _chosen_size(density * area, len(mesh.faces), settings)
-        unwrapping = unwrap(mesh, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
+        resolutions = face_resolutions(mesh, depths, views)
+        pixels = float((mesh.face_areas() * resolutions**2).sum())
+        size = settings.texture_size or _chosen_size(pixels, len(mesh.faces), settings)
+        unwrapping = unwrap(mesh, resolutions, size, settings.unwrap_timeout_s, settings.texture_memory_gb)
     with timer.step("photographs"):
         texels = rasterize_texels(unwrapping.uvs, unwrapping.faces, size)
-        reduction = _reduction(density, len(texels.index) / area)
+        reduction = _reduction(pixels / len(texels.index))
         points = _texel_points(mesh, normals, texels)
         samples, left_out = _gather(mesh, depths, points, views, reduction, settings, progress)
     with timer.step("blending"):
         colors, gains = _mix(samples, settings)
         count, seen = len(texels.index), samples.seen()
         of_vertices = spread_colors(mesh, colors[count:], seen[count:])
-        painted, shown = colors[:count], seen[:count]
+        painted, shown, inside = colors[:count], seen[:count], texels.inside()
         painted[~shown] = texels.interpolate(mesh.faces, of_vertices)[~shown]
-        texture = _paint(unwrapping, texels, painted, size, settings)
-    record = _record(settings, float(shown.mean()), gains) | left_out
+        known = shown | inside  # beside a chart, what no photograph shows takes the nearest colors
+        texture = _paint(unwrapping, texels.index[known], painted[known], size, settings)
+    record = _record(settings, float(shown[inside].mean()), gains) | left_out
     record |= {
         "size": size,
         "unwrapping": unwrapping.method,
@@ -140,14 +140,6 @@ def _paint_image(
     return ColoredMesh(replace(mesh, vertex_colors=vertex_colors, vertex_normals=normals, texture=texture), record)
 
 
-def _resolved(mesh: Mesh, depths: MeshDepths, views: Sequence[RunView]) -> tuple[float, float]:
-    """Pixels in a square unit of surface, the median over what photographs show, and the surface's area."""
-    points, faces = sample_faces(mesh, _DENSITY_POINTS, torch.Generator().manual_seed(0))
-    found = pixel_density(depths, points.numpy(), mesh.face_normals()[faces.numpy()], views)
-    density = float(np.median(found[found > 0])) if (found > 0).any() else 0.0
-    return density, float(mesh.face_areas().sum())
-
-
 def _chosen_size(pixels: float, faces: int, settings: TextureSettings) -> int:
     """The power of two that holds so many pixels and faces, within the limits."""
     wanted = 2 ** math.ceil(math.log2(max(math.sqrt(max(pixels, 8.0 * faces) / PACKED_SHARE), _SMALLEST)))
@@ -155,9 +147,9 @@ def _chosen_size(pixels: float, faces: int, settings: TextureSettings) -> int:
     return int(min(wanted, settings.max_texture_size, 2 ** math.floor(math.log2(within))))
 
 
-def _reduction(density: float, texel_density: float) -> int:
+def _reduction(pixels_per_texel: float) -> int:
     """Photographs are averaged down so far that their pixels are not finer than texels."""
-    return max(1, round(math.sqrt(density / texel_density)))
+    return max(1, round(math.sqrt(pixels_per_texel)))
 
 
 @dataclass(frozen=True)
@@ -242,9 +234,12 @@ def _mix(samples: Samples, settings: TextureSettings) -> tuple[Array, Array]:
     return blend(samples, Blend(gains, settings.blending == "robust")), gains
 
 
-def _paint(unwrapping: Unwrapping, texels: Texels, colors: Array, size: int, settings: TextureSettings) -> Texture:
+def _paint(
+    unwrapping: Unwrapping, index: NDArray[np.int64], colors: Array, size: int, settings: TextureSettings
+) -> Texture:
+    """An image with colors [T, 3] at T of its texels."""
     image, known = np.zeros((size * size, 3), np.float32), np.zeros(size * size, bool)
-    image[texels.index], known[texels.index] = colors, True
+    image[index], known[index] = colors, True
     filled = fill_gaps(image.reshape(size, size, 3), known.reshape(size, size))
     suffix: Literal[".jpg", ".png"] = ".png" if settings.texture_format == "png" else ".jpg"
     return Texture(_rounded(filled), unwrapping.uvs, unwrapping.faces, suffix)

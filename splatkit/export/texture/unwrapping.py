@@ -16,14 +16,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.export.texture.charts import face_pairs, find_charts, merge_corners, scale_charts
 from splatkit.export.texture.projected_charts import project_charts
 from splatkit.io.mesh import Mesh
 
 Method = Literal["xatlas", "projected charts, packed by xatlas", "projected charts"]
-Places = tuple[NDArray[np.float32], NDArray[np.int64]]  # uvs [T, 2], faces [F, 3]
+Places = tuple[NDArray[np.floating], NDArray[np.int64]]  # uvs [T, 2], faces [F, 3]
 _PADDING = 2  # texels around each chart
 _MOST_FACES = 60_000  # whose charts xatlas is to find: it took 3 s for 20000 of a rough surface, 23 s for 50000
-_SHARE = 0.7  # of the time, to find charts
+_SHARE = 0.7  # of the time, to find charts; then they are packed twice at most
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,48 @@ class Unwrapping:
     failures: tuple[str, ...]  # of the methods that were tried before, or why they were not
 
 
-def unwrap(mesh: Mesh, size: int, timeout_s: float, memory_limit_gb: float) -> Unwrapping:
+def unwrap(
+    mesh: Mesh, resolutions: NDArray[np.floating], size: int, timeout_s: float, memory_limit_gb: float
+) -> Unwrapping:
     """Give every triangle a place of its own in a square texture.
 
     Args:
         mesh: F triangles.
+        resolutions: [F] texels along a unit of length, a few different ones; all are less where they do not fit.
         size: of the texture, texels.
-        timeout_s: for both attempts of xatlas together; 0 tries none.
+        timeout_s: for all attempts of xatlas together; 0 tries none.
         memory_limit_gb: for xatlas.
 
     Raises:
         ValueError: the texture is too small for so many triangles.
     """
     failures: list[str] = []
+    left_s = timeout_s
     if timeout_s > 0 and len(mesh.faces) <= _MOST_FACES:
         found = _try_xatlas(mesh, None, size, _SHARE * timeout_s, memory_limit_gb)
+        left_s = (1 - _SHARE) * timeout_s / 2
+        if not isinstance(found, str):
+            found = _try_xatlas(mesh, _rescaled(mesh, found, resolutions), size, left_s, memory_limit_gb)
         if not isinstance(found, str):
             return Unwrapping(*found, "xatlas", ())
         failures.append(f"xatlas {found}")
-    projected = project_charts(mesh, size)
+    projected = project_charts(mesh, resolutions, size)
     if timeout_s > 0:
-        found = _try_xatlas(mesh, projected, size, (1 - _SHARE) * timeout_s, memory_limit_gb)
+        found = _try_xatlas(mesh, projected, size, left_s, memory_limit_gb)
         if not isinstance(found, str):
             return Unwrapping(*found, "projected charts, packed by xatlas", tuple(failures))
         failures.append(f"packing by xatlas {found}")
     return Unwrapping(*projected, "projected charts", tuple(failures))
+
+
+def _rescaled(mesh: Mesh, found: Places, resolutions: NDArray[np.floating]) -> Places:
+    """Charts of xatlas, cut where the resolution changes and each at its own, to be packed anew: they lie anywhere."""
+    uvs, faces = found
+    kinds = np.unique(resolutions, return_inverse=True)[1].reshape(-1)
+    charts = find_charts(face_pairs(faces), kinds)
+    flat = scale_charts(uvs[faces].astype(np.float64), charts, mesh.face_areas(), resolutions)
+    places, placed = merge_corners(flat, charts, faces)
+    return places / max(float(np.ptp(places, axis=0).max()), 1e-30), placed
 
 
 def _try_xatlas(mesh: Mesh, charts: Places | None, size: int, timeout_s: float, memory_limit_gb: float) -> Places | str:

@@ -7,7 +7,6 @@ slightly off takes the wrong one: such pixels count little. Where something was 
 before a facade that is all the mesh has, a photograph does not show the mesh at all.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,6 @@ from splatkit.export.texture.photographs import Photograph, reduced_camera
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.triangles import TriangleMesh
 from splatkit.io.maps.depth_maps import DepthMap
-from splatkit.runs.views import RunView
 
 _DEPTH_PIXELS = 400_000  # a depth map has fewer pixels than this, or half a photograph's where that has twice as many
 _TOLERANCE_PX = 3.0  # depths agree within so many footprints of a pixel
@@ -82,6 +80,18 @@ class MeshDepths:
         depths, answer, rays = self._cast(posed, pixels)
         hit = np.isfinite(depths)
         return rays[hit, :3] + depths[hit, None] * rays[hit, 3:], answer["primitive_normals"].numpy()[hit]
+
+    def resolutions(self, posed: PosedCamera, count: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Faces [M] under a grid of about `count` pixels, and pixels along a unit of length of the surface there."""
+        camera = posed.camera
+        step = max(1.0, np.sqrt(camera.width * camera.height / count))
+        x, y = np.meshgrid(np.arange(step / 2, camera.width, step), np.arange(step / 2, camera.height, step))
+        depths, answer, rays = self._cast(posed, np.stack([x.ravel(), y.ravel()], -1))
+        rays, normals = rays[:, 3:], answer["primitive_normals"].numpy()
+        cosines = np.abs((rays * normals).sum(1)) / np.maximum(np.linalg.norm(rays, axis=1), 1e-12)
+        sure = np.isfinite(depths) & (cosines > _MIN_COSINE)
+        density = camera.fx * camera.fy * cosines[sure] / depths[sure].astype(np.float64) ** 2
+        return answer["primitive_ids"].numpy()[sure].astype(np.int64), np.sqrt(density)
 
     def _cast(self, posed: PosedCamera, pixels: NDArray[np.floating]) -> tuple[NDArray[np.float32], Any, Any]:
         """Depths [N] under pixels, infinite where nothing is; all that rays met; the rays [N, 6], z-depth 1 long."""
@@ -193,24 +203,6 @@ class Observer:
     def _dilated(self) -> NDArray[np.float32]:
         """The farthest depth around each pixel, so that no surface is missed at its edge."""
         return np.asarray(cv2.erode(self._inverse, np.ones((3, 3), np.uint8)))
-
-
-def pixel_density(
-    mesh: MeshDepths, points: NDArray[np.floating], normals: NDArray[np.floating], views: Sequence[RunView]
-) -> NDArray[np.float64]:
-    """Pixels that the best photograph has in a square unit around points [N, 3]: [N], 0 where none sees a point."""
-    best = np.zeros(len(points))
-    for view in views:
-        camera, center = view.photographed.camera, view.photographed.center
-        local = view.photographed.local(points)
-        _, inside = camera.project(local, nearest=1e-6)
-        toward = center - points
-        cosines = (toward * normals).sum(1) / np.linalg.norm(toward, axis=1)
-        candidates = np.flatnonzero(inside & (cosines > _MIN_COSINE))
-        candidates = candidates[mesh.visible(points[candidates], center, 1e-3)]
-        density = camera.fx * camera.fy * cosines[candidates] / local[candidates, 2] ** 2
-        best[candidates] = np.maximum(best[candidates], density)
-    return best
 
 
 def _trust(inverse: NDArray[np.float32], camera: Camera, usable: NDArray[np.bool_]) -> NDArray[np.float32]:

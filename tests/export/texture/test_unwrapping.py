@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from splatkit.export.texture import unwrapping
+from splatkit.export.texture.charts import scale_charts
 from splatkit.export.texture.projected_charts import project_charts
 from splatkit.export.texture.texels import fill_gaps, rasterize_texels
 from splatkit.export.texture.unwrapping import unwrap
@@ -28,6 +29,11 @@ def knot(rings: int = 60, sides: int = 16) -> Mesh:
     return Mesh(vertices.reshape(-1, 3), faces)
 
 
+def alike(mesh: Mesh) -> np.ndarray:
+    """As many texels everywhere."""
+    return np.ones(len(mesh.faces))
+
+
 def uv_areas(uvs, faces) -> np.ndarray:
     a, b, c = (uvs[faces[:, i]].astype(np.float64) for i in range(3))
     return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
@@ -36,7 +42,7 @@ def uv_areas(uvs, faces) -> np.ndarray:
 @pytest.mark.parametrize("timeout_s", [60.0, 0.0])
 def test_places_lie_inside_and_apart(timeout_s):
     mesh, size = knot(), 512
-    found = unwrap(mesh, size, timeout_s, 4.0)
+    found = unwrap(mesh, alike(mesh), size, timeout_s, 4.0)
     assert found.method == ("xatlas" if timeout_s else "projected charts")
     assert found.faces.shape == mesh.faces.shape
     assert found.uvs.min() >= 0
@@ -44,21 +50,22 @@ def test_places_lie_inside_and_apart(timeout_s):
     areas = np.abs(uv_areas(found.uvs, found.faces))
     assert (areas > 0).all()
     # No texel belongs to two triangles: those that are found cover what all areas together say.
-    covered = len(rasterize_texels(found.uvs, found.faces, size).index) / size**2
+    covered = rasterize_texels(found.uvs, found.faces, size).inside().sum() / size**2
     assert covered == pytest.approx(areas.sum(), rel=0.03)
     assert covered > 0.15  # a tube's strips pack badly
 
 
 def test_a_place_is_stretched_by_little():
     mesh = knot()
-    uvs, faces = project_charts(mesh, 1024)
+    uvs, faces = project_charts(mesh, alike(mesh), 1024)
     ratio = uv_areas(uvs, faces) / mesh.face_areas()
     assert (ratio > 0).all()
     assert ratio.max() / ratio.min() < 3.5  # seen at up to 70 degrees
 
 
 def test_what_does_not_end_in_time_is_left_for_what_does():
-    found = unwrap(knot(200, 40), 512, 0.01, 4.0)
+    mesh = knot(200, 40)
+    found = unwrap(mesh, alike(mesh), 512, 0.01, 4.0)
     assert found.method == "projected charts"
     assert [failure.split(" did")[0] for failure in found.failures] == ["xatlas", "packing by xatlas"]
     assert "within 0.007 s" in found.failures[0]
@@ -67,31 +74,67 @@ def test_what_does_not_end_in_time_is_left_for_what_does():
 def test_charts_of_many_faces_are_projected_and_packed(monkeypatch):
     monkeypatch.setattr(unwrapping, "_MOST_FACES", 100)
     mesh = knot()
-    found = unwrap(mesh, 512, 60.0, 4.0)
+    found = unwrap(mesh, alike(mesh), 512, 60.0, 4.0)
     assert found.method == "projected charts, packed by xatlas"
     assert found.faces.shape == mesh.faces.shape
     areas = np.abs(uv_areas(found.uvs, found.faces))
-    covered = len(rasterize_texels(found.uvs, found.faces, 512).index) / 512**2
+    covered = rasterize_texels(found.uvs, found.faces, 512).inside().sum() / 512**2
     assert covered == pytest.approx(areas.sum(), rel=0.03)
-    shelves = np.abs(uv_areas(*project_charts(mesh, 512))).sum()
+    shelves = np.abs(uv_areas(*project_charts(mesh, alike(mesh), 512))).sum()
     assert areas.sum() > shelves
 
 
 def test_a_crash_or_lack_of_memory_is_not_the_end():
-    found = unwrap(knot(), 512, 60.0, 0.01)
+    mesh = knot()
+    found = unwrap(mesh, alike(mesh), 512, 60.0, 0.01)
     assert found.method == "projected charts"
     assert "failed" in found.failures[0]
 
 
 def test_too_small_a_texture_says_so():
     with pytest.raises(ValueError, match="texture size: 16 px do not hold"):
-        project_charts(knot(), 16)
+        project_charts(knot(), alike(knot()), 16)
+
+
+@pytest.mark.parametrize("timeout_s", [60.0, 0.0])
+def test_each_part_has_the_texels_of_its_resolution(timeout_s):
+    """A quarter of the tube is to be four times as fine, and one without area wants none."""
+    mesh = knot()
+    fine = mesh.vertices[mesh.faces].mean(1)[:, 0] > 1.5
+    found = unwrap(mesh, np.where(fine, 4.0, 1.0), 1024, timeout_s, 4.0)
+    assert found.method == ("xatlas" if timeout_s else "projected charts")
+    density = uv_areas(found.uvs, found.faces) / mesh.face_areas()
+    assert np.median(density[fine]) / np.median(density[~fine]) == pytest.approx(16, rel=0.1)
+    inside = rasterize_texels(found.uvs, found.faces, 1024).inside().sum() / 1024**2
+    assert inside == pytest.approx(np.abs(uv_areas(found.uvs, found.faces)).sum(), rel=0.03)  # none over another
+
+
+def test_a_chart_is_scaled_to_its_texels():
+    """Two squares of 1 m, drawn at scales of 1 and 2 px a meter, and a face of no area."""
+    square = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], dtype=np.float64)
+    flat = np.concatenate([square, 2 * square, np.zeros((1, 3, 2))])
+    charts, areas = np.array([0, 0, 1, 1, 2]), np.array([0.5, 0.5, 0.5, 0.5, 0])
+    scaled = scale_charts(flat, charts, areas, np.array([8.0, 8, 2, 2, 2]))
+    np.testing.assert_allclose(scaled, np.concatenate([8 * square, 2 * square, np.zeros((1, 3, 2))]), rtol=1e-12)
+
+
+def test_texels_beside_a_triangle_lie_in_its_plane():
+    """Colors that are affine over a triangle go on outside of it, in the eight neighbors of each texel."""
+    uvs, faces = np.array([[0.3, 0.3], [0.7, 0.35], [0.4, 0.8]]), np.array([[0, 1, 2]])
+    found = rasterize_texels(uvs, faces, 64)
+    places = found.interpolate(faces, uvs)
+    row, column = np.divmod(found.index, 64)
+    np.testing.assert_allclose(places, np.stack([column + 0.5, 63.5 - row], -1) / 64, atol=1e-5)
+    known = np.zeros((66, 66), bool)
+    known[row[found.inside()] + 1, column[found.inside()] + 1] = True
+    around = np.any([known[i : i + 64, j : j + 64] for i in range(3) for j in range(3)], axis=0)
+    np.testing.assert_array_equal(np.flatnonzero(around), found.index)
 
 
 def test_degenerate_triangles_do_not_hurt():
     mesh = knot(20, 6)
     faces = np.concatenate([mesh.faces, [[0, 0, 1], [3, 3, 3]]])
-    uvs, places = project_charts(Mesh(mesh.vertices, faces), 256)
+    uvs, places = project_charts(Mesh(mesh.vertices, faces), np.ones(len(faces)), 256)
     assert np.isfinite(uvs).all()
     assert places.shape == faces.shape
 
