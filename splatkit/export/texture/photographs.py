@@ -47,7 +47,7 @@ def check_photographs(views: Sequence[RunView]) -> None:
     for view in views:
         path, camera = view.image_path, view.photographed.camera
         if not path.is_file():
-            raise DatasetError(f"{path}: this photograph is gone; surface and colors come from it, so restore it")
+            raise DatasetError(f"{path}: this photograph is gone; surface and colors come from it")
         if (size := image_size(path)) != (camera.width, camera.height):
             raise DatasetError(
                 f"{path}: the photograph has {size[0]}x{size[1]} px, its camera {camera.width}x{camera.height}"
@@ -61,7 +61,7 @@ def read_photograph(view: RunView, reduction: int = 1) -> Photograph:
         DatasetError: photograph or mask cannot be read, or their sizes differ; the message names the file.
     """
     if not view.image_path.is_file():
-        raise DatasetError(f"{view.image_path}: this photograph is gone; surface and colors come from it, so restore it")
+        raise DatasetError(f"{view.image_path}: this photograph is gone; surface and colors come from it")
     image = read_image(view.image_path)
     opacities = _opacities(view, image)
     image = np.ascontiguousarray(image[..., :3])
