@@ -41,6 +41,7 @@ from splatkit.commands.doctor import Doctor, run_doctor
 from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
 from splatkit.commands.run import RunPipeline, run_pipeline
 from splatkit.commands.scene import run_scene
+from splatkit.commands.view import View, run_view
 from splatkit.errors import RefusedError, SplatkitError
 from splatkit.export.settings import (
     ExportColmapSettings,
@@ -61,6 +62,7 @@ Command = (
     | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[RunPipeline, tyro.conf.subcommand("run", prefix_name=False)]
+    | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]
 )
 
 # what the command line says, and what runs it
@@ -82,6 +84,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     ExportPointsSettings: run_export_points,
     ExportColmapSettings: run_export_colmap,
     RunPipeline: run_pipeline,
+    View: run_view,
 }
 
 

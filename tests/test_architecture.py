@@ -169,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "synthetic.stage",
         "pipeline",
         "pages",
+        "optimize.nerfstudio",
         "doctor",
     },
     "cli": {

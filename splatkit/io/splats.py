@@ -51,10 +51,11 @@ BAKE_TABLE = np.array(
 
 # Opacities 0 and 1 have no logit; this far from them nothing is visible in 8 bits, nor lost in float32.
 _OPACITY_MARGIN = 1e-6
+_HEADER_BYTES = 1 << 14
 _AT_A_TIME = 1 << 16  # splats that are looked at together
 
 _FLAT_LOG_SCALE = -20.0  # stands for a thickness of zero: 2e-9 is thinner than anything that is drawn
-_SH0 = 0.28209479177387814  # of the harmonic of degree 0
+SH0 = 0.28209479177387814  # of the harmonic of degree 0
 
 _POSITION_NAMES = ("x", "y", "z")
 _SH0_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
@@ -138,6 +139,12 @@ def write_splats(path: Path, splats: SplatArrays, comments: tuple[str, ...] = ()
 
 def _lobe_properties(lobes: int) -> tuple[str, ...]:
     return tuple(f"lobe_{k}_{name}" for k in range(lobes) for name in LOBE_NAMES)
+
+
+def has_splats(path: Path) -> bool:
+    """Whether a .ply file holds splats and not a mesh or plain points, by its header."""
+    with Path(path).open("rb") as file:
+        return b" scale_0\n" in file.read(_HEADER_BYTES).replace(b"\r", b"")
 
 
 def read_splats(path: Path) -> SplatArrays:
@@ -228,4 +235,4 @@ def _base_colors(path: Path, vertices: NDArray[np.void]) -> NDArray[Any]:
     """Coefficients of degree 0 [N, 3]; of files that have 8-bit colors instead, those of the same color."""
     if set(_SH0_NAMES) <= set(vertices.dtype.names or ()):
         return stack_fields(path, vertices, _SH0_NAMES)
-    return (stack_fields(path, vertices, _COLOR_NAMES).astype(np.float64) / 255 - 0.5) / _SH0
+    return (stack_fields(path, vertices, _COLOR_NAMES).astype(np.float64) / 255 - 0.5) / SH0

@@ -17,6 +17,7 @@ from splatkit.progress import Progress
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
 from splatkit.report.plots import colorize_error
+from splatkit.report.turnable import turnable_mesh
 from splatkit.report.turntable import Turntable, write_turntable
 
 _SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
@@ -46,7 +47,10 @@ def mesh_report(export: MeshExport, around: Turntable, sizes: Mapping[str, int])
     report.text(_sentence(export.verdict))
     report.numbers(_numbers(export))
     report.text(f"Frame: {export.frame.words}; units: {export.frame.units}.")
-    report.section("From several sides")
+    report.section("From all sides")
+    middle = float(around.azimuths(export.viewpoints, np.array([0.5]))[0])
+    report.page(turnable_mesh(export.mesh, middle))
+    report.text("Drag to turn, scroll to zoom, drag with the right button to move. Large meshes are decimated here.")
     azimuths = around.azimuths(export.viewpoints, _SIDES).tolist()
     report.figures([Picture(around.picture(azimuth), f"from {azimuth % 360:.0f}°") for azimuth in azimuths])
     bare = render_mesh_views(export.mesh, None, azimuths, 25.0)

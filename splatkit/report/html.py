@@ -44,6 +44,7 @@ tr:last-child td { border-bottom: 0; }
 .figures { display: grid; gap: 14px; margin: 12px 0; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; border-radius: 8px; border: 1px solid var(--line); }
+iframe { width: 100%; height: 560px; border: 1px solid var(--line); border-radius: 8px; }
 figcaption { color: var(--soft); font-size: 13px; margin-top: 5px; }
 @media (max-width: 640px) { .figures { grid-template-columns: 1fr !important; } main { padding: 20px 12px; } }
 @media print { body { background: none; } section { break-inside: avoid; } }
@@ -103,6 +104,10 @@ class HtmlReport:
             for figure in figures
         )
         self._add(f'<div class="figures" style="grid-template-columns: repeat({len(figures)}, 1fr)">{items}</div>')
+
+    def page(self, page: str) -> None:
+        """Add another page with scripts of its own, which can reach nothing outside of it."""
+        self._add(f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(page)}"></iframe>')
 
     def render(self) -> str:
         """The page."""

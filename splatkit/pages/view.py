@@ -1,0 +1,37 @@
+"""A mesh or splats of any program as a page to turn with the mouse."""
+
+from pathlib import Path
+
+import numpy as np
+
+from splatkit.errors import DatasetError
+from splatkit.io.formats.sog import read_sog
+from splatkit.io.meshes import read_mesh
+from splatkit.io.splats import SH0, SplatArrays, has_splats, read_splats
+from splatkit.report.turnable import turnable_mesh, turnable_points
+
+_LEAST_OPACITY = 0.1  # of splats that are shown
+
+
+def view_page(path: Path) -> str:
+    """The page of a .ply, .glb, .obj or .stl mesh, or of .ply or .sog splats, whose centers are shown as points.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: damaged, or empty.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() == ".sog":
+        return _splats_page(path, read_sog(path))
+    if path.suffix.lower() == ".ply" and has_splats(path):
+        return _splats_page(path, read_splats(path))
+    return turnable_mesh(read_mesh(path))
+
+
+def _splats_page(path: Path, splats: SplatArrays) -> str:
+    shown = splats.opacities >= _LEAST_OPACITY
+    if not shown.any():
+        raise DatasetError(f"{path}: none of {len(shown)} splats has an opacity of at least {_LEAST_OPACITY:g}")
+    colors = np.clip(0.5 + SH0 * splats.sh0[shown], 0, 1)
+    return turnable_points(splats.means[shown], (255 * colors).round().astype(np.uint8))

@@ -1,0 +1,94 @@
+"""Meshes and points that one turns with the mouse: an HTML page with all in it, by the viewer that trimesh brings."""
+
+from typing import Any
+
+import numpy as np
+import open3d as o3d
+import trimesh
+from numpy.typing import NDArray
+from trimesh.viewer.notebook import scene_to_html
+
+from splatkit.io.mesh import Mesh
+
+_MAX_FACES, _MAX_POINTS = 60_000, 150_000  # that a page of 3 MB holds
+_FIELD_OF_VIEW_DEG, _ELEVATION_DEG = 40.0, 25.0
+_EXTENT = (0.01, 0.99)  # of the places: a few stray ones must not make the rest small
+_UNLIT = "KHR_materials_unlit"
+_GRAY = np.array([200, 200, 200], np.uint8)
+
+
+def turnable_mesh(mesh: Mesh, azimuth_deg: float = 0.0, max_faces: int = _MAX_FACES) -> str:
+    """A page that shows a mesh, z up, at first from an azimuth; large ones are decimated.
+
+    Args:
+        mesh: with vertex colors, or gray.
+        azimuth_deg: of the camera, from the x axis.
+        max_faces: of what is shown.
+    """
+    colors = np.broadcast_to(_GRAY, mesh.vertices.shape) if mesh.vertex_colors is None else mesh.vertex_colors
+    center, radius = _ball(mesh.vertices[np.unique(mesh.faces)])
+    vertices = o3d.utility.Vector3dVector(_y_up(mesh.vertices - center))
+    shown = o3d.geometry.TriangleMesh(vertices, o3d.utility.Vector3iVector(mesh.faces.astype(np.int32)))
+    shown.vertex_colors = o3d.utility.Vector3dVector(np.asarray(colors, np.float64)[:, :3] / 255)
+    if len(mesh.faces) > max_faces:
+        shown = shown.simplify_quadric_decimation(max_faces)
+    kept = (np.clip(np.asarray(shown.vertex_colors), 0, 1) * 255).round().astype(np.uint8)
+    faces = trimesh.Trimesh(np.asarray(shown.vertices), np.asarray(shown.triangles), vertex_colors=kept, process=False)
+    return _page(faces, azimuth_deg, radius, lit=mesh.vertex_colors is None)
+
+
+def turnable_points(points: NDArray[np.floating], colors: NDArray[np.uint8], azimuth_deg: float = 0.0) -> str:
+    """A page that shows points [N, 3] of colors [N, 3], z up, at first from an azimuth; of many, evenly chosen ones."""
+    step = -(-len(points) // _MAX_POINTS)
+    center, radius = _ball(points)
+    return _page(trimesh.PointCloud(_y_up(points[::step] - center), colors[::step]), azimuth_deg, radius, lit=False)
+
+
+def _ball(places: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Center and radius of the ball around most places [N, 3]."""
+    low, high = np.quantile(places.astype(np.float64), _EXTENT, axis=0)
+    return (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-12)
+
+
+def _y_up(places: NDArray[np.floating]) -> NDArray[np.float64]:
+    x, y, z = np.asarray(places, np.float64).T
+    return np.stack([x, z, -y], -1)
+
+
+class _Scene(trimesh.Scene):
+    """With a material of its own: glTF's default is a dark metal, seen from one side."""
+
+    lit = False  # else colors are shown as photographs have them
+
+    def export(self, *arguments: Any, **options: Any) -> Any:
+        """As trimesh does."""
+
+        def with_material(tree: dict[str, Any]) -> None:
+            material: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0}, "doubleSided": True}
+            if not self.lit:
+                material["extensions"] = {_UNLIT: {}}
+                tree["extensionsUsed"] = [_UNLIT]
+            tree["materials"] = [material]
+            for mesh in tree["meshes"]:
+                for primitive in mesh["primitives"]:
+                    primitive["material"] = 0
+
+        return super().export(*arguments, tree_postprocessor=with_material, **options)
+
+
+def _page(shown: trimesh.Trimesh | trimesh.PointCloud, azimuth_deg: float, radius: float, *, lit: bool) -> str:
+    azimuth, elevation = np.deg2rad([azimuth_deg, _ELEVATION_DEG])
+    across = np.cos(elevation)
+    back = _y_up(np.array([[across * np.cos(azimuth), across * np.sin(azimuth), np.sin(elevation)]]))[0]
+    right = np.cross([0, 1, 0], back)
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)  # OpenGL's axes, as glTF has them: x right, y up, z backward
+    pose[:3, :3] = np.stack([right, np.cross(back, right), back], -1)
+    pose[:3, 3] = back * radius / np.sin(np.deg2rad(_FIELD_OF_VIEW_DEG) / 2)
+    scene = _Scene([shown])
+    scene.lit = lit
+    scene.camera = trimesh.scene.Camera(
+        fov=(_FIELD_OF_VIEW_DEG,) * 2, resolution=(800, 600), z_near=1e-3 * radius, z_far=100 * radius
+    )
+    scene.camera_transform = pose
+    return str(scene_to_html(scene))
