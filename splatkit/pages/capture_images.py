@@ -17,6 +17,7 @@ from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.plots import plot_histogram, plot_points
 from splatkit.report.top_view import draw_top_view
+from splatkit.report.turnable import turnable_points
 
 _OVERLAYS, _ROW = 6, 2
 _OVERLAY_WIDTH = 960  # px
@@ -99,6 +100,7 @@ def _coverage(report: HtmlReport, scene: SolvedScene, in_order: bool) -> None:
         caption = f"in how many photographs a point is seen ({_MANY_VIEWS}: or more)"
         pictures.append(Picture(plot_histogram(counts, edges, "photographs", "points"), caption))
     report.figures(pictures)
+    report.page(turnable_points(places, colors, poses))
 
 
 def _overlays(report: HtmlReport, scene: SolvedScene, files: dict[str, ImageFile]) -> None:

@@ -19,6 +19,7 @@ from splatkit.pages.stereo_section import add_stereo
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_points
 from splatkit.report.top_view import draw_top_view
+from splatkit.report.turnable import turnable_points
 
 _OVERLAYS, _ROW = 8, 2
 _OVERLAY_WIDTH = 960  # px
@@ -119,6 +120,7 @@ def _cloud(
     assert seed.colors is not None
     view = draw_top_view(seed.points.astype(np.float64), seed.colors, T_world_camera, path)
     report.figures([Picture(view, "from above: the colored cloud, the LiDAR's path and where photographs were taken")])
+    report.page(turnable_points(seed.points, seed.colors, T_world_camera))
 
 
 def _depths(report: HtmlReport, folder: Path, photographs: list[Photograph], written: WrittenDepths) -> None:

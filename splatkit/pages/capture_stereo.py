@@ -8,6 +8,7 @@ from splatkit.capture.stereo.stage import CapturedStereo
 from splatkit.pages.stereo_section import add_stereo
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.top_view import draw_top_view
+from splatkit.report.turnable import turnable_points
 
 
 def write_stereo_report(folder: Path, captured: CapturedStereo) -> None:
@@ -27,3 +28,4 @@ def _cloud(report: HtmlReport, captured: CapturedStereo) -> None:
     assert colors is not None
     caption = f"{len(points):,} points of points.ply and photographs from above"
     report.figures([Picture(draw_top_view(points, colors, poses, np.zeros((0, 3))), caption)])
+    report.page(turnable_points(points, colors, poses))

@@ -10,11 +10,13 @@ from trimesh.viewer.notebook import scene_to_html
 
 from splatkit.io.mesh import Mesh
 
-_MAX_FACES, _MAX_POINTS = 60_000, 150_000  # that a page of 3 MB holds
+_MAX_FACES, _MAX_POINTS, _MAX_CAMERAS = 60_000, 100_000, 300  # that a page of 3 MB holds
 _FIELD_OF_VIEW_DEG, _ELEVATION_DEG = 40.0, 25.0
 _EXTENT = (0.01, 0.99)  # of the places: a few stray ones must not make the rest small
 _UNLIT = "KHR_materials_unlit"
-_GRAY = np.array([200, 200, 200], np.uint8)
+_GRAY, _CAMERA = np.array([200, 200, 200], np.uint8), np.array([228, 87, 46], np.uint8)
+_PYRAMID, _DOTS = 0.06, 24  # of the ball's radius; points of an edge
+_NONE = np.zeros((0, 3))
 
 
 def turnable_mesh(mesh: Mesh, azimuth_deg: float = 0.0, max_faces: int = _MAX_FACES) -> str:
@@ -37,16 +39,46 @@ def turnable_mesh(mesh: Mesh, azimuth_deg: float = 0.0, max_faces: int = _MAX_FA
     return _page(faces, azimuth_deg, radius, lit=mesh.vertex_colors is None)
 
 
-def turnable_points(points: NDArray[np.floating], colors: NDArray[np.uint8], azimuth_deg: float = 0.0) -> str:
-    """A page that shows points [N, 3] of colors [N, 3], z up, at first from an azimuth; of many, evenly chosen ones."""
+def turnable_points(
+    points: NDArray[np.floating],
+    colors: NDArray[np.uint8],
+    T_world_camera: NDArray[np.floating] | None = None,
+    azimuth_deg: float = 0.0,
+) -> str:
+    """A page that shows points and the views of cameras, z up, at first from an azimuth.
+
+    Args:
+        points: [N, 3]; of many, evenly chosen ones are shown.
+        colors: [N, 3].
+        T_world_camera: [C, 4, 4], z forward, drawn as dotted pyramids; of many cameras, evenly chosen ones.
+        azimuth_deg: of the viewer, from the x axis.
+    """
     step = -(-len(points) // _MAX_POINTS)
-    center, radius = _ball(points)
-    return _page(trimesh.PointCloud(_y_up(points[::step] - center), colors[::step]), azimuth_deg, radius, lit=False)
+    points, colors = points[::step], colors[::step]
+    poses = (
+        np.zeros((0, 4, 4)) if T_world_camera is None else T_world_camera[:: -(-len(T_world_camera) // _MAX_CAMERAS)]
+    )
+    center, radius = _ball(points, poses[:, :3, 3])
+    dots = _pyramids(poses, _PYRAMID * radius)
+    places = np.concatenate([points, dots])
+    paint = np.concatenate([colors, np.broadcast_to(_CAMERA, dots.shape).astype(np.uint8)])
+    return _page(trimesh.PointCloud(_y_up(places - center), paint), azimuth_deg, radius, lit=False)
 
 
-def _ball(places: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
-    """Center and radius of the ball around most places [N, 3]."""
+def _pyramids(T_world_camera: NDArray[np.floating], height: float) -> NDArray[np.float64]:
+    """Points [M, 3] on the edges of the pyramids that cameras look through."""
+    corners = np.array([[-0.6, -0.45, 1], [0.6, -0.45, 1], [0.6, 0.45, 1], [-0.6, 0.45, 1]]) * height
+    starts = np.concatenate([np.zeros((4, 3)), corners])
+    ends = np.concatenate([corners, np.roll(corners, 1, axis=0)])
+    shares = np.linspace(0, 1, _DOTS)[:, None, None]
+    local = ((1 - shares) * starts + shares * ends).reshape(-1, 3)
+    return np.concatenate([np.zeros((0, 3)), *(local @ pose[:3, :3].T + pose[:3, 3] for pose in T_world_camera)])
+
+
+def _ball(places: NDArray[np.floating], besides: NDArray[np.floating] = _NONE) -> tuple[NDArray[np.float64], float]:
+    """Center and radius of the ball around most places [N, 3], and all of others [M, 3]."""
     low, high = np.quantile(places.astype(np.float64), _EXTENT, axis=0)
+    low, high = np.minimum(low, besides.min(0, initial=np.inf)), np.maximum(high, besides.max(0, initial=-np.inf))
     return (low + high) / 2, max(float(np.linalg.norm(high - low)) / 2, 1e-12)
 
 
@@ -88,7 +120,7 @@ def _page(shown: trimesh.Trimesh | trimesh.PointCloud, azimuth_deg: float, radiu
     scene = _Scene([shown])
     scene.lit = lit
     scene.camera = trimesh.scene.Camera(
-        fov=(_FIELD_OF_VIEW_DEG,) * 2, resolution=(800, 600), z_near=1e-3 * radius, z_far=100 * radius
+        name="camera", fov=(_FIELD_OF_VIEW_DEG,) * 2, resolution=(800, 600), z_near=1e-3 * radius, z_far=100 * radius
     )
     scene.camera_transform = pose
     return str(scene_to_html(scene))
