@@ -1,6 +1,7 @@
 #include "bindings/photo.h"
 
 #include "bindings/call.h"
+#include "include/splatkit_photographs.h"
 
 namespace nb = nanobind;
 

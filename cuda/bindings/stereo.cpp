@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bindings/call.h"
+#include "include/splatkit_photographs.h"
 
 namespace nb = nanobind;
 

@@ -3,7 +3,7 @@
 #pragma once
 #include "common/device_math.h"
 #include "common/scalar_math.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 SPLATKIT_ISA_BEGIN
 

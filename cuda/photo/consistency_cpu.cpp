@@ -1,5 +1,5 @@
 #include "common/parallel.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 #include "photo/consistency_kernels.h"
 
 namespace splatkit {

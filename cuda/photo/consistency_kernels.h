@@ -1,7 +1,7 @@
 // Loops over samples of photo-consistency, of one instruction set.
 #pragma once
 #include "common/instruction_set.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 namespace splatkit {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/scalar_math.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 SPLATKIT_ISA_BEGIN
 

@@ -1,7 +1,7 @@
 // Row loops of stereo of one instruction set.
 #pragma once
 #include "common/instruction_set.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 namespace splatkit {
 

@@ -6,7 +6,7 @@
 
 #include "common/lane_integers.h"
 #include "common/scalar_math.h"
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 SPLATKIT_ISA_BEGIN
 

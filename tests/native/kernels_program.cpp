@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "include/splatkit_native.h"
+#include "include/splatkit_photographs.h"
 
 using namespace splatkit;
 

@@ -28,7 +28,7 @@ from splatkit.runs.views import RunView
 Array = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
-_ALL_PIXELS = 48_000_000  # of all photographs together, 5 bytes each
+_ALL_PIXELS = 48_000_000  # of all photographs together, 6 bytes each
 _DEPTH_PIXELS, _ALL_DEPTH_PIXELS = 200_000, 24_000_000  # of depth maps of the surface, one and all; 8 bytes each
 _BORDER_PX = 2  # of a photograph, where its blurred pixels are not its own
 _DEPTH_PX = 2.0  # footprints of a depth map's pixel within which a face is what is seen there
@@ -106,7 +106,7 @@ class PhotoViews:
         self._looks = [_read(view, limit) for view in track(views, "reading photographs", progress, len(views))]
 
     def blur(self, sigma: float) -> None:
-        """Blur all photographs by so many px, from what they were at first."""
+        """Blur all photographs as they were read, by a Gaussian of a standard deviation in px."""
         for look in self._looks:
             gray = look.gray.astype(np.float32)
             blurred = cv2.GaussianBlur(gray, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)

@@ -70,6 +70,7 @@ def keep_faces(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
         renumbered.reshape(-1, 3).astype(np.int64),
         None if mesh.vertex_colors is None else mesh.vertex_colors[used],
         None if mesh.vertex_normals is None else mesh.vertex_normals[used],
+        vertex_sigmas=None if mesh.vertex_sigmas is None else mesh.vertex_sigmas[used],
     )
 
 

@@ -139,7 +139,7 @@ def _usable_device(wanted: Literal["cpu", "cuda", "mps"]) -> Literal["cpu", "cud
 
 def _random_state() -> dict[str, Any]:
     """States of the global generators, as tensors and plain values that load without running code."""
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - the host draws from it
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - nerfstudio draws from it
     return {
         "python": random.getstate(),
         "numpy": (name, torch.from_numpy(np.array(keys, dtype=np.int64)), int(position), int(has_gauss), float(cached)),

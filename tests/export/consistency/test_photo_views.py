@@ -38,8 +38,9 @@ def test_faces_are_wanted_where_the_sphere_is(tmp_path: Path, off: float):
     good = seen(found)
     assert good.float().mean() > 0.5  # from two heights, steeply seen poles are not
     wanted = found.offsets[good] / FOOTPRINT
-    assert abs(wanted.median() + off) < 0.25  # see the test of variances
-    assert (wanted + off).abs().quantile(0.9) < 0.4
+    # The same on every instruction set; over three textures:
+    assert abs(wanted.median() + off) < 0.25  # 0.01 to 0.17, see the test of variances
+    assert (wanted + off).abs().quantile(0.9) < 0.4  # 0.28 to 0.32
 
 
 def test_fisheyes_and_exposures_make_no_difference(tmp_path: Path):

@@ -74,9 +74,10 @@ def test_photographs_move_a_surface_to_where_it_is(tmp_path: Path):
         around = np.abs(mesh.vertices[:, 2]) < 0.25  # poles are seen steeply
         return float(np.median(radii(mesh)[around] - RADIUS) / FOOTPRINT)
 
-    assert off(by_depth) < -0.4
-    assert abs(off(refined)) < 0.25
-    assert normal_error(refined) < normal_error(by_depth) + 0.5  # deg
+    # The same on every instruction set; over three textures:
+    assert off(by_depth) < -0.4  # -0.486
+    assert abs(off(refined)) < 0.25  # 0.092 to 0.100
+    assert normal_error(refined) < normal_error(by_depth) + 0.5  # deg; 0.19 to 0.20
 
 
 def test_each_vertex_has_a_standard_deviation_and_doubtful_ones_can_be_dropped(tmp_path: Path):
