@@ -15,6 +15,7 @@ from splatkit.export.surface.coloring import color_vertices
 from splatkit.export.surface.decimation import decimate
 from splatkit.export.surface.field_grid import extract_mesh, forget_far_from, put_distances
 from splatkit.export.surface.fusion import fuse
+from splatkit.export.surface.hole_filling import fill_holes
 from splatkit.export.surface.refinement import RefinementSettings, refine
 from splatkit.export.surface.rendered_views import surface_views
 from splatkit.export.surface.settings import SurfaceSettings
@@ -113,6 +114,11 @@ def _fused(
     if near is not None:
         with timer.step("keep what is near to evidence") as found:
             found |= {"distance": distance, "forgotten_vertices": forget_far_from(fusion.grid, near, distance)}
+    if settings.fill_voxels > 0:
+        with timer.step("fill holes") as found:
+            views_needed = min(settings.min_views, len(planes))
+            filled = fill_holes(fusion.grid, planes, fusion.truncation, settings.fill_voxels, views_needed)
+            found |= filled._asdict()
     with timer.step("extract") as found:
         mesh = extract_mesh(fusion.grid)
         found |= _counts(mesh)

@@ -48,6 +48,9 @@ class SurfaceSettings:
     """What lies farther from every point of the dataset's cloud is dropped: of a LiDAR's cloud, sky and reflections. By
     default, of measured and rendered depths together, what is a quarter of the measured extent away from all that was
     measured."""
+    fill_voxels: int = 4
+    """The surface goes on by so many voxels where no view knows a depth and none looks through: holes up to twice as
+    wide are closed. What is filled has a wide standard deviation, or none. 0 leaves holes open."""
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None
@@ -71,6 +74,7 @@ class SurfaceSettings:
             ("max_faces", 4),
             ("refinement_rounds", 0),
             ("photo_max_pixels", 0),
+            ("fill_voxels", 0),
         ):
             value = getattr(self, name)
             if value is not None and value < least:
