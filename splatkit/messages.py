@@ -27,6 +27,7 @@ import tyro
 from splatkit.errors import SettingsError
 
 LOGGER = logging.getLogger("splatkit")
+LOGGER.addHandler(logging.NullHandler())  # a library is silent unless its program wants to hear it
 PROGRESS = logging.getLogger("splatkit.progress")  # begins and ends of pieces of work
 NOT_ON_TERMINAL = {"unsaid": ("terminal",)}  # as `extra` of a record: the terminal has it already, or later
 _SAID_BY_STEP = {"unsaid": ("terminal", "file")}
@@ -71,9 +72,20 @@ class _Open:
 
     settings: MessageSettings
     is_step: bool  # of a pipeline
+    is_ours: bool  # a command of splatkit; what other programs show is theirs to say
 
 
 _open: _Open | None = None  # one process has one terminal
+
+
+def are_open() -> bool:
+    """Whether the logger shows on the terminal what should be seen there."""
+    return _open is not None and _open.is_ours
+
+
+def are_joined() -> bool:
+    """Whether another program's messages go to the pipeline around it, too."""
+    return _open is not None and not _open.is_ours
 
 
 def shows_bars() -> bool:
@@ -117,7 +129,7 @@ def open_messages(settings: MessageSettings) -> Iterator[None]:
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     warnings.showwarning = _log_warning
-    _open = _Open(settings, step is not None)
+    _open = _Open(settings, step is not None, True)
     for handler in handlers:
         LOGGER.addHandler(handler)
     try:
@@ -142,9 +154,12 @@ def join_pipeline() -> MessageSettings | None:
     Returns:
         The pipeline's settings; None where there is no pipeline, or messages are open already.
     """
+    global _open
     step = _step()
-    if step is None or _open is not None or LOGGER.handlers:
+    if step is None or _open is not None:
         return None
+    _open = _Open(step.settings, True, False)
+    warnings.showwarning = _log_warning
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     for handler in _files(step.settings.log, step):

@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.errors import SplatkitError
+from splatkit.messages import LOGGER, are_joined, join_pipeline
 from splatkit.runs.config_file import PACKAGES, load_config
 
 
@@ -36,6 +38,7 @@ def apply_host_guards() -> None:
         _provide_ffmpeg,
         _say_errors_in_one_line,
         _read_configs_as_data,
+        _join_pipeline,
     ):
         with contextlib.suppress(Exception):
             guard()
@@ -69,6 +72,13 @@ def _read_configs_as_data() -> None:
 
     load.reads_configs_as_data = True  # type: ignore[attr-defined]  # marks a function, which has no such field
     yaml.load = load
+
+
+def _join_pipeline() -> None:
+    """`ns-train` as a step of `splatkit run`: warnings and the log go to the pipeline, which may be a quiet one."""
+    settings = join_pipeline()
+    if settings is not None and settings.quiet:
+        CONSOLE.quiet = True
 
 
 def _is_nerfstudio(caller: Mapping[str, Any]) -> bool:
@@ -112,6 +122,8 @@ def _say_errors_in_one_line() -> None:
         return
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if are_joined():
+            LOGGER.error("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
         if issubclass(kind, SplatkitError) or (issubclass(kind, OSError) and _raised_by_splatkit(traceback)):
             print(f"{kind.__name__}: {error}", file=sys.stderr)
         else:
