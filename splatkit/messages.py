@@ -16,11 +16,11 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import tyro
 
@@ -71,7 +71,6 @@ class _Open:
     """Messages that are open."""
 
     settings: MessageSettings
-    is_step: bool  # of a pipeline
     is_ours: bool  # a command of splatkit; what other programs show is theirs to say
 
 
@@ -103,16 +102,11 @@ def shows_notes() -> bool:
     return _open is None or not _open.settings.quiet
 
 
-def shows_results() -> bool:
-    """Whether a result is worth a line: those of a quiet pipeline's steps are not."""
-    return _open is None or not (_open.settings.quiet and _open.is_step)
-
-
 @contextmanager
 def open_messages(settings: MessageSettings) -> Iterator[None]:
     """Inside, the logger and Python's warnings go where the settings say; then come all warnings once more.
 
-    What ends the block is in the log file, with its traceback.
+    What ends the block is in the log file, with its traceback. A step leaves repeating to its pipeline.
 
     Args:
         settings: of this command; a step of a pipeline takes the pipeline's.
@@ -124,12 +118,12 @@ def open_messages(settings: MessageSettings) -> Iterator[None]:
     step = _step()
     settings = settings if step is None else step.settings
     counted = _Counted()
-    handlers = [_Terminal(settings), counted, *_files(settings.log, step)]
+    handlers = [_Terminal(settings, step is not None), counted, *_files(settings.log, step)]
     before = LOGGER.level, LOGGER.propagate, warnings.showwarning, _open
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     warnings.showwarning = _log_warning
-    _open = _Open(settings, step is not None, True)
+    _open = _Open(settings, True)
     for handler in handlers:
         LOGGER.addHandler(handler)
     try:
@@ -141,30 +135,29 @@ def open_messages(settings: MessageSettings) -> Iterator[None]:
         for handler in handlers:
             LOGGER.removeHandler(handler)
             handler.close()
-        LOGGER.level, LOGGER.propagate, warnings.showwarning, _open = before
+        level, LOGGER.propagate, warnings.showwarning, _open = before
+        LOGGER.setLevel(level)
         with suppress(BrokenPipeError):
             sys.stdout.flush()  # where both streams go to one file, results come first
-        for line in summary(counted.counts):
+        for line in summary(counted.counts, counted.steps) if step is None else []:
             print(line, file=sys.stderr)
 
 
-def join_pipeline() -> MessageSettings | None:
-    """Send messages of a program that is not ours, as `ns-train`, where the pipeline around it wants them.
+def join_pipeline() -> None:
+    """Send messages of a program that is not ours, as `ns-train`, also where the pipeline around it wants them.
 
-    Returns:
-        The pipeline's settings; None where there is no pipeline, or messages are open already.
+    Nothing happens where there is no pipeline, or messages are open already.
     """
     global _open
     step = _step()
     if step is None or _open is not None:
-        return None
-    _open = _Open(step.settings, True, False)
+        return
+    _open = _Open(step.settings, False)
     warnings.showwarning = _log_warning
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
     for handler in _files(step.settings.log, step):
         LOGGER.addHandler(handler)
-    return step.settings
 
 
 @contextmanager
@@ -172,7 +165,7 @@ def gather_warnings(name: str) -> Iterator[Mapping[str, str]]:
     """Count warnings of another process as ours, whose environment is what is yielded.
 
     Args:
-        name: of the step that the process does; it stands before each of its warnings.
+        name: of the step that the process does; it stands behind each of its warnings.
     """
     if _open is None:
         yield os.environ
@@ -185,27 +178,34 @@ def gather_warnings(name: str) -> Iterator[Mapping[str, str]]:
             yield {**os.environ, _STEP: json.dumps(asdict(step))}
         finally:
             for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else []:
-                LOGGER.warning("%s: %s", name, json.loads(line), extra=_SAID_BY_STEP)
+                LOGGER.warning("%s", json.loads(line), extra={**_SAID_BY_STEP, "step": name})
 
 
-def summary(counts: Mapping[str, int]) -> list[str]:
+def summary(counts: Mapping[str, int], steps: Mapping[str, Sequence[str]]) -> list[str]:
     """Warnings as the last lines that a command says.
 
     Args:
         counts: how often each was given.
+        steps: of a pipeline that gave it, for those that steps gave.
     """
     total = sum(counts.values())
-    lines = [f"warning: {text}" + (f" ({count} times)" if count > 1 else "") for text, count in counts.items()]
-    return [f"{total} warning{'s' * (total > 1)}:", *lines] if lines else []
+    lines = [f"{total} warning{'s' * (total > 1)}:"] if counts else []
+    for text, count in counts.items():
+        repeated = [f"{count} times"] if count > 1 else []
+        given_by = [", ".join(dict.fromkeys(steps[text]))] if text in steps else []
+        known = ": ".join(repeated + given_by)
+        lines.append(f"warning: {text} ({known})" if known else f"warning: {text}")
+    return lines
 
 
 class _Terminal(logging.Handler):
     """Lines on stderr, as it is when they are said: a bar that is on the screen moves down for them."""
 
-    def __init__(self, settings: MessageSettings) -> None:
+    def __init__(self, settings: MessageSettings, is_step: bool) -> None:
         super().__init__(logging.INFO)
-        self.name, self._settings, self._started = "terminal", settings, time.perf_counter()
-        self.addFilter(_wanted_by(self.name))
+        self._settings, self._started = settings, time.perf_counter()
+        # what others say at their end, a step says at once: the pipeline's end may be far away
+        self.addFilter(lambda record: _is_for("terminal", record) or (is_step and record.levelno == logging.WARNING))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say it, where it is wanted."""
@@ -224,11 +224,15 @@ class _Counted(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.counts: Counter[str] = Counter()
+        self.steps: dict[str, list[str]] = {}  # that gave it, where steps of a pipeline did
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count it."""
         if record.levelno == logging.WARNING:
-            self.counts[record.getMessage()] += 1
+            text = record.getMessage()
+            self.counts[text] += 1
+            if hasattr(record, "step"):
+                self.steps.setdefault(text, []).append(record.step)
 
 
 class _AsJson(logging.Formatter):
@@ -254,15 +258,13 @@ def _log_file(path: Path) -> logging.Handler:
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"log: {path} cannot be written ({error.strerror}); name a file elsewhere") from None
-    handler.name = "file"
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(_wanted_by(handler.name))
+    handler.addFilter(lambda record: _is_for("file", record))
     return handler
 
 
-def _wanted_by(handler: str) -> Any:
-    """A filter of records."""
-    return lambda record: handler not in getattr(record, "unsaid", ())
+def _is_for(handler: str, record: logging.LogRecord) -> bool:
+    return handler not in getattr(record, "unsaid", ())
 
 
 def _step() -> _Step | None:

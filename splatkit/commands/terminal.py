@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from splatkit.messages import LOGGER, NOT_ON_TERMINAL, shows_notes, shows_results
+from splatkit.messages import LOGGER, NOT_ON_TERMINAL, shows_notes
 from splatkit.progress_bar import show_progress
 
 __all__ = ["note", "print_warnings", "say", "show_progress"]
@@ -10,8 +10,7 @@ __all__ = ["note", "print_warnings", "say", "show_progress"]
 
 def say(line: str) -> None:
     """A line of the result."""
-    if shows_results():
-        print(line)
+    print(line)
     LOGGER.info("%s", line, extra=NOT_ON_TERMINAL)
 
 

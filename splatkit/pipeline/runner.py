@@ -17,7 +17,7 @@ from typing import Literal
 from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.io.atomic import remove_leftovers
 from splatkit.memory import peak_memory_mb
-from splatkit.messages import LOGGER, gather_warnings
+from splatkit.messages import LOGGER, gather_warnings, shows_notes
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
@@ -145,7 +145,8 @@ def _call(module: str, words: tuple[str, ...], environment: Mapping[str, str]) -
     """Run a module of Python; returns its exit code and cost."""
     started = time.perf_counter()
     command = [sys.executable, "-m", module, *words]
-    process = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
+    shown = None if shows_notes() else subprocess.DEVNULL  # what a step makes is no result of the pipeline
+    process = subprocess.Popen(command, env=environment, stdout=shown, preexec_fn=_die_with_parent)
     try:
         _, status, usage = os.wait4(process.pid, 0)
     except KeyboardInterrupt:

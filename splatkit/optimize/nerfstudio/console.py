@@ -7,7 +7,7 @@ from collections import Counter
 
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from splatkit.messages import LOGGER, are_open, summary
+from splatkit.messages import LOGGER, are_joined, are_open, summary
 
 _warned: Counter[str] = Counter()  # since the last time they were repeated
 
@@ -24,11 +24,12 @@ def warn(message: str) -> None:
     LOGGER.warning("%s", message)
     if not are_open():
         CONSOLE.print(f"warning: {message}", style="bold yellow", markup=False)
+    if not (are_open() or are_joined()):
         _warned[message] += 1
 
 
 def repeat_warnings() -> None:
     """All of them once more, which thousands of steps may have moved off the screen."""
-    for line in summary(_warned):
+    for line in summary(_warned, {}):
         CONSOLE.print(line, style="bold yellow", markup=False)
     _warned.clear()

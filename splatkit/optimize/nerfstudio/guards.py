@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.errors import SplatkitError
 from splatkit.messages import LOGGER, are_joined, join_pipeline
@@ -38,7 +37,7 @@ def apply_host_guards() -> None:
         _provide_ffmpeg,
         _say_errors_in_one_line,
         _read_configs_as_data,
-        _join_pipeline,
+        join_pipeline,
     ):
         with contextlib.suppress(Exception):
             guard()
@@ -72,13 +71,6 @@ def _read_configs_as_data() -> None:
 
     load.reads_configs_as_data = True  # type: ignore[attr-defined]  # marks a function, which has no such field
     yaml.load = load
-
-
-def _join_pipeline() -> None:
-    """`ns-train` as a step of `splatkit run`: warnings and the log go to the pipeline, which may be a quiet one."""
-    settings = join_pipeline()
-    if settings is not None and settings.quiet:
-        CONSOLE.quiet = True
 
 
 def _is_nerfstudio(caller: Mapping[str, Any]) -> bool:
