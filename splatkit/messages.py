@@ -209,7 +209,7 @@ class _Terminal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say it, where it is wanted."""
-        text = record.getMessage()
+        text = _text(record)
         if record.levelno >= logging.WARNING:
             print(f"{record.levelname.lower()}: {text}", file=sys.stderr)
         elif self._settings.verbose:
@@ -229,7 +229,7 @@ class _Counted(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count it."""
         if record.levelno == logging.WARNING:
-            text = record.getMessage()
+            text = _text(record)
             self.counts[text] += 1
             if hasattr(record, "step"):
                 self.steps.setdefault(text, []).append(record.step)
@@ -237,7 +237,7 @@ class _Counted(logging.Handler):
 
 class _AsJson(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(record.getMessage())
+        return json.dumps(_text(record))
 
 
 def _files(log: Path | None, step: _Step | None) -> list[logging.Handler]:
@@ -261,6 +261,11 @@ def _log_file(path: Path) -> logging.Handler:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(lambda record: _is_for("file", record))
     return handler
+
+
+def _text(record: logging.LogRecord) -> str:
+    """On one line."""
+    return " ".join(line.strip() for line in record.getMessage().splitlines())
 
 
 def _is_for(handler: str, record: logging.LogRecord) -> bool:
