@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from rich.console import Console
 from rich.progress import (
@@ -60,11 +61,16 @@ def _draw_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
         _Memory(),
     )
-    # Results that go into a pipe stay there; on the same terminal they are put above the bar.
-    console, redirected = Console(stderr=True, force_terminal=True), sys.stdout.isatty()
-    with Progress(*columns, console=console, redirect_stdout=redirected, refresh_per_second=4) as bars:
+    redirected = sys.stdout.isatty()  # results on the same terminal go above the bar; those in a pipe stay there
+    with Progress(*columns, console=_console(), redirect_stdout=redirected, refresh_per_second=4) as bars:
         task = bars.add_task(label, total=total)
         yield lambda more: bars.advance(task, more)
+
+
+@cache
+def _console() -> Console:
+    """One for all bars, which lets a bar within a bar stand below it."""
+    return Console(stderr=True, force_terminal=True)
 
 
 class _Memory(ProgressColumn):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from splatkit import messages
+from splatkit import messages, progress_bar
 from splatkit.cli import COMMANDS, main
 from splatkit.commands.doctor import Doctor
 from splatkit.commands.terminal import note, print_warnings, say, show_progress
@@ -157,6 +157,7 @@ def test_a_bar_on_a_terminal_tells_how_far_how_long_and_how_much(monkeypatch, ca
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    progress_bar._console.cache_clear()
     assert main(["doctor"]) == 0
     bar = capsys.readouterr().err
     assert "\x1b[" in bar
