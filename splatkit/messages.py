@@ -235,6 +235,23 @@ class _Counted(logging.Handler):
                 self.steps.setdefault(text, []).append(record.step)
 
 
+class _LogFile(logging.FileHandler):
+    """A file that says once when it takes no more, as on a full disk: hours of work should not end for that."""
+
+    is_broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Called where a record could not be written."""
+        if not self.is_broken:
+            self.is_broken = True
+            LOGGER.warning("log: %s takes no more (%s)", self.baseFilename, sys.exc_info()[1])
+
+    def close(self) -> None:
+        """What could not be written before cannot be written now."""
+        with suppress(OSError):
+            super().close()
+
+
 class _AsJson(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(_text(record))
@@ -255,7 +272,7 @@ def _files(log: Path | None, step: _Step | None) -> list[logging.Handler]:
 
 def _log_file(path: Path) -> logging.Handler:
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"log: {path} cannot be written ({error.strerror}); name a file elsewhere") from None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -97,6 +97,16 @@ def test_a_log_that_cannot_be_written_is_one_line_before_the_work(scene, tmp_pat
     assert "Is a directory" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_log_on_a_full_disk_is_a_warning_and_the_work_continues(scene, capsys):
+    words, out = scene
+    assert main([*words, "-q", "--log", "/dev/full"]) == 0
+    assert (out / "transforms.json").is_file()
+    (at_once, heading, again) = capsys.readouterr().err.splitlines()
+    assert at_once == again == "warning: log: /dev/full takes no more ([Errno 28] No space left on device)"
+    assert heading == "1 warning:"
+
+
 def test_a_log_in_what_the_command_replaces_is_refused(scene, capsys):
     words, out = scene
     out.mkdir()
