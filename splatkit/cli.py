@@ -3,8 +3,13 @@
 Exit codes: 0 done, 2 bad input (one line says what), 3 no trustworthy result (one line says why), 130 interrupted.
 """
 
+import shlex
 import sys
+import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -42,13 +47,15 @@ from splatkit.commands.export import Export, run_export_colmap, run_export_mesh,
 from splatkit.commands.run import RunPipeline, run_pipeline
 from splatkit.commands.scene import run_scene
 from splatkit.commands.view import View, run_view
-from splatkit.errors import RefusedError, SplatkitError
+from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.export.settings import (
     ExportColmapSettings,
     ExportMeshSettings,
     ExportPointsSettings,
     ExportSplatsSettings,
 )
+from splatkit.memory import peak_memory_mb
+from splatkit.messages import LOGGER, MessageSettings, open_messages
 from splatkit.synthetic.settings import SceneSettings
 
 EXIT_BAD_INPUT = 2
@@ -88,16 +95,25 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
 }
 
 
-def parse_command(arguments: list[str]) -> Any:
-    """What to do, as a key of `COMMANDS` has it; ends the process where the words make no sense."""
-    command: Any = tyro.cli(
-        Command,
+@dataclass(frozen=True)
+class CommandLine:
+    """What to do, and how much to say about it."""
+
+    what: Command
+    messages: MessageSettings
+
+
+def parse_command(arguments: list[str]) -> tuple[Any, MessageSettings]:
+    """What to do, as a key of `COMMANDS` has it, and how loud; ends the process where the words make no sense."""
+    line = tyro.cli(
+        CommandLine,
         prog="splatkit",
         description=splatkit.__doc__,
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
     )
-    return command.what if isinstance(command, Calibrate | Capture | Export) else command
+    what = line.what.what if isinstance(line.what, Calibrate | Capture | Export) else line.what
+    return what, line.messages
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,22 +122,45 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    settings = parse_command(arguments)
+    settings, messages = parse_command(arguments)
     try:
-        COMMANDS[type(settings)](settings)
+        _run(settings, messages, arguments)
     except RefusedError as error:
-        print(f"splatkit: {_one_line(error)}", file=sys.stderr)
-        return EXIT_REFUSED
+        return _end(_one_line(error), EXIT_REFUSED, messages)
     except (SplatkitError, OSError, ValueError, MemoryError) as error:
-        print(f"splatkit: {_one_line(error)}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _end(_one_line(error), EXIT_BAD_INPUT, messages)
     except ImportError as error:  # a library of the system that a package needs, as libusb for Open3D
-        print(f"splatkit: {_one_line(error)}; `splatkit doctor` shows what is missing", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return _end(f"{_one_line(error)}; `splatkit doctor` shows what is missing", EXIT_BAD_INPUT, messages)
     except KeyboardInterrupt:
-        print("splatkit: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _end("interrupted", EXIT_INTERRUPTED, messages)
     return 0
+
+
+def _run(settings: Any, messages: MessageSettings, arguments: list[str]) -> None:
+    _keep_log(settings, messages.log)
+    with open_messages(messages):
+        started = time.perf_counter()
+        LOGGER.info("splatkit %s: %s", splatkit.__version__, shlex.join(arguments))
+        COMMANDS[type(settings)](settings)
+        took = time.perf_counter() - started
+        LOGGER.info("done in %.1f s, %.2f GB of memory at most", took, peak_memory_mb() / 1000)
+
+
+def _keep_log(settings: Any, log: Path | None) -> None:
+    """Refuse a log file in a folder that the command replaces as a whole."""
+    out = getattr(settings, "out", None)
+    if log is None or out is None or isinstance(settings, RunPipeline):
+        return
+    if out.resolve() in (log.resolve(), *log.resolve().parents):
+        raise SettingsError(f"log: {log} would be replaced together with {out}; name a file elsewhere")
+
+
+def _end(message: str, code: int, messages: MessageSettings) -> int:
+    """Say why the command ended; returns the code."""
+    if messages.verbose:
+        traceback.print_exc()
+    print(f"splatkit: {message}", file=sys.stderr)
+    return code
 
 
 def _one_line(error: Exception) -> str:

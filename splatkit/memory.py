@@ -37,6 +37,14 @@ def require_memory(what: str, needed: float, advice: str = "close other programs
         )
 
 
+def resident_memory_mb() -> float | None:
+    """Resident size of this process now, MB (10^6 bytes); None where that cannot be told."""
+    statm = Path("/proc/self/statm")
+    if not statm.is_file():
+        return None
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def peak_memory_mb(usage: resource.struct_rusage | None = None) -> float:
     """Largest resident size of this process so far, or of one whose usage the system told; MB (10^6 bytes)."""
     peak = (resource.getrusage(resource.RUSAGE_SELF) if usage is None else usage).ru_maxrss

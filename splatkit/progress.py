@@ -1,4 +1,4 @@
-"""How long work tells how far it is: commands show bars (`commands.terminal`), by default nothing is shown."""
+"""How long work tells how far it is: commands show bars (`progress_bar`), by default nothing is shown."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -24,6 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "memory": set(),
     "command_line": set(),
+    "messages": set(),
+    "progress_bar": {"messages"},
     "geometry": set(),
     "reference": {"geometry"},
     "ops": {"_C"},
@@ -64,8 +66,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capture.lidar": {"capture", "capture.stereo", "geometry", "io"},
     # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other
     "runs": {"splatting", "evaluation", "geometry", "io"},
-    "optimize.nerfstudio": {"runs", "evaluation", "ops", "geometry", "io"},
-    "optimize.data": {"optimize.nerfstudio", "runs", "geometry", "io"},
+    "optimize.nerfstudio": {"messages", "runs", "evaluation", "ops", "geometry", "io"},
+    "optimize.data": {"progress_bar", "optimize.nerfstudio", "runs", "geometry", "io"},
     "optimize.ges": {
         "optimize.data",
         "optimize.nerfstudio",
@@ -132,6 +134,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "synthetic.settings",
     },
     "pipeline": {
+        "messages",
         "stages",
         "capture.stereo.effort",
         "command_line",
@@ -159,6 +162,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "doctor": {"ops"},
     "commands": {
+        "messages",
+        "progress_bar",
         "calibration",
         "capture.images",
         "capture.lidar",
@@ -174,6 +179,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "commands",
+        "messages",
         "calibration.settings",
         "capture.images.settings",
         "capture.lidar.settings",

@@ -7,6 +7,7 @@ import pytest
 from tyro import _docstrings
 
 from splatkit import cli
+from splatkit.messages import MessageSettings
 
 
 def parts(command):
@@ -20,6 +21,7 @@ def parts(command):
 
 
 COMMANDS = [part for command in typing.get_args(cli.Command) for part in parts(typing.get_args(command)[0])]
+COMMANDS.append(MessageSettings)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)

@@ -13,7 +13,7 @@ from splatkit.calibration.settings import (
     CheckSettings,
     SimulateSettings,
 )
-from splatkit.commands.terminal import print_warnings, show_progress
+from splatkit.commands.terminal import print_warnings, say, show_progress
 from splatkit.errors import CalibrationRefusedError
 
 
@@ -40,8 +40,8 @@ def run_calibrate(settings: CalibrateSettings) -> None:
     print_warnings(calibrated.warnings)
     if calibrated.against_init is not None:
         off = calibrated.against_init
-        print(f"against --init: {off.rotation_deg:.2f} degrees and {1e3 * off.translation_m:.0f} mm")
-    print(f"{settings.out}: {calibrated.verdict()}")
+        say(f"against --init: {off.rotation_deg:.2f} degrees and {1e3 * off.translation_m:.0f} mm")
+    say(f"{settings.out}: {calibrated.verdict()}")
 
 
 def run_check(settings: CheckSettings) -> None:
@@ -50,10 +50,10 @@ def run_check(settings: CheckSettings) -> None:
 
     checked = check_calibration(settings, show_progress)
     for item in checked.frames:
-        print(f"{item.name:20} center {1e3 * item.center_m:6.1f} mm {item.center_px:6.1f} px")
+        say(f"{item.name:20} center {1e3 * item.center_m:6.1f} mm {item.center_px:6.1f} px")
     for name, reason in checked.left_out:
-        print(f"{name:20} {reason}")
-    print(f"median {1e3 * checked.center_m:.1f} mm, {checked.center_px:.1f} px over {len(checked.frames)} frames")
+        say(f"{name:20} {reason}")
+    say(f"median {1e3 * checked.center_m:.1f} mm, {checked.center_px:.1f} px over {len(checked.frames)} frames")
     if not checked.holds:
         raise CalibrationRefusedError(
             f"{settings.calibration}: the frames contradict it (at most {1e3 * checked.allowed_m:.0f} mm expected): "
@@ -68,7 +68,7 @@ def run_simulate(settings: SimulateSettings) -> None:
     found = simulate_calibration(settings)
     trials = f"{found.solved} of {settings.trials} trials"
     errors = f"{found.rotation_deg:.3f} degrees, {1e3 * found.translation_m:.1f} mm"
-    print(f"{trials}, root mean square: {errors}")
+    say(f"{trials}, root mean square: {errors}")
 
 
 def run_board_scene(settings: BoardSceneSettings) -> None:
@@ -77,7 +77,7 @@ def run_board_scene(settings: BoardSceneSettings) -> None:
 
     made = make_board_scene(settings, show_progress)
     plate = f"{made.target.width:g}x{made.target.height:g} m"
-    print(f"{settings.out}: {made.poses} poses of a board {settings.board} of {plate}, {settings.lidar} lasers")
+    say(f"{settings.out}: {made.poses} poses of a board {settings.board} of {plate}, {settings.lidar} lasers")
 
 
 def run_advise(settings: AdviseSettings) -> None:
@@ -85,7 +85,7 @@ def run_advise(settings: AdviseSettings) -> None:
     from splatkit.calibration.stage import advise_poses
 
     for item in advise_poses(settings):
-        print(f"{item.words}: then {item.rotation_deg:.3f} degrees, {1e3 * item.translation_m:.1f} mm")
+        say(f"{item.words}: then {item.rotation_deg:.3f} degrees, {1e3 * item.translation_m:.1f} mm")
 
 
 def run_board(settings: BoardSettings) -> None:
@@ -93,4 +93,4 @@ def run_board(settings: BoardSettings) -> None:
     from splatkit.calibration.stage import draw_board
 
     target = draw_board(settings)
-    print(f"{settings.out}: {target.width:g} x {target.height:g} m; print at 100 %")
+    say(f"{settings.out}: {target.width:g} x {target.height:g} m; print at 100 %")

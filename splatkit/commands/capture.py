@@ -8,7 +8,7 @@ import tyro
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
-from splatkit.commands.terminal import print_warnings, show_progress
+from splatkit.commands.terminal import print_warnings, say, show_progress
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def run_capture_images(settings: CaptureImagesSettings) -> None:
 
     captured = capture_images(settings, show_progress, write_images_report)
     print_warnings(captured.warnings)
-    print(f"{settings.out}: {captured.verdict()}")
+    say(f"{settings.out}: {captured.verdict()}")
 
 
 def run_capture_lidar(settings: CaptureLidarSettings) -> None:
@@ -40,7 +40,7 @@ def run_capture_lidar(settings: CaptureLidarSettings) -> None:
 
     captured = capture_lidar(settings, show_progress, write_lidar_report)
     print_warnings(captured.warnings)
-    print(f"{settings.out}: {captured.verdict()}")
+    say(f"{settings.out}: {captured.verdict()}")
 
 
 def run_capture_static(settings: CaptureStaticSettings) -> None:
@@ -50,7 +50,7 @@ def run_capture_static(settings: CaptureStaticSettings) -> None:
 
     captured = capture_static(settings, show_progress, write_static_report)
     print_warnings(captured.warnings)
-    print(f"{settings.out}: {captured.verdict()}")
+    say(f"{settings.out}: {captured.verdict()}")
 
 
 def run_capture_stereo(settings: CaptureStereoSettings) -> None:
@@ -60,4 +60,4 @@ def run_capture_stereo(settings: CaptureStereoSettings) -> None:
 
     captured = capture_stereo(settings, show_progress, write_stereo_report)
     print_warnings(captured.warnings)
-    print(f"{settings.out}: {captured.verdict()}")
+    say(f"{settings.out}: {captured.verdict()}")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from splatkit.commands.terminal import say
+
 
 @dataclass(frozen=True)
 class Doctor:
@@ -13,4 +15,4 @@ def run_doctor(settings: Doctor) -> None:
     from splatkit.doctor import report
 
     for name, finding in report():
-        print(f"{name:12} {finding}")
+        say(f"{name:12} {finding}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from splatkit.commands.terminal import print_warnings, show_progress
+from splatkit.commands.terminal import print_warnings, say, show_progress
 from splatkit.export.settings import (
     ExportColmapSettings,
     ExportMeshSettings,
@@ -36,8 +36,8 @@ def run_export_mesh(settings: ExportMeshSettings) -> None:
         write_mesh_pages(folder, export, not settings.no_report, not settings.no_turntable, show_progress)
 
     done = export_mesh(settings, show_progress, report)
-    print(f"{settings.out}: {len(done.mesh.vertices)} vertices, {len(done.mesh.faces)} faces")
-    print(done.verdict)
+    say(f"{settings.out}: {len(done.mesh.vertices)} vertices, {len(done.mesh.faces)} faces")
+    say(done.verdict)
     print_warnings(done.warnings)
 
 
@@ -46,9 +46,9 @@ def run_export_splats(settings: ExportSplatsSettings) -> None:
     from splatkit.export.files.splat_export import export_splats
 
     done = export_splats(settings)
-    print(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")
+    say(f"{done.path}: {done.count} splats ({done.dropped} left out), {done.size / 1e6:.3f} MB")
     print_warnings(done.warnings)
-    print(f"held-out views: {done.psnr_of_run:.2f} dB as trained, {done.psnr_of_file:.2f} dB from the file")
+    say(f"held-out views: {done.psnr_of_run:.2f} dB as trained, {done.psnr_of_file:.2f} dB from the file")
 
 
 def run_export_points(settings: ExportPointsSettings) -> None:
@@ -56,7 +56,7 @@ def run_export_points(settings: ExportPointsSettings) -> None:
     from splatkit.export.files.point_export import export_points
 
     done = export_points(settings, show_progress)
-    print(f"{done.path}: {done.count} points in {done.units}, {done.seen_share:.0%} colored by photographs")
+    say(f"{done.path}: {done.count} points in {done.units}, {done.seen_share:.0%} colored by photographs")
 
 
 def run_export_colmap(settings: ExportColmapSettings) -> None:
@@ -64,4 +64,4 @@ def run_export_colmap(settings: ExportColmapSettings) -> None:
     from splatkit.export.files.colmap_export import export_colmap
 
     done = export_colmap(settings)
-    print(f"{settings.out}: cameras: {done.cameras}, images: {done.images}, points: {done.points}")
+    say(f"{settings.out}: cameras: {done.cameras}, images: {done.images}, points: {done.points}")

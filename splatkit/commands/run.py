@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from splatkit.commands.terminal import note, say
+
 if TYPE_CHECKING:  # the command's other parts should start without these
     from splatkit.pipeline.config import Pipeline
 
@@ -39,18 +41,18 @@ def run_pipeline(settings: RunPipeline) -> None:
         _tell_plan(pipeline)
         return
     if sys.stdout.isatty():
-        print(f"{pipeline.out}: interrupt at any time; the same command resumes")
-    state = run_steps(pipeline, lambda line: print(line, flush=True))
+        note(f"{pipeline.out}: interrupt at any time; the same command resumes")
+    state = run_steps(pipeline, note)
     if not state.is_reported():
         from splatkit.pages.pipeline import write_pipeline_report  # takes seconds to import
 
         write_pipeline_report(pipeline, state)
-    print(f"Report: {state.report}")
+    say(f"Report: {state.report}")
     for step in pipeline.steps:
         if step.name.startswith("export"):
-            print(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
+            say(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
         elif step.is_training:
-            print(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
+            say(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
 
 
 def _tell_plan(pipeline: Pipeline) -> None:
@@ -61,17 +63,17 @@ def _tell_plan(pipeline: Pipeline) -> None:
     for planned in plan(pipeline):
         estimate = estimates[planned.step.name]
         if planned.status == "done":
-            print(f"{planned.step.name}: done, took {_duration(estimate.cpu_s)} of CPU time")
+            say(f"{planned.step.name}: done, took {_duration(estimate.cpu_s)} of CPU time")
             continue
         left.append(estimate)
         needed = f"about {_duration(estimate.cpu_s)} of CPU time, {estimate.peak_mb / 1000:.1f} GB of memory"
-        print(f"{planned.step.name}: {planned.status}, {needed}")
-        print(f"    {command_line(planned.step)}")
+        say(f"{planned.step.name}: {planned.status}, {needed}")
+        say(f"    {command_line(planned.step)}")
     if left:
         seconds, peak = sum(item.cpu_s for item in left), max(item.peak_mb for item in left)
-        print(f"left: {_duration(seconds)} of CPU time, at most {peak / 1000:.1f} GB of memory at a time")
+        say(f"left: {_duration(seconds)} of CPU time, at most {peak / 1000:.1f} GB of memory at a time")
     else:
-        print("left: nothing")
+        say("left: nothing")
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """`splatkit scene`: generated scenes as datasets."""
 
-from splatkit.commands.terminal import show_progress
+from splatkit.commands.terminal import say, show_progress
 from splatkit.synthetic.settings import SceneSettings
 
 
@@ -10,4 +10,4 @@ def run_scene(settings: SceneSettings) -> None:
 
     made = make_scene(settings, show_progress)
     scans = "" if made.scans is None else f", LiDAR sweeps: {made.scans}"
-    print(f"{settings.out}: {settings.views} views of {made.name}, {settings.width}x{settings.height}{scans}")
+    say(f"{settings.out}: {settings.views} views of {made.name}, {settings.width}x{settings.height}{scans}")

@@ -1,20 +1,27 @@
-"""What commands show on the terminal while a stage works, and what all of them print alike."""
+"""What commands print: results on stdout, and all else where `splatkit.messages` sends it."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+
+from splatkit.messages import LOGGER, NOT_ON_TERMINAL, shows_notes
+from splatkit.progress_bar import show_progress
+
+__all__ = ["note", "print_warnings", "say", "show_progress"]
 
 
-@contextmanager
-def show_progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar, see `splatkit.progress.Progress`."""
-    from rich.progress import Progress
+def say(line: str) -> None:
+    """A line of the result."""
+    print(line)
+    LOGGER.info("%s", line, extra=NOT_ON_TERMINAL)
 
-    with Progress() as bars:
-        task = bars.add_task(label, total=total)
-        yield lambda count: bars.advance(task, count)
+
+def note(line: str) -> None:
+    """A line about what is going on, for who waits."""
+    if shows_notes():
+        print(line, flush=True)
+    LOGGER.info("%s", line, extra=NOT_ON_TERMINAL)
 
 
 def print_warnings(warnings: Iterable[str]) -> None:
-    """One line each."""
+    """One line each, at the end of the command."""
     for warning in warnings:
-        print(f"warning: {warning}")
+        LOGGER.warning("%s", warning, extra=NOT_ON_TERMINAL)

@@ -1,5 +1,6 @@
 """`splatkit view`: a run, a mesh or splats in the browser."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import tyro
 
+from splatkit.commands.terminal import say
 from splatkit.errors import SettingsError
 
 _HOST = "127.0.0.1"  # what is shown stays on this machine
@@ -36,7 +38,8 @@ def run_view(settings: View) -> None:
     from splatkit.pages.view import view_page
 
     server = page_server(view_page(settings.what), settings.port)
-    print(f"http://{_HOST}:{server.server_port} shows {settings.what}; Ctrl-C ends it", flush=True)
+    say(f"http://{_HOST}:{server.server_port} shows {settings.what}; Ctrl-C ends it")
+    sys.stdout.flush()
     with server:
         server.serve_forever()
 

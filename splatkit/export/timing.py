@@ -1,5 +1,6 @@
 """What the steps of an export found and cost."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from splatkit.memory import peak_memory_mb
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass
@@ -21,15 +24,13 @@ class StepTimer:
         found: dict[str, Any] = {}
         wall, cpu = time.perf_counter(), time.process_time()
         yield found
-        self.entries.append(
-            {
-                "step": name,
-                **found,
-                "wall_s": round(time.perf_counter() - wall, 3),
-                "cpu_s": round(time.process_time() - cpu, 3),
-                "peak_memory_gb": round(peak_memory_mb() / 1000, 3),
-            }
-        )
+        took = {
+            "wall_s": round(time.perf_counter() - wall, 3),
+            "cpu_s": round(time.process_time() - cpu, 3),
+            "peak_memory_gb": round(peak_memory_mb() / 1000, 3),
+        }
+        self.entries.append({"step": name, **found, **took})
+        _LOGGER.info("%s: %s", name, ", ".join(f"{what}: {value}" for what, value in (found | took).items()))
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.io.atomic import remove_leftovers
 from splatkit.memory import peak_memory_mb
+from splatkit.messages import LOGGER, gather_warnings, shows_notes
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
@@ -120,7 +121,9 @@ def _do(state: State, step: Step) -> None:
     state.write(step.name, StepRecord(made_from, False, spent, step.words))
     # Commands swap a new product in when it is complete: until then the old one stays.
     words = goes_on(step.words, step.out) if step.is_training else (*step.words, "--overwrite")
-    code, cost = _call("nerfstudio.scripts.train" if step.is_training else "splatkit.cli", words)
+    with gather_warnings(step.name) as environment:
+        code, cost = _call("nerfstudio.scripts.train" if step.is_training else "splatkit.cli", words, environment)
+    LOGGER.info("%s: %.1f s, %.2f GB of memory at most", step.name, cost.wall_s, cost.peak_mb / 1000)
     done = code == 0 and step.product.exists()
     state.write(step.name, StepRecord(made_from, done, spent.plus(cost), step.words))
     if not done:
@@ -138,10 +141,12 @@ def _explain(step: Step, code: int) -> None:
     raise StepFailedError(f"{step.name}: failed (exit code {code}), for the reason above; {again}")
 
 
-def _call(module: str, words: tuple[str, ...]) -> tuple[int, Cost]:
+def _call(module: str, words: tuple[str, ...], environment: Mapping[str, str]) -> tuple[int, Cost]:
     """Run a module of Python; returns its exit code and cost."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", module, *words], preexec_fn=_die_with_parent)
+    command = [sys.executable, "-m", module, *words]
+    shown = None if shows_notes() else subprocess.DEVNULL  # what a step makes is no result of the pipeline
+    process = subprocess.Popen(command, env=environment, stdout=shown, preexec_fn=_die_with_parent)
     try:
         _, status, usage = os.wait4(process.pid, 0)
     except KeyboardInterrupt:

@@ -28,6 +28,7 @@ from splatkit.io.meshes import write_mesh
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
+from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.cameras import orbit_cameras
 from splatkit.synthetic.description import Color, SceneDescription
 from splatkit.synthetic.tracer import TracedView, Tracer
@@ -41,7 +42,13 @@ _SEEN_BY = 2  # views that must see a seed point: with one alone nobody could tr
 
 
 def generate_scene(
-    description: SceneDescription, out: Path, width: int = 320, height: int = 240, views: int = 48, seed: int = 0
+    description: SceneDescription,
+    out: Path,
+    width: int = 320,
+    height: int = 240,
+    views: int = 48,
+    seed: int = 0,
+    progress: Progress = no_progress,
 ) -> None:
     """Render a scene into the folder `out`, which must exist (`io.atomic.atomic_directory` makes one).
 
@@ -52,6 +59,7 @@ def generate_scene(
         height: px.
         views: number of images, at least 2.
         seed: of textures, sampling and the seed cloud; the same seed gives the same bytes.
+        progress: shows how many images are done.
     """
     if description.cameras is None:
         raise ValueError(f"{description.name}: this scene is a walk")
@@ -64,7 +72,7 @@ def generate_scene(
     for folder in ("images", "truth/depth", "truth/normals", "truth/alphas"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = [f"frame_{view:04d}" for view in range(views)]
-    for name, camera in zip(names, cameras, strict=True):
+    for name, camera in track(zip(names, cameras, strict=True), "photographing", progress, views):
         _write_view(out, name, tracer.render(camera, _SUPERSAMPLING, rng), description)
     train = [camera for view, camera in enumerate(cameras) if view % HOLD_OUT_INTERVAL != 0]
     count = round(width * height * _SEED_POINTS_PER_PIXEL)

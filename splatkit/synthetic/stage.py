@@ -55,7 +55,7 @@ def make_scene(settings: SceneSettings, progress: Progress = no_progress) -> Mad
     size = (settings.width, settings.height)
     with atomic_directory(settings.out, settings.overwrite) as folder:
         if walk is None:
-            generate_scene(description, folder, *size, settings.views, settings.seed)
+            generate_scene(description, folder, *size, settings.views, settings.seed, progress)
         else:
             counts = (settings.views, settings.scans, settings.seed)
             generate_walk(description, folder, *size, *counts, settings.faults, settings.defects, progress)

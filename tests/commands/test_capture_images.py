@@ -32,9 +32,9 @@ def test_what_came_of_it_is_printed_and_shown_on_a_page(room, tmp_path, capsys):
     for name in room.names[1:]:
         write_image(masks / f"{name}.png", np.full((room.size[1], room.size[0]), 255, np.uint8))
     assert capture(room, tmp_path / "out", "--masks", str(masks)) == 0
-    printed = capsys.readouterr().out
-    assert "warning: 1 of 8 photographs have no mask: all of them counts" in printed
-    assert f"{tmp_path / 'out'}: 8 of 8 photographs placed" in printed
+    printed = capsys.readouterr()
+    assert "warning: 1 of 8 photographs have no mask: all of them counts" in printed.err
+    assert f"{tmp_path / 'out'}: 8 of 8 photographs placed" in printed.out
     page = (tmp_path / "out/report.html").read_text()
     assert "8 of 8 photographs placed" in page
     assert "Warning: 1 of 8 photographs have no mask" in page
@@ -100,7 +100,7 @@ def test_bad_input_is_one_line(room, tmp_path, capsys):
     ]
     for arguments, message in cases:
         out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
-        assert main(["capture", "images", *arguments, *out]) == 2, arguments
+        assert main(["capture", "images", "-q", *arguments, *out]) == 2, arguments
         error = capsys.readouterr().err
         assert message in error
         assert error.startswith("splatkit: ")

@@ -50,7 +50,7 @@ def test_bad_input_is_one_line(scene, tmp_path, capsys):
     ]
     for arguments, message in cases:
         out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
-        assert main(["capture", "stereo", *arguments, *out]) == 2, arguments
+        assert main(["capture", "stereo", "-q", *arguments, *out]) == 2, arguments
         error = capsys.readouterr().err
         assert message in error
         assert error.startswith("splatkit: ")

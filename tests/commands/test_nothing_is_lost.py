@@ -48,7 +48,7 @@ def test_capture_images(tmp_path, capsys):
     known = ["--poses", str(tmp_path / "in"), "--stereo", "off"]
     assert main(["capture", "images", *known, "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/capture.json", [*offered, "without_pose.png"])
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "IMG_0001.HEIC" in said
     assert "without_pose.png" in said
 
@@ -59,7 +59,7 @@ def test_capture_stereo(tmp_path, capsys):
     shutil.copy(tmp_path / "in/images/frame_0000.png", tmp_path / "in/images/without_pose.png")
     assert main(["capture", "stereo", "--dataset", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/capture.json", [*offered, "without_pose.png", "points.ply"])
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "IMG_0001.HEIC" in said
     assert "without_pose.png" in said
 
@@ -73,7 +73,7 @@ def test_capture_lidar(walk, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["capture", "lidar", "--scans", str(scans), *known, *images, "--stereo", "off", "--out", str(out)]) == 0
     check(out / "capture.json", offered)
-    assert "notes.txt" in capsys.readouterr().out
+    assert "notes.txt" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -85,4 +85,4 @@ def test_calibrate(tmp_path, capsys):
     board = ["--board", "7x5:0.095", "--board-size", "0.85x0.61", "--intrinsics", str(scene / "camera.yaml")]
     assert main(["calibrate", "run", *places, *board, "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/calibration.json", offered)
-    assert "IMG_0001.HEIC" in capsys.readouterr().out
+    assert "IMG_0001.HEIC" in capsys.readouterr().err

@@ -10,9 +10,10 @@ import typing
 import pytest
 import tyro
 
-from splatkit.cli import COMMANDS, Command
+from splatkit.cli import COMMANDS, parse_command
 from splatkit.command_line import parse
 from splatkit.export.settings import ExportMeshSettings
+from splatkit.messages import MessageSettings
 from splatkit.optimize.train import parse_words
 from splatkit.pipeline.config import read_pipeline
 from tests.docs.pages import PAGES, ROOT, command_lines
@@ -28,12 +29,7 @@ def test_commands_exist_with_these_options(page, line):
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            tyro.cli(
-                Command,
-                prog="splatkit",
-                args=words,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
+            parse_command(words)
     except SystemExit:
         pytest.fail(f"{page}: {line}\n{said.getvalue()}")
 
@@ -140,7 +136,7 @@ def options_of(command) -> set[str]:
 
 def test_options_in_the_text_exist():
     known = set(OF_OTHER_PROGRAMS)
-    for settings in COMMANDS:
+    for settings in (*COMMANDS, MessageSettings):
         known |= options_of(settings)
     named = {
         (option, page.name)

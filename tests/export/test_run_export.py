@@ -238,7 +238,7 @@ def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, mon
 
 def test_a_full_disk_leaves_what_was_there(run, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
-    few = ("--no-report", "--no-turntable")
+    few = ("-q", "--no-report", "--no-turntable")
     assert command(run, out, *few) == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
 

@@ -16,6 +16,8 @@ from splatkit.cli import main
 from splatkit.errors import RefusedError, SettingsError
 from splatkit.pipeline.config import read_pipeline
 from splatkit.pipeline.runner import StepFailedError, plan, run_steps
+from splatkit.synthetic.settings import SceneSettings
+from splatkit.synthetic.stage import make_scene
 from tests.helpers import wait_until
 
 SCENES = """
@@ -87,6 +89,22 @@ def test_a_step_that_fails_says_so_and_keeps_what_was_done(config, tmp_path, cap
     assert statuses(config) == ["done", "to do"]
     assert main(["run", str(config)]) == 2
     assert "the same command resumes" in capfd.readouterr().err
+
+
+def test_warnings_of_steps_are_repeated_at_the_end_and_all_is_in_one_log(config, tmp_path, capfd):
+    make_scene(SceneSettings("studio", tmp_path / "studio", width=16, height=12, views=3))
+    (tmp_path / "studio/images/IMG_0001.HEIC").write_bytes(b"heic")
+    config.write_text(SCENES[SCENES.index("[capture") :].replace("{scene}", "studio"))
+    assert main(["run", str(config), "--out", str(tmp_path / "products"), "-q", "--log", str(tmp_path / "log")]) == 0
+    said = capfd.readouterr()
+    assert said.out == f"Report: {tmp_path / 'products/report.html'}\n"
+    at_once, heading, again = said.err.splitlines()
+    assert heading == "1 warning:"
+    assert "IMG_0001.HEIC" in at_once
+    assert again == f"{at_once} (capture.images)"
+    log = (tmp_path / "log").read_text()
+    for part in ("run small.toml", "capture images --poses", "writing photographs: 3 of 3", "WARNING", "Report:"):
+        assert part in log.replace(f"{tmp_path}/", "")
 
 
 def test_a_refusal_is_passed_on(config, tmp_path):

@@ -60,7 +60,7 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
         limit = self.config.cache_gib * GIB
         name = "training" if split == "train" else "held-out"
         report_size(name, len(dataset), load(0), limit)
-        cache = ImageCache(load, len(dataset), limit, f"Loading {name} images")
+        cache = ImageCache(load, len(dataset), limit, f"loading {name} images")
         return cast("list[dict[str, Any]]", cache)
 
     def next_train(self, step: int) -> tuple[Cameras, dict[str, Any]]:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.scene_box import SceneBox
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.io.splits import split_frames
 from splatkit.io.transforms_json import Frame, Transforms, read_transforms
@@ -25,6 +24,7 @@ from splatkit.optimize.data.lenses import Lens, lens_of, trained_camera
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.seed_points import load_seed_points, pixel_footprints, scene_extent
 from splatkit.optimize.nerfstudio.cameras import to_nerfstudio
+from splatkit.optimize.nerfstudio.console import tell, warn
 
 _NAMED_AT_MOST = 5  # missing files printed by name
 
@@ -53,7 +53,7 @@ class SplatkitDataParser(DataParser):
             _report_missing(transforms)
             _report_unused(transforms.frames)
             if len(transforms.frames) == 1:
-                CONSOLE.print("Only one image: nothing is held out for testing, and one view does not determine depth.")
+                warn("Only one image: nothing is held out for testing, and one view does not determine depth.")
         frames = split_frames(transforms)["train" if split == "train" else split]
         extent = scene_extent(transforms)
         metadata: dict[str, Any] = {"scene_extent": extent}
@@ -84,7 +84,7 @@ def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> 
     if len(measured.points):
         out = {"measured_cloud": measured.points, "depth_deviation_share": measured.deviation_share}
     if out and transforms.ply_path is None:
-        CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
+        tell("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
         return out | {"points3D_xyz": measured.points, "points3D_rgb": measured.colors}
     seed = load_seed_points(transforms)
     if "points3D_normals" in seed:  # dense enough to be thinned
@@ -131,4 +131,4 @@ def _report_unused(frames: Iterable[Frame]) -> None:
 
 def _name(files: tuple[str, ...], what: str) -> None:
     names = ", ".join(files[:_NAMED_AT_MOST])
-    CONSOLE.print(f"{len(files)} {what}: {names}{', ...' if len(files) > _NAMED_AT_MOST else ''}")
+    warn(f"{len(files)} {what}: {names}{', ...' if len(files) > _NAMED_AT_MOST else ''}")

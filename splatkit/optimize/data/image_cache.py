@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, overload
 
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.progress import track
 from torch import Tensor
 
 from splatkit.optimize.data.measured_depth import MeasuredDepth
+from splatkit.optimize.nerfstudio.console import tell
+from splatkit.progress_bar import show_progress
 
 Batch = dict[str, Any]
 GIB = 1 << 30
@@ -36,13 +36,19 @@ class ImageCache(Sequence[Batch]):
         self._kept: list[Batch] = []
         self._next: tuple[int, Future[Batch]] | None = None
         self._pool = ThreadPoolExecutor(max_workers=_THREADS)
+        with show_progress(description, count) as advance:
+            self._fill(limit_bytes, advance)
+
+    def _fill(self, limit_bytes: float, advance: Callable[[int], None]) -> None:
+        """Load what fits."""
         taken = 0
-        for start in track(range(0, count, _THREADS), description=description, transient=True):
-            for batch in self._pool.map(load, range(start, min(start + _THREADS, count))):
+        for start in range(0, self._count, _THREADS):
+            for batch in self._pool.map(self._load, range(start, min(start + _THREADS, self._count))):
                 taken += batch_bytes(batch)
                 if taken > limit_bytes:
                     return
                 self._kept.append(batch)
+                advance(1)
 
     def __len__(self) -> int:
         return self._count
@@ -86,10 +92,10 @@ def report_size(what: str, count: int, first: Mapping[str, Any], limit_bytes: fl
     maps = " with their maps" if {"measured_depth", "background_map"} & set(first) else ""
     size = f"{count} {what} images take about {expected / GIB:.2g} GiB{maps}"
     if expected <= limit_bytes:
-        CONSOLE.print(f"{size}.")
+        tell(f"{size}.")
     else:
         share = limit_bytes / expected
-        CONSOLE.print(
+        tell(
             f"{size}; {limit_bytes / GIB:.3g} GiB are allowed (datamanager.cache-gib): "
             f"about {share:.0%} stay in memory, the others are decoded each time they are used."
         )

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import transform_points
 from splatkit.io.transforms_json import Frame, Transforms, read_seed_cloud
 from splatkit.optimize.data.lenses import Lens
+from splatkit.optimize.nerfstudio.console import warn
 from splatkit.runs.views import viewmat_of
 
 RANDOM_POINTS = 20_000  # enough to find a small scene, few enough for a CPU
@@ -26,7 +26,7 @@ def load_seed_points(transforms: Transforms) -> dict[str, Tensor]:
     """
     cloud = read_seed_cloud(transforms)
     if cloud is None:
-        CONSOLE.print("The dataset names no seed cloud (ply_file_path): splats start at random points.")
+        warn("The dataset names no seed cloud (ply_file_path): splats start at random points.")
         points = _random_points(transforms)
         return {"points3D_xyz": points, "points3D_rgb": torch.full(points.shape, 128, dtype=torch.uint8)}
     points = torch.from_numpy(np.array(cloud.points, dtype=np.float32))
@@ -34,9 +34,9 @@ def load_seed_points(transforms: Transforms) -> dict[str, Tensor]:
     if not finite.any():
         raise DatasetError(f"{transforms.ply_path}: the seed cloud has no finite point")
     if left_out := cloud.dropped + int((~finite).sum()):
-        CONSOLE.print(f"{transforms.ply_path}: {left_out} points are not finite, or at the origin, and are left out.")
+        warn(f"{transforms.ply_path}: {left_out} points are not finite, or at the origin, and are left out.")
     if cloud.colors is None:
-        CONSOLE.print(f"{transforms.ply_path}: the seed cloud has no colors; splats start gray.")
+        warn(f"{transforms.ply_path}: the seed cloud has no colors; splats start gray.")
         colors = torch.full(points.shape, 128, dtype=torch.uint8)
     else:
         colors = torch.from_numpy(np.array(cloud.colors, dtype=np.uint8))

@@ -15,7 +15,6 @@ from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.models.splatfacto import SplatfactoModel
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
 from torch.nn.functional import avg_pool2d, max_pool2d
@@ -38,6 +37,7 @@ from splatkit.optimize.ges.rendering import Rasterizer
 from splatkit.optimize.ges.rig_refinement import RigRefinement
 from splatkit.optimize.ges.settings import GesModelConfig, check_model_config
 from splatkit.optimize.ges.view import View, view_of
+from splatkit.optimize.nerfstudio.console import tell
 from splatkit.optimize.nerfstudio.measured_panel import MeasuredPanel
 from splatkit.optimize.nerfstudio.metrics import image_metrics
 from splatkit.optimize.nerfstudio.pinhole_bundle import camera_from_bundle
@@ -121,7 +121,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         normals = self._metadata.get("points3D_normals")
         count = max(1, room if normals is None else min(room, int(self.config.seed_share * max_splats)))
         if len(points) > count:
-            CONSOLE.print(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
+            tell(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
         splats = splats_from_points(
             points,
             colors / 255,

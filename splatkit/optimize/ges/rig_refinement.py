@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 from torch.nn.functional import grid_sample, max_pool2d
 
@@ -21,6 +20,7 @@ from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.atomic import atomic_file
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.view import View
+from splatkit.optimize.nerfstudio.console import tell
 from splatkit.splatting.depth_losses import robust_depth_loss
 
 _PRIOR_MEASUREMENTS = 1e4  # as independent as they count for: the stated covariance is one of all images together
@@ -109,7 +109,7 @@ class RigRefinement(torch.nn.Module):
             angle = math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(move[:3, :3]) - 1) / 2))))
             distance = float(np.linalg.norm(pose[:3, 3] - camera.T_camera_lidar[:3, 3]))
             record[name] = {"T_camera_lidar": pose.tolist(), "turned_deg": angle, "moved": distance}
-            CONSOLE.print(f"T_camera_lidar of {name}: turned by {angle:.2f} deg, moved by {distance:.3f}; see {path}")
+            tell(f"T_camera_lidar of {name}: turned by {angle:.2f} deg, moved by {distance:.3f}; see {path}")
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.errors import SplatkitError
+from splatkit.optimize.nerfstudio.console import warn
 
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 _KEPT = 2  # the newest, and one to fall back to if a disk fault damages it
@@ -75,5 +75,5 @@ def read_newest_checkpoint(folder: Path) -> tuple[dict[str, Any], Path]:
             return read_checkpoint(path), path
         except CheckpointError as error:
             last = error
-            CONSOLE.print(f"[bold yellow]{error}; trying the one before it")
+            warn(f"{error}; trying the one before it")
     raise last

@@ -24,6 +24,7 @@ import torch
 import yaml
 
 from splatkit.errors import SplatkitError
+from splatkit.messages import LOGGER, are_joined, join_pipeline
 from splatkit.runs.config_file import PACKAGES, load_config
 
 
@@ -36,6 +37,7 @@ def apply_host_guards() -> None:
         _provide_ffmpeg,
         _say_errors_in_one_line,
         _read_configs_as_data,
+        join_pipeline,
     ):
         with contextlib.suppress(Exception):
             guard()
@@ -112,6 +114,8 @@ def _say_errors_in_one_line() -> None:
         return
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if are_joined():
+            LOGGER.error("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))
         if issubclass(kind, SplatkitError) or (issubclass(kind, OSError) and _raised_by_splatkit(traceback)):
             print(f"{kind.__name__}: {error}", file=sys.stderr)
         else:

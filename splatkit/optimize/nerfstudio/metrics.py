@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from splatkit.evaluation.image import psnr, ssim
 from splatkit.ops import has_kernels
+from splatkit.optimize.nerfstudio.console import tell
 
 _LPIPS_WEIGHTS = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which torchmetrics asks for
 
@@ -32,9 +32,7 @@ def image_metrics(rendered: Tensor, target: Tensor) -> dict[str, float]:
 @functools.cache
 def _lpips() -> Callable[[Tensor, Tensor], float] | None:
     if not (Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_WEIGHTS).is_file():
-        CONSOLE.print(
-            f"LPIPS is left out: its weights ({_LPIPS_WEIGHTS}) are not in {torch.hub.get_dir()}/checkpoints."
-        )
+        tell(f"LPIPS is left out: its weights ({_LPIPS_WEIGHTS}) are not in {torch.hub.get_dir()}/checkpoints.")
         return None
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 

@@ -18,11 +18,11 @@ from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils import writer
 from nerfstudio.utils.decorators import check_main_thread
-from nerfstudio.utils.rich_utils import CONSOLE
 
 from splatkit.memory import peak_memory_mb
 from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.nerfstudio.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
+from splatkit.optimize.nerfstudio.console import repeat_warnings, tell
 from splatkit.optimize.nerfstudio.optimizers import optimizers_for
 
 
@@ -45,7 +45,7 @@ class GesTrainer(Trainer):
         total = self.config.max_num_iterations
         remaining = total - self._start_step
         if remaining <= 0:
-            CONSOLE.print(f"Nothing to do: {self._start_step} of {total} steps are done; raise --max-num-iterations.")
+            tell(f"Nothing to do: {self._start_step} of {total} steps are done; raise --max-num-iterations.")
             self.step = self._start_step - 1
             self.stop_training = False
             self._init_viewer_state()
@@ -60,9 +60,8 @@ class GesTrainer(Trainer):
         finally:
             self.config.max_num_iterations = total
         per_step = (time.perf_counter() - started) / remaining
-        CONSOLE.print(
-            f"{remaining} steps, {per_step:.4f} s each, {self._size()}, {peak_memory_mb():.0f} MB of memory at most"
-        )
+        tell(f"{remaining} steps, {per_step:.4f} s each, {self._size()}, {peak_memory_mb():.0f} MB of memory at most")
+        repeat_warnings()
 
     def _size(self) -> str:
         """Of the model, for people."""
@@ -88,7 +87,7 @@ class GesTrainer(Trainer):
     def _load_checkpoint(self) -> None:
         state, path = self._find_checkpoint()
         if state is None:
-            CONSOLE.print("No checkpoint to load: training starts from the beginning.")
+            tell("No checkpoint to load: training starts from the beginning.")
             return
         self._start_step = state["step"] + 1
         self.pipeline.load_pipeline(state["pipeline"], state["step"])
@@ -99,7 +98,7 @@ class GesTrainer(Trainer):
         if "splatkit" in state:
             self._load_own_state(state["splatkit"])
             _load_random_state(state["splatkit"]["random"])
-        CONSOLE.print(f"Resuming after step {state['step']} from {path}")
+        tell(f"Resuming after step {state['step']} from {path}")
 
     def _own_state(self) -> dict[str, Any]:
         """What the next step depends on besides parameters and random states."""
@@ -133,7 +132,7 @@ def _usable_device(wanted: Literal["cpu", "cuda", "mps"]) -> Literal["cpu", "cud
         return wanted
     else:
         reason = f"there are no kernels for {wanted}"
-    CONSOLE.print(f"No GPU can be used, {reason}: this run trains on its CPU.")
+    tell(f"No GPU can be used, {reason}: this run trains on its CPU.")
     return "cpu"
 
 
