@@ -76,7 +76,7 @@ def _steps(grid: FieldGrid) -> list[int]:
 
 
 def _looked_at(grid: FieldGrid, numbers: Tensor, planes: PlaneViews, margin: float) -> tuple[Tensor, Tensor]:
-    """[U] which vertices lie clearly before what some view sees at their pixel, and at whose pixel one knows nothing."""
+    """[U] which vertices lie clearly before what a view sees at their pixel, and at whose pixel one knows nothing."""
     free, asked = (torch.zeros(len(numbers), dtype=torch.bool) for _ in range(2))
     points = grid.places(torch.stack(torch.unravel_index(numbers, grid.values.shape), -1))
     for view in planes:

@@ -49,8 +49,8 @@ class SurfaceSettings:
     default, of measured and rendered depths together, what is a quarter of the measured extent away from all that was
     measured."""
     fill_voxels: int = 4
-    """The surface goes on by so many voxels where no view knows a depth and none looks through: holes up to twice as
-    wide are closed. What is filled has a wide standard deviation, or none. 0 leaves holes open."""
+    """The surface is continued by this number of voxels where no view knows a depth and none looks through: holes up to
+    twice as wide are closed. What is filled has a wide standard deviation, or none. 0 leaves holes open."""
     close_holes: float = 0.0
     """Holes up to this extent are closed; 0 leaves all open."""
     max_faces: int | None = None

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 
 from splatkit.evaluation.mesh_topology import measure_topology
-from splatkit.export.surface.make_surface import SurfaceSettings, make_surface
+from splatkit.export.surface.make_surface import make_surface
 from splatkit.geometry.se3 import transform_points
 from splatkit.io.mesh import Mesh
 from splatkit.runs.views import RenderedView
 from tests.export.surface.test_fusion import CAMERA, FUSED, RADIUS, SIZE, SphereRun, radii
 
 HOLE = torch.tensor([0.0, RADIUS, 0.0], dtype=torch.float64)
+VOXEL = 0.018
 WIDE = 0.06  # radius of the hole, 3.3 voxels
 
 
@@ -25,15 +26,13 @@ def points_of(view: RenderedView) -> torch.Tensor:
     return transform_points(torch.tensor(view.posed.T_world_camera), local.reshape(-1, 3)).reshape(local.shape)
 
 
-def pierced(radius: float, **there: float) -> SphereRun:
-    """The sphere, without depths round HOLE, where views have other values instead."""
+def pierced(radius: float, alpha: float) -> SphereRun:
+    """The sphere without depths round HOLE: at 0, a pixel there shows that nothing is there."""
     run = SphereRun(count=16)
     for n, view in enumerate(run.views):
         hole = ((points_of(view) - HOLE).norm(dim=-1) < radius) & (view.depths > 0)
-        changed = {
-            name: torch.where(hole, value, getattr(view, name)) for name, value in ({"depths": 0.0} | there).items()
-        }
-        run.views[n] = view._replace(**changed)
+        depths, alphas = torch.where(hole, 0, view.depths), torch.where(hole, alpha, view.alphas)
+        run.views[n] = view._replace(depths=depths, alphas=alphas)
     return run
 
 
@@ -50,24 +49,24 @@ def made(run: SphereRun, **settings: Any) -> tuple[Mesh, dict[str, Any]]:
 
 
 def test_a_hole_that_views_know_nothing_of_is_filled():
-    run = pierced(WIDE, alphas=0.3)
+    run = pierced(WIDE, alpha=0.3)
     opened, _ = made(run, fill_voxels=0)
     mesh, said = made(run)
     assert not in_hole(opened, WIDE).any()
     filled = in_hole(mesh, WIDE)
     assert 12 < filled.sum() <= said["filled_vertices"]
-    assert np.abs(radii(mesh)[filled] - RADIUS).max() < FUSED.voxel_size  # the cap is 0.2 voxels high
+    assert np.abs(radii(mesh)[filled] - RADIUS).max() < VOXEL  # the cap is 0.2 voxels high
     assert measure_topology(mesh).boundary_edges < measure_topology(opened).boundary_edges
 
 
 def test_nothing_is_filled_that_a_view_looks_through():
-    mesh, said = made(pierced(WIDE, alphas=0.0))
+    mesh, said = made(pierced(WIDE, alpha=0.0))
     assert said["filled_vertices"] == 0
     assert not in_hole(mesh, WIDE).any()
 
 
 def test_wide_holes_stay_open_in_the_middle():
-    mesh, said = made(pierced(0.2, alphas=0.3), fill_voxels=3)
+    mesh, said = made(pierced(0.2, alpha=0.3), fill_voxels=3)
     assert said["filled_vertices"] > 20
     assert not in_hole(mesh, 0.2).any()
 
@@ -79,12 +78,12 @@ def test_nothing_is_filled_where_no_view_asks():
 
 def test_what_is_filled_is_marked_as_doubtful():
     """Its rim is still within what pixels beside it may say."""
-    mesh, _ = made(pierced(WIDE, alphas=0.3), refinement_rounds=2, photo_max_pixels=0)
+    mesh, _ = made(pierced(WIDE, alpha=0.3), refinement_rounds=2, photo_max_pixels=0)
     assert mesh.vertex_sigmas is not None
     filled = in_hole(mesh, 0.8 * WIDE)
     assert filled.sum() > 10
-    assert np.nan_to_num(mesh.vertex_sigmas[filled], nan=np.inf).min() > 3 * FUSED.voxel_size
-    assert np.nanmedian(mesh.vertex_sigmas) < 1.5 * FUSED.voxel_size
+    assert np.nan_to_num(mesh.vertex_sigmas[filled], nan=np.inf).min() > 3 * VOXEL
+    assert np.nanmedian(mesh.vertex_sigmas) < 1.5 * VOXEL
     assert np.isfinite(mesh.vertex_sigmas).mean() > 0.8
-    kept, _ = made(pierced(WIDE, alphas=0.3), refinement_rounds=2, photo_max_pixels=0, min_confidence=0.1)
+    kept, _ = made(pierced(WIDE, alpha=0.3), refinement_rounds=2, photo_max_pixels=0, min_confidence=0.1)
     assert not in_hole(kept, 0.8 * WIDE).any()
