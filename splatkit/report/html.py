@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 # A report of fifty pictures must open at once and fit into a mail. What is drawn stays sharp as PNG; photographs, and
-# what looks like one, become JPEG, which takes a third of the bytes then. Colors keep their resolution.
+# what looks like one, become JPEG, mostly a third of the bytes. Colors keep their resolution.
 _JPEG_SHARE = 0.6  # of a PNG's bytes, below which it is a JPEG ...
 _MAX_PNG_BYTES = 200_000  # ... and above which whatever is smaller
 _JPEG = {"quality": 90, "subsampling": 0}
