@@ -15,15 +15,19 @@ from splatkit.calibration.views import corners_seen
 from splatkit.geometry.se3 import Array, invert, transform_points
 from splatkit.io.formats.camera_files import opencv_parameters
 from splatkit.io.images import read_image
+from splatkit.report.color_scale import ColorScale
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.overlays import draw_outline, draw_points
 from splatkit.report.plots import plot_points
+from splatkit.report.turnable import turnable_points
 
 _RANGES_M = (2.0, 5.0, 10.0, 20.0)
 _OVERLAYS = 4
 _CAMERA_COLOR, _LIDAR_COLOR = (48, 86, 211), (228, 87, 46)
 _NEAREST_M = 0.1
 _CLOSE_UP = 0.35  # of the board's extent, about it
+_FAR_SIGMAS = 3.0  # of a range, at the far end of the scale of residuals
+_ASIDE_DEG = 30.0  # of the viewer, who first looks from behind the first camera
 
 
 def write_calibration_report(folder: Path, calibrated: CalibratedRig) -> None:
@@ -37,6 +41,7 @@ def _report(calibrated: CalibratedRig) -> HtmlReport:
     _summary(report, calibrated)
     for index, name in enumerate(names):
         _extrinsic(report, calibration, index, name)
+    _space(report, calibration)
     _overlays(report, calibration, names, calibrated.files)
     _frames(report, calibration)
     _residuals(report, calibration)
@@ -112,6 +117,33 @@ def _three(values: Array, digits: int = 5) -> str:
     return " ".join(f"{value:+.{digits}f}" for value in values)
 
 
+def _space(report: HtmlReport, calibration: Calibration) -> None:
+    """Boards and cameras in the LiDAR's frame, to turn."""
+    report.section("Boards and cameras")
+    report.text(
+        "What the LiDAR measured of the boards, in its frame, and the cameras as orange pyramids. Each return has the "
+        "color of what is left of its range beside the board's plane: a board that is red all over does not fit the "
+        "others. Drag to turn, scroll to zoom, drag with the right button to move."
+    )
+    scale = ColorScale(0.0, _FAR_SIGMAS * 1e3 * calibration.noise.range_m, "range residual, mm")
+    points = np.concatenate([board.points for board in calibration.boards])
+    colors = scale.colors(np.abs(np.concatenate(_range_residuals_mm(calibration))))
+    T_lidar_camera = invert(calibration.solution.guess.T_camera_lidar)
+    x, y = T_lidar_camera[0, :2, 2]  # the way the first camera looks
+    behind = float(np.degrees(np.arctan2(-y, -x)))
+    report.page(turnable_points(points, colors, T_lidar_camera, behind + _ASIDE_DEG))
+    report.figures([Picture(scale.legend(), "scale")])
+
+
+def _range_residuals_mm(calibration: Calibration) -> list[Array]:
+    """Of each view [P], in the order of its board's points."""
+    sigma = calibration.noise.range_m
+    return [
+        1e3 * sigma * next(block.values for block in view if block.kind == "plane")
+        for view in calibration.solution.blocks
+    ]
+
+
 def _overlays(report: HtmlReport, calibration: Calibration, names: list[str], files: list[FrameFiles]) -> None:
     by_name = {frame.name: frame for frame in files}
     chosen = np.unique(np.linspace(0, len(calibration.frames) - 1, _OVERLAYS).astype(int))
@@ -179,12 +211,9 @@ def _frames(report: HtmlReport, calibration: Calibration) -> None:
 
 def _residuals(report: HtmlReport, calibration: Calibration) -> None:
     """Range residuals in millimeters against what may cause them."""
-    solution, sigma = calibration.solution, calibration.noise.range_m
-    values, ranges, cosines, rings, intensities = [], [], [], [], []
-    for number, view in enumerate(solution.blocks):
-        board = solution.guess.T_lidar_board[number]
+    ranges, cosines, rings, intensities = [], [], [], []
+    for number, board in enumerate(calibration.solution.guess.T_lidar_board):
         candidate, scan = calibration.boards[number], calibration.frames[number].scan
-        values.append(1e3 * sigma * next(block.values for block in view if block.kind == "plane"))
         distance = np.linalg.norm(candidate.points, axis=1)
         ranges.append(distance)
         cosines.append(np.degrees(np.arccos(np.abs(candidate.points @ board[:3, 2]) / distance)))
@@ -192,7 +221,7 @@ def _residuals(report: HtmlReport, calibration: Calibration) -> None:
         intensities.append(None if scan.intensity is None else scan.intensity[candidate.indices])
     report.section("What is left of the ranges")
     report.text("Means over returns that are alike; dots off the line are errors that the model does not know.")
-    every = np.concatenate(values)
+    every = np.concatenate(_range_residuals_mm(calibration))
     panels = [("range, m", np.concatenate(ranges)), ("angle of incidence, deg", np.concatenate(cosines))]
     if all(ring is not None for ring in rings):
         panels.append(("laser", np.concatenate([ring for ring in rings if ring is not None]).astype(float)))

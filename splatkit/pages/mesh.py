@@ -16,12 +16,13 @@ from splatkit.pages.surface_pictures import ERROR_LIMIT, add_error_on_surface, a
 from splatkit.progress import Progress
 from splatkit.report.html import HtmlReport, Picture
 from splatkit.report.mesh_views import render_mesh_views
-from splatkit.report.plots import colorize_error
+from splatkit.report.plots import colorize_share
 from splatkit.report.turnable import turnable_mesh
 from splatkit.report.turntable import Turntable, write_turntable
 
 _SIDES = np.array([0.1, 0.37, 0.63, 0.9])  # shares of the photographs' sides
 _ATLAS_PX = 1024
+_SHOWN_PX = 720  # of held-out photographs, twice what a page has room for
 
 
 def write_mesh_pages(folder: Path, export: MeshExport, report: bool, turntable: bool, progress: Progress) -> None:
@@ -93,24 +94,24 @@ def _add_comparison(report: HtmlReport, comparison: Comparison) -> None:
         whose = "No photograph was held out: some that the mesh was made from, which flatter it"
     report.text(
         f"{whose}; the mesh from the same place; and the difference (bright is {ERROR_LIMIT:g} of the brightness range "
-        "or more). The worst comes first. Over all pixels, what the mesh leaves open is black, and so is a photograph "
-        "where it is transparent. The figure in brackets is after one factor for each channel, because photographs "
-        "differ in exposure."
+        f"or more). The worst comes first; what is larger than {_SHOWN_PX} px is averaged down. Over all pixels, what "
+        "the mesh leaves open is black, and so is a photograph where it is transparent. The figure in brackets is "
+        "after one factor for each channel, because photographs differ in exposure."
     )
     for shown in comparison.shown:
         target = shown.photograph.over_black()
         judged = shown.photograph.unmasked()
-        image = np.where(judged[..., None], shown.view.image, target).astype(np.float32)
+        error = np.where(judged, np.abs(shown.view.image - target).mean(-1) / ERROR_LIMIT, 0).astype(np.float32)
         score = shown.score
         report.figures(
             [
-                Picture(to_uint8(target), shown.name),
+                Picture(to_uint8(_fitting(target, _SHOWN_PX)), shown.name),
                 Picture(
-                    to_uint8(shown.view.image),
+                    to_uint8(_fitting(shown.view.image, _SHOWN_PX)),
                     f"{score.psnr_all:.2f} dB over all pixels, {score.psnr:.2f} dB ({score.psnr_exposed:.2f}) where "
                     f"the mesh is, {100 * score.coverage:.0f} % covered",
                 ),
-                Picture(colorize_error(image, target, ERROR_LIMIT), f"difference; most: {shown.place()}"),
+                Picture(colorize_share(_fitting(error, _SHOWN_PX)), f"difference; most: {shown.place()}"),
             ]
         )
 
@@ -130,7 +131,7 @@ def _add_texture(report: HtmlReport, export: MeshExport) -> None:
         f"{record['unwrapping']}. Their exposures lie between {record['exposures_stops']['lowest']:+.2f} and "
         f"{record['exposures_stops']['highest']:+.2f} stops of the average and were made equal."
     )
-    report.figures([Picture(_reduced(image), "the image"), Picture(_places(export), "triangles in it")])
+    report.figures([Picture(_fitting(image, _ATLAS_PX), "the image"), Picture(_places(export), "triangles in it")])
 
 
 def _add_surface(report: HtmlReport, record: Mapping[str, Any]) -> None:
@@ -143,10 +144,10 @@ def _add_surface(report: HtmlReport, record: Mapping[str, Any]) -> None:
     report.table(("", ""), rows)
 
 
-def _reduced(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image.shape[0] <= _ATLAS_PX:
-        return image
-    return np.asarray(cv2.resize(image, (_ATLAS_PX, _ATLAS_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def _fitting(image: NDArray[Any], longest_side: int) -> NDArray[Any]:
+    """A picture [H, W, ...] that is averaged down where it is larger."""
+    scale = longest_side / max(image.shape[:2])
+    return image if scale >= 1 else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _places(export: MeshExport) -> NDArray[np.uint8]:
@@ -155,5 +156,5 @@ def _places(export: MeshExport) -> NDArray[np.uint8]:
     assert texture is not None
     picture = np.full((_ATLAS_PX, _ATLAS_PX, 3), 255, np.uint8)
     corners = np.stack([texture.uvs[:, 0], 1 - texture.uvs[:, 1]], -1)[texture.faces] * _ATLAS_PX
-    cv2.polylines(picture, list(np.round(corners).astype(np.int32)), True, (48, 86, 211), 1, cv2.LINE_AA)
+    cv2.polylines(picture, list(np.round(corners).astype(np.int32)), True, (48, 86, 211))  # two colors: a small file
     return picture

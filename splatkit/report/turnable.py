@@ -10,7 +10,7 @@ from trimesh.viewer.notebook import scene_to_html
 
 from splatkit.io.mesh import Mesh
 
-_MAX_FACES, _MAX_POINTS, _MAX_CAMERAS = 60_000, 100_000, 300  # that a page of 3 MB holds
+_MAX_FACES, _MAX_POINTS, _MAX_CAMERAS = 50_000, 100_000, 300  # that a page of 2 to 3 MB holds
 _FIELD_OF_VIEW_DEG, _ELEVATION_DEG = 40.0, 25.0
 _EXTENT = (0.01, 0.99)  # of the places: a few stray ones must not make the rest small
 _UNLIT = "KHR_materials_unlit"

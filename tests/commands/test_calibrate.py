@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from splatkit.cli import main
 from splatkit.geometry.se3 import twist_between
 from splatkit.io.formats.calibration_json import read_calibration
+from tests.report.test_turnable import scene_of
 
 BOARD = ["--board", "7x5:0.095", "--board-size", "0.85x0.61"]
 
@@ -24,6 +26,18 @@ def inputs(scene):
     return ["--images", str(scene / "images"), "--clouds", str(scene / "clouds")]
 
 
+def check_the_view_to_turn(page):
+    """It has the returns of the boards that are used, and one camera, and fetches nothing."""
+    text = unescape(page)
+    assert re.findall(r"""(?:src|href) *= *["']?https?:""", text) == []
+    (shown,) = scene_of(text).geometry.values()
+    returns = [int(count) for count in re.findall(r"<td>used</td><td>(\d+)</td>", page)]
+    edges, dots = 8, 24  # of the pyramid, and points on each
+    assert len(shown.vertices) == sum(returns) + edges * dots
+    of_camera = (np.asarray(shown.colors)[:, :3] == (228, 87, 46)).all(1)
+    assert of_camera.sum() == edges * dots
+
+
 @pytest.mark.slow
 def test_from_photographs_and_scans_to_report_and_check(scene, tmp_path, capsys):
     out = tmp_path / "calibration"
@@ -36,7 +50,7 @@ def test_from_photographs_and_scans_to_report_and_check(scene, tmp_path, capsys)
     assert np.linalg.norm(twist[3:]) < 0.02
     page = (out / "report.html").read_text()
     assert "What to add" in page
-    assert "http" not in page.replace("http-equiv", "")
+    check_the_view_to_turn(page)
     assert {path.name for path in (out / "exports").iterdir()} >= {"colmap_rig.yaml", "images_kitti.txt"}
     record = json.loads((out / "calibration.json").read_text())
     assert len(record["inputs"]) == 14

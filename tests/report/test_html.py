@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from splatkit.report.html import HtmlReport, Picture
+from splatkit.report.plots import plot_curves
 
 EVIL = '<script src="https://example.org/x.js"></script> & "quotes"'
 
@@ -66,14 +67,49 @@ def test_pictures_are_inside_unchanged(page):
     encoded = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
     assert len(encoded) == 2
     with Image.open(io.BytesIO(base64.b64decode(encoded[0]))) as image:
-        np.testing.assert_array_equal(np.asarray(image), picture())
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), picture())
+
+
+def embedded(image):
+    """Kind and pixels of a picture as a report holds it."""
+    report = HtmlReport("a", "b")
+    report.section("c")
+    report.figures([Picture(image, "d")])
+    ((kind, encoded),) = re.findall(r"data:image/(\w+);base64,([A-Za-z0-9+/=]+)", report.render())
+    data = base64.b64decode(encoded)
+    with Image.open(io.BytesIO(data)) as opened:
+        return kind, len(data), np.asarray(opened.convert("RGB"))
 
 
 def test_large_pictures_become_jpeg():
-    report = HtmlReport("a", "b")
-    report.section("c")
-    report.figures([Picture(picture(shape=(300, 400, 3)), "noise")])
-    assert "data:image/jpeg" in report.render()
+    assert embedded(picture(shape=(300, 400, 3)))[0] == "jpeg"
+
+
+def test_photographs_become_jpeg_that_looks_the_same():
+    rows, columns = np.mgrid[:150, :200]
+    smooth = 128 + 60 * np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 11)], -1)
+    photograph = (smooth + np.random.default_rng(0).normal(0, 2, smooth.shape)).astype(np.uint8)
+    kind, size, shown = embedded(photograph)
+    assert kind == "jpeg"
+    assert size < 150 * 200 * 3 / 4
+    assert np.abs(shown.astype(int) - photograph).mean() < 2  # the noise of a sensor
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 256])
+def test_pictures_of_few_colors_stay_as_they_are(count):
+    colors = picture(shape=(count, 3))
+    numbers = np.random.default_rng(1).integers(0, count, (300, 400))
+    kind, size, shown = embedded(colors[numbers])
+    assert kind == "png"
+    assert size < 1.1 * 300 * 400 * np.ceil(np.log2(max(count, 2))) / 8 + 1000  # bits of a number
+    np.testing.assert_array_equal(shown, colors[numbers])
+
+
+def test_plots_stay_sharp():
+    plot = plot_curves({"loss": (range(20), np.random.default_rng(0).random(20).tolist())}, "step", "loss")
+    kind, _, shown = embedded(plot)
+    assert kind == "png"
+    np.testing.assert_array_equal(shown, plot)
 
 
 def test_misuse_is_refused():
