@@ -133,8 +133,10 @@ def _add_mesh(report: HtmlReport, pipeline: Pipeline, run: Run | None, truth: Sc
         return
     mesh = read_mesh(_mesh_path(pipeline))
     report.section("Mesh")
+    report.text(f"How good it is: {export['held_out']['verdict']}.")
     report.text(
-        "Here with colors at its vertices; its own report shows the texture, and views of it beside photographs."
+        "Here with colors at its vertices; its own report shows the texture, views of it beside photographs, and turns "
+        "with the mouse."
     )
     azimuths = np.linspace(0, 360, _SHOWN_SIDES, endpoint=False)
     turntable = Turntable(mesh, (480, 360))

@@ -238,7 +238,15 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(tmp_path):
     assert (whole / "log.txt").read_text().count("done already") == 0
     assert (killed / "log.txt").read_text().count("done already") > 0
     page = (killed / "products/report.html").read_text()
-    for word in ("PSNR of held-out views", "Training", "mesh to truth", "memory at most", "export.splats"):
+    words = (
+        "PSNR of held-out views",
+        "Training",
+        "over all pixels",
+        "mesh to truth",
+        "memory at most",
+        "export.splats",
+    )
+    for word in words:
         assert word in page
     assert "http://" not in page
     assert "https://" not in page
