@@ -12,17 +12,15 @@ from splatkit.export.files.frames import ExportFrame, export_frame, read_georefe
 from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import splats_for_files, splats_in_frame
 from splatkit.export.held_out import Comparison, compare_with_photographs, no_comparison
-from splatkit.export.open_run import open_run
+from splatkit.export.open_run import open_run, surface_of
 from splatkit.export.settings import ExportMeshSettings
-from splatkit.export.surface.make_surface import Surface, make_surface
-from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
 from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
-from splatkit.io.transforms_json import pose_files, read_seed_cloud, read_transforms
+from splatkit.io.transforms_json import pose_files
 from splatkit.ops import native_threads_only
 from splatkit.progress import Progress, no_progress
 from splatkit.runs.trained_run import TrainedRun
@@ -91,7 +89,7 @@ def export_mesh(
         check_photographs([*run.train_views, *run.eval_views])
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
-        found = _surface(run, settings.surface_to_wrap(), progress)
+        found = surface_of(run, settings.surface_to_wrap(), progress)
     with timer.step("colors"):
         colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
     with timer.step("held-out views"):
@@ -138,11 +136,6 @@ def provenance(config_path: Path | None, run: Run) -> dict[str, Any]:
     }
 
 
-def _surface(run: Run, settings: SurfaceSettings, progress: Progress) -> Surface:
-    points = None if settings.max_distance_from_points is None else _cloud(run.dataset)
-    return make_surface(run, settings, progress, points)
-
-
 def _compare(mesh: Mesh, run: Run, progress: Progress) -> Comparison | None:
     if mesh.texture is None and mesh.vertex_colors is None:
         return None
@@ -153,9 +146,3 @@ def _splats(run: Run, frame: ExportFrame) -> SplatArrays | None:
     return (
         splats_as_arrays(splats_in_frame(splats_for_files(run).splats, frame)) if isinstance(run, TrainedRun) else None
     )
-
-
-def _cloud(dataset: Path) -> NDArray[np.floating] | None:
-    """The dataset's points [N, 3], where it has any."""
-    cloud = read_seed_cloud(read_transforms(dataset))
-    return None if cloud is None else cloud.points

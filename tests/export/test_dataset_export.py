@@ -10,7 +10,8 @@ from splatkit.cli import main
 from splatkit.evaluation.geometry import make_ray_caster
 from splatkit.io.maps.depth_maps import write_depth_map, write_depth_sigmas
 from splatkit.io.meshes import read_mesh
-from splatkit.io.point_clouds import read_point_cloud
+from splatkit.io.point_cloud import PointCloud
+from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.description import find_scene, read_scene
 
@@ -74,6 +75,21 @@ def test_points_without_any_training(scene, dataset, tmp_path):
     assert len(cloud.points) == 2000
     found = make_ray_caster(read_mesh(scene / "truth/mesh.ply")).compute_distance(cloud.points.astype(np.float32))
     assert np.median(found.numpy()) < 0.004
+
+
+def test_points_near_the_cloud_of_the_dataset(dataset, tmp_path):
+    """Of a cloud of one corner, that corner of the surface is left."""
+    meta = json.loads((dataset / "transforms.json").read_text())
+    cloud = read_point_cloud(dataset / meta["ply_file_path"])
+    corner = cloud.points[(cloud.points[:, 0] > 0.3) & (cloud.points[:, 1] > 0.3)]
+    write_point_cloud(dataset / "corner.ply", PointCloud(corner, None, None))
+    near = dataset / "near.json"
+    near.write_text(json.dumps(meta | {"ply_file_path": "corner.ply"}))
+    out = tmp_path / "points.ply"
+    words = ["--dataset", str(near), "--out", str(out), "--count", "2000", *QUICK]
+    assert main(["export", "points", *words, "--max-distance-from-points", "0.05"]) == 0
+    drawn = read_point_cloud(out).points
+    assert drawn[:, :2].min() > 0.2
 
 
 def code_of(*words):

@@ -20,7 +20,7 @@ from splatkit.export import run_export
 from splatkit.export.files.point_export import export_points
 from splatkit.export.run_export import MeshExport, export_mesh
 from splatkit.export.settings import ExportMeshSettings, ExportPointsSettings
-from splatkit.export.surface.make_surface import Surface
+from splatkit.export.surface.make_surface import Surface, make_surface
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.io.mesh import Mesh
@@ -138,11 +138,11 @@ def test_the_folder_holds_everything_and_says_what_it_is(run, tmp_path, capsys):
 def test_sigmas_are_written_and_shown_and_what_was_not_held_out_is_said(run, tmp_path, monkeypatch):
     loaded = run_export.open_run(run, None)
     object.__setattr__(loaded, "eval_views", ())
-    bare = run_export.make_surface(loaded, SurfaceSettings()).mesh
+    bare = make_surface(loaded, SurfaceSettings()).mesh
     sigmas = np.linspace(0.001, 0.011, len(bare.vertices), dtype=np.float32)
     sigmas[: len(sigmas) // 2] = np.nan
     found = Surface(replace(bare, vertex_sigmas=sigmas), {"steps": []})
-    monkeypatch.setattr(run_export, "make_surface", lambda *_: found)
+    monkeypatch.setattr(run_export, "surface_of", lambda *_: found)
     out = tmp_path / "out"
     assert command(run, out, "--no-turntable", "--frame", "normalized") == 0
     record = json.loads((out / "export.json").read_text())

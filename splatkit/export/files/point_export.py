@@ -11,9 +11,8 @@ import torch
 import splatkit
 from splatkit.errors import DatasetError
 from splatkit.export.files.frames import ExportFrame, export_frame, read_georeference
-from splatkit.export.open_run import open_run
+from splatkit.export.open_run import open_run, surface_of
 from splatkit.export.settings import ExportPointsSettings
-from splatkit.export.surface.make_surface import make_surface
 from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_points
@@ -65,7 +64,7 @@ def export_points(settings: ExportPointsSettings, progress: Progress = no_progre
     run = open_run(settings.load_config, settings.dataset)
     check_photographs(run.train_views)
     read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
-    mesh = make_surface(run, settings.surface, progress).mesh
+    mesh = surface_of(run, settings.surface, progress).mesh
     drawn, faces = sample_faces(mesh, count, torch.Generator().manual_seed(0))
     points, normals = drawn.numpy(), mesh.face_normals()[faces.numpy()]
     colors, seen = color_points(mesh, points, normals, run.train_views, TextureSettings(), progress)
