@@ -27,7 +27,7 @@ class DepthSettings:
 
     weight: float = 0.05
     """Weight of the depth loss at the beginning; 0 ignores measured depths."""
-    final_share: float = 1e-4
+    final_share: float = 0.1
     """Share of the weight that is left at the end; it falls exponentially."""
     median_share: float = 0.5
     """Share of the loss that acts on the median depth; the rest acts on the expected one."""
