@@ -66,8 +66,12 @@ def shifted(offsets: Tensor, splat: int, by: int) -> Tensor:
 
 
 @pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("order", ["forward", "reverse"])  # a splat that wrote on would be overwritten in one of them
 @pytest.mark.parametrize("by", [-2, -1, 1, 3, 700])
-def test_no_count_makes_the_lists_write_out_of_range(emulated_module: ModuleType, by: int):
+def test_no_count_makes_the_lists_write_out_of_range(
+    emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch, by: int, order: str
+):
+    monkeypatch.setenv("SPLATKIT_THREAD_ORDER", order)
     scene, projected = projected_scene()
     offsets = ops.intersect_tiles(*projected, scene.width, scene.height).splat_offsets
     splat = int(offsets.diff().argmax())
@@ -78,8 +82,8 @@ def test_no_count_makes_the_lists_write_out_of_range(emulated_module: ModuleType
         assert (edges == (77 if memory.dtype == torch.uint8 else UNTOUCHED)).all()
     count = int(lists.splat_offsets[-1])
     assert torch.equal(lists.slots.sort().values, torch.arange(count, dtype=torch.int32))
-    assert lists.splat_ids.min() >= 0
-    assert lists.splat_ids.max() < SPLATS
+    owners = torch.searchsorted(lists.splat_offsets, lists.slots.long(), right=True) - 1
+    assert torch.equal(owners % SPLATS, lists.splat_ids.long())
     assert lists.tile_offsets[0] == 0
     assert (lists.tile_offsets.diff() >= 0).all()
     assert lists.tile_offsets[-1] == count - max(by, 0)
