@@ -11,7 +11,7 @@ from torch import Tensor
 
 from splatkit import ops
 from splatkit.ops.rasterization import TILE_SIZE
-from tests.splat_scenes import SplatScene, detached, make_splat_scene
+from tests.splat_scenes import Projected, SplatScene, detached, make_splat_scene
 
 pytestmark = pytest.mark.slow  # builds the kernels
 
@@ -26,16 +26,16 @@ class Filled(NamedTuple):
     guarded: list[Tensor]  # the memory round each output
 
 
-def projected_scene() -> tuple[SplatScene, tuple[Tensor, ...]]:
+def projected_scene() -> tuple[SplatScene, Projected]:
     scene = make_splat_scene(SPLATS, dtype=torch.float32, cameras=CAMERAS)
-    return scene, tuple(x.contiguous() for x in detached(ops.project_splats(*scene)))
+    return scene, detached(ops.project_splats(*scene))
 
 
 def tile_count(scene: SplatScene) -> int:
     return CAMERAS * -(-scene.width // TILE_SIZE) * -(-scene.height // TILE_SIZE)
 
 
-def fill(module: ModuleType, scene: SplatScene, projected: tuple[Tensor, ...], splat_offsets: Tensor) -> Filled:
+def fill(module: ModuleType, scene: SplatScene, projected: Projected, splat_offsets: Tensor) -> Filled:
     count = int(splat_offsets[-1])
     guarded = [
         torch.full((size + 2 * GUARD,), UNTOUCHED, dtype=dtype)
@@ -48,14 +48,14 @@ def fill(module: ModuleType, scene: SplatScene, projected: tuple[Tensor, ...], s
     return Filled(lists, guarded)
 
 
-def render(scene: SplatScene, projected: tuple[Tensor, ...], lists: ops.TileLists) -> list[Tensor]:
+def render(scene: SplatScene, projected: Projected, lists: ops.TileLists) -> list[Tensor]:
     """Features, alphas, and the gradients of the splats."""
     means2d, conics = (x.clone().requires_grad_() for x in projected[:2])
     colors = torch.rand(CAMERAS, SPLATS, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     image = (means2d, conics, *projected[2:], colors, scene.opacities, scene.betas)
-    outputs = ops.rasterize_splats(*image, lists, scene.width, scene.height)
-    gradients = torch.autograd.grad(sum(x.square().sum() for x in outputs), (means2d, conics, colors))
-    return [*(x.detach() for x in outputs), *gradients]
+    features, alphas = ops.rasterize_splats(*image, lists, scene.width, scene.height)
+    gradients = torch.autograd.grad(features.square().sum() + alphas.square().sum(), (means2d, conics, colors))
+    return [features.detach(), alphas.detach(), *gradients]
 
 
 def shifted(offsets: Tensor, splat: int, by: int) -> Tensor:
