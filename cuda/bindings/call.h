@@ -44,6 +44,13 @@ class Call {
     body(double());
   }
 
+  // What ask() returns with the tensors' device current: answers that depend on the device's architecture.
+  template <class Ask>
+  auto ask_device(const Ask& ask) const {
+    const DeviceScope current(first_.device());
+    return ask();
+  }
+
   // Runs cuda(stream) or cpu(threads) without Python's lock. Both must be generic lambdas: a build without one backend never compiles its
   // calls.
   template <class Real, class Cuda, class Cpu>
@@ -70,7 +77,8 @@ class Call {
       if (device.type == dlpack::kCuda) before = use_cuda_device(device.index);
     }
     ~DeviceScope() {
-      if (before >= 0) use_cuda_device(before);
+      static_assert(noexcept(restore_cuda_device(0)), "an error of a kernel may be on its way through here");
+      if (before >= 0) restore_cuda_device(before);
     }
   };
 

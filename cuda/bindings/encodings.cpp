@@ -79,11 +79,21 @@ EncodingInput<Real> input_of(const Call& call, nb::handle tangents, const Settin
   return input;
 }
 
-// A table as the kernels take it: 16-bit floats come as int16, with their type beside them.
+// A table as the kernels take it: 16-bit floats come as int16, with their type beside them. On a GPU a load of two features at once must not
+// start between two pairs; the CPU loads from anywhere.
 template <class Real>
 const void* table_of(const Call& call, const TensorArgument& table, int type, int features) {
-  if (type == static_cast<int>(TableType::kReal)) return call.data<Real>(table, {-1, features});
-  return call.data<int16_t>(table, {-1, features});
+  const bool real = type == static_cast<int>(TableType::kReal);
+  const void* values = nullptr;
+  if (real) {
+    values = call.data<Real>(table, {-1, features});
+  } else {
+    values = call.data<int16_t>(table, {-1, features});
+  }
+  const size_t pair = 2 * (real ? sizeof(Real) : sizeof(int16_t));
+  refuse(call.on_cuda() && features > 1 && reinterpret_cast<uintptr_t>(values) % pair != 0,
+         "table: its memory starts between two pairs of features, which CUDA kernels load at once; pass table.clone()");
+  return values;
 }
 
 void encode_py(nb::handle positions, nb::handle tangents, nb::handle table, int type, nb::tuple settings_tuple, nb::handle scratch,

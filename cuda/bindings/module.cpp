@@ -18,6 +18,7 @@ NB_MODULE(SPLATKIT_MODULE, module) {
   module.attr("cuda") = "emulated";
 #else
   module.attr("cuda") = SPLATKIT_CUDA_TEXT;
+  module.attr("why_no_cuda") = SPLATKIT_NO_CUDA_TEXT;
   module.def("instruction_set", &splatkit::instruction_set);
   module.def("use_instruction_set", &splatkit::use_instruction_set);
 #endif

@@ -217,9 +217,10 @@ int64_t count_scratch_size(const Call& call, int64_t entries) {
   }
   return 0;
 }
-int64_t tile_lists_scratch_size(const Call& call, int64_t tiles, int64_t intersections) {
+int64_t tile_lists_scratch_size_py(nb::handle means2d, int64_t tiles, int64_t intersections) {
+  const Call call(means2d, "means2d");
   if constexpr (kHasCuda) {
-    if (call.on_cuda()) return tile_lists_scratch_size_cuda(tiles, intersections);
+    if (call.on_cuda()) return call.ask_device([&] { return tile_lists_scratch_size_cuda(tiles, intersections); });
   }
   return 0;
 }
@@ -227,9 +228,6 @@ int64_t tile_lists_scratch_size(const Call& call, int64_t tiles, int64_t interse
 int64_t count_scratch_size_py(nb::handle means2d) {
   const Call call(means2d, "means2d");
   return count_scratch_size(call, call.first().size(0) * call.first().size(1));
-}
-int64_t tile_lists_scratch_size_py(nb::handle means2d, int64_t tiles, int64_t intersections) {
-  return tile_lists_scratch_size(Call(means2d, "means2d"), tiles, intersections);
 }
 
 int64_t count_intersections_py(nb::handle means2d, nb::handle conics, nb::handle depths, nb::handle extents, int width, int height,
@@ -257,9 +255,11 @@ void fill_tile_lists_py(nb::handle means2d, nb::handle conics, nb::handle depths
     const auto input = support_input<Real>(call, conics, depths, extents, width, height);
     const TileLists lists = tile_lists(call, splat_offsets, tile_offsets, splat_ids, slots, input.cameras * input.splats, tiles_of(input));
     const int64_t m = TensorArgument(splat_ids, "splat_ids").size(0);
-    uint8_t* bytes = call.data<uint8_t>(scratch, "scratch", {tile_lists_scratch_size(call, tiles_of(input), m)});
+    const TensorArgument scratch_arg(scratch, "scratch");
+    uint8_t* bytes = call.data<uint8_t>(scratch_arg, {-1});
+    const int64_t size = scratch_arg.size(0);
     call.run<Real>(
-        threads, [&](auto stream) { fill_tile_lists_cuda(input, lists, m, bytes, stream); },
+        threads, [&](auto stream) { fill_tile_lists_cuda(input, lists, m, bytes, size, stream); },
         [&](auto count) { fill_tile_lists(input, lists, count); });
   });
 }

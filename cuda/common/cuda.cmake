@@ -1,54 +1,50 @@
-# Adds the CUDA kernels to _C where SPLATKIT_CUDA and the machine allow it, and sets SPLATKIT_CUDA_TEXT, which says what is in.
-
-# The machine's own GPUs; without one, code for the oldest supported one that the driver can adapt to any newer.
-function(splatkit_everyday_archs result)
-  find_program(NVIDIA_SMI nvidia-smi)
-  if(NVIDIA_SMI)
-    execute_process(COMMAND ${NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
-      OUTPUT_VARIABLE capabilities OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE status)
-    if(status EQUAL 0 AND capabilities MATCHES "^[0-9.\n]+$")
-      string(REPLACE "." "" archs "${capabilities}")
-      string(REPLACE "\n" ";" archs "${archs}")
-      list(REMOVE_DUPLICATES archs)
-      list(TRANSFORM archs APPEND "-real")
-      set(${result} "${archs}" PARENT_SCOPE)
-      return()
-    endif()
-  endif()
-  set(${result} "75" PARENT_SCOPE)
-endfunction()
-
-# Every generation that the compiler knows and that is still sold or lent, and PTX of the newest for those to come.
-function(splatkit_all_archs version result)
-  if(version VERSION_LESS 11.8)
-    set(archs 75-real 80-real 86)
-  elseif(version VERSION_LESS 12.8)
-    set(archs 75-real 80-real 86-real 89-real 90)
-  else()
-    set(archs 75-real 80-real 86-real 89-real 90-real 100-real 120)
-  endif()
-  set(${result} "${archs}" PARENT_SCOPE)
-endfunction()
+# Adds the CUDA kernels to _C where SPLATKIT_CUDA and the machine allow it. SPLATKIT_CUDA_TEXT says what is in, or SPLATKIT_NO_CUDA_TEXT
+# why nothing is.
+include(common/cuda_archs.cmake)
 
 set(SPLATKIT_CUDA_TEXT "")
+set(SPLATKIT_NO_CUDA_TEXT "")
+
+# An error where CUDA was insisted on.
+macro(splatkit_without_cuda reason)
+  if(SPLATKIT_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "splatkit: SPLATKIT_CUDA=ON, but ${reason}")
+  endif()
+  set(SPLATKIT_NO_CUDA_TEXT "${reason}")
+  message(STATUS "splatkit: CPU backend (${reason})")
+endmacro()
+
 if(SPLATKIT_CUDA STREQUAL "OFF")
-  message(STATUS "splatkit: CPU backend (CUDA switched off)")
+  splatkit_without_cuda("CUDA switched off")
   return()
 endif()
 
-splatkit_everyday_archs(splatkit_archs)
-if(NOT SPLATKIT_CUDA_ARCHS STREQUAL "" AND NOT SPLATKIT_CUDA_ARCHS STREQUAL "all")
-  set(splatkit_archs "${SPLATKIT_CUDA_ARCHS}")
+splatkit_find_nvcc(splatkit_nvcc)
+splatkit_known_archs("${splatkit_nvcc}" splatkit_known)
+if(splatkit_nvcc STREQUAL "")
+  splatkit_without_cuda("no nvcc was found, put it on the PATH or name it in CUDACXX")
+  return()
+elseif(splatkit_known STREQUAL "")
+  splatkit_without_cuda("${splatkit_nvcc} does not work, name another in CUDACXX")
+  return()
+endif()
+
+splatkit_archs_for("${SPLATKIT_CUDA_ARCHS}" "${splatkit_known}" splatkit_archs splatkit_dropped)
+list(JOIN splatkit_dropped " and " splatkit_dropped_text)
+if(splatkit_archs STREQUAL "")
+  list(GET splatkit_known 0 splatkit_oldest)
+  splatkit_without_cuda("this machine's GPU is of sm ${splatkit_dropped_text}, but ${splatkit_nvcc} compiles for sm ${splatkit_oldest} and newer")
+  return()
 endif()
 set(CMAKE_CUDA_ARCHITECTURES "${splatkit_archs}")  # enable_language would choose one of its own
 
+if("$ENV{CUDACXX}" STREQUAL "")
+  set(ENV{CUDACXX} "${splatkit_nvcc}")  # it need not be on the PATH
+endif()
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
-  if(SPLATKIT_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "splatkit: SPLATKIT_CUDA=ON, but no working nvcc was found; put it on the PATH or name it in CUDACXX")
-  endif()
-  message(STATUS "splatkit: CPU backend (no working nvcc found)")
+  splatkit_without_cuda("${splatkit_nvcc} compiles no test program, see CMakeFiles/CMakeError.log or CMakeConfigureLog.yaml in the build folder")
   return()
 endif()
 
@@ -56,9 +52,6 @@ set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # loads without a driver, and beside torch's own runtime
 enable_language(CUDA)
-if(SPLATKIT_CUDA_ARCHS STREQUAL "all")
-  splatkit_all_archs("${CMAKE_CUDA_COMPILER_VERSION}" splatkit_archs)
-endif()
 
 add_library(splatkit_cuda STATIC ${SPLATKIT_KERNELS} common/device.cu common/device_sort.cu)
 set_target_properties(splatkit_cuda PROPERTIES CUDA_ARCHITECTURES "${splatkit_archs}")
@@ -69,4 +62,7 @@ target_compile_definitions(_C PRIVATE SPLATKIT_CUDA)
 
 list(JOIN splatkit_archs " " splatkit_archs_text)
 set(SPLATKIT_CUDA_TEXT "nvcc ${CMAKE_CUDA_COMPILER_VERSION} for sm ${splatkit_archs_text}")
+if(splatkit_dropped)
+  string(APPEND SPLATKIT_CUDA_TEXT ", not for this machine's sm ${splatkit_dropped_text}, which is too old for it")
+endif()
 message(STATUS "splatkit: CPU and CUDA backends (${SPLATKIT_CUDA_TEXT})")

@@ -10,4 +10,10 @@ int use_cuda_device(int index) {
   return before;
 }
 
+void restore_cuda_device(int index) noexcept {
+  int current = -1;
+  if (cudaGetDevice(&current) == cudaSuccess && current == index) return;
+  if (cudaSetDevice(index) != cudaSuccess) cudaGetLastError();  // clears it: the next launch is not to blame
+}
+
 }  // namespace splatkit

@@ -284,8 +284,9 @@ __global__ void __launch_bounds__(kBlockThreads) encoding_zero_kernel(float* val
   if (i < count) values[i] = 0;
 }
 
+// Without a number of blocks (0) the compiler takes too few registers for simplices in the plane, and spills (sm_100).
 template <int D, bool Grid>
-__global__ void __launch_bounds__(kBlockThreads)
+__global__ void __launch_bounds__(kBlockThreads, D == 2 && !Grid ? kResidentBlocks : 0)
     encoding_pull_kernel(EncodingInput<float> input, Table table, const float* v_features, float* v_positions) {
   const int64_t point = thread_of_grid();
   if (point >= input.points) return;

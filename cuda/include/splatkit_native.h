@@ -16,6 +16,8 @@ using CudaStream = void*;  // a cudaStream_t, without CUDA's headers
 
 // Makes a CUDA device current for the calling thread and returns the one before.
 int use_cuda_device(int index);
+// Makes that one current again; where it cannot, the next call on the device says so.
+void restore_cuda_device(int index) noexcept;
 
 // Pixel rows and columns are covered by tiles; the last ones may stick out of the image.
 #if defined(__CUDACC__)
@@ -128,7 +130,7 @@ struct SplatImageInput {
 // Which splats touch which tile, front to back.
 struct TileLists {
   int64_t* splat_offsets;  // [C * N + 1] first gradient slot of a splat; slots of one splat are neighbors
-  int64_t* tile_offsets;   // [C * T + 1] first intersection of a tile
+  int64_t* tile_offsets;   // [C * T + 1] first intersection of a tile; behind the last tile, slots that no tile got (intersection.cu)
   int32_t* splat_ids;      // [M] splat of each intersection, by tile, then by depth
   int32_t* slots;          // [M] gradient slot of each intersection
 };
@@ -140,12 +142,13 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
 template <class Real>
 void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads);
 
-// The same on CUDA. Scratch sizes are in bytes. The count waits for the stream: later allocations depend on it.
+// The same on CUDA. Scratch sizes are in bytes. The count waits for the stream: later allocations depend on it. The size for the lists
+// depends on the device that is current; filling takes what was allocated, and throws where that is too little.
 int64_t count_scratch_size_cuda(int64_t entries);  // entries: cameras * splats
 int64_t count_intersections_cuda(const SplatImageInput<float>& input, int64_t* splat_offsets, void* scratch, CudaStream stream);
 int64_t tile_lists_scratch_size_cuda(int64_t tiles, int64_t intersections);
 void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t intersections, void* scratch,
-                          CudaStream stream);
+                          int64_t scratch_size, CudaStream stream);
 
 // features [C, H, W, D] over black; alphas [C, H, W].
 template <class Real>

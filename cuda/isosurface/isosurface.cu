@@ -10,7 +10,7 @@ using namespace portable;
 
 namespace {
 
-constexpr int kScanItems = 8;       // that a thread sums at a time
+constexpr int kScanItems = kScanSegments / kBlockThreads;
 constexpr int kBackwardBlocks = 2;  // resident: with more, too few registers are left and the kernel spills
 
 __global__ void __launch_bounds__(kBlockThreads) surface_begin_kernel(SurfaceGrid grid, void* scratch) {
@@ -58,25 +58,49 @@ __global__ void __launch_bounds__(kBlockThreads) surface_count_kernel(SurfaceGri
   count_segment(lattice, bits, at);
 }
 
-// A block a kind of count: counts become sums over the segments before.
+// Counts become sums over the segments before, in three steps. First within kScanSegments of them: a block each, for each kind of count.
 __global__ void __launch_bounds__(kBlockThreads) surface_scan_kernel(SurfaceGrid grid, void* scratch) {
   const Lattice lattice(grid);
-  const int64_t segments = lattice.segments();
-  int64_t* counts = SurfaceBits(lattice, scratch).before[blockIdx.x];
+  const SurfaceBits bits(lattice, scratch);
+  const int64_t segments = lattice.segments(), block = blockIdx.x / kCounts;
+  int64_t* counts = bits.before[blockIdx.x % kCounts];
+  const int64_t own = block * kScanSegments + thread_of_block() * kScanItems;
+  int64_t sum = 0, total;
+  for (int i = 0; i < kScanItems; ++i) sum += own + i < segments ? counts[own + i] : 0;
+  int64_t next = block_inclusive_sum(sum, &total) - sum;
+  for (int i = 0; i < kScanItems && own + i < segments; ++i) {
+    const int64_t count = counts[own + i];
+    counts[own + i] = next;
+    next += count;
+  }
+  if (thread_of_block() == 0) bits.block_sums[blockIdx.x % kCounts][block] = total;
+}
+
+// Then over the blocks of a kind, by one block.
+__global__ void __launch_bounds__(kBlockThreads) surface_scan_blocks_kernel(SurfaceGrid grid, void* scratch) {
+  const Lattice lattice(grid);
+  const SurfaceBits bits(lattice, scratch);
+  int64_t* sums = bits.block_sums[blockIdx.x];
+  const int64_t blocks = SurfaceBits::scan_blocks(lattice);
   int64_t before = 0, total;
-  for (int64_t first = 0; first < segments; first += kBlockThreads * kScanItems) {
-    const int64_t own = first + thread_of_block() * kScanItems;
-    int64_t sum = 0;
-    for (int i = 0; i < kScanItems; ++i) sum += own + i < segments ? counts[own + i] : 0;
-    int64_t next = before + block_inclusive_sum(sum, &total) - sum;
-    for (int i = 0; i < kScanItems && own + i < segments; ++i) {
-      const int64_t count = counts[own + i];
-      counts[own + i] = next;
-      next += count;
-    }
+  for (int64_t first = 0; first < blocks; first += kBlockThreads) {
+    const int64_t i = first + thread_of_block();
+    const int64_t value = i < blocks ? sums[i] : 0;
+    const int64_t sum = block_inclusive_sum(value, &total);
+    if (i < blocks) sums[i] = before + sum - value;
     before += total;
   }
-  if (thread_of_block() == 0) counts[segments] = before;
+  if (thread_of_block() != 0) return;
+  bits.before[blockIdx.x][lattice.segments()] = bits.totals[blockIdx.x] = before;
+}
+
+// And together.
+__global__ void __launch_bounds__(kBlockThreads) surface_add_blocks_kernel(SurfaceGrid grid, void* scratch) {
+  const Lattice lattice(grid);
+  const SurfaceBits bits(lattice, scratch);
+  const int64_t number = thread_of_grid();
+  if (number >= lattice.segments()) return;
+  for (int kind = 0; kind < kCounts; ++kind) bits.before[kind][number] += bits.block_sums[kind][number / kScanSegments];
 }
 
 __global__ void __launch_bounds__(kBlockThreads) surface_fill_cells_kernel(SurfaceGrid grid, void* scratch, SurfaceTopology topology) {
@@ -187,10 +211,12 @@ SurfaceCounts count_surface_cuda(const SurfaceGrid& grid, const float* field, vo
   launch(surface_inside_kernel, grid_of(segments * kWarpThreads), block, 0, stream, grid, field, scratch);
   launch(surface_cells_kernel, grid_of(segments), block, 0, stream, grid, scratch);
   launch(surface_count_kernel, grid_of(segments), block, 0, stream, grid, scratch);
-  launch(surface_scan_kernel, dim3(kCounts), block, 0, stream, grid, scratch);
-  int64_t totals[kCounts], refused;
-  copy_to_host(&refused, bits.refused, sizeof(refused), stream);
-  for (int i = 0; i < kCounts; ++i) copy_to_host(&totals[i], bits.before[i] + segments, sizeof(int64_t), stream);
+  launch(surface_scan_kernel, dim3(static_cast<unsigned>(SurfaceBits::scan_blocks(lattice) * kCounts)), block, 0, stream, grid, scratch);
+  launch(surface_scan_blocks_kernel, dim3(kCounts), block, 0, stream, grid, scratch);
+  launch(surface_add_blocks_kernel, grid_of(segments), block, 0, stream, grid, scratch);
+  int64_t found[1 + kCounts];  // bits.refused and bits.totals
+  copy_to_host(found, bits.refused, sizeof(found), stream);
+  const int64_t refused = found[0], *totals = found + 1;
   return {totals[kCells],     totals[kGridVertices], totals[kVertices],
           totals[kCrossings], totals[kQuads],        refused == INT64_MAX ? -1 : refused};
 }

@@ -7,6 +7,7 @@
 SPLATKIT_ISA_BEGIN
 
 constexpr int kSegment = 64, kSegmentShift = 6;
+constexpr int kScanSegments = 2048;  // whose counts a block of the device sums
 
 SPLATKIT_HD int bit_count(uint64_t bits) {
 #if defined(__CUDA_ARCH__)
@@ -79,18 +80,24 @@ struct SurfaceBits {
   uint64_t *inside, *cells, *grid_vertices;  // grid vertices inside; active cells; grid vertices that are corners of these
   int64_t* before[kCounts];                  // numbers in all segments before; [segments + 1]
   int64_t* refused;                          // the first value that is refused, or a large number
+  int64_t* totals;                           // [kCounts] behind it: one copy takes both to the host
+  int64_t* block_sums[kCounts];              // of kScanSegments each; on the device alone
+
+  static SPLATKIT_HD int64_t scan_blocks(const Lattice& lattice) { return (lattice.segments() + kScanSegments - 1) / kScanSegments; }
 
   SPLATKIT_HD SurfaceBits(const Lattice& lattice, void* scratch) {
     const int64_t segments = lattice.segments();
     inside = static_cast<uint64_t*>(scratch), cells = inside + segments, grid_vertices = cells + segments;
     int64_t* next = reinterpret_cast<int64_t*>(grid_vertices + segments);
     for (int i = 0; i < kCounts; ++i) before[i] = next, next += segments + 1;
-    refused = next;
+    refused = next, totals = refused + 1, next = totals + kCounts;
+    for (int i = 0; i < kCounts; ++i) block_sums[i] = next, next += scan_blocks(lattice);
   }
 };
 
 SPLATKIT_HD int64_t surface_scratch_size(const SurfaceGrid& grid) {
-  return int64_t(sizeof(int64_t)) * ((3 + kCounts) * Lattice(grid).segments() + kCounts + 1);
+  const Lattice lattice(grid);
+  return int64_t(sizeof(int64_t)) * ((3 + kCounts) * lattice.segments() + 2 * kCounts + 1 + kCounts * SurfaceBits::scan_blocks(lattice));
 }
 
 // The bits of one row's segment, those of the vertices right above, and those right below.

@@ -1,5 +1,10 @@
 // Which splats touch which tile, on the device: count per splat, prefix sums (the gradient slots), one (tile, depth) key an intersection,
 // and one stable sort. Slots go in splat order, so that equal depths keep their index order.
+//
+// Two kernels find a splat's tiles, and a compiler may round them differently. The count rules: what is emitted beyond it is left out, and
+// slots that nothing is emitted for get a tile behind all tiles. They sort to the end of the lists, where no tile looks.
+#include <stdexcept>
+
 #include "common/block.h"
 #include "common/device_sort.h"
 #include "splatting/tiles.h"
@@ -15,9 +20,10 @@ int64_t align(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 int64_t all_tiles(const SplatImageInput<float>& input) { return input.cameras * tile_count(input.width) * tile_count(input.height); }
 
+// For the numbers of the tiles, and one more.
 int key_bits(int64_t tiles) {
   int bits = kDepthBits;
-  while ((int64_t(1) << (bits - kDepthBits)) < tiles) ++bits;
+  while ((int64_t(1) << (bits - kDepthBits)) <= tiles) ++bits;
   return bits;
 }
 
@@ -62,15 +68,19 @@ __global__ void __launch_bounds__(kBlockThreads)
   const int64_t i = thread_of_grid();
   if (i >= input.cameras * input.splats) return;
   const int64_t camera = i / input.splats, n = i % input.splats;
-  const int64_t first_tile = camera * tile_count(input.width) * tile_count(input.height);
+  const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height);
   const uint64_t depth = ordered_bits(input.depths[i]);
+  const int64_t end = splat_offsets[i + 1];
   int64_t slot = splat_offsets[i];
-  for_each_tile(input, camera, n, [&](int tile) {
-    out.keys[slot] = static_cast<uint64_t>(first_tile + tile) << kDepthBits | depth;
+  const auto emit = [&](int64_t tile) {
+    if (slot >= end) return;
+    out.keys[slot] = static_cast<uint64_t>(tile) << kDepthBits | depth;
     out.splat_ids[slot] = static_cast<int32_t>(n);
     out.slots[slot] = static_cast<int32_t>(slot);
     ++slot;
-  });
+  };
+  for_each_tile(input, camera, n, [&](int tile) { emit(camera * tiles + tile); });
+  while (slot < end) emit(input.cameras * tiles);
 }
 
 // One thread an intersection in sorted order.
@@ -97,15 +107,14 @@ __global__ void __launch_bounds__(kBlockThreads)
 }
 
 struct ScratchLayout {
-  int64_t keys, sorted_keys, splat_ids, slots, sort, total;  // bytes from the start
+  int64_t keys, sorted_keys, splat_ids, slots, sort;  // bytes from the start; what the sort takes is the rest
 
-  ScratchLayout(int64_t count, int64_t tiles) {
+  explicit ScratchLayout(int64_t count) {
     keys = 0;
     sorted_keys = keys + align(count * int64_t(sizeof(uint64_t)));
     splat_ids = sorted_keys + align(count * int64_t(sizeof(uint64_t)));
     slots = splat_ids + align(count * int64_t(sizeof(int32_t)));
     sort = slots + align(count * int64_t(sizeof(int32_t)));
-    total = sort + align(static_cast<int64_t>(device_sort_scratch_size(count, key_bits(tiles))));
   }
 };
 
@@ -113,7 +122,9 @@ struct ScratchLayout {
 
 int64_t count_scratch_size_cuda(int64_t entries) { return blocks_of(entries, kBlockThreads) * int64_t(sizeof(int64_t)); }
 
-int64_t tile_lists_scratch_size_cuda(int64_t tiles, int64_t intersections) { return ScratchLayout(intersections, tiles).total; }
+int64_t tile_lists_scratch_size_cuda(int64_t tiles, int64_t intersections) {
+  return ScratchLayout(intersections).sort + static_cast<int64_t>(device_sort_scratch_size(intersections, key_bits(tiles)));
+}
 
 int64_t count_intersections_cuda(const SplatImageInput<float>& input, int64_t* splat_offsets, void* scratch, CudaStream stream) {
   const int64_t entries = input.cameras * input.splats;
@@ -127,15 +138,17 @@ int64_t count_intersections_cuda(const SplatImageInput<float>& input, int64_t* s
   return count;
 }
 
-void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t count, void* scratch, CudaStream stream) {
+void fill_tile_lists_cuda(const SplatImageInput<float>& input, const TileLists& lists, int64_t count, void* scratch, int64_t scratch_size,
+                          CudaStream stream) {
   const int64_t tiles = all_tiles(input);
-  const ScratchLayout layout(count, tiles);
+  const ScratchLayout layout(count);
+  if (scratch_size < layout.sort) throw std::invalid_argument("scratch: smaller than tile_lists_scratch_size");
   char* bytes = static_cast<char*>(scratch);
   const Intersections unsorted = {reinterpret_cast<uint64_t*>(bytes + layout.keys), reinterpret_cast<int32_t*>(bytes + layout.splat_ids),
                                   reinterpret_cast<int32_t*>(bytes + layout.slots)};
   uint64_t* sorted_keys = reinterpret_cast<uint64_t*>(bytes + layout.sorted_keys);
   launch(emit_keys_kernel, grid_of(input.cameras * input.splats), dim3(kBlockThreads), 0, stream, input, lists.splat_offsets, unsorted);
-  device_sort(bytes + layout.sort, static_cast<size_t>(layout.total - layout.sort), unsorted.keys, sorted_keys, unsorted.slots, lists.slots,
+  device_sort(bytes + layout.sort, static_cast<size_t>(scratch_size - layout.sort), unsorted.keys, sorted_keys, unsorted.slots, lists.slots,
               count, key_bits(tiles), stream);
   launch(fill_ids_kernel, grid_of(count), dim3(kBlockThreads), 0, stream, unsorted.splat_ids, count, lists);
   launch(find_tiles_kernel, grid_of(tiles + 1), dim3(kBlockThreads), 0, stream, sorted_keys, count, tiles, lists.tile_offsets);

@@ -209,6 +209,16 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
   }
 }
 
+// Slots without an intersection have no tile that writes them. There are none where counting and emitting agree.
+__global__ void __launch_bounds__(kBlockThreads)
+    clear_idle_slots_kernel(SplatImageInput<float> input, TileLists lists, int64_t tiles, float* scratch) {
+  const int slot_size = kSlotGradients + input.channels;
+  const int64_t begin = lists.tile_offsets[tiles], end = lists.splat_offsets[input.cameras * input.splats];
+  for (int64_t e = thread_of_block(); e < (end - begin) * slot_size; e += kBlockThreads) {
+    scratch[int64_t(lists.slots[begin + e / slot_size]) * slot_size + e % slot_size] = 0;
+  }
+}
+
 // One warp a splat: a half warp a slot, a lane a gradient.
 __global__ void __launch_bounds__(kBlockThreads)
     sum_slots_kernel(SplatImageInput<float> input, TileLists lists, SplatImageGradient<float> gradient) {
@@ -270,6 +280,8 @@ void rasterize_splats_backward_cuda(const SplatImageInput<float>& input, const T
   with_channels(input.channels, [&](auto channels) {
     launch(rasterize_backward_kernel<decltype(channels)::value>, tile_grid(input), dim3(kBlockThreads), 0, stream, input, lists, gradient);
   });
+  const auto tiles = int64_t(tile_grid(input).x);
+  launch(clear_idle_slots_kernel, dim3(1), dim3(kBlockThreads), 0, stream, input, lists, tiles, gradient.scratch);
   launch(sum_slots_kernel, grid_of(input.splats * kWarpThreads), dim3(kBlockThreads), 0, stream, input, lists, gradient);
 }
 

@@ -24,9 +24,12 @@ __all__ = [
 
 
 def build_info() -> dict[str, str]:
-    """What the native code is: compiler, the instruction set in use, and for which GPUs it has CUDA kernels."""
+    """What the native code is: compiler, the instruction set in use, and for which GPUs it has CUDA kernels, or why
+    for none.
+    """
     module = native()
-    return {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": module.cuda or "none"}
+    info = {"compiler": module.compiler, "instruction_set": module.instruction_set(), "cuda": module.cuda or "none"}
+    return info if module.cuda else {**info, "why_no_cuda": module.why_no_cuda}
 
 
 def has_kernels(device: torch.device) -> bool:

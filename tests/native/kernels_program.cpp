@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "include/splatkit_photographs.h"
+#include "isosurface/cell.h"
+#include "isosurface/topology.h"
 
 using namespace splatkit;
 
@@ -55,17 +57,28 @@ struct Lists {
   std::vector<int64_t> splat_offsets, tile_offsets;
   std::vector<int32_t> splat_ids, slots;
 
-  explicit Lists(const SplatImageInput<float>& input) {
+  // miscount: what the count of the splat with the most tiles is off by.
+  explicit Lists(const SplatImageInput<float>& input, int64_t miscount = 0) {
     const int64_t entries = kCameras * kSplats, tiles = kCameras * tile_count(kWidth) * tile_count(kHeight);
     splat_offsets.resize(entries + 1);
     tile_offsets.resize(tiles + 1);
     auto count_scratch = empty<char>(count_scratch_size_cuda(entries));
-    const int64_t count = count_intersections_cuda(input, splat_offsets.data(), count_scratch.data(), nullptr);
+    int64_t count = count_intersections_cuda(input, splat_offsets.data(), count_scratch.data(), nullptr);
+    if (miscount != 0) {
+      for (int64_t i = largest(); i < entries; ++i) splat_offsets[i + 1] += miscount;
+      count += miscount;
+    }
     splat_ids.resize(count);
     slots.resize(count);
     auto scratch = empty<char>(tile_lists_scratch_size_cuda(tiles, count));
-    fill_tile_lists_cuda(input, view(), count, scratch.data(), nullptr);
+    fill_tile_lists_cuda(input, view(), count, scratch.data(), static_cast<int64_t>(scratch.size()), nullptr);
   }
+  int64_t largest() const {
+    int64_t found = 0;
+    for (int64_t i = 0; i < kCameras * kSplats; ++i) found = tiles_of(i) > tiles_of(found) ? i : found;
+    return found;
+  }
+  int64_t tiles_of(int64_t i) const { return splat_offsets[i + 1] - splat_offsets[i]; }
   TileLists view() { return {splat_offsets.data(), tile_offsets.data(), splat_ids.data(), slots.data()}; }
 };
 
@@ -196,6 +209,94 @@ void run_photo_consistency() {
   print("photo-consistency", out);
 }
 
+// Surfaces of two fields on the border of which they close: two segments a row, all kernels.
+class SurfaceCase {
+ public:
+  SurfaceCase() {
+    const SurfaceGrid grid = {2, {5, 4, 70}, true};
+    const auto field = random(grid.fields * 6 * 5 * 71, -1, 1);
+    auto scratch = empty<int64_t>(portable::surface_scratch_size(grid) / int64_t(sizeof(int64_t)));
+    const SurfaceCounts counts = count_surface_cuda(grid, field.data(), scratch.data(), nullptr);
+    const int64_t slabs = portable::Lattice(grid).slabs();
+    cells_.resize(counts.cells), cases_.resize(counts.cells), corners_.resize(8 * counts.cells);
+    first_vertex_.resize(counts.cells + 1), first_crossing_.resize(counts.cells + 1), grid_vertices_.resize(counts.grid_vertices);
+    coordinates_.resize(3 * counts.grid_vertices), vertex_cells_.resize(counts.vertices), quads_.resize(4 * counts.quads);
+    crossing_quads_.resize(counts.crossings), field_vertices_.resize(grid.fields + 1), field_quads_.resize(grid.fields + 1);
+    slab_cells_.resize(slabs + 1);
+    fill_surface_cuda(grid, scratch.data(),
+                      {cells_.data(), cases_.data(), corners_.data(), first_vertex_.data(), first_crossing_.data(), grid_vertices_.data(),
+                       coordinates_.data(), vertex_cells_.data(), quads_.data(), crossing_quads_.data(), field_vertices_.data(),
+                       field_quads_.data(), slab_cells_.data()},
+                      nullptr);
+    for (const int64_t vertex : grid_vertices_) values_.push_back(field[vertex]);
+    points_ = random(kAxes * counts.grid_vertices, 0, 1);
+    alphas_ = weights(counts.cells, 8), betas_ = weights(counts.cells, 12), gammas_ = weights(counts.cells, 1);
+    input_ = {counts.cells,  counts.grid_vertices,   counts.vertices,    counts.crossings,     counts.quads,           slabs,
+              kAxes,         cases_.data(),          corners_.data(),    first_vertex_.data(), first_crossing_.data(), vertex_cells_.data(),
+              quads_.data(), crossing_quads_.data(), slab_cells_.data(), values_.data(),       points_.data(),         alphas_.data(),
+              betas_.data(), gammas_.data()};
+  }
+
+  void run() {
+    const int64_t rows = kAxes * (input_.vertices + input_.quads);
+    auto vertices = empty(rows), deviations = empty(input_.crossings);
+    surface_vertices_cuda(input_, true, vertices.data(), deviations.data(), nullptr);
+    auto faces = empty<int64_t>(4 * 3 * input_.quads);
+    surface_faces_cuda(input_, true, vertices.data(), faces.data(), nullptr);
+    const auto v_vertices = random(rows, -1, 1), v_deviations = random(input_.crossings, -1, 1);
+    auto v_values = empty(input_.grid_vertices), v_points = empty(kAxes * input_.grid_vertices);
+    auto v_alphas = empty(8 * input_.active_cells), v_betas = empty(12 * input_.active_cells), v_gammas = empty(input_.active_cells);
+    auto scratch = empty(portable::corner_slots_size(input_.grid_vertices, kAxes) + portable::kQuadScratch * input_.quads);
+    surface_vertices_backward_cuda(input_,
+                                   {true, vertices.data(), v_vertices.data(), v_deviations.data(), v_values.data(), v_points.data(),
+                                    v_alphas.data(), v_betas.data(), v_gammas.data(), scratch.data()},
+                                   nullptr);
+    print("surface vertices", vertices);
+    print("deviations", deviations);
+    print("v_points", v_points);
+    print("v_alphas", v_alphas);
+  }
+
+ private:
+  static constexpr int kAxes = 3;
+
+  // Of every other cell from a raw parameter, of the rest without one.
+  static std::vector<float> weights(int64_t rows, int64_t width) {
+    const int64_t raw_rows = (rows + 1) / 2;
+    std::vector<int64_t> places;
+    for (int64_t row = 0; row < rows; ++row) places.push_back(row % 2 == 0 ? row / 2 : -1);
+    const WeightRange range = {0.5, 0.9, 1};
+    const WeightRows wanted = {rows, raw_rows, width, places.data()};
+    const auto raw = random(raw_rows * width, -1, 1);
+    auto values = empty(rows * width), v_raw = empty(raw_rows * width);
+    range_values_cuda(range, wanted, raw.data(), values.data(), nullptr);
+    range_backward_cuda(range, wanted, values.data(), values.data(), v_raw.data(), nullptr);
+    print("v_raw", v_raw);
+    return values;
+  }
+
+  std::vector<int64_t> cells_, grid_vertices_, field_vertices_, field_quads_, slab_cells_;
+  std::vector<uint8_t> cases_;
+  std::vector<int32_t> corners_, first_vertex_, first_crossing_, coordinates_, vertex_cells_, quads_, crossing_quads_;
+  std::vector<float> values_, points_, alphas_, betas_, gammas_;
+  SurfaceInput<float> input_ = {};
+};
+
+// Forward and backward over lists whose count is off.
+void run_miscounted(const SplatImageInput<float>& image, int64_t miscount) {
+  const int64_t entries = image.cameras * image.splats, pixels = image.cameras * image.width * image.height;
+  Lists lists(image, miscount);
+  auto features = empty(pixels * kChannels), alphas = empty(pixels);
+  rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
+  auto v_means2d = empty(entries * 2), v_conics = empty(entries * 3), v_colors = empty(entries * kChannels), v_opacities = empty(kSplats);
+  auto slots = empty(static_cast<int64_t>(lists.slots.size()) * (kSlotGradients + kChannels));
+  rasterize_splats_backward_cuda(image, lists.view(),
+                                 {features.data(), alphas.data(), features.data(), alphas.data(), v_means2d.data(), nullptr,
+                                  v_conics.data(), v_colors.data(), v_opacities.data(), nullptr, slots.data()},
+                                 nullptr);
+  print("miscounted v_colors", v_colors);
+}
+
 void run_all() {
   const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
   const Scene scene;
@@ -233,7 +334,10 @@ void run_all() {
   auto features = empty(pixels * kChannels), alphas = empty(pixels);
   rasterize_splats_cuda(image, lists.view(), features.data(), alphas.data(), nullptr);
   print("features", features);
+  run_miscounted(image, -2);
+  run_miscounted(image, 3);
   run_encoding();
+  SurfaceCase().run();
   run_stereo();
   run_photo_consistency();
   run_photometric({features.begin(), features.begin() + kWidth * kHeight * kChannels});

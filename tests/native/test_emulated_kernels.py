@@ -86,6 +86,17 @@ def test_surfaces_have_the_same_bits_in_every_thread_order(monkeypatch: pytest.M
             assert torch.equal(actual, expected)
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_surfaces_of_more_segments_than_a_block_scans_equal_those_of_the_cpu(
+    emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch, closed: bool
+):
+    field = gyroid_field(75, 60, 3).float()  # 4636 segments of one row each, 2048 a block
+    expected = find_surface(field, closed=closed)
+    monkeypatch.setitem(sys.modules, "splatkit._C", emulated_module)
+    for actual, cpu in zip(find_surface(field, closed=closed), expected, strict=True):
+        assert torch.equal(actual, cpu)
+
+
 def test_tile_lists_equal_those_of_the_cpu(emulated_module: ModuleType, monkeypatch: pytest.MonkeyPatch):
     scene = make_splat_scene(400, dtype=torch.float32)
     scene = scene._replace(means=scene.means.repeat(2, 1)[:400])  # equal depths: ties keep their order

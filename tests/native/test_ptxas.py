@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = Path(__file__).with_name("ptxas.json")
-ARCHS = ("sm_75", "sm_90", "sm_120")
+ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")  # of the record
+CHECKED_ARCHS = ("sm_75", "sm_90", "sm_120")  # compiled by the test: all of them take minutes
 FLAGS = {"stereo": ["--fmad=false"]}  # of a folder, as in cuda/CMakeLists.txt
 REGISTER_GROWTH = 1.05  # compilers shuffle a few registers when a line moves
 
@@ -61,10 +63,10 @@ def parse_ptxas(text: str) -> Resources:
     return resources
 
 
-def measure(folder: Path) -> Resources:
+def measure(folder: Path, archs: Sequence[str]) -> Resources:
     """Compile all kernel files, CUB's aside."""
     resources: Resources = {}
-    targets = [f"-gencode=arch=compute_{arch[3:]},code={arch}" for arch in ARCHS]
+    targets = [f"-gencode=arch=compute_{arch[3:]},code={arch}" for arch in archs]
     for path in sorted((ROOT / "cuda").rglob("*.cu")):
         if path.parent.name == "common":
             continue
@@ -101,7 +103,20 @@ def test_no_kernel_spills_or_grows_beyond_the_record(tmp_path: Path):
         pytest.skip("no nvcc on the PATH")
     if version != record["compiler"]:
         pytest.skip(f"the record is of nvcc {record['compiler']}, here is {version}")
-    assert complaints(measure(tmp_path), record["kernels"]) == []
+    assert complaints(measure(tmp_path, CHECKED_ARCHS), record["kernels"]) == []
+
+
+def test_the_record_is_of_all_architectures_of_the_build_and_has_no_spill():
+    build = (ROOT / "cuda/common/cuda_archs.cmake").read_text()
+    tested = re.search(r"set\(SPLATKIT_TESTED_ARCHS ([\d ]+)\)", build)
+    assert tested is not None
+    assert [f"sm_{arch}" for arch in tested.group(1).split()] == list(ARCHS)
+    kernels: Resources = json.loads(RECORD.read_text())["kernels"]
+    assert {kernel for kernel, by_arch in kernels.items() if by_arch.keys() != set(ARCHS)} == set()
+    spilling = [
+        (kernel, arch) for kernel, by_arch in kernels.items() for arch in by_arch if by_arch[arch]["spills"] > 0
+    ]
+    assert spilling == []
 
 
 def test_a_new_spill_and_a_grown_stack_are_complaints():
@@ -122,5 +137,5 @@ if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        record = {"compiler": compiler_version(), "kernels": measure(Path(scratch))}
+        record = {"compiler": compiler_version(), "kernels": measure(Path(scratch), ARCHS)}
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")

@@ -13,6 +13,7 @@ KERNEL_FILES = [
     *(f"splatting/{name}.cu" for name in KERNELS),
     "image/photometric.cu",
     "encodings/encodings.cu",
+    "isosurface/isosurface.cu",
     "photo/consistency.cu",
     "stereo/stereo.cu",
 ]

@@ -297,6 +297,30 @@ def test_settings_that_would_read_beyond_the_table_are_refused(change: dict[str,
         encode(torch.rand(5, 3), random_table(levels.entries).float(), settings)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_table_that_starts_between_two_pairs_is_read_on_a_cpu_and_refused_on_a_gpu(
+    backend: Backend, dtype: torch.dtype
+):
+    levels = make_levels("simplex", 3)
+    aligned = random_table(levels.entries).to(dtype).to(backend.device)
+    flat = torch.cat([aligned.new_zeros(1), aligned.flatten()])
+    shifted, settings = flat[1:].view(-1, 2), make_settings(levels, "linear")
+    positions = torch.rand(5, 3, device=backend.device)
+    expected = encode(positions, aligned, settings)
+    if ops.native().__name__.endswith("_C") and backend.device.type == "cpu":
+        assert torch.equal(encode(positions, shifted, settings), expected)
+        return
+    for refused in (
+        lambda: encode(positions, shifted, settings),
+        lambda: torch.ops.splatkit.encode_pull(positions, None, shifted, expected.t().contiguous(), *settings),
+    ):
+        with pytest.raises(ValueError, match=r"table: its memory starts between two pairs .* pass table\.clone\(\)"):
+            refused()
+    assert torch.equal(encode(positions, shifted.clone(), settings), expected)
+    single = make_settings(levels, "linear", features=1)  # of one feature there are no pairs
+    encode(positions, flat[1:][: levels.entries, None], single)
+
+
 def test_third_derivatives_of_curved_weights_are_refused():
     levels = make_levels("grid", 3, num_levels=2)
     settings = make_settings(levels, "linear")
