@@ -105,7 +105,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export.files": {
         "export.open_run",
         "export.settings",
-        "export.surface",
         "export.texture",
         "optimize",
         "runs",

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Prints what the build would choose, without building anything.
 CHOICE = f"""
+cmake_minimum_required(VERSION 3.24)
 include({ROOT}/cuda/common/cuda_archs.cmake)
 splatkit_find_nvcc(nvcc)
 splatkit_known_archs("${{nvcc}}" known)
