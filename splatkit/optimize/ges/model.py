@@ -22,6 +22,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from splatkit.errors import DatasetError
 from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
+from splatkit.ops import full_precision
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
 from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
@@ -240,6 +241,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
     # Rendering
 
+    @full_precision
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
         """Render one camera.
 
@@ -328,6 +330,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
     # Loss and metrics
 
+    @full_precision
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import transform_points
+from splatkit.ops import full_precision
 from splatkit.optimize.nerfstudio.cameras import lens_from_nerfstudio, viewmats_from_opengl
 from splatkit.runs.views import viewmat_of
 
@@ -65,6 +66,7 @@ class View:
         return self.camera.image(local), local[:, 2]
 
 
+@full_precision
 def view_of(camera: Cameras, poses: Tensor) -> View:
     """The one camera of `camera` at poses [1, 3, 4] (camera to world, OpenGL axes).
 
