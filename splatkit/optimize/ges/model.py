@@ -37,7 +37,7 @@ from splatkit.optimize.ges.nearest_gaussians import NearestGaussians
 from splatkit.optimize.ges.rendering import Rasterizer
 from splatkit.optimize.ges.rig_refinement import RigRefinement
 from splatkit.optimize.ges.settings import GesModelConfig, check_model_config
-from splatkit.optimize.ges.view import View, view_of
+from splatkit.optimize.ges.view import View, view_of, with_numbers
 from splatkit.optimize.nerfstudio.console import tell
 from splatkit.optimize.nerfstudio.measured_panel import MeasuredPanel
 from splatkit.optimize.nerfstudio.metrics import image_metrics
@@ -276,7 +276,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         probe = splats.means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
         # Drawn on the CPU: a checkpoint holds the state of that generator.
         random = self.config.background_color == "random"
-        background = (torch.rand(3, device="cpu") if random else self.background_color).to(splats.means)
+        drawn = with_numbers(splats.means, torch.rand(3, device="cpu").tolist()) if random else self.background_color
+        background = drawn.to(splats.means)
         with_median = (
             self._has("depth_filenames", index) and self.config.depth.weight > 0 < self.config.depth.median_share
         )
