@@ -160,6 +160,7 @@ def describe_machine() -> dict[str, str]:
     """What the figures are of."""
     import torch
 
+    others = others_on_gpu()  # before this process is there itself, perhaps by a number of its container's own
     release = re.search(r"V(\d+\.\d+\.\d+)", printed_by("nvcc", "--version"))
     major, minor = torch.cuda.get_device_capability()
     return {
@@ -168,7 +169,7 @@ def describe_machine() -> dict[str, str]:
         "nvcc": release.group(1) if release else "unknown",
         "Python": sys.version.split()[0],
         "commit": commit(),
-        "also on the GPU": others_on_gpu(),
+        "also on the GPU": others,
     }
 
 
