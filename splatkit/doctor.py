@@ -3,7 +3,9 @@
 import importlib
 import importlib.metadata
 import platform
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,7 @@ def report() -> list[tuple[str, str]]:
     rows += [
         ("native code", _attempt(_native_state)),
         ("CUDA", _attempt(_cuda_state)),
+        ("GPU kernels", _attempt(_kernels_state)),
         ("ffmpeg", _attempt(_ffmpeg_state)),
         ("free disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB in {Path.cwd()}"),
     ]
@@ -45,10 +48,33 @@ def _native_state() -> str:
 
 
 def _cuda_state() -> str:
-    torch = importlib.import_module("torch")
-    if not torch.cuda.is_available():
+    torch, driver = importlib.import_module("torch"), driver_version()
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        name = f"{torch.cuda.get_device_name()}, sm {major}{minor}"
+        return f"{name} (driver {driver or 'unknown'}, torch's CUDA {torch.version.cuda})"
+    if not driver:
         return "no device; training runs on the CPU"
-    return f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})"
+    if torch.version.cuda is None:
+        return f"missing (there is a GPU, but torch {torch.__version__} is for CPUs: install its CUDA wheel)"
+    return (
+        f"missing (there is a GPU, but torch with CUDA {torch.version.cuda} cannot use its driver {driver}: update it)"
+    )
+
+
+def driver_version() -> str:
+    """Of the NVIDIA driver, such as "580.65.06"; "" where nvidia-smi is missing or finds none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    query = [program, "--query-gpu=driver_version", "--format=csv,noheader"]
+    done = subprocess.run(query, capture_output=True, text=True, check=False)
+    lines = done.stdout.split()
+    return lines[0] if done.returncode == 0 and lines and re.fullmatch(r"\d[\d.]*", lines[0]) else ""
+
+
+def _kernels_state() -> str:
+    return str(importlib.import_module("splatkit.doctor_gpu").gpu_kernels_state(driver_version()))
 
 
 def _ffmpeg_state() -> str:

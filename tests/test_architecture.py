@@ -159,7 +159,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "geometry",
         "io",
     },
-    "doctor": {"ops"},
+    "doctor": {"ops", "doctor_gpu"},
+    "doctor_gpu": {"ops"},
     "commands": {
         "messages",
         "progress_bar",

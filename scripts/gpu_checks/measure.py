@@ -1,4 +1,4 @@
-"""Times of kernels, of a small training, and torch's copy bandwidth: `measure.py --json FILE [--device cpu] [--quick]`.
+"""Times of kernels, and torch's copy bandwidth: `measure.py --json FILE [--device cpu] [--quick]`.
 
 Run by `scripts/gpu_check.py` in a process of its own. Times are wall milliseconds, measured by events on the device.
 """
@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpu_checks.report import Record, write_whole
+from gpu_checks.report import Record, make_record, write_whole
 from gpu_checks.scenes import SIZES, SeededSplats, camera, seeded_splats, with_gradients
-from gpu_checks.stereo import SWEEPS, wall
+from gpu_checks.stereo import MOST_ERROR, SWEEPS, wall
 from splatkit import ops
 from splatkit.ops.stereo import check_agreement, window_texture
-from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.rendering import render_splats
 
 SPLAT_COUNTS = (10_000, 100_000, 1_000_000)
@@ -42,7 +41,6 @@ def main() -> None:
         write_whole(options.json, json.dumps(records))
 
     add([measure_copy(options.device, 2**28 if not options.quick else 2**16, repeats)])
-    add(measure_training(options.device, options.quick))
     for width, height in sizes:
         add(measure_stereo(width, height, options.device, repeats))
     for count in counts:
@@ -86,20 +84,6 @@ def elapsed_ms(work: Callable[[], object], device: str, repeats: int) -> list[fl
     return times
 
 
-def make_record(name: str, params: dict[str, Any], unit: str, values: list[float]) -> Record:
-    """Summarize repeats."""
-    return {
-        "name": name,
-        "params": params,
-        "unit": unit,
-        "median": statistics.median(values),
-        "min": min(values),
-        "max": max(values),
-        "repeats": len(values),
-        "peers": {},
-    }
-
-
 def measure_copy(device: str, count: int, repeats: int) -> Record:
     """torch's copy on the device: what memory allows. Bytes read and bytes written both count."""
     source, target = torch.ones(count, device=device), torch.empty(count, device=device)
@@ -107,44 +91,12 @@ def measure_copy(device: str, count: int, repeats: int) -> Record:
     return make_record("copy", {"bytes": 4 * count}, "GB/s", [8 * count / ms / 1e6 for ms in times])
 
 
-def measure_training(device: str, quick: bool) -> list[Record]:
-    """Fox-sized fitting, 10 k splats at 480x270 px: the loss must fall, or SystemExit."""
-    count, width, height, steps = (200, 48, 40, 3) if quick else (10_000, 480, 270, 300)
-    viewmats, Ks = camera(width, height, device)
-    truth = seeded_splats(count, device)
-    with torch.no_grad():
-        target = render_splats(*truth, viewmats, Ks, width, height, sh_degree=3).colors[0]
-    leaves = with_gradients(truth._replace(colors=torch.zeros_like(truth.colors)))
-    optimizer = torch.optim.Adam([leaves.colors], lr=0.02)
-    losses: list[float] = []
-    times: list[float] = []
-    for _ in range(steps):
-
-        def step() -> None:
-            optimizer.zero_grad()
-            image = render_splats(*leaves, viewmats, Ks, width, height, sh_degree=3).colors[0]
-            loss = photometric_loss(image, target)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-
-        start = time.perf_counter()
-        step()
-        times.append(1e3 * (time.perf_counter() - start))
-    if not losses[-1] < losses[0]:
-        raise SystemExit(f"training: the loss went from {losses[0]} to {losses[-1]}")
-    params = {"splats": count, "width": width, "height": height, "steps": steps}
-    return [
-        make_record("training/step", params, "ms", times[WARM_UP:] or times),
-        make_record("training/loss_ratio", params, "1", [losses[-1] / losses[0]]),
-    ]
-
-
 def measure_stereo(width: int, height: int, device: str, repeats: int) -> list[Record]:
     """Matching a wall from random planes, agreement and texture; SystemExit where the wall is not found."""
     view = wall(width, height, device)
     found = view.match()
-    view.check(found)
+    if not view.error(found) <= MOST_ERROR:
+        raise SystemExit(f"stereo: the median depth is wrong by {100 * view.error(found):.2g} %")
     neighbors = view.neighbors(found)
     work: dict[str, Callable[[], object]] = {
         "match": view.match,

@@ -1,5 +1,6 @@
 """A wall that stereo matches in the GPU check: shifted copies of one texture, exact to the pixel."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -7,19 +8,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gpu_checks.comparison import Case, Finding, compare, share_beyond
 from splatkit.ops.stereo import (
     AgreementNeighbor,
+    AgreementSettings,
     MatchedPlanes,
     MatchingSource,
+    WindowSettings,
     check_agreement,
     match_planes,
     pack_grays,
     window_texture,
 )
+from splatkit.reference import stereo_consistency as reference
 
 DEPTH, RANGE = 4.0, (2.0, 8.0)
 SWEEPS = (0.8, 0.7, 0.6, 0.5)
 SHIFTS = (8, -8, 12, -12)  # px between the views
+FLAT = 10.0  # variance of grays
+MOST_ERROR = 0.01  # of the median depth
+DECIDED_BY_ROUNDING = 0.01  # share of pixels whose neighbors agree just so
 
 
 class Wall(NamedTuple):
@@ -41,15 +49,13 @@ class Wall(NamedTuple):
             AgreementNeighbor(found.planes, found.costs, source.K, source.T_source_reference) for source in self.sources
         ]
 
-    def check(self, found: MatchedPlanes) -> None:
-        """SystemExit where the wall was not found."""
+    def error(self, found: MatchedPlanes) -> float:
+        """Median relative error of the depth."""
         height, width = self.grays.shape
         column = torch.arange(width, device=self.grays.device)
         row = torch.arange(height, device=self.grays.device)[:, None]
         x, y, constant = found.planes.unbind(-1)
-        share = ((x * column + y * row + constant) * DEPTH - 1).abs().median().item()
-        if not share < 0.01:
-            raise SystemExit(f"stereo: the median depth is wrong by {100 * share:.2g} %")
+        return ((x * column + y * row + constant) * DEPTH - 1).abs().median().item()
 
 
 def wall(width: int, height: int, device: str) -> Wall:
@@ -69,12 +75,42 @@ def wall(width: int, height: int, device: str) -> Wall:
     return Wall(texture[:, margin:][:, :width], K, sources)
 
 
-def run_all(width: int, height: int, device: str) -> None:
-    """Every kernel once; SystemExit where the result is wrong."""
-    view = wall(width, height, device)
+def run(device: str) -> list[Finding]:
+    """The wall is found; how far views that found it agree, and its texture, are as the definition says."""
+    view = wall(67, 45, device)
     found = view.match()
-    view.check(found)
-    agreement = check_agreement(found.planes, view.K, view.neighbors(found))
-    variances, shares = window_texture(view.grays, 10.0)
-    if not all(torch.isfinite(tensor).all() for tensor in (*agreement, variances, shares)):
-        raise SystemExit("stereo: agreement or texture is not finite")
+    neighbors, settings = view.neighbors(found), AgreementSettings()
+    agreement = check_agreement(found.planes, view.K, neighbors, settings)
+    by_definition = [
+        reference.Neighbor(
+            neighbor.planes.cpu().double(),
+            neighbor.costs.cpu().double(),
+            torch.from_numpy(neighbor.K),
+            torch.from_numpy(neighbor.T_neighbor_reference),
+        )
+        for neighbor in neighbors
+    ]
+    tolerances = reference.Tolerances(*dataclasses.astuple(settings))
+    planes = found.planes.cpu().double()
+    expected = reference.check_agreement(planes, torch.from_numpy(view.K), by_definition, tolerances)
+    weights = WindowSettings()
+    texture = reference.window_texture(view.grays.cpu().double(), FLAT, weights.color_sigma, weights.space_sigma)
+    actual = window_texture(view.grays, FLAT)
+    return [
+        Finding("median relative error of the depth", view.error(found), MOST_ERROR),
+        share_beyond("depths that views agree on", agreement.depths, expected[..., 0], 1e-3, DECIDED_BY_ROUNDING),
+        share_beyond("agreeing views", agreement.agreeing, expected[..., 1], 0, DECIDED_BY_ROUNDING),
+        *compare(["variances of windows", "textured shares"], actual, texture, 1e-4),
+    ]
+
+
+CASES = [
+    Case(
+        "stereo",
+        frozenset(
+            f"{name}_kernel"
+            for name in ("start_planes", "improve_planes", "check_consistency", "window_variances", "textured_shares")
+        ),
+        run,
+    )
+]

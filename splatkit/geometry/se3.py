@@ -63,7 +63,8 @@ def invert(T_a_b: Pose) -> Pose:
         return out
     import torch
 
-    bottom = T_a_b.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*T_a_b.shape[:-2], 1, 4)
+    shape = (*T_a_b.shape[:-2], 1)
+    bottom = torch.cat([T_a_b.new_zeros(*shape, 3), T_a_b.new_ones(*shape, 1)], -1)  # no upload, which a GPU waits for
     out = torch.cat([torch.cat([rotation, translation], -1), bottom], -2)
     return out
 

@@ -4,6 +4,7 @@ import torch
 
 from splatkit.ops._library import native, native_threads_only
 from splatkit.ops.photometric import photometric_loss
+from splatkit.ops.precision import full_precision
 from splatkit.ops.projection import project_splats, project_splats_antialiased, sh_colors
 from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles, median_depths, rasterize_splats
 
@@ -11,6 +12,7 @@ __all__ = [
     "MAX_CHANNELS",
     "TileLists",
     "build_info",
+    "full_precision",
     "has_kernels",
     "intersect_tiles",
     "median_depths",

@@ -99,7 +99,7 @@ class Densification:
             self._gradients = gradients.new_zeros(len(gradients))
             self._views = gradients.new_zeros(len(gradients))
         # Half the image is the unit, as in 3DGS, so that the threshold does not depend on the resolution.
-        norms = (gradients * gradients.new_tensor([width / 2, height / 2])).norm(dim=1)
+        norms = torch.stack([gradients[:, 0] * (width / 2), gradients[:, 1] * (height / 2)], 1).norm(dim=1)
         visible = extents[:, 0] > 0
         self._gradients += torch.where(visible, norms, 0.0)
         self._views += visible

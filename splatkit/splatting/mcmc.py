@@ -180,8 +180,14 @@ class McmcDensification:
 
 
 def _draw(candidates: Tensor, opacities: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    weights = opacities[candidates].double()
-    return candidates[torch.multinomial(weights, count, replacement=True, generator=generator)]
+    """Indices [count] out of the candidates, each with a probability that its opacity is a share of, repeatedly.
+
+    By places on the line of summed opacities: `torch.multinomial` takes at most 2^24 candidates.
+    """
+    ends = opacities[candidates].double().cumsum(0)
+    places = torch.rand(count, dtype=torch.float64, generator=generator, device=ends.device) * ends[-1]
+    # A place that rounding brings to the very end is the last one's.
+    return candidates[torch.searchsorted(ends, places, right=True).clamp_max(len(candidates) - 1)]
 
 
 def relocated(

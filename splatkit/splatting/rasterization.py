@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from splatkit.ops import MAX_CHANNELS
+from splatkit.ops import MAX_CHANNELS, full_precision
 from splatkit.ops.rasterization import TILE_SIZE
 from splatkit.splatting.kernels.table import profile_named
 from splatkit.splatting.rendering import SeenSplats, composite, expected_depths, over_background, see, seen_features
@@ -25,6 +25,7 @@ _MOST_RADIUS = float(1 << 30)  # px; keeps radii of splats that touch the camera
 _MOST_SH_DEGREE = 3
 
 
+@full_precision
 def rasterization(
     means: Tensor,
     quats: Tensor,

@@ -14,6 +14,7 @@ from torch import Tensor
 from splatkit.geometry.rotation import quat_to_rotmat
 from splatkit.ops import (
     MAX_CHANNELS,
+    full_precision,
     intersect_tiles,
     median_depths,
     project_splats,
@@ -49,6 +50,7 @@ class SeenSplats(NamedTuple):
     betas: Tensor  # like opacities
 
 
+@full_precision
 def render_splats(
     means: Tensor,
     quats: Tensor,
@@ -110,6 +112,7 @@ def render_splats(
 
     Returns:
         Rendering. Gradients flow to all tensors, viewmats and Ks included; from median_depths only along the ray.
+        Autocast is off inside: it would round poses.
     """
     unknown = [name for name in outputs if name not in EXTRA_OUTPUTS]
     if unknown:

@@ -119,7 +119,7 @@ def test_studies_benchmarks_and_targets_exist():
 OF_OTHER_PROGRAMS = {
     *("max-num-iterations", "load-dir", "machine.device-type"),  # ns-*, and our data parser
     *("allow-outside", "fisheye", "help", "texture-method", "version"),
-    *("readme", "limit-s", "json", "size", "out"),  # our scripts
+    *("readme", "limit-s", "steps", "json", "size", "out"),  # our scripts
 }
 
 

@@ -133,8 +133,11 @@ def test_gradcheck_of_the_native_compositor(name: str):
 
 
 def test_absgrad_is_the_sum_of_absolute_pixel_gradients():
-    scene = make_splat_scene(6, seed=1, cameras=1)._replace(width=17, height=16)
+    K = torch.tensor([[15.0, 0, 8.5], [0, 15.0, 8.0], [0, 0, 1]], dtype=torch.float64)
+    scene = make_splat_scene(6, seed=1, cameras=1)
+    scene = scene._replace(width=17, height=16, Ks=K[None], scales=4 * scene.scales)
     projected = detached(ops.project_splats(*scene))
+    assert (projected[3][..., 0] > 0).sum() >= 3
     colors = torch.rand(1, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     lists = ops.intersect_tiles(*projected, 17, 16)
     weights = torch.randn(1, 16, 17, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -23,7 +23,9 @@ from splatkit.encodings import SimplexHashEncoding
 from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.rays import simplex_fields
 from splatkit.optimize.rays.lattice_encodings import fuse_networks, replace_encodings
+from splatkit.optimize.rays.method import rays_at_a_time
 from splatkit.optimize.rays.simplex_fields import contract_to_unit_cube
+from splatkit.optimize.rays.simplex_nerf_config import simplex_nerf_method
 from splatkit.optimize.rays.trainer import RayTrainer
 
 METHODS = ["simplex-nerf", "simplex-sdf"]
@@ -173,3 +175,11 @@ def test_networks_of_the_host_run_fused_with_the_same_parameters():
     assert holder[1] is wide
     torch.testing.assert_close(holder[0](features), expected)
     assert list(holder.state_dict()) == names
+
+
+def test_a_gpu_shows_pictures_in_fewer_and_larger_parts():
+    assert rays_at_a_time(on_gpu=True) == 32_768
+    assert rays_at_a_time(on_gpu=False) == 4096
+    config = simplex_nerf_method.config
+    assert config.pipeline.model.eval_num_rays_per_chunk == rays_at_a_time(torch.cuda.is_available())
+    assert config.viewer.num_rays_per_chunk == config.pipeline.model.eval_num_rays_per_chunk

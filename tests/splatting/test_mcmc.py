@@ -3,7 +3,7 @@ import torch
 
 from splatkit.splatting.kernels.kernel import Profile
 from splatkit.splatting.kernels.table import PROFILES
-from splatkit.splatting.mcmc import McmcDensification, McmcSettings, relocated
+from splatkit.splatting.mcmc import McmcDensification, McmcSettings, _draw, relocated
 from tests.splatting.kernels.test_table import line, unrounded_weight
 from tests.splatting.test_densification import assert_moments_fit, training
 
@@ -83,3 +83,34 @@ def test_decisions_of_a_step_hang_on_the_seed_and_the_step_alone():
         strategy.refine(2, 100, parameters, optimizers)
         results.append(parameters["means"].detach().clone())
     assert torch.equal(*results)
+
+
+def drawn(opacities, count, seed=0):
+    candidates = torch.arange(len(opacities)) + 10
+    everyone = torch.cat([torch.full((10,), 0.9), opacities])
+    return _draw(candidates, everyone, count, torch.Generator().manual_seed(seed)) - 10
+
+
+def test_splats_are_drawn_in_proportion_to_their_opacities():
+    opacities = torch.tensor([0.1, 0.0, 0.4, 0.25, 0.0, 0.05, 0.2, 0.0])
+    draws = 200_000
+    counts = torch.bincount(drawn(opacities, draws), minlength=8).double()
+    assert (counts[opacities == 0] == 0).all()
+    expected = draws * opacities.double()
+    deviations = (expected * (1 - opacities)).sqrt()
+    assert ((counts - expected).abs() <= 4 * deviations).all()
+
+
+def test_draws_hang_on_the_seed():
+    opacities = torch.rand(1000)
+    assert torch.equal(drawn(opacities, 50, seed=3), drawn(opacities, 50, seed=3))
+    assert not torch.equal(drawn(opacities, 50, seed=3), drawn(opacities, 50, seed=4))
+
+
+def test_more_splats_than_multinomial_takes_are_drawn_from():
+    count = 2**24 + 100
+    opacities = torch.zeros(count)
+    opacities[-7:] = 0.5
+    generator = torch.Generator().manual_seed(0)
+    chosen = _draw(torch.arange(count), opacities, 1000, generator)
+    assert set(chosen.tolist()) == set(range(count - 7, count))

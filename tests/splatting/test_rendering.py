@@ -160,3 +160,20 @@ def test_median_depth_is_one_splats_depth_and_passes_its_gradient_to_that_splat(
     assert (plain > 0).float().mean() > 0.2
     assert torch.equal(plain, medians(means, viewmats))
     assert torch.autograd.gradcheck(medians, (means, viewmats))
+
+
+def test_autocast_changes_no_image_and_no_gradient():
+    scene = make_splat_scene(200, dtype=torch.float32)
+    coefficients = torch.rand(200, 16, 3, generator=torch.Generator().manual_seed(0))
+    results = []
+    for enabled in (False, True):
+        viewmats = scene.viewmats.clone().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            moved = scene._replace(viewmats=viewmats)
+            image = render(moved, coefficients, sh_degree=3, outputs=["normals"])
+            assert torch.is_autocast_enabled("cpu") == enabled
+        assert image.normals is not None
+        (image.colors.sum() + image.normals.sum()).backward()
+        results.append([image.colors, image.depths, image.normals, viewmats.grad])
+    for plain, cast in zip(*results, strict=True):
+        assert torch.equal(plain, cast)

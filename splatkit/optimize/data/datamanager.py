@@ -11,7 +11,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatamanager, FullImageDatamanagerConfig
 
-from splatkit.optimize.data.image_cache import GIB, ImageCache, report_size
+from splatkit.optimize.data.image_cache import GIB, ImageCache, allowed_bytes, report_size
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.data.rectified_dataset import RectifiedDataset
 
@@ -57,7 +57,7 @@ class GesDatamanager(FullImageDatamanager[RectifiedDataset]):
                     data[name] = value.pin_memory() if on_host else value.to(self.device)
             return cast("dict[str, Any]", data)
 
-        limit = self.config.cache_gib * GIB
+        limit = allowed_bytes(self.config.cache_gib * GIB, torch.device("cpu" if on_host else self.device))
         name = "training" if split == "train" else "held-out"
         report_size(name, len(dataset), load(0), limit)
         cache = ImageCache(load, len(dataset), limit, f"loading {name} images")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, overload
 
+import torch
 from torch import Tensor
 
 from splatkit.optimize.data.measured_depth import MeasuredDepth
@@ -18,6 +19,7 @@ from splatkit.progress_bar import show_progress
 Batch = dict[str, Any]
 GIB = 1 << 30
 _THREADS = 2
+_GPU_SHARE = 0.4  # of a GPU's free memory; held-out images may take as much of the rest, training needs what is left
 
 
 class ImageCache(Sequence[Batch]):
@@ -86,6 +88,14 @@ def batch_bytes(batch: Mapping[str, Any]) -> int:
     return tensors + sum(value.bytes for value in batch.values() if isinstance(value, MeasuredDepth))
 
 
+def allowed_bytes(wanted: float, device: torch.device) -> float:
+    """What images may take on a device: as much as wanted, on a GPU at most a share of the memory that is free now."""
+    if device.type != "cuda":
+        return wanted
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(wanted, _GPU_SHARE * free)
+
+
 def report_size(what: str, count: int, first: Mapping[str, Any], limit_bytes: float) -> None:
     """Say, before anything is loaded, what images like the first one will take, and what happens to the rest."""
     expected = count * batch_bytes(first)
@@ -96,6 +106,6 @@ def report_size(what: str, count: int, first: Mapping[str, Any], limit_bytes: fl
     else:
         share = limit_bytes / expected
         tell(
-            f"{size}; {limit_bytes / GIB:.3g} GiB are allowed (datamanager.cache-gib): "
+            f"{size}; {limit_bytes / GIB:.3g} GiB are allowed (datamanager.cache-gib and a GPU's memory): "
             f"about {share:.0%} stay in memory, the others are decoded each time they are used."
         )

@@ -22,6 +22,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from splatkit.errors import DatasetError
 from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
 from splatkit.evaluation.image import SSIM_WINDOW, psnr
+from splatkit.ops import full_precision
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
 from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
@@ -36,7 +37,7 @@ from splatkit.optimize.ges.nearest_gaussians import NearestGaussians
 from splatkit.optimize.ges.rendering import Rasterizer
 from splatkit.optimize.ges.rig_refinement import RigRefinement
 from splatkit.optimize.ges.settings import GesModelConfig, check_model_config
-from splatkit.optimize.ges.view import View, view_of
+from splatkit.optimize.ges.view import View, view_of, with_numbers
 from splatkit.optimize.nerfstudio.console import tell
 from splatkit.optimize.nerfstudio.measured_panel import MeasuredPanel
 from splatkit.optimize.nerfstudio.metrics import image_metrics
@@ -240,6 +241,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
     # Rendering
 
+    @full_precision
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
         """Render one camera.
 
@@ -274,7 +276,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         probe = splats.means.new_zeros(1, len(splats), 2, requires_grad=True) if self._gathers else None
         # Drawn on the CPU: a checkpoint holds the state of that generator.
         random = self.config.background_color == "random"
-        background = (torch.rand(3, device="cpu") if random else self.background_color).to(splats.means)
+        drawn = with_numbers(splats.means, torch.rand(3, device="cpu").tolist()) if random else self.background_color
+        background = drawn.to(splats.means)
         with_median = (
             self._has("depth_filenames", index) and self.config.depth.weight > 0 < self.config.depth.median_share
         )
@@ -328,6 +331,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
     # Loss and metrics
 
+    @full_precision
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """One camera as splats are rendered by it, made of nerfstudio's cameras."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import transform_points
+from splatkit.ops import full_precision
 from splatkit.optimize.nerfstudio.cameras import lens_from_nerfstudio, viewmats_from_opengl
 from splatkit.runs.views import viewmat_of
 
@@ -44,12 +46,12 @@ class View:
     @cached_property
     def K(self) -> Tensor:
         """[1, 3, 3] px."""
-        return self.viewmats.new_tensor(self.camera.K)[None]
+        return with_numbers(self.viewmats, self.camera.K.reshape(-1).tolist()).reshape(1, 3, 3)
 
     @cached_property
     def distortions(self) -> Tensor | None:
         """[1, 4] k1 to k4 of a fisheye, as `render_splats` takes them."""
-        return self.viewmats.new_tensor(self.camera.distortion)[None] if self.is_fisheye else None
+        return with_numbers(self.viewmats, self.camera.distortion)[None] if self.is_fisheye else None
 
     def to(self, device: torch.device) -> "View":
         """The same on a device."""
@@ -65,6 +67,16 @@ class View:
         return self.camera.image(local), local[:, 2]
 
 
+def with_numbers(like: Tensor, numbers: Sequence[float]) -> Tensor:
+    """A few numbers [N] beside a tensor, filled in one by one: the host of a GPU would wait for an upload of them."""
+    filled = like.new_zeros(len(numbers))
+    for place, number in enumerate(numbers):
+        if number != 0:
+            filled[place].fill_(number)
+    return filled
+
+
+@full_precision
 def view_of(camera: Cameras, poses: Tensor) -> View:
     """The one camera of `camera` at poses [1, 3, 4] (camera to world, OpenGL axes).
 

@@ -16,12 +16,17 @@ _FLIP = (1.0, -1.0, -1.0, 1.0)  # of the columns of a pose
 
 def viewmats_from_opengl(camera_to_worlds: Tensor) -> Tensor:
     """T_camera_world [..., 4, 4] with OpenCV camera axes of OpenGL camera-to-world poses [..., 3 or 4, 4]."""
-    return invert(camera_to_worlds[..., :3, :] * camera_to_worlds.new_tensor(_FLIP))
+    return invert(_flipped(camera_to_worlds[..., :3, :]))
 
 
 def opengl_from_viewmats(viewmats: Tensor) -> Tensor:
     """The inverse of `viewmats_from_opengl`: [..., 4, 4] -> [..., 4, 4]."""
-    return invert(viewmats) * viewmats.new_tensor(_FLIP)
+    return _flipped(invert(viewmats))
+
+
+def _flipped(poses: Tensor) -> Tensor:
+    """Poses [..., 4] times _FLIP, without numbers that a GPU would wait for."""
+    return torch.cat([poses[..., :1], -poses[..., 1:3], poses[..., 3:]], -1)
 
 
 def to_nerfstudio(posed: Sequence[PosedCamera]) -> Cameras:

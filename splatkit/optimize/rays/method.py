@@ -21,6 +21,11 @@ NERFACTO_RATE = 0.01  # instant-ngp's too, for tables and networks alike
 _FINAL_SHARE = 0.1  # of it at the end: with a hundredth, short runs stand still before they have learned
 
 
+def rays_at_a_time(on_gpu: bool) -> int:
+    """Of pictures. A GPU waits for launches where they are few (nerfacto's number); a CPU keeps few in its caches."""
+    return 1 << 15 if on_gpu else 1 << 12
+
+
 def ray_method(record: Method, model: ModelConfig, rates: dict[str, float], description: str) -> MethodSpecification:
     """A method whose model is trained on rays by Adam, each group of parameters with its own falling rate.
 
@@ -54,7 +59,9 @@ def ray_method(record: Method, model: ModelConfig, rates: dict[str, float], desc
                 }
                 for group, rate in rates.items()
             },
-            viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 12),
+            viewer=ViewerConfig(
+                websocket_host="127.0.0.1", num_rays_per_chunk=max(1 << 12, model.eval_num_rays_per_chunk)
+            ),
             vis="viewer",
         ),
         description=description,

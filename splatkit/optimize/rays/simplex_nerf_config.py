@@ -10,7 +10,7 @@ the seed; and levels that join late learn little in what is left at nerfacto's r
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 
-from splatkit.optimize.rays.method import NERFACTO_RATE, ray_method
+from splatkit.optimize.rays.method import NERFACTO_RATE, ray_method, rays_at_a_time
 from splatkit.optimize.rays.records import SIMPLEX_NERF
 from splatkit.optimize.rays.simplex_nerf_model import SimplexNerfModelConfig
 
@@ -22,7 +22,7 @@ simplex_nerf_method = ray_method(
         average_init_density=0.01,
         background_color="random",
         use_appearance_embedding=False,
-        eval_num_rays_per_chunk=1 << 12,
+        eval_num_rays_per_chunk=rays_at_a_time(_ON_GPU),
         camera_optimizer=CameraOptimizerConfig(mode="off"),  # poses are taken as they are
         max_res=2048 if _ON_GPU else 512,
         log2_hashmap_size=19 if _ON_GPU else 17,

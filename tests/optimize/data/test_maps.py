@@ -15,7 +15,7 @@ from splatkit.io.maps.depth_maps import write_depth_map
 from splatkit.io.maps.normal_maps import write_normal_map
 from splatkit.optimize.data.datamanager import GesDatamanagerConfig
 from splatkit.optimize.data.dataparser_spec import splatkit_data
-from splatkit.optimize.data.image_cache import batch_bytes
+from splatkit.optimize.data.image_cache import GIB, allowed_bytes, batch_bytes
 
 WIDTH, HEIGHT = 56, 40
 FILES = {"depth_file_path": "d.png", "normal_file_path": "n.png", "background_file_path": "b.png"}
@@ -129,3 +129,11 @@ def test_normals_of_an_image_without_depths_are_said_to_be_unused(dataset, capsy
     edit(dataset, lambda meta: meta["frames"][1].pop("depth_file_path"))
     assert "measured_depth" not in batches(dataset)[0]
     assert "1 normal maps are not used" in " ".join(capsys.readouterr().out.split())
+
+
+def test_images_leave_a_gpu_memory_to_train_in(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10 * GIB, 80 * GIB))
+    gpu = torch.device("cuda", 0)
+    assert allowed_bytes(8 * GIB, gpu) == 4 * GIB
+    assert allowed_bytes(3 * GIB, gpu) == 3 * GIB
+    assert allowed_bytes(8 * GIB, torch.device("cpu")) == 8 * GIB

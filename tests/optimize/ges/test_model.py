@@ -12,6 +12,7 @@ from nerfstudio.scripts.train import main
 from splatkit import ops
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image, write_image
+from splatkit.optimize.ges.view import view_of
 from splatkit.optimize.load_ges import load_ges_run
 from splatkit.optimize.nerfstudio.checkpoints import list_checkpoints, read_checkpoint
 from splatkit.optimize.nerfstudio.trainer import GesTrainer
@@ -271,3 +272,23 @@ def test_pose_corrections_move_the_cameras_by_shares_of_the_scene(make_config):
     torch.testing.assert_close(pose[:, :3], quarter @ before[:, :3])
     del camera.metadata["cam_idx"]  # the camera of somebody who looks
     assert optimizer.apply_to_camera(camera) is camera.camera_to_worlds
+
+
+def test_mixed_precision_rounds_no_pose_and_no_image(make_config):
+    """Autocast, as the host turns it on around a step, multiplies poses in 16 bits."""
+    config = make_config("mixed", 4)
+    config.pipeline.datamanager.data = config.data
+    pipeline = pipeline_of(config).eval()
+    model, cameras = pipeline.model, pipeline.datamanager.train_dataset.cameras
+    cameras.camera_to_worlds[:, :, 3] += 100.0
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            view = view_of(cameras[:1], cameras[:1].camera_to_worlds)
+            cameras.camera_to_worlds[:, :, 3] -= 100.0
+            outputs = model.get_outputs_for_camera(cameras[1:2])
+            cameras.camera_to_worlds[:, :, 3] += 100.0
+        results.append([view.viewmats, *outputs.values()])
+    for plain, cast in zip(*results, strict=True):
+        assert torch.equal(plain, cast)
+    assert results[0][1].std() > 0
