@@ -22,7 +22,10 @@ ROUNDING = 5e-5  # float32 rounds the place in a cell; the most of the CPU is 1e
 SURFACE_ROUNDING = 2e-4  # of crossings where alphas pull two values of all but equal size apart
 
 _LATTICES = {"simplex": range(2, 9), "grid": range(2, 5)}  # and the dimensions that have kernels
-_SURFACE = "begin inside cells count scan scan_blocks add_blocks fill_cells fill_quads vertices centers zero quads_backward cells_backward sum faces"
+_SURFACE = (
+    "begin inside cells count scan scan_blocks add_blocks fill_cells fill_quads vertices centers zero quads_backward "
+    "cells_backward sum faces"
+)
 
 
 def encoding(lattice: str, dims: int, interpolation: str, device: str) -> list[Finding]:
