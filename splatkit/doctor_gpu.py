@@ -23,7 +23,7 @@ def gpu_kernels_state(driver: str) -> str:
         driver: its version, "" where it is not known.
     """
     if not torch.cuda.is_available():
-        return "not tried, for want of a device"
+        return "not tried: there is no GPU"
     capability = torch.cuda.get_device_capability()
     built = ops.build_info()["cuda"]
     if reason := misfit(built, capability, driver, torch.cuda.get_arch_list()):

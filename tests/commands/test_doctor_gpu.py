@@ -81,7 +81,7 @@ def test_a_gpu_that_torch_does_not_use_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(doctor, "driver_version", lambda: "")
     rows = dict(doctor.report())
     assert rows["CUDA"] == "no device; training runs on the CPU"
-    assert rows["GPU kernels"] == "not tried, for want of a device"
+    assert rows["GPU kernels"] == "not tried: there is no GPU"
 
 
 @pytest.mark.usefixtures("gpu")

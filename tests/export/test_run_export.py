@@ -75,7 +75,7 @@ def run(scene, tmp_path, monkeypatch):
 
     for module in ("run_export", "files.point_export"):
         monkeypatch.setattr(f"splatkit.export.{module}.open_run", lambda *_: loaded)
-        monkeypatch.setattr(f"splatkit.export.{module}.make_surface", surface)
+        monkeypatch.setattr(f"splatkit.export.{module}.surface_of", surface)
     return config
 
 
@@ -211,7 +211,7 @@ def test_points_lie_on_the_surface_in_its_colors(run, tmp_path):
 )
 def test_what_cannot_be_is_said_in_one_line(run, tmp_path, capsys, more, word):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_export, "make_surface", None)  # not even begun
+        patch.setattr(run_export, "surface_of", None)  # not even begun
         try:
             code = command(run, tmp_path / "out", *more)
         except SystemExit as error:  # tyro builds the settings
@@ -228,7 +228,7 @@ def test_a_missing_photograph_is_named_before_the_work(run, tmp_path, scene, mon
     object.__setattr__(loaded, "train_views", views_of(frames[1:]))
     object.__setattr__(loaded, "dataset", copy)
     frames[3].image_path.unlink()
-    monkeypatch.setattr(run_export, "make_surface", None)
+    monkeypatch.setattr(run_export, "surface_of", None)
     assert command(run, tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -306,7 +306,7 @@ def test_a_surveys_world_is_exported_in_its_own_coordinates_where_the_format_can
     local = np.array(SURVEY) - frames.origin  # of what was near the origin
     truth = read_mesh(scene / "truth/mesh.ply")
     moved = Mesh(truth.vertices + local, truth.faces)
-    monkeypatch.setattr(run_export, "make_surface", lambda *_: Surface(moved, {"steps": [STEP]}))
+    monkeypatch.setattr(run_export, "surface_of", lambda *_: Surface(moved, {"steps": [STEP]}))
     object.__setattr__(loaded, "dataset", far)
     object.__setattr__(loaded, "train_views", views_of(frames.frames[1:]))
     object.__setattr__(loaded, "eval_views", views_of(frames.frames[:1]))

@@ -129,7 +129,7 @@ def test_unreadable_newest_checkpoint_falls_back_to_the_one_before_and_says_so(m
     again.load_dir = config.get_checkpoint_dir()
     main(again)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "trying the one before it" in shown
+    assert "taking the one before it" in shown
     assert f"Resuming after step {int(previous.stem[5:])}" in shown
 
 

@@ -66,14 +66,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_newest_checkpoint(folder: Path) -> tuple[dict[str, Any], Path]:
-    """The newest checkpoint that can be read, and its path; each that cannot is named on the console."""
+    """The newest checkpoint that can be read, and its path; newer ones that cannot are named in warnings."""
     candidates = list_checkpoints(folder)
     if not candidates:
         raise CheckpointError(f"{folder}: holds no checkpoint (step-*.ckpt)")
+    unread = list[CheckpointError]()
     for path in candidates:
         try:
-            return read_checkpoint(path), path
+            state = read_checkpoint(path)
         except CheckpointError as error:
-            last = error
-            warn(f"{error}; trying the one before it")
-    raise last
+            unread.append(error)
+            continue
+        for damage in unread:
+            warn(f"{damage}; taking the one before it, {path.name}")
+        return state, path
+    raise unread[-1]
