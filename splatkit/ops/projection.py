@@ -105,7 +105,7 @@ def sh_colors(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Te
 
 
 def _new_scratch(viewmats: Tensor, means: Tensor) -> Tensor:
-    size = native().projection_scratch_size(means, viewmats.shape[0])
+    size = native().projection_scratch_size(means.detach(), viewmats.shape[0])
     return means.new_empty(size, dtype=torch.float64)
 
 
