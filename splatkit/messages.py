@@ -236,7 +236,7 @@ class _Counted(logging.Handler):
 
 
 class _LogFile(logging.FileHandler):
-    """A file that says once when it takes no more, as on a full disk: hours of work should not end for that."""
+    """A file that says once when it can no longer be written, as on a full disk: the work does not end for that."""
 
     is_broken = False
 
@@ -244,7 +244,7 @@ class _LogFile(logging.FileHandler):
         """Called where a record could not be written."""
         if not self.is_broken:
             self.is_broken = True
-            LOGGER.warning("log: %s takes no more (%s)", self.baseFilename, sys.exc_info()[1])
+            LOGGER.warning("log: %s can no longer be written (%s)", self.baseFilename, sys.exc_info()[1])
 
     def close(self) -> None:
         """What could not be written before cannot be written now."""

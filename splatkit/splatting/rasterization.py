@@ -149,7 +149,7 @@ def _refuse(asked: dict[str, object]) -> None:
     """Refuse what gsplat offers and splatkit does not; None and False do not ask for it."""
     for name, value in asked.items():
         if value is not None and value is not False:
-            raise NotImplementedError(f"{name}: splatkit's rasterization has no such thing; leave the argument out")
+            raise NotImplementedError(f"{name}: not supported by splatkit's rasterization; leave the argument out")
 
 
 def _check_choices(render_mode: str, tile_size: int, sh_degree: int | None, kernel: str, betas: Tensor | None) -> None:

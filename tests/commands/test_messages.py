@@ -103,7 +103,7 @@ def test_a_log_on_a_full_disk_is_a_warning_and_the_work_continues(scene, capsys)
     assert main([*words, "-q", "--log", "/dev/full"]) == 0
     assert (out / "transforms.json").is_file()
     (at_once, heading, again) = capsys.readouterr().err.splitlines()
-    assert at_once == again == "warning: log: /dev/full takes no more ([Errno 28] No space left on device)"
+    assert at_once == again == "warning: log: /dev/full can no longer be written ([Errno 28] No space left on device)"
     assert heading == "1 warning:"
 
 

@@ -7,7 +7,11 @@ import numpy as np
 import torch
 
 from splatkit.evaluation.mesh_topology import measure_topology
+from splatkit.export.surface.field_grid import FieldGrid
+from splatkit.export.surface.hole_filling import fill_holes
 from splatkit.export.surface.make_surface import make_surface
+from splatkit.export.surface.rendered_views import RenderedViews
+from splatkit.export.surface.view_planes import PlaneViews
 from splatkit.geometry.se3 import transform_points
 from splatkit.io.mesh import Mesh
 from splatkit.runs.views import RenderedView
@@ -74,6 +78,16 @@ def test_wide_holes_stay_open_in_the_middle():
 def test_nothing_is_filled_where_no_view_asks():
     """Views that see nothing beside a surface know that nothing is there."""
     assert made(SphereRun(count=4))[1]["filled_vertices"] == 0
+
+
+def test_a_field_that_is_known_everywhere_stays_as_it_is():
+    values = torch.ones(6, 6, 6)
+    values[2:4, 2:4, 2:4] = -1
+    grid = FieldGrid(torch.zeros(3, dtype=torch.int64), 1.0, values.clone(), torch.ones(6, 6, 6, dtype=torch.bool))
+    planes = PlaneViews(RenderedViews(SphereRun(count=2).views), min_alpha=0.5, max_incidence_deg=80, max_depth=None)
+    assert fill_holes(grid, planes, 1.0, width=4, min_views=2) == (0, 0)
+    assert torch.equal(grid.values, values)
+    assert grid.observed.all()
 
 
 def test_what_is_filled_is_marked_as_doubtful():
