@@ -14,6 +14,7 @@ STUDIES = {
     "encodings": ("studies.encoding_study", "cubes, simplices, and simplices that spend what they save on levels"),
     "lidar": ("studies.lidar_study", "what a LiDAR brings, the whole way on a synthetic walk"),
     "meshes": ("studies.meshes.study", "what stereo and training are worth for meshes"),
+    "surround": ("studies.surround_study", "how well the ground calibrates cameras around a vehicle"),
     "flexicubes": ("studies.flexicubes_study", "FlexiCubes, dual marching cubes and marching cubes under one loss"),
 }
 

@@ -23,6 +23,7 @@ from splatkit.calibration.settings import (
     CalibrateSettings,
     CheckSettings,
     SimulateSettings,
+    SurroundSettings,
 )
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
@@ -35,6 +36,7 @@ from splatkit.commands.calibrate import (
     run_calibrate,
     run_check,
     run_simulate,
+    run_surround,
 )
 from splatkit.commands.capture import (
     Capture,
@@ -97,6 +99,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     BoardSceneSettings: run_board_scene,
     AdviseSettings: run_advise,
     BoardSettings: run_board,
+    SurroundSettings: run_surround,
     CaptureImagesSettings: run_capture_images,
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,

@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "geometry",
         "io",
     },
+    "calibration.surround": {"calibration.settings", "geometry", "io"},
     "calibration": {
         "calibration.targets",
         "calibration.detection",
@@ -58,7 +59,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "io",
     },
     "synthetic": {"geometry", "io"},
-    "synthetic.stage": {"synthetic", "calibration", "calibration.targets", "calibration.quality", "geometry", "io"},
+    "synthetic.drive": {"synthetic", "geometry", "io"},
+    "synthetic.stage": {
+        "synthetic",
+        "synthetic.drive",
+        "calibration",
+        "calibration.targets",
+        "calibration.quality",
+        "geometry",
+        "io",
+    },
     # photographs know nothing of scans, and neither of how a rig is calibrated: what the file of it says is read in io
     "capture": {"geometry", "io"},
     "capture.stereo": {"capture", "stereo", "io"},
@@ -148,6 +158,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pages": {
         "calibration",
         "calibration.quality",
+        "calibration.surround",
         "capture.images",
         "capture.lidar",
         "capture.stereo",
@@ -165,6 +176,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "messages",
         "progress_bar",
         "calibration",
+        "calibration.surround",
         "capture.images",
         "capture.lidar",
         "capture.stereo",

@@ -118,3 +118,35 @@ class BoardSettings:
     """File to write, ending in .pdf."""
     board_size: str | None = None
     """Size of the plate in meters."""
+
+
+@dataclass(frozen=True)
+class SurroundSettings:
+    """Find where cameras sit around a vehicle, from the ground that neighbors see; no target is needed.
+
+    Writes rig.json with covariances, report.html, and the ground from above before and after. Exit code 3 says that no
+    result could be trusted, and why.
+    """
+
+    rig: Path
+    """JSON with the lens and the stated pose T_vehicle_camera of each camera: x ahead, y left, z up, the ground at z =
+    0, meters."""
+    images: Path
+    """Folder with a folder of photographs for each camera, named as in the rig; photographs of one moment have the same
+    name. Or one photograph for each camera: a single moment."""
+    out: Path = Path("surround")
+    """Folder to make."""
+    prior_deg: float = 3.0
+    """Standard deviation of the stated rotations, about each axis."""
+    prior_m: float = 0.05
+    """Standard deviation of the stated positions, along each axis."""
+    fixed: tuple[str, ...] = ()
+    """Names of cameras whose stated poses are exact. Without one, the rig as a whole stays where it is stated to be."""
+    lean_deg: float = 0.3
+    """Standard deviation of the vehicle's pitch and roll on its suspension, from moment to moment."""
+    lift_m: float = 0.005
+    """Standard deviation of its height."""
+    moments: int = 8
+    """Number of moments to use, evenly chosen where there are more."""
+    overwrite: bool = False
+    """Replace an existing folder."""

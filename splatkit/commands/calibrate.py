@@ -12,6 +12,7 @@ from splatkit.calibration.settings import (
     CalibrateSettings,
     CheckSettings,
     SimulateSettings,
+    SurroundSettings,
 )
 from splatkit.commands.terminal import print_warnings, say, show_progress
 from splatkit.errors import CalibrationRefusedError
@@ -19,7 +20,7 @@ from splatkit.errors import CalibrationRefusedError
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Calibrate LiDAR and cameras against each other with a board that all see."""
+    """Calibrate LiDAR and cameras with a board that all see, or cameras around a vehicle by the ground."""
 
     what: (
         Annotated[CalibrateSettings, tyro.conf.subcommand("run", prefix_name=False)]
@@ -28,6 +29,7 @@ class Calibrate:
         | Annotated[BoardSceneSettings, tyro.conf.subcommand("scene", prefix_name=False)]
         | Annotated[AdviseSettings, tyro.conf.subcommand("advise", prefix_name=False)]
         | Annotated[BoardSettings, tyro.conf.subcommand("board", prefix_name=False)]
+        | Annotated[SurroundSettings, tyro.conf.subcommand("surround", prefix_name=False)]
     )
 
 
@@ -94,3 +96,13 @@ def run_board(settings: BoardSettings) -> None:
 
     target = draw_board(settings)
     say(f"{settings.out}: {target.width:g} x {target.height:g} m; print at 100 %")
+
+
+def run_surround(settings: SurroundSettings) -> None:
+    """Calibrate cameras around a vehicle, with a report; say how good it is."""
+    from splatkit.calibration.surround.stage import calibrate_surround
+    from splatkit.pages.surround import write_surround_report
+
+    calibrated = calibrate_surround(settings, show_progress, write_surround_report)
+    print_warnings(calibrated.warnings)
+    say(f"{settings.out}: {calibrated.verdict()}")

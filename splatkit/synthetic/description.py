@@ -32,6 +32,7 @@ class Texture:
     size: float = 0.05  # m: cell, stripe width or wavelength
     grain: float = 0.12  # standard deviation of the relative noise on the albedo
     grain_size: float = 0.04  # m, its wavelength: 6 px in a 320 px wide image from 2 m
+    waves: int = 12  # that noise and grain are each the sum of: with few of them, large surfaces look woven
     text: str = ""  # lines to print
     panel: tuple[float, float] = (0.1, 0.1)  # m: width and height of the printed area of each face
 
@@ -128,6 +129,18 @@ class Walk:
 
 
 @dataclass(frozen=True)
+class Drive:
+    """A vehicle with fisheyes around it drives over the ground, z = 0."""
+
+    waypoints: tuple[tuple[float, float], ...]  # m, of an open path
+    speed: float  # m/s
+    sway_deg: float  # standard deviation of the body's pitch and roll
+    heave: float  # m, of its height
+    distortion: tuple[float, float, float, float]  # k1 to k4 of each fisheye
+    cameras: tuple[CameraMount, ...]  # in the vehicle's frame: x ahead, y left, z up from the ground
+
+
+@dataclass(frozen=True)
 class Light:
     """One distant lamp that casts hard shadows, and light from everywhere."""
 
@@ -145,12 +158,13 @@ class SceneDescription:
     light: Light
     objects: tuple[SceneObject, ...]
     cameras: CameraRig | None = None  # round the scene ...
-    walk: Walk | None = None  # ... or through it
+    walk: Walk | None = None  # ... or through it on foot
+    drive: Drive | None = None  # ... or in a vehicle
     zenith: Color | None = None  # straight up, of an opaque backdrop; None: photographs from cameras are transparent
 
     def __post_init__(self) -> None:
-        if (self.cameras is None) == (self.walk is None):
-            raise ValueError("expected either cameras round the scene or a walk through it")
+        if [self.cameras, self.walk, self.drive].count(None) != 2:
+            raise ValueError("expected one of these: cameras around the scene, a walk or a drive through it")
 
 
 def find_scene(name: str) -> Path:

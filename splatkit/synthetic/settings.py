@@ -12,11 +12,12 @@ from splatkit.synthetic.defects import Defects, LidarFaults
 class SceneSettings:
     """Render a synthetic scene as a nerfstudio dataset, with its exact depth and mesh.
 
-    Walks (courtyard) come with LiDAR scans, and with defects on request.
+    Walks (courtyard) come with LiDAR scans, and with defects on request. Drives (parking) make photographs from
+    fisheyes around a vehicle for `splatkit calibrate surround` instead.
     """
 
     name: tyro.conf.Positional[str]
-    """A scene that comes with the package (studio, pebbles, backdrop, courtyard), or a .toml file."""
+    """A scene that comes with the package (studio, pebbles, backdrop, courtyard, parking), or a .toml file."""
     out: Path
     """Folder to make."""
     width: int = 320

@@ -16,13 +16,15 @@ from splatkit.io.atomic import atomic_directory
 from splatkit.progress import Progress, no_progress, track
 from splatkit.synthetic.dataset import generate_scene
 from splatkit.synthetic.defects import Defects, LidarFaults
-from splatkit.synthetic.description import Walk, find_scene, read_scene
+from splatkit.synthetic.description import SceneDescription, Walk, find_scene, read_scene
+from splatkit.synthetic.drive.dataset import generate_drive
 from splatkit.synthetic.settings import SceneSettings
 from splatkit.synthetic.walk import lidar_from_camera
 from splatkit.synthetic.walk_dataset import generate_walk
 
 _BOARD = ("7x5:0.095", "0.85x0.61")  # as `splatkit calibrate run` takes them
 _BOARD_SIZE_PX = (1280, 960)
+_OF_A_LIDAR = ("extrinsic_deg", "extrinsic_m", "time_offset_s")  # defects
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,34 @@ def make_scene(settings: SceneSettings, progress: Progress = no_progress) -> Mad
     """
     description = read_scene(find_scene(settings.name))
     walk = description.walk
-    if walk is None and (settings.defects, settings.faults) != (Defects(), LidarFaults()):
-        raise SettingsError(f"{description.name}: faults and defects need a walk, such as courtyard")
+    _check_defects(description, settings)
     if settings.board_poses < 0 or (settings.board_poses and walk is None):
         raise SettingsError("--board-poses: expected 0 or more, and a walk, such as courtyard")
     size = (settings.width, settings.height)
     with atomic_directory(settings.out, settings.overwrite) as folder:
-        if walk is None:
+        if description.drive is not None:
+            generate_drive(description, folder, *size, settings.views, settings.seed, settings.defects, progress)
+        elif walk is None:
             generate_scene(description, folder, *size, settings.views, settings.seed, progress)
         else:
             counts = (settings.views, settings.scans, settings.seed)
             generate_walk(description, folder, *size, *counts, settings.faults, settings.defects, progress)
             _hold_boards(folder / "boards", walk, settings, progress)
     return MadeScene(settings.out, description.name, None if walk is None else settings.scans)
+
+
+def _check_defects(description: SceneDescription, settings: SceneSettings) -> None:
+    """SettingsError where the scene has nothing that could be wrong in such a way."""
+    if description.walk is not None:
+        return
+    if settings.faults != LidarFaults() or (description.drive is None and settings.defects != Defects()):
+        raise SettingsError(f"{description.name}: faults and defects need a walk, such as courtyard")
+    lidar = {name: getattr(settings.defects, name) for name in _OF_A_LIDAR}
+    if any(lidar.values()):
+        given = ", ".join(f"--{name.replace('_', '-')}" for name, value in lidar.items() if value)
+        raise SettingsError(
+            f"{given}: {description.name} has no LiDAR; pose noise is that of its cameras on the vehicle"
+        )
 
 
 def _hold_boards(folder: Path, walk: Walk, settings: SceneSettings, progress: Progress) -> None:

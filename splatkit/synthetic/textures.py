@@ -30,7 +30,7 @@ class SurfaceTexture:
     def __init__(self, texture: Texture, rng: np.random.Generator) -> None:
         self._colors = np.array(texture.colors, dtype=np.float32)
         self._pattern = _PATTERNS[texture.kind](texture, rng)
-        self._grain = WaveNoise(rng, texture.grain_size)
+        self._grain = WaveNoise(rng, texture.grain_size, texture.waves)
         self._grain_amplitude = np.float32(texture.grain)
 
     def __call__(self, points: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -59,7 +59,7 @@ def _stripes(texture: Texture, _rng: np.random.Generator) -> Pattern:
 
 
 def _noise(texture: Texture, rng: np.random.Generator) -> Pattern:
-    noise = WaveNoise(rng, texture.size)
+    noise = WaveNoise(rng, texture.size, texture.waves)
     return lambda points, _normals: np.clip(0.5 + 0.35 * noise(points), 0, 1)
 
 

@@ -95,4 +95,5 @@ def stereo_findings(
 
 def beyond_format(count: int, unit: float) -> str:
     """A warning about depths that a depth map of this unit does not hold."""
-    return f"{count} depths beyond {LARGEST_DEPTH * unit:.3g} do not fit into depth maps and are left out"
+    farthest = f"{LARGEST_DEPTH * unit:.3g} (in the dataset's unit)"
+    return f"{count} depths beyond {farthest} do not fit into depth maps and are left out"

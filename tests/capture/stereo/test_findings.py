@@ -28,7 +28,10 @@ def test_one_sentence_says_how_much_and_how_well():
     ("found", "message"),
     [
         (findings(GOOD, HELD_OUT, ALONE), "1 photographs have no depth by stereo (c.png)"),
-        (findings(GOOD, left_out=7), "7 depths beyond 13.1 do not fit into depth maps and are left out"),
+        (
+            findings(GOOD, left_out=7),
+            "7 depths beyond 13.1 (in the dataset's unit) do not fit into depth maps and are left out",
+        ),
         (findings(GOOD, effort=Effort("low", 5.0, 60.0, "chosen because medium takes 35 minutes")), "--stereo medium"),
     ],
 )

@@ -1,0 +1,1 @@
+"""A vehicle with fisheyes around it drives over a generated scene's ground."""
