@@ -19,6 +19,25 @@ SPLATKIT_HD int block_index(int row, int column) {
   return block * kBlockPixels + row % kBlockSide * kBlockSide + column % kBlockSide;
 }
 
+// Pixel centers of a block relative to its corner, by register.
+template <class V>
+struct BlockCenters {
+  V x[kBlockPixels / V::kLanes], y[kBlockPixels / V::kLanes];
+
+  BlockCenters() {
+    using Real = typename V::Lane;
+    for (int p = 0; p < kBlockPixels; ++p) {
+      x[p / V::kLanes].v[p % V::kLanes] = Real(p % kBlockSide) + Real(0.5), y[p / V::kLanes].v[p % V::kLanes] = Real(p / kBlockSide) + Real(0.5);
+    }
+  }
+};
+
+// A lane in memory, which a[lane] would take a whole register for.
+template <class V>
+SPLATKIT_HD void set_lane(V& a, int lane, typename V::Lane value) {
+  std::memcpy(reinterpret_cast<char*>(&a) + lane * sizeof(value), &value, sizeof(value));
+}
+
 // Some splats of a tile.
 template <class Real>
 struct SplatBatch {
@@ -155,10 +174,6 @@ template <class V, class Pixels>
 struct TilePixels {
   static constexpr int kRegisters = kBlockPixels / V::kLanes;  // of a block
   Pixels of[kTileBlocks * kRegisters];
-
-  // Calls visit(register, its lane) for the pixel at a place of the tile.
-  SPLATKIT_HD static int register_of(int row, int column) { return block_index(row, column) / V::kLanes; }
-  SPLATKIT_HD static int lane_of(int row, int column) { return block_index(row, column) % V::kLanes; }
 
   // Blocks in which some pixel is not finished.
   SPLATKIT_HD int live_blocks() const {

@@ -70,12 +70,22 @@ struct Tile {
 
   template <class Pixels>
   void set_centers(TilePixels<V, Pixels>& pixels) const {
-    for (int row = 0; row < kTileSize; ++row) {
-      for (int column = 0; column < kTileSize; ++column) {
-        const int p = block_index(row, column);
-        pixels.of[p / V::kLanes].x.v[p % V::kLanes] = Real(left + column) + Real(0.5);
-        pixels.of[p / V::kLanes].y.v[p % V::kLanes] = Real(top + row) + Real(0.5);
+    static const BlockCenters<V> centers;
+    constexpr int kRegisters = TilePixels<V, Pixels>::kRegisters;
+    for (int block = 0; block < kTileBlocks; ++block) {
+      const V x = V(Real(left + block % kBlocksAcross * kBlockSide)), y = V(Real(top + block / kBlocksAcross * kBlockSide));
+      for (int r = 0; r < kRegisters; ++r) {
+        pixels.of[block * kRegisters + r].x = x + centers.x[r], pixels.of[block * kRegisters + r].y = y + centers.y[r];
       }
+    }
+  }
+
+  // Asks for the tile's rows of an image ahead of their use.
+  void prefetch(const SplatImageInput<Real>& input, const Real* image, int channels) const {
+    constexpr int kLine = 64 / sizeof(Real);
+    for (int row = 0; row < rows; ++row) {
+      const Real* first = image + ((camera * input.height + top + row) * input.width + left) * channels;
+      for (int k = 0; k < columns * channels; k += kLine) __builtin_prefetch(first + k);
     }
   }
 };
@@ -120,17 +130,20 @@ void tile_forward(const SplatImageInput<Real>& input, const SplatRow<Real>* rows
 template <int D, class V, class Real>
 void load_gradients(const SplatImageInput<Real>& input, const SplatImageGradient<Real>& gradient, const Tile<V>& tile,
                     TilePixels<V, BackwardPixels<V, D>>& pixels) {
+  const Real *features = gradient.features, *alphas = gradient.alphas, *v_features = gradient.v_features, *v_alphas = gradient.v_alphas;
+  tile.prefetch(input, features, D), tile.prefetch(input, v_features, D);
+  tile.prefetch(input, alphas, 1), tile.prefetch(input, v_alphas, 1);
   std::memset(static_cast<void*>(&pixels), 0, sizeof(pixels));
   tile.set_centers(pixels);
   tile.for_each_pixel(input, pixels, [&](int64_t pixel, BackwardPixels<V, D>& of, int lane) {
-    const Real v_alpha = gradient.v_alphas[pixel];
-    Real behind = gradient.alphas[pixel] * v_alpha;
+    const Real v_alpha = v_alphas[pixel];
+    Real behind = alphas[pixel] * v_alpha;
     for (int d = 0; d < D; ++d) {
-      const Real v = gradient.v_features[pixel * D + d];
-      of.v_features[d].v[lane] = v;
-      behind += gradient.features[pixel * D + d] * v;
+      const Real v = v_features[pixel * D + d];
+      set_lane(of.v_features[d], lane, v);
+      behind += features[pixel * D + d] * v;
     }
-    of.transmittance.v[lane] = Real(1), of.v_alpha.v[lane] = v_alpha, of.behind.v[lane] = behind;
+    set_lane(of.transmittance, lane, Real(1)), set_lane(of.v_alpha, lane, v_alpha), set_lane(of.behind, lane, behind);
   });
 }
 
@@ -144,18 +157,18 @@ SPLATKIT_HD void splat_backward(const SplatBatch<Real>& batch, int k, int kernel
     return;
   }
   static_assert(kSlot <= kSums, "sums of a slot fill one tree");
-  alignas(64) V sums[kSums];
   alignas(64) Real totals[kSums];
-  for (int j = 0; j < kSums; ++j) sums[j] = V(Real(0));
   with_profile(kernel, batch.gaussian[k], [&](auto profile) __attribute__((always_inline)) {
-    for (; blocks != 0; blocks &= blocks - 1) {
-      const int block = __builtin_ctz(blocks);
+    V sums[kSums];
+    for (int j = 0; j < kSums; ++j) sums[j] = V(Real(0));
+    for (int left = blocks; left != 0; left &= left - 1) {
+      const int block = __builtin_ctz(left);
       for (int r = block * kRegisters; r < (block + 1) * kRegisters; ++r) {
         pixels.of[r].template composite<decltype(profile), Parts>(splat_of(batch, k), sums);
       }
     }
+    sum_each<kSums>(sums, totals);
   });
-  sum_each<kSums>(sums, totals);
   std::memcpy(slot, totals, kSlot * sizeof(Real));
 }
 
