@@ -11,7 +11,7 @@ SPLATKIT_ISA_BEGIN
 
 constexpr int kBlockSide = 4, kBlockPixels = kBlockSide * kBlockSide;
 constexpr int kBlocksAcross = kTileSize / kBlockSide, kTileBlocks = kBlocksAcross * kBlocksAcross;
-constexpr int kBatch = 16;  // splats
+constexpr int kBatch = 32;  // splats
 
 // Place of a pixel of a tile in its arrays.
 SPLATKIT_HD int block_index(int row, int column) {

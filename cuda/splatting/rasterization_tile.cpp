@@ -90,6 +90,16 @@ struct Tile {
   }
 };
 
+// The given splats of a batch, bit k for splat k, front to back.
+template <int What, class V, int D, class Real>
+SPLATKIT_HD void composite_register(int kernel, const SplatBatch<Real>& batch, uint32_t splats, ForwardPixels<V, D>& pixels) {
+  ForwardPixels<V, D> of = pixels;
+  for (; splats != 0; splats &= splats - 1) of.template composite<What>(kernel, splat_of(batch, __builtin_ctz(splats)));
+  // Member by member, which does without a copy in memory.
+  pixels.transmittance = of.transmittance, pixels.left = of.left;
+  for (int d = 0; d < D; ++d) pixels.features[d] = of.features[d];
+}
+
 // alphas may be null.
 template <class V, int D, int What, class Real>
 void tile_forward(const SplatImageInput<Real>& input, const SplatRow<Real>* rows, const TileLists& lists, int64_t index, Real* features,
@@ -112,11 +122,7 @@ void tile_forward(const SplatImageInput<Real>& input, const SplatRow<Real>* rows
     for (; live != 0; live &= live - 1) {
       const int block = __builtin_ctz(live);
       for (int r = block * pixels.kRegisters; r < (block + 1) * pixels.kRegisters; ++r) {
-        Pixels of = pixels.of[r];
-        for (uint32_t left = splats[block] & all; left != 0; left &= left - 1) {
-          of.template composite<What>(input.kernel, splat_of(batch, __builtin_ctz(left)));
-        }
-        pixels.of[r] = of;
+        composite_register<What>(input.kernel, batch, splats[block] & all, pixels.of[r]);
       }
     }
   }
