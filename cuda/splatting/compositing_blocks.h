@@ -27,7 +27,8 @@ struct BlockCenters {
   BlockCenters() {
     using Real = typename V::Lane;
     for (int p = 0; p < kBlockPixels; ++p) {
-      x[p / V::kLanes].v[p % V::kLanes] = Real(p % kBlockSide) + Real(0.5), y[p / V::kLanes].v[p % V::kLanes] = Real(p / kBlockSide) + Real(0.5);
+      x[p / V::kLanes].v[p % V::kLanes] = Real(p % kBlockSide) + Real(0.5),
+                             y[p / V::kLanes].v[p % V::kLanes] = Real(p / kBlockSide) + Real(0.5);
     }
   }
 };
@@ -86,7 +87,8 @@ struct TileSplats {
     for (int k = 0; k < kBatch; ++k) {
       const SplatRow<Real>& row = rows[ids[k < batch.count ? first + k : first]];
       batch.rows[k] = &row;
-      const Real of_row[kNumbers] = {row.x - Real(left), row.y - Real(top), row.a, Real(0.5) * row.twice_b, row.c, row.extent_x, row.extent_y};
+      const Real of_row[kNumbers] = {row.x - Real(left), row.y - Real(top), row.a, Real(0.5) * row.twice_b, row.c,
+                                     row.extent_x,       row.extent_y};
       for (int j = 0; j < kNumbers; ++j) numbers[j][k] = of_row[j];
       batch.gaussian[k] = is_gaussian(row);
     }
@@ -101,7 +103,8 @@ struct TileSplats {
 
  private:
   SPLATKIT_HD bool is_gaussian(const SplatRow<Real>& row) const {
-    return with_profile(kernel, [&](auto profile) { return profile.is_gaussian(ProfileNumbers<Real>{{row.numbers[0], row.numbers[1], row.numbers[2]}}); });
+    return with_profile(
+        kernel, [&](auto profile) { return profile.is_gaussian(ProfileNumbers<Real>{{row.numbers[0], row.numbers[1], row.numbers[2]}}); });
   }
 };
 

@@ -68,7 +68,7 @@ template <class Real>
 struct PartRuns {
   std::unique_ptr<TileRun[]> runs;
   const TileRun* end;
-  std::vector<int32_t> changes;  // [T + 1] see IntersectionKernels
+  std::vector<int32_t> changes;  // [T + 1] how much more often a tile is touched than the one before it
   std::vector<int64_t> next;     // [T] where its next splat of a tile goes
 
   template <class Key>
@@ -83,14 +83,23 @@ struct PartRuns {
     for (int64_t first = 0; first < count; first += kSplatGrain) {
       const int64_t some = std::min(count - first, kSplatGrain);
       for (int64_t k = 0; k < some; ++k) ids[k] = order[first + k].id;
-      at = kernel.runs(input, splat_offsets, camera, ids, some, at, changes.data());
+      at = kernel.runs(input, splat_offsets, camera, ids, some, at);
     }
     end = at;
+    for (const TileRun* run = runs.get(); run < end; ++run) ++changes[run->first], --changes[run->first + run->count];
   }
 
   void deal(const TileLists& lists) {
+    constexpr int32_t kShort = 2;  // most runs are no longer; a loop of so few turns would be mispredicted at its end
+    int32_t ignored;
     for (const TileRun* run = runs.get(); run < end; ++run) {
-      for (int32_t k = 0; k < run->count; ++k) {
+      for (int32_t k = 0; k < kShort; ++k) {
+        int64_t& at = next[run->first + k];
+        const bool inside = k < run->count;
+        *(inside ? lists.splat_ids + at : &ignored) = run->splat, *(inside ? lists.slots + at : &ignored) = run->slot + k;
+        at += inside;
+      }
+      for (int32_t k = kShort; k < run->count; ++k) {
         const int64_t place = next[run->first + k]++;
         lists.splat_ids[place] = run->splat, lists.slots[place] = run->slot + k;
       }
@@ -109,7 +118,7 @@ void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, int
   std::vector<PartRuns<Real>> parts((visible + grain - 1) / grain);
   parallel_for(visible, grain, threads, [&](int64_t begin, int64_t end) {
     PartRuns<Real>& part = parts[begin / grain];
-    part.changes.assign(tiles + 1, 0), part.next.resize(tiles);
+    part.changes.assign(tiles + 1, 0), part.next.resize(tiles + 1);
     part.find(input, lists.splat_offsets, camera, order.data() + begin, end - begin);
   });
   int64_t* offsets = lists.tile_offsets + camera * tiles;

@@ -109,7 +109,7 @@ SPLATKIT_HD void prefetch_splat(const SplatImageInput<Real>& input, const int64_
 
 template <class V>
 TileRun* list_runs(const SplatImageInput<typename V::Lane>& all, const int64_t* splat_offsets, int64_t camera, const int32_t* splats,
-                   int64_t count, TileRun* runs, int32_t* changes) {
+                   int64_t count, TileRun* runs) {
   SplatImageInput<typename V::Lane> input = all;  // of the camera
   const int64_t begin = camera * all.splats;
   input.means2d += 2 * begin, input.conics += 3 * begin, input.extents += 2 * begin, splat_offsets += begin;
@@ -129,7 +129,6 @@ TileRun* list_runs(const SplatImageInput<typename V::Lane>& all, const int64_t* 
             const int32_t first = static_cast<int32_t>(aside.first[k][l]), tiles = static_cast<int32_t>(aside.count[k][l]);
             *runs = {first, tiles, static_cast<int32_t>(group.ids[l]), slots[l]};
             runs += tiles > 0, slots[l] += tiles;
-            ++changes[first], --changes[first + tiles];
           }
         }
       }

@@ -15,10 +15,9 @@ struct IntersectionKernels {
   // How many tiles each of the entries [begin, end) of camera * N + splat, at most kSplatGrain of them, touches, at counts[entry].
   void (*count)(const SplatImageInput<Real>&, int64_t begin, int64_t end, int64_t* counts);
   // The runs of tiles of `count` splats that the camera sees, at most kSplatGrain of them: splat by splat, from the top. Returns the end
-  // of what was written; one more is used up behind it. changes [T + 1]: adds to each tile by how many it is touched more often than the
-  // tile before it.
+  // of what was written; one more is used up behind it.
   TileRun* (*runs)(const SplatImageInput<Real>&, const int64_t* splat_offsets, int64_t camera, const int32_t* splats, int64_t count,
-                   TileRun* runs, int32_t* changes);
+                   TileRun* runs);
 };
 
 struct IntersectionKernelSet {

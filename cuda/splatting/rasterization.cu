@@ -53,7 +53,7 @@ struct Offset {
 
   __device__ Offset(const TileSplat<float>& s, const Pixel& pixel) {
     dx = pixel.x - s.x, dy = pixel.y - s.y;
-    q = squared_distance(s, dx, 2 * s.b * dy, s.c * dy * dy);
+    q = squared_distance(s, dx, dy);
   }
 };
 

@@ -208,8 +208,8 @@ void tile_backward(const SplatImageInput<Real>& input, const SplatRow<Real>* row
 }
 
 template <class V>
-void forward(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists, int64_t tile, typename V::Lane* features,
-             typename V::Lane* alphas) {
+void forward(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists, int64_t tile,
+             typename V::Lane* features, typename V::Lane* alphas) {
   switch (input.channels) {
     case 1: return tile_forward<V, 1, kBlend>(input, rows, lists, tile, features, alphas);
     case 2: return tile_forward<V, 2, kBlend>(input, rows, lists, tile, features, alphas);
@@ -221,7 +221,8 @@ void forward(const SplatImageInput<typename V::Lane>& input, const SplatRow<type
 
 // The input's only channel is the depth.
 template <class V>
-void median(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists, int64_t tile, typename V::Lane* depths) {
+void median(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists, int64_t tile,
+            typename V::Lane* depths) {
   tile_forward<V, 1, kMedian>(input, rows, lists, tile, depths, static_cast<typename V::Lane*>(nullptr));
 }
 
@@ -234,8 +235,8 @@ void backward_parts(const SplatImageInput<typename V::Lane>& input, const SplatR
 }
 
 template <class V>
-void backward(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists, const SplatImageGradient<typename V::Lane>& gradient,
-              int64_t tile) {
+void backward(const SplatImageInput<typename V::Lane>& input, const SplatRow<typename V::Lane>* rows, const TileLists& lists,
+              const SplatImageGradient<typename V::Lane>& gradient, int64_t tile) {
   switch (input.channels) {
     case 1: return backward_parts<V, 1>(input, rows, lists, gradient, tile);
     case 2: return backward_parts<V, 2>(input, rows, lists, gradient, tile);
