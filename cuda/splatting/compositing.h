@@ -10,7 +10,7 @@
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
 #include "splatting/profiles.h"
-#include "splatting/support.h"
+#include "splatting/tiles.h"
 
 SPLATKIT_ISA_BEGIN
 
@@ -18,21 +18,21 @@ constexpr int kTilePixels = kTileSize * kTileSize;
 
 // One splat as the pixels of a tile need it.
 template <class Real>
-struct TileSplat {
+struct alignas(16) TileSplat {
   Real x, y, a, twice_b, c;  // center (px) and conic
   Real log2_opacity;
   ProfileNumbers<Real> numbers;
   Real q_max;
-  bool gaussian;   // see `with_profile`
-  PixelSpan rows;  // rows of the tile, 0 to kTileSize
+  bool gaussian;    // see `with_profile`
+  uint32_t blocks;  // CUDA: bit k, its support meets the pixels of warp k
   const Real* color;
 };
 
-template <class Real>
-SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int tile_left, int tile_top,
-                                       int rows_in_tile) {
+// The splat of a tile with the corner (left, top), for blocks of Width x Height pixels.
+template <int Width, int Height, class Real>
+SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int left, int top) {
   const int64_t i = camera * input.splats + n;
-  const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i;
+  const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i, *extent = input.extents + 2 * i;
   TileSplat<Real> s;
   s.x = mean[0], s.y = mean[1], s.a = conic[0], s.twice_b = 2 * conic[1], s.c = conic[2];
   s.log2_opacity = log2(input.opacities[n]);
@@ -40,11 +40,10 @@ SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64
     s.numbers = profile.numbers(input.betas[n]);
     s.gaussian = profile.is_gaussian(s.numbers);
   });
-  const Ellipse<Real> ellipse = make_ellipse(mean, conic, input.extents + 2 * i);
-  s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips rows
-  s.rows = row_span(ellipse, {tile_left, tile_left + kTileSize}, input.height);
-  s.rows.first = s.rows.first > tile_top ? s.rows.first - tile_top : 0;
-  s.rows.end = s.rows.end - tile_top < rows_in_tile ? s.rows.end - tile_top : rows_in_tile;
+  const Ellipse<Real> ellipse = make_ellipse(s.x - Real(left), s.y - Real(top), conic[0], conic[1], conic[2], extent[0], extent[1]);
+  s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips pixels
+  s.blocks = 0;
+  for_each_block<Width, Height>(ellipse, [&](int block, bool meets) { s.blocks |= static_cast<uint32_t>(meets) << block; });
   s.color = input.colors + i * input.channels;
   return s;
 }

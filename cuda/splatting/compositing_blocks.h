@@ -48,25 +48,6 @@ struct SplatBatch {
   bool gaussian[kBatch];  // see `with_profile`
 };
 
-// Calls visit(block, mask of the ellipses that meet it); their centers are relative to the tile's corner.
-template <class V, class Visit>
-SPLATKIT_HD void for_each_block(const Ellipse<V>& e, const Visit& visit) {
-  using Real = typename V::Lane;
-  const V far_y = -e.b / e.c * e.extent_x;
-  for (int by = 0; by < kBlocksAcross; ++by) {
-    const V top = V(Real(by * kBlockSide + 0.5 - kSupportSlack)) - e.y;
-    const V bottom = V(Real(by * kBlockSide + kBlockSide - 0.5 + kSupportSlack)) - e.y;
-    V low, high;
-    reach(e, e.a, far_y, top, bottom, low, high);
-    const auto in_rows = (bottom >= -e.extent_y) & (top <= e.extent_y);
-    for (int bx = 0; bx < kBlocksAcross; ++bx) {
-      const V left = V(Real(bx * kBlockSide + 0.5 - kSupportSlack)) - e.x;
-      const V right = V(Real(bx * kBlockSide + kBlockSide - 0.5 + kSupportSlack)) - e.x;
-      visit(by * kBlocksAcross + bx, in_rows & (high >= left) & (low <= right));
-    }
-  }
-}
-
 // The splats of a tile's list, a batch at a time.
 template <class V>
 struct TileSplats {
@@ -97,7 +78,8 @@ struct TileSplats {
       for (int j = 0; j < kNumbers; ++j) of[j] = splatkit::SPLATKIT_ISA::load<V>(numbers[j] + k);
       const Ellipse<V> e = make_ellipse(of[0], of[1], of[2], of[3], of[4], of[5], of[6]);
       store(batch.q_max + k, e.q_max * V(Real(1.01)) + V(Real(1e-3)));  // alpha decides; this only skips pixels
-      for_each_block(e, [&](int block, typename V::Mask meets) __attribute__((always_inline)) { visit(k, block, meets); });
+      for_each_block<kBlockSide, kBlockSide>(
+          e, [&](int block, typename V::Mask meets) __attribute__((always_inline)) { visit(k, block, meets); });
     }
   }
 
