@@ -56,7 +56,7 @@ struct Tile {
     splats = {splat_rows + camera * input.splats, lists.splat_ids + first, lists.tile_offsets[index + 1] - first, input.kernel, left, top};
   }
 
-  // Sets pixel centers, and calls visit(pixel of the image, register, lane) for the pixels inside the image.
+  // Calls visit(pixel of the image, register, lane) for the pixels inside the image.
   template <class Pixels, class Visit>
   void for_each_pixel(const SplatImageInput<Real>& input, TilePixels<V, Pixels>& pixels, const Visit& visit) const {
     for (int row = 0; row < rows; ++row) {
@@ -128,7 +128,7 @@ void tile_forward(const SplatImageInput<Real>& input, const SplatRow<Real>* rows
   }
   tile.for_each_pixel(input, pixels, [&](int64_t pixel, const Pixels& of, int lane) {
     for (int d = 0; d < D; ++d) features[pixel * D + d] = of.features[d].v[lane];
-    if (alphas != nullptr) alphas[pixel] = of.left.v[lane] > 0 ? Real(1) - of.left.v[lane] : Real(0);
+    if (alphas != nullptr) alphas[pixel] = Real(1) - of.left.v[lane];
   });
 }
 
