@@ -6,12 +6,12 @@ What is public are the names in `__all__`:
 - `Splats`, `read_splats`, `write_splats`: splats as tensors, and their files
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
-- `capture_images`, `capture_lidar`, `capture_stereo`, `calibrate`, `train`, `export_mesh`: the stages, each with its
-  settings
+- `make_scene`, `calibrate`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`, `train`,
+  `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
-splatkit` loads nothing, not even torch, and only `train`, `load_run` and `export_mesh` load nerfstudio.
+splatkit` loads nothing, not even torch, and only `train`, `load_run` and the exports load nerfstudio.
 """
 
 from typing import TYPE_CHECKING
@@ -23,20 +23,34 @@ __all__ = [
     "Camera",
     "CaptureImagesSettings",
     "CaptureLidarSettings",
+    "CaptureStaticSettings",
     "CaptureStereoSettings",
+    "Defects",
+    "ExportColmapSettings",
     "ExportMeshSettings",
+    "ExportPointsSettings",
+    "ExportSplatsSettings",
     "FlexiCubes",
+    "LidarFaults",
     "PosedCamera",
     "Rendering",
+    "SceneSettings",
     "SimplexHashEncoding",
     "Splats",
+    "SurfaceSettings",
+    "TextureSettings",
     "TrainSettings",
     "calibrate",
     "capture_images",
     "capture_lidar",
+    "capture_static",
     "capture_stereo",
+    "export_colmap",
     "export_mesh",
+    "export_points",
+    "export_splats",
     "load_run",
+    "make_scene",
     "rasterization",
     "read_splats",
     "render_splats",
@@ -49,13 +63,23 @@ if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULE
     from splatkit.calibration.stage import calibrate
     from splatkit.capture.images.settings import CaptureImagesSettings
     from splatkit.capture.images.stage import capture_images
-    from splatkit.capture.lidar.settings import CaptureLidarSettings
-    from splatkit.capture.lidar.stage import capture_lidar
+    from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+    from splatkit.capture.lidar.stage import capture_lidar, capture_static
     from splatkit.capture.stereo.settings import CaptureStereoSettings
     from splatkit.capture.stereo.stage import capture_stereo
     from splatkit.encodings.hash_encoding import SimplexHashEncoding
+    from splatkit.export.files.colmap_export import export_colmap
+    from splatkit.export.files.point_export import export_points
+    from splatkit.export.files.splat_export import export_splats
     from splatkit.export.run_export import export_mesh
-    from splatkit.export.settings import ExportMeshSettings
+    from splatkit.export.settings import (
+        ExportColmapSettings,
+        ExportMeshSettings,
+        ExportPointsSettings,
+        ExportSplatsSettings,
+    )
+    from splatkit.export.surface.settings import SurfaceSettings
+    from splatkit.export.texture.settings import TextureSettings
     from splatkit.geometry.camera import Camera, PosedCamera
     from splatkit.isosurface.flexicubes import FlexiCubes
     from splatkit.optimize.load_run import load_run
@@ -65,26 +89,43 @@ if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULE
     from splatkit.splatting.rendering import Rendering, render_splats
     from splatkit.splatting.splat_files import read_splats, write_splats
     from splatkit.splatting.splats import Splats
+    from splatkit.synthetic.defects import Defects, LidarFaults
+    from splatkit.synthetic.settings import SceneSettings
+    from splatkit.synthetic.stage import make_scene
 else:  # hidden from type checkers, which would take any name for one of ours (PEP 562)
     _MODULES = {
         "CalibrateSettings": "calibration.settings",
         "Camera": "geometry.camera",
         "CaptureImagesSettings": "capture.images.settings",
         "CaptureLidarSettings": "capture.lidar.settings",
+        "CaptureStaticSettings": "capture.lidar.settings",
         "CaptureStereoSettings": "capture.stereo.settings",
+        "Defects": "synthetic.defects",
+        "ExportColmapSettings": "export.settings",
         "ExportMeshSettings": "export.settings",
+        "ExportPointsSettings": "export.settings",
+        "ExportSplatsSettings": "export.settings",
         "FlexiCubes": "isosurface.flexicubes",
+        "LidarFaults": "synthetic.defects",
         "PosedCamera": "geometry.camera",
         "Rendering": "splatting.rendering",
+        "SceneSettings": "synthetic.settings",
         "SimplexHashEncoding": "encodings.hash_encoding",
         "Splats": "splatting.splats",
+        "SurfaceSettings": "export.surface.settings",
+        "TextureSettings": "export.texture.settings",
         "TrainSettings": "optimize.train_settings",
         "calibrate": "calibration.stage",
         "capture_images": "capture.images.stage",
         "capture_lidar": "capture.lidar.stage",
+        "capture_static": "capture.lidar.stage",
         "capture_stereo": "capture.stereo.stage",
+        "export_colmap": "export.files.colmap_export",
         "export_mesh": "export.run_export",
+        "export_points": "export.files.point_export",
+        "export_splats": "export.files.splat_export",
         "load_run": "optimize.load_run",
+        "make_scene": "synthetic.stage",
         "rasterization": "splatting.rasterization",
         "read_splats": "splatting.splat_files",
         "render_splats": "splatting.rendering",

@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 bad input (one line says what), 3 no trustworthy result (one line says why), 130 interrupted.
 """
 
+import os
 import shlex
 import sys
 import time
@@ -58,6 +59,20 @@ from splatkit.memory import peak_memory_mb
 from splatkit.messages import LOGGER, MessageSettings, open_messages
 from splatkit.synthetic.settings import SceneSettings
 
+ABOUT = """Turn photographs and LiDAR scans into metric, textured meshes: capture, optimize, export.
+
+From photographs to a mesh, without training:
+
+splatkit capture images --images PHOTOGRAPHS --out DATASET
+
+splatkit export mesh --dataset DATASET --out MESH
+
+splatkit view MESH/mesh.glb
+
+Between the first two, `ns-train ges --data DATASET` trains splats; `splatkit export ... --load-config` exports what it
+trained. `splatkit run FILE.toml` runs a whole pipeline, `splatkit doctor` says what this machine lacks, and `splatkit
+COMMAND --help` lists the options of a command."""
+
 EXIT_BAD_INPUT = 2
 EXIT_REFUSED = 3
 EXIT_INTERRUPTED = 130
@@ -108,7 +123,7 @@ def parse_command(arguments: list[str]) -> tuple[Any, MessageSettings]:
     line = tyro.cli(
         CommandLine,
         prog="splatkit",
-        description=splatkit.__doc__,
+        description=ABOUT,
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
     )
@@ -122,7 +137,11 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(splatkit.__version__)
         return 0
-    settings, messages = parse_command(arguments)
+    try:
+        settings, messages = parse_command(arguments)
+    except BrokenPipeError:  # the help, read by a pager that was left, or by `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
+        return 0
     try:
         _run(settings, messages, arguments)
     except RefusedError as error:

@@ -1,5 +1,6 @@
 """The command: exit codes, one line for bad input, nothing half-written."""
 
+import subprocess
 import sys
 
 import pytest
@@ -66,3 +67,13 @@ def test_a_library_that_is_missing_is_one_line_and_exit_code_2(tmp_path, capsys,
     monkeypatch.setitem(sys.modules, "splatkit.synthetic.stage", None)  # what Python does with a failed import
     assert main(["scene", "studio", "--out", str(tmp_path / "out")]) == 2
     assert "splatkit doctor" in capsys.readouterr().err
+
+
+def test_help_whose_reader_left_ends_quietly():
+    command = [sys.executable, "-m", "splatkit.cli", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

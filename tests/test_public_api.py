@@ -1,9 +1,11 @@
 """What `import splatkit` promises: its names, that it loads nothing, what it does without, and its native types."""
 
 import ast
+import dataclasses
 import importlib
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 import splatkit
 from splatkit.errors import DatasetError
 from splatkit.splatting.spherical_beta import seed_lobes
+from splatkit.stages import STAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "splatkit"
@@ -21,20 +24,34 @@ NAMES = [
     "Camera",
     "CaptureImagesSettings",
     "CaptureLidarSettings",
+    "CaptureStaticSettings",
     "CaptureStereoSettings",
+    "Defects",
+    "ExportColmapSettings",
     "ExportMeshSettings",
+    "ExportPointsSettings",
+    "ExportSplatsSettings",
     "FlexiCubes",
+    "LidarFaults",
     "PosedCamera",
     "Rendering",
+    "SceneSettings",
     "SimplexHashEncoding",
     "Splats",
+    "SurfaceSettings",
+    "TextureSettings",
     "TrainSettings",
     "calibrate",
     "capture_images",
     "capture_lidar",
+    "capture_static",
     "capture_stereo",
+    "export_colmap",
     "export_mesh",
+    "export_points",
+    "export_splats",
     "load_run",
+    "make_scene",
     "rasterization",
     "read_splats",
     "render_splats",
@@ -157,6 +174,13 @@ def test_a_public_name_is_what_its_module_calls_so(name: str):
     assert getattr(splatkit, name) is getattr(module, name)
     assert name in dir(splatkit)
     assert getattr(splatkit, name).__doc__
+
+
+def test_every_stage_is_public_with_its_settings_and_the_groups_in_them():
+    for stage in STAGES.values():
+        assert stage.function.split(":")[1] in NAMES
+        groups: list[type] = [stage.settings, *typing.get_type_hints(stage.settings).values()]
+        assert {group.__name__ for group in groups if dataclasses.is_dataclass(group)} <= set(NAMES), stage.name
 
 
 def test_a_name_that_does_not_exist_is_named():

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from splatkit import CaptureLidarSettings, capture_lidar
+from splatkit import CaptureLidarSettings, Defects, SceneSettings, capture_lidar, make_scene
 from splatkit.evaluation.geometry import point_to_surface
 from splatkit.io.images import read_image, write_image
 from splatkit.io.maps.depth_maps import read_depth_map
@@ -19,9 +19,6 @@ from splatkit.io.meshes import read_mesh
 from splatkit.io.point_clouds import read_point_cloud, write_point_cloud
 from splatkit.io.transforms_json import read_transforms, write_transforms
 from splatkit.report.overlays import draw_points
-from splatkit.synthetic.defects import Defects
-from splatkit.synthetic.settings import SceneSettings
-from splatkit.synthetic.stage import make_scene
 
 SEED = 0
 SCALE, OFFSET_S = 0.4, 0.03

@@ -9,15 +9,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from splatkit import CaptureStereoSettings, ExportMeshSettings, capture_stereo, export_mesh
+from splatkit import (
+    CaptureStereoSettings,
+    ExportMeshSettings,
+    SceneSettings,
+    SurfaceSettings,
+    capture_stereo,
+    export_mesh,
+    make_scene,
+)
 from splatkit.evaluation.geometry import point_to_surface, visible_sample
-from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.geometry.triangles import sample_triangles
 from splatkit.io.images import write_image
 from splatkit.io.meshes import read_mesh
 from splatkit.io.transforms_json import read_transforms
-from splatkit.synthetic.settings import SceneSettings
-from splatkit.synthetic.stage import make_scene
 
 SEED = 0
 photographs, dense, out = Path("photographs"), Path("dense"), Path("mesh")

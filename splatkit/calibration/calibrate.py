@@ -313,7 +313,7 @@ def _warnings(solution: Solution, views: list[BoardView], selection: Selection, 
             if share < _COVERED:
                 out.append(
                     f"boards cover {100 * share:.0f} % of image {index}: the intrinsics found are good there, and the "
-                    "extrinsic goes with these intrinsics; show boards near all borders"
+                    "extrinsic goes with these intrinsics; show boards near all borders, or give known --intrinsics"
                 )
     elif solution.chi["corners"] > 1.5:
         out.append("corners fit worse than they are measured: the intrinsics may be off")
