@@ -27,4 +27,15 @@ SPLATKIT_HD float float_log2(float x) {
 #endif
 }
 
+// Device: within 1 ulp; 0 for what is beyond 2^126. An exact division takes ten times as many instructions.
+SPLATKIT_HD float float_reciprocal(float x) {
+#if defined(__CUDA_ARCH__)
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+#else
+  return 1 / x;
+#endif
+}
+
 SPLATKIT_ISA_END

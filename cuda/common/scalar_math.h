@@ -21,7 +21,7 @@ SPLATKIT_HD float max(float a, float b) { return a > b ? a : b; }
 SPLATKIT_HD double max(double a, double b) { return a > b ? a : b; }
 SPLATKIT_HD float abs(float a) { return max(a, -a); }
 SPLATKIT_HD double abs(double a) { return max(a, -a); }
-SPLATKIT_HD float reciprocal(float a) { return 1 / a; }
+SPLATKIT_HD float reciprocal(float a) { return float_reciprocal(a); }
 SPLATKIT_HD double reciprocal(double a) { return 1 / a; }
 SPLATKIT_HD float select(bool mask, float yes, float no) { return mask ? yes : no; }
 SPLATKIT_HD double select(bool mask, double yes, double no) { return mask ? yes : no; }

@@ -211,15 +211,14 @@ SPLATKIT_HD void sum_each(Vec<T, N>* terms, T* out) {
   }
 }
 
-// 2^r for r in [-1/2, 1/2]: degree 6, relative error below 2e-7, exact at r = 0. Summed as a tree: the loops wait for results more than for
-// free units.
+// 2^r for r in [-1/2, 1/2]: degree 5 (minimax fit), relative error below 2e-7, exact at r = 0.
 template <int N>
 SPLATKIT_HD Vec<float, N> exp2_fraction(Vec<float, N> r) {
   using V = Vec<float, N>;
   const V r2 = r * r;
-  const V low = V(6.9314718055994531e-1f) * r + V(1.f) + r2 * (V(5.5504108664821580e-2f) * r + V(2.4022650695910071e-1f));
-  const V high = V(1.3333558146428443e-3f) * r + V(9.6181291076284772e-3f) + r2 * V(1.5403530393381609e-4f);
-  return low + r2 * r2 * high;
+  const V low = V(6.9314697760e-1f) * r + V(1.f), middle = V(5.5507337435e-2f) * r + V(2.4022242085e-1f);
+  const V high = V(1.3264727242e-3f) * r + V(9.6715126810e-3f);
+  return (high * r2 + middle) * r2 + low;
 }
 
 // 2^x for floats; x below -126 may give 2^-126 or less, x above 126 2^126 or more.
@@ -244,11 +243,33 @@ SPLATKIT_HD Vec<float, N> exp2(Vec<float, N> x) {
   return p;
 }
 
+#if defined(__AVX512F__)
+// log2(x) for normal positive floats, absolute error of the fraction below 1e-7: x = 2^e * m, and m = c_i (1 + r) with c_i the middle of
+// one of 16 intervals and |r| <= 1/33; a polynomial of degree 3 in r (minimax fit).
+SPLATKIT_HD __m512 log2_by_table(__m512 x) {
+  const __m512 inverses =
+      _mm512_setr_ps(0.969696999f, 0.914285719f, 0.864864886f, 0.820512831f, 0.780487776f, 0.744186044f, 0.711111128f, 0.680851042f,
+                     0.653061211f, 0.627451003f, 0.603773594f, 0.581818163f, 0.561403513f, 0.542372882f, 0.524590135f, 0.507936537f);
+  const __m512 logs =
+      _mm512_setr_ps(0.0443940759f, 0.129283011f, 0.209453329f, 0.285402209f, 0.357552052f, 0.426264763f, 0.491853058f, 0.554588914f,
+                     0.614709854f, 0.67242527f, 0.727920413f, 0.781359732f, 0.832889974f, 0.882643044f, 0.930737436f, 0.977279842f);
+  const __m512i interval = _mm512_srli_epi32(_mm512_castps_si512(x), 19);  // the lookup uses the low four bits
+  const __m512 m = _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero);
+  const __m512 r = _mm512_fmsub_ps(m, _mm512_permutexvar_ps(interval, inverses), _mm512_set1_ps(1.f));
+  const __m512 high = _mm512_fmadd_ps(_mm512_set1_ps(0.48127334f), r, _mm512_set1_ps(-0.72162204f));
+  const __m512 whole = _mm512_add_ps(_mm512_getexp_ps(x), _mm512_permutexvar_ps(interval, logs));
+  return _mm512_fmadd_ps(_mm512_fmadd_ps(high, r, _mm512_set1_ps(1.442694940f)), r, whole);
+}
+#endif
+
 // log2(x) for normal positive floats, absolute error of the fraction below 1e-7. x = 2^e * m with m in [2/3, 4/3);
 // log2(m) / (m - 1) by a degree-8 polynomial in m - 1 (Chebyshev fit on [-1/3, 1/3]): no division.
 template <int N>
 SPLATKIT_HD Vec<float, N> log2(Vec<float, N> x) {
   using V = Vec<float, N>;
+#if defined(__AVX512F__)
+  if constexpr (N == 16) return V(log2_by_table(x.v));
+#endif
   using Mask = typename V::Mask;
   Mask bits;
   std::memcpy(&bits, &x.v, sizeof(bits));

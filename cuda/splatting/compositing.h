@@ -10,7 +10,7 @@
 #include "common/scalar_math.h"
 #include "include/splatkit_native.h"
 #include "splatting/profiles.h"
-#include "splatting/support.h"
+#include "splatting/tiles.h"
 
 SPLATKIT_ISA_BEGIN
 
@@ -18,41 +18,40 @@ constexpr int kTilePixels = kTileSize * kTileSize;
 
 // One splat as the pixels of a tile need it.
 template <class Real>
-struct TileSplat {
-  Real x, y, a, b, c;  // center (px) and conic
+struct alignas(16) TileSplat {
+  Real x, y, a, twice_b, c;  // center (px) and conic
   Real log2_opacity;
   ProfileNumbers<Real> numbers;
   Real q_max;
-  bool gaussian;   // see `with_profile`
-  PixelSpan rows;  // rows of the tile, 0 to kTileSize
+  bool gaussian;    // see `with_profile`
+  uint32_t blocks;  // CUDA: bit k, its support meets the pixels of warp k
   const Real* color;
 };
 
-template <class Real>
-SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int tile_left, int tile_top,
-                                       int rows_in_tile) {
+// The splat of a tile with the corner (left, top), for blocks of Width x Height pixels.
+template <int Width, int Height, class Real>
+SPLATKIT_HD TileSplat<Real> load_splat(const SplatImageInput<Real>& input, int64_t camera, int32_t n, int left, int top) {
   const int64_t i = camera * input.splats + n;
-  const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i;
+  const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i, *extent = input.extents + 2 * i;
   TileSplat<Real> s;
-  s.x = mean[0], s.y = mean[1], s.a = conic[0], s.b = conic[1], s.c = conic[2];
+  s.x = mean[0], s.y = mean[1], s.a = conic[0], s.twice_b = 2 * conic[1], s.c = conic[2];
   s.log2_opacity = log2(input.opacities[n]);
   with_profile(input.kernel, [&](auto profile) {
-    s.gaussian = profile.is_gaussian(input.betas[n]);
     s.numbers = profile.numbers(input.betas[n]);
+    s.gaussian = profile.is_gaussian(s.numbers);
   });
-  const Ellipse<Real> ellipse = make_ellipse(mean, conic, input.extents + 2 * i);
-  s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips rows
-  s.rows = row_span(ellipse, {tile_left, tile_left + kTileSize}, input.height);
-  s.rows.first = s.rows.first > tile_top ? s.rows.first - tile_top : 0;
-  s.rows.end = s.rows.end - tile_top < rows_in_tile ? s.rows.end - tile_top : rows_in_tile;
+  const Ellipse<Real> ellipse = make_ellipse(s.x - Real(left), s.y - Real(top), conic[0], conic[1], conic[2], extent[0], extent[1]);
+  s.q_max = ellipse.q_max * Real(1.01) + Real(1e-3);  // alpha decides; this only skips pixels
+  s.blocks = 0;
+  for_each_block<Width, Height>(ellipse, [&](int block, bool meets) { s.blocks |= static_cast<uint32_t>(meets) << block; });
   s.color = input.colors + i * input.channels;
   return s;
 }
 
-// Squared Mahalanobis distance of pixels that lie dx from the center on a row dy from it; twice_b_dy = 2 b dy, c_dy_dy = c dy^2.
+// Squared Mahalanobis distance of pixels that lie dx, dy from the center.
 template <class V, class Real>
-SPLATKIT_HD V squared_distance(const TileSplat<Real>& s, V dx, V twice_b_dy, V c_dy_dy) {
-  return max(dx * (V(s.a) * dx + twice_b_dy) + c_dy_dy, V(Real(0)));
+SPLATKIT_HD V squared_distance(const TileSplat<Real>& s, V dx, V dy) {
+  return max(dx * (V(s.a) * dx + V(s.twice_b) * dy) + V(s.c) * dy * dy, V(Real(0)));
 }
 
 // What a splat takes of the light that comes through to it.
@@ -103,33 +102,35 @@ SPLATKIT_HD V add_moments(const TileSplat<Real>& s, const Real* color, const Abs
   const V v = before * v_pixel - behind * reciprocal(V(Real(1)) - light.alpha);
   // The clamp at kAlphaMax passes no gradient.
   const V v_raw = select(light.weight > zero, select(light.raw < V(Real(kAlphaMax)), light.alpha * v, zero), zero);
-  const V v_u = V(Real(-0.5)) * v_raw, v_q = v_u * exponent.du_dq;
+  const V v_q = v_raw * exponent.du_dq;  // of -2 q: the factor joins in `moments_to_gradients`
   const V qx = v_q * dx, qy = v_q * dy;
   sums[kX] += qx;
   sums[kY] += qy;
   if constexpr ((Parts & kAbsoluteParts) != 0) {
-    sums[kAbsX] += abs(V(s.a) * qx + V(s.b) * qy);
-    sums[kAbsY] += abs(V(s.b) * qx + V(s.c) * qy);
+    const V b = V(Real(0.5) * s.twice_b);
+    sums[kAbsX] += abs(V(s.a) * qx + b * qy);
+    sums[kAbsY] += abs(b * qx + V(s.c) * qy);
   }
   sums[kXx] += qx * dx;
   sums[kXy] += qx * dy;
   sums[kYy] += qy * dy;
   sums[kOpacity] += v_raw;
-  if constexpr ((Parts & kBetaParts) != 0) sums[kBeta] += v_u * exponent.du_dbeta;
+  if constexpr ((Parts & kBetaParts) != 0) sums[kBeta] += v_raw * exponent.du_dbeta;
   return behind;
 }
 
-// Gradients of one splat in one tile, in place of the sums over its pixels.
+// Gradients of one splat, in place of the sums over pixels, of one tile or of more. conic: [3].
 // Q = a dx^2 + 2 b dx dy + c dy^2 with dx = pixel - mean: the mean's gradient is minus that of the pixel.
 template <class Real>
-SPLATKIT_HD void moments_to_gradients(const TileSplat<Real>& s, Real opacity, Real* sums) {
-  const Real qx = sums[kX], qy = sums[kY];
-  sums[kX] = -2 * (s.a * qx + s.b * qy);
-  sums[kY] = -2 * (s.b * qx + s.c * qy);
-  sums[kAbsX] *= 2;
-  sums[kAbsY] *= 2;
-  sums[kXy] *= 2;
+SPLATKIT_HD void moments_to_gradients(const Real* conic, Real opacity, Real* sums) {
+  const Real a = conic[0], b = conic[1], c = conic[2], qx = sums[kX], qy = sums[kY], half = Real(-0.5);
+  sums[kX] = a * qx + b * qy;
+  sums[kY] = b * qx + c * qy;
+  sums[kXx] *= half;
+  sums[kXy] = -sums[kXy];
+  sums[kYy] *= half;
   sums[kOpacity] /= opacity;
+  sums[kBeta] *= half;
 }
 
 // Where the gradient `which` of a slot goes, summed over the tiles of splat i = camera * N + n; null where it is not wanted. Opacities and

@@ -5,12 +5,13 @@
 #pragma once
 #include "common/simd.h"
 #include "splatting/compositing.h"
+#include "splatting/rasterization_kernels.h"
 
 SPLATKIT_ISA_BEGIN
 
 constexpr int kBlockSide = 4, kBlockPixels = kBlockSide * kBlockSide;
 constexpr int kBlocksAcross = kTileSize / kBlockSide, kTileBlocks = kBlocksAcross * kBlocksAcross;
-constexpr int kBatch = 16;  // splats
+constexpr int kBatch = 32;  // splats
 
 // Place of a pixel of a tile in its arrays.
 SPLATKIT_HD int block_index(int row, int column) {
@@ -18,119 +19,85 @@ SPLATKIT_HD int block_index(int row, int column) {
   return block * kBlockPixels + row % kBlockSide * kBlockSide + column % kBlockSide;
 }
 
-// Pixel centers of a tile relative to its corner.
-template <class Real>
-struct alignas(64) PixelCenters {
-  Real x[kTilePixels], y[kTilePixels];
-
-  PixelCenters() {
-    for (int row = 0; row < kTileSize; ++row) {
-      for (int column = 0; column < kTileSize; ++column) {
-        x[block_index(row, column)] = Real(column) + Real(0.5), y[block_index(row, column)] = Real(row) + Real(0.5);
-      }
-    }
-  }
-};
-
-template <class Real>
-struct alignas(64) SplatBatch {
-  int count;
-  int32_t ids[kBatch];
-  Real x[kBatch], y[kBatch];  // center relative to the tile's corner, px
-  Real a[kBatch], b[kBatch], c[kBatch], extent_x[kBatch], extent_y[kBatch], opacity[kBatch], beta[kBatch];
-  Real log2_opacity[kBatch], q_max[kBatch], numbers[kProfileNumbers][kBatch];  // numbers: of the profile
-  bool gaussian[kBatch];                                                       // see `with_profile`
-  typename LaneInt<Real>::type blocks[kBatch];                                 // bit k: the support meets block k
-};
-
-// Bits of the blocks that each lane's ellipse meets; its center is relative to the tile's corner.
+// Pixel centers of a block relative to its corner, by register.
 template <class V>
-SPLATKIT_HD typename V::Mask touched_blocks(const Ellipse<V>& e) {
-  using Real = typename V::Lane;
-  typename V::Mask blocks = {};
-  const V far_y = -e.b / e.c * e.extent_x;
-  for (int by = 0; by < kBlocksAcross; ++by) {
-    const V top = V(Real(by * kBlockSide + 0.5 - kSupportSlack)) - e.y;
-    const V bottom = V(Real(by * kBlockSide + kBlockSide - 0.5 + kSupportSlack)) - e.y;
-    V low, high;
-    reach(e, e.a, far_y, top, bottom, low, high);
-    const auto in_rows = (bottom >= -e.extent_y) & (top <= e.extent_y);
-    for (int bx = 0; bx < kBlocksAcross; ++bx) {
-      const V left = V(Real(bx * kBlockSide + 0.5 - kSupportSlack)) - e.x;
-      const V right = V(Real(bx * kBlockSide + kBlockSide - 0.5 + kSupportSlack)) - e.x;
-      blocks |= in_rows & (high >= left) & (low <= right) & (1 << (by * kBlocksAcross + bx));
+struct BlockCenters {
+  V x[kBlockPixels / V::kLanes], y[kBlockPixels / V::kLanes];
+
+  BlockCenters() {
+    using Real = typename V::Lane;
+    for (int p = 0; p < kBlockPixels; ++p) {
+      x[p / V::kLanes].v[p % V::kLanes] = Real(p % kBlockSide) + Real(0.5),
+                             y[p / V::kLanes].v[p % V::kLanes] = Real(p / kBlockSide) + Real(0.5);
     }
   }
-  return blocks;
+};
+
+// A lane in memory, which a[lane] would take a whole register for.
+template <class V>
+SPLATKIT_HD void set_lane(V& a, int lane, typename V::Lane value) {
+  std::memcpy(reinterpret_cast<char*>(&a) + lane * sizeof(value), &value, sizeof(value));
 }
 
-// Splats [first, end) of the lists, at most kBatch, of a tile with the corner (left, top).
-template <class V, class Real>
-SPLATKIT_HD void load_batch(const SplatImageInput<Real>& input, const TileLists& lists, int64_t camera, int64_t first, int64_t end,
-                            int left, int top, SplatBatch<Real>& batch) {
-  batch.count = static_cast<int>(end - first);
-  for (int k = 0; k < kBatch; ++k) {
-    const int32_t n = lists.splat_ids[k < batch.count ? first + k : first];
-    const int64_t i = camera * input.splats + n;
-    const Real *mean = input.means2d + 2 * i, *conic = input.conics + 3 * i, *extent = input.extents + 2 * i;
-    batch.ids[k] = n;
-    batch.x[k] = mean[0] - Real(left), batch.y[k] = mean[1] - Real(top);
-    batch.a[k] = conic[0], batch.b[k] = conic[1], batch.c[k] = conic[2];
-    batch.extent_x[k] = extent[0], batch.extent_y[k] = extent[1];
-    batch.opacity[k] = input.opacities[n], batch.beta[k] = input.betas[n];
-  }
-  for (int k = 0; k < kBatch; k += V::kLanes) {
-    const Ellipse<V> e = make_ellipse(load<V>(batch.x + k), load<V>(batch.y + k), load<V>(batch.a + k), load<V>(batch.b + k),
-                                      load<V>(batch.c + k), load<V>(batch.extent_x + k), load<V>(batch.extent_y + k));
-    store(batch.q_max + k, e.q_max * V(Real(1.01)) + V(Real(1e-3)));  // alpha decides; this only skips pixels
-    store(batch.log2_opacity + k, log2(load<V>(batch.opacity + k)));
-    const auto blocks = touched_blocks(e);
-    std::memcpy(batch.blocks + k, &blocks, sizeof(blocks));
-  }
-  with_profile(input.kernel, [&](auto profile) __attribute__((always_inline)) {
-    for (int k = 0; k < kBatch; k += V::kLanes) {
-      const ProfileNumbers<V> numbers = profile.numbers(load<V>(batch.beta + k));
-      for (int j = 0; j < kProfileNumbers; ++j) store(batch.numbers[j] + k, numbers.of[j]);
+// Some splats of a tile.
+template <class Real>
+struct SplatBatch {
+  int count;
+  const SplatRow<Real>* rows[kBatch];
+  Real q_max[kBatch];
+  bool gaussian[kBatch];  // see `with_profile`
+};
+
+// The splats of a tile's list, a batch at a time.
+template <class V>
+struct TileSplats {
+  using Real = typename V::Lane;
+  const SplatRow<Real>* rows;  // of the tile's camera
+  const int32_t* ids;          // of the tile
+  int64_t count;
+  int kernel, left, top;
+
+  // From the splat `first` on. Calls visit(first splat of a register, block, mask of those that meet the block); lanes beyond the batch
+  // repeat its first splat.
+  template <class Visit>
+  SPLATKIT_HD void load(int64_t first, SplatBatch<Real>& batch, const Visit& visit) const {
+    for (int64_t k = first + kBatch; k < first + 2 * kBatch && k < count; ++k) __builtin_prefetch(rows + ids[k]);
+    batch.count = count - first < kBatch ? static_cast<int>(count - first) : kBatch;
+    constexpr int kNumbers = 7;
+    alignas(64) Real numbers[kNumbers][kBatch];
+    for (int k = 0; k < kBatch; ++k) {
+      const SplatRow<Real>& row = rows[ids[k < batch.count ? first + k : first]];
+      batch.rows[k] = &row;
+      const Real of_row[kNumbers] = {row.x - Real(left), row.y - Real(top), row.a, Real(0.5) * row.twice_b, row.c,
+                                     row.extent_x,       row.extent_y};
+      for (int j = 0; j < kNumbers; ++j) numbers[j][k] = of_row[j];
+      batch.gaussian[k] = is_gaussian(row);
     }
-    for (int k = 0; k < kBatch; ++k) batch.gaussian[k] = profile.is_gaussian(batch.beta[k]);
-  });
-}
+    for (int k = 0; k < kBatch; k += V::kLanes) {
+      V of[kNumbers];
+      for (int j = 0; j < kNumbers; ++j) of[j] = splatkit::SPLATKIT_ISA::load<V>(numbers[j] + k);
+      const Ellipse<V> e = make_ellipse(of[0], of[1], of[2], of[3], of[4], of[5], of[6]);
+      store(batch.q_max + k, e.q_max * V(Real(1.01)) + V(Real(1e-3)));  // alpha decides; this only skips pixels
+      for_each_block<kBlockSide, kBlockSide>(
+          e, [&](int block, typename V::Mask meets) __attribute__((always_inline)) { visit(k, block, meets); });
+    }
+  }
+
+ private:
+  SPLATKIT_HD bool is_gaussian(const SplatRow<Real>& row) const {
+    return with_profile(
+        kernel, [&](auto profile) { return profile.is_gaussian(ProfileNumbers<Real>{{row.numbers[0], row.numbers[1], row.numbers[2]}}); });
+  }
+};
 
 template <class Real>
 SPLATKIT_HD TileSplat<Real> splat_of(const SplatBatch<Real>& batch, int k) {
+  const SplatRow<Real>& row = *batch.rows[k];
   TileSplat<Real> s;
-  s.x = batch.x[k], s.y = batch.y[k], s.a = batch.a[k], s.b = batch.b[k], s.c = batch.c[k];
-  s.log2_opacity = batch.log2_opacity[k], s.q_max = batch.q_max[k], s.gaussian = batch.gaussian[k];
-  for (int j = 0; j < kProfileNumbers; ++j) s.numbers.of[j] = batch.numbers[j][k];
+  s.x = row.x, s.y = row.y, s.a = row.a, s.twice_b = row.twice_b, s.c = row.c;
+  s.log2_opacity = row.log2_opacity, s.q_max = batch.q_max[k], s.gaussian = batch.gaussian[k], s.color = row.color;
+  for (int j = 0; j < kProfileNumbers; ++j) s.numbers.of[j] = row.numbers[j];
   return s;
-}
-
-// Transmittance of pixels: what is left of the light, negated once the pixel is finished.
-template <class Real>
-struct alignas(64) TilePixels {
-  Real transmittance[kTilePixels];
-  Real features[kMaxChannels][kTilePixels];
-};
-
-// Blocks of a tile in which some pixel is not finished.
-template <class V, class Real>
-SPLATKIT_HD int live_blocks(const Real* transmittance) {
-  int blocks = 0;
-  for (int block = 0; block < kTileBlocks; ++block) {
-    V most = load<V>(transmittance + block * kBlockPixels);
-    for (int p = V::kLanes; p < kBlockPixels; p += V::kLanes) most = max(most, load<V>(transmittance + block * kBlockPixels + p));
-    blocks |= any<V>(most > V(Real(0))) << block;
-  }
-  return blocks;
-}
-
-// Vectors of the blocks in a mask, by visit(first pixel).
-template <class V, class Visit>
-SPLATKIT_HD void for_each_vector(int blocks, const Visit& visit) {
-  for (; blocks != 0; blocks &= blocks - 1) {
-    const int first = __builtin_ctz(blocks) * kBlockPixels;
-    for (int p = first; p < first + kBlockPixels; p += V::kLanes) visit(p);
-  }
 }
 
 template <class V, class Real>
@@ -143,53 +110,66 @@ SPLATKIT_HD bool misses(const TileSplat<Real>& s, V q) {
 // What a forward pass keeps of the splats: their colors by weight, or the first channel of the one at which half of the light is gone.
 enum Keep { kBlend, kMedian };
 
-template <class V, class Profile, int D, int What, class Real>
-SPLATKIT_HD void composite_splat(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
-                                 TilePixels<Real>& tile) {
-  for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
-    const V dx = load<V>(centers.x + p) - V(s.x), dy = load<V>(centers.y + p) - V(s.y);
-    const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
-    if (misses(s, q)) return;
-    const V before = load<V>(tile.transmittance + p);
-    const auto light = absorb(s, Profile::value(s.numbers, q), before);
-    store(tile.transmittance + p, select(light.alive, light.left, -abs(before)));
-    if constexpr (What == kMedian) {
-      const auto crosses = crosses_half(before, light.left);
-      store(tile.features[0] + p, select(crosses, V(color[0]), load<V>(tile.features[0] + p)));
-    } else {
-      for (int d = 0; d < D; ++d) store(tile.features[d] + p, load<V>(tile.features[d] + p) + light.weight * V(color[d]));
-    }
-  });
-}
+// A register of pixels on its way through the list. Those beyond the image's border are finished from the start.
+template <class V, int D>
+struct ForwardPixels {
+  V x, y;           // centers, px
+  V transmittance;  // 0 once the pixel is finished
+  V left;           // of the light behind the last splat composited
+  V features[D];
 
-// Per-pixel constants of the backward pass of a tile and what is left behind the current splat.
-template <class Real>
-struct alignas(64) TileGradients {
-  Real transmittance[kTilePixels];  // 0 once the pixel is finished
-  Real behind[kTilePixels];         // sum over splats behind of weight * (color . v_features + v_alpha)
-  Real v_features[kMaxChannels][kTilePixels];
-  Real v_alphas[kTilePixels];
+  template <int What, class Real>
+  SPLATKIT_HD void composite(int kernel, const TileSplat<Real>& s) {
+    const V dx = x - V(s.x), dy = y - V(s.y), q = squared_distance(s, dx, dy);
+    if (misses(s, q)) return;
+    const V u = with_profile(kernel, s.gaussian, [&](auto profile) __attribute__((always_inline)) { return profile.value(s.numbers, q); });
+    const auto light = absorb(s, u, transmittance);
+    if constexpr (What == kMedian) {
+      features[0] = select(crosses_half(transmittance, light.left), V(s.color[0]), features[0]);
+    } else {
+      for (int d = 0; d < D; ++d) features[d] += light.weight * V(s.color[d]);
+    }
+    transmittance = light.left;
+    left = select(light.alive, light.left, left);
+  }
 };
 
-// Adds to sums[kSlotGradients + D]. No test whether a block's pixels take anything: a branch on it is mispredicted more dearly than it
-// saves.
-template <class V, class Profile, int D, int Parts, class Real>
-SPLATKIT_HD void composite_splat_backward(const TileSplat<Real>& s, const Real* color, int blocks, const PixelCenters<Real>& centers,
-                                          TileGradients<Real>& tile, V* sums) {
-  for_each_vector<V>(blocks, [&](int p) __attribute__((always_inline)) {
-    const V dx = load<V>(centers.x + p) - V(s.x), dy = load<V>(centers.y + p) - V(s.y);
-    const V q = squared_distance(s, dx, V(2 * s.b) * dy, V(s.c) * dy * dy);
+// The same of a backward pass.
+template <class V, int D>
+struct BackwardPixels {
+  V x, y, transmittance;
+  V behind;  // sum over splats behind of weight * (color . v_features + v_alpha)
+  V v_alpha, v_features[D];
+
+  // Adds to sums[kSlotGradients + D]. No test whether the pixels take anything: a branch on it is mispredicted more dearly than it saves.
+  template <class Profile, int Parts, class Real>
+  SPLATKIT_HD void composite(const TileSplat<Real>& s, V* sums) {
+    const V dx = x - V(s.x), dy = y - V(s.y), q = squared_distance(s, dx, dy);
     if (misses(s, q)) return;
-    const V before = load<V>(tile.transmittance + p);
+    const V before = transmittance;
     const auto exponent = Profile::with_derivatives(s.numbers, q);
     const auto light = absorb(s, exponent.u, before);
-    store(tile.transmittance + p, light.left);
-    V v_features[D];
-    for (int d = 0; d < D; ++d) v_features[d] = load<V>(tile.v_features[d] + p);
-    const V behind = add_moments<D, Parts>(s, color, light, exponent, before, dx, dy, v_features, load<V>(tile.v_alphas + p),
-                                           load<V>(tile.behind + p), sums);
-    store(tile.behind + p, behind);
-  });
-}
+    transmittance = light.left;
+    behind = add_moments<D, Parts>(s, s.color, light, exponent, before, dx, dy, v_features, v_alpha, behind, sums);
+  }
+};
+
+// The pixels of a tile by register, block after block.
+template <class V, class Pixels>
+struct TilePixels {
+  static constexpr int kRegisters = kBlockPixels / V::kLanes;  // of a block
+  Pixels of[kTileBlocks * kRegisters];
+
+  // Blocks in which some pixel is not finished.
+  SPLATKIT_HD int live_blocks() const {
+    int blocks = 0;
+    for (int block = 0; block < kTileBlocks; ++block) {
+      V most = of[block * kRegisters].transmittance;
+      for (int k = 1; k < kRegisters; ++k) most = max(most, of[block * kRegisters + k].transmittance);
+      blocks |= any<V>(most > V(typename V::Lane(0))) << block;
+    }
+    return blocks;
+  }
+};
 
 SPLATKIT_ISA_END

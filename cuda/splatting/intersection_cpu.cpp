@@ -24,8 +24,6 @@ struct DepthEntry {
 // Parts that work is cut into, so that each can count before all write. Results do not depend on their number.
 int64_t part_count(int threads) { return threads > 1 ? 4 * threads : 1; }
 
-constexpr int64_t kAhead = 16;  // splats to look ahead
-
 // Stable radix sort, least significant digit first.
 template <class Key>
 void sort_by_key(std::vector<DepthEntry<Key>>& entries, int threads) {
@@ -65,51 +63,76 @@ auto depth_order(const SplatImageInput<Real>& input, int64_t camera, int threads
   return entries;
 }
 
+// What one part of a camera's depth order brings to its tiles.
+template <class Real>
+struct PartRuns {
+  std::unique_ptr<TileRun[]> runs;
+  const TileRun* end;
+  std::vector<int32_t> changes;  // [T + 1] how much more often a tile is touched than the one before it
+  std::vector<int64_t> next;     // [T] where its next splat of a tile goes
+
+  template <class Key>
+  void find(const SplatImageInput<Real>& input, const int64_t* splat_offsets, int64_t camera, const DepthEntry<Key>* order, int64_t count) {
+    const int64_t* counts = splat_offsets + camera * input.splats;
+    int64_t most = 1;  // the kernel uses one up
+    for (int64_t k = 0; k < count; ++k) most += counts[order[k].id + 1] - counts[order[k].id];
+    runs.reset(new TileRun[most]);
+    const auto& kernel = kernels_for<Real>(intersection_kernels());
+    TileRun* at = runs.get();
+    int32_t ids[kSplatGrain];
+    for (int64_t first = 0; first < count; first += kSplatGrain) {
+      const int64_t some = std::min(count - first, kSplatGrain);
+      for (int64_t k = 0; k < some; ++k) ids[k] = order[first + k].id;
+      at = kernel.runs(input, splat_offsets, camera, ids, some, at);
+    }
+    end = at;
+    for (const TileRun* run = runs.get(); run < end; ++run) ++changes[run->first], --changes[run->first + run->count];
+  }
+
+  void deal(const TileLists& lists) {
+    constexpr int32_t kShort = 2;  // most runs are no longer; a loop of so few turns would be mispredicted at its end
+    int32_t ignored;
+    for (const TileRun* run = runs.get(); run < end; ++run) {
+      for (int32_t k = 0; k < kShort; ++k) {
+        int64_t& at = next[run->first + k];
+        const bool inside = k < run->count;
+        *(inside ? lists.splat_ids + at : &ignored) = run->splat, *(inside ? lists.slots + at : &ignored) = run->slot + k;
+        at += inside;
+      }
+      for (int32_t k = kShort; k < run->count; ++k) {
+        const int64_t place = next[run->first + k]++;
+        lists.splat_ids[place] = run->splat, lists.slots[place] = run->slot + k;
+      }
+    }
+  }
+};
+
 // Deals the splats of one camera to its tiles. A part of the depth order first counts what it brings to each tile, so that all parts can
 // then write at once; the lists do not depend on how many parts there are.
 template <class Real>
-void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, const int32_t* tiles_by_slot, int64_t camera, int threads) {
-  const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height), first_entry = camera * input.splats;
+void fill_camera(const SplatImageInput<Real>& input, const TileLists& lists, int64_t camera, int threads) {
+  const int64_t tiles = int64_t(tile_count(input.width)) * tile_count(input.height);
   const auto order = depth_order(input, camera, threads);
-  const int64_t visible = static_cast<int64_t>(order.size()), parts = part_count(threads);
-  const int64_t grain = std::max<int64_t>((visible + parts - 1) / parts, 1);
-  std::vector<int64_t> next(tiles * parts, 0);  // [part][tile]
-  // Splats lie in memory far from their neighbors in depth.
-  const auto slots_of = [&](int64_t k) {
-    const int64_t ahead = k + kAhead < visible ? k + kAhead : visible - 1, soon = k + kAhead / 2 < visible ? k + kAhead / 2 : visible - 1;
-    __builtin_prefetch(lists.splat_offsets + first_entry + order[ahead].id);
-    __builtin_prefetch(tiles_by_slot + lists.splat_offsets[first_entry + order[soon].id]);
-    return lists.splat_offsets + first_entry + order[k].id;
-  };
+  const int64_t visible = static_cast<int64_t>(order.size()),
+                grain = std::max<int64_t>((visible + part_count(threads) - 1) / part_count(threads), 1);
+  std::vector<PartRuns<Real>> parts((visible + grain - 1) / grain);
   parallel_for(visible, grain, threads, [&](int64_t begin, int64_t end) {
-    int64_t* count = next.data() + begin / grain * tiles;
-    for (int64_t k = begin; k < end; ++k) {
-      const int64_t* slots = slots_of(k);
-      for (int64_t slot = slots[0]; slot < slots[1]; ++slot) ++count[tiles_by_slot[slot]];
-    }
+    PartRuns<Real>& part = parts[begin / grain];
+    part.changes.assign(tiles + 1, 0), part.next.resize(tiles + 1);
+    part.find(input, lists.splat_offsets, camera, order.data() + begin, end - begin);
   });
   int64_t* offsets = lists.tile_offsets + camera * tiles;
-  int64_t total = lists.splat_offsets[first_entry];
+  int64_t total = lists.splat_offsets[camera * input.splats];
   for (int64_t tile = 0; tile < tiles; ++tile) {
     offsets[tile] = total;
-    for (int64_t part = 0; part < parts; ++part) {
-      const int64_t count = next[part * tiles + tile];
-      next[part * tiles + tile] = total;
-      total += count;
+    for (PartRuns<Real>& part : parts) {
+      if (tile > 0) part.changes[tile] += part.changes[tile - 1];
+      part.next[tile] = total;
+      total += part.changes[tile];
     }
   }
   offsets[tiles] = total;
-  parallel_for(visible, grain, threads, [&](int64_t begin, int64_t end) {
-    int64_t* at = next.data() + begin / grain * tiles;
-    for (int64_t k = begin; k < end; ++k) {
-      const int64_t* slots = slots_of(k);
-      for (int64_t slot = slots[0]; slot < slots[1]; ++slot) {
-        const int64_t place = at[tiles_by_slot[slot]]++;
-        lists.splat_ids[place] = order[k].id;
-        lists.slots[place] = static_cast<int32_t>(slot);
-      }
-    }
-  });
+  parallel_for(visible, grain, threads, [&](int64_t begin, int64_t) { parts[begin / grain].deal(lists); });
 }
 
 }  // namespace
@@ -127,13 +150,7 @@ int64_t count_intersections(const SplatImageInput<Real>& input, int64_t* splat_o
 template <class Real>
 void fill_tile_lists(const SplatImageInput<Real>& input, const TileLists& lists, int threads) {
   lists.tile_offsets[0] = 0;
-  const auto& kernel = kernels_for<Real>(intersection_kernels());
-  const int64_t entries = input.cameras * input.splats;
-  // Tiles of each intersection in slot order: splat by splat, row by row.
-  const std::unique_ptr<int32_t[]> tiles(new int32_t[lists.splat_offsets[entries]]);
-  parallel_for(entries, kSplatGrain, threads,
-               [&](int64_t begin, int64_t end) { kernel.tiles(input, begin, end, lists.splat_offsets, tiles.get()); });
-  for (int64_t camera = 0; camera < input.cameras; ++camera) fill_camera(input, lists, tiles.get(), camera, threads);
+  for (int64_t camera = 0; camera < input.cameras; ++camera) fill_camera(input, lists, camera, threads);
 }
 
 template int64_t count_intersections(const SplatImageInput<float>&, int64_t*, int);

@@ -18,7 +18,7 @@ struct GroupRows {
   V far_y, first_row, end_row;  // far_y: of the outermost point to the right; rows of pixels
   V tile_row, tile_row_end;
   int width, height, tiles_x, steps;  // steps: rows of tiles of the highest one
-  Ints first, count;                  // tiles of the present row of each: number of the first one; 0 where the splat passes by
+  Ints first, count;                  // tiles of the present row of each: number of the first one; both 0 where the splat passes by
 
   SPLATKIT_HD GroupRows(const SplatImageInput<Real>& input, const SplatGroup<V>& group)
       : width(input.width), height(input.height), tiles_x(tile_count(input.width)) {
@@ -46,7 +46,7 @@ struct GroupRows {
     const V left = first_pixel(ellipse.x + low, width), right = end_pixel(ellipse.x + high, width);
     const V column = tile_of(left), found = tile_of(right - one) + one - column;
     const auto inside = (tile < tile_row_end) & (left < right);
-    first = integers(tile * V(Real(tiles_x)) + column), count = inside & integers(found);
+    first = inside & integers(tile * V(Real(tiles_x)) + column), count = inside & integers(found);
   }
 
  private:
@@ -85,32 +85,62 @@ void count_tiles(const SplatImageInput<typename V::Lane>& input, int64_t begin, 
   });
 }
 
+// Some rows of tiles of a group, for a look at them splat by splat.
 template <class V>
-void list_tiles(const SplatImageInput<typename V::Lane>& input, int64_t begin, int64_t end, const int64_t* splat_offsets, int32_t* tiles) {
-  constexpr int kShortRow = 3;
-  int32_t ignored;
-  for_each_group<V>(input, begin, end, [&](const SplatGroup<V>& group, GroupRows<V> rows) {
-    int32_t* next[kLanesOf<V>];
-    for (int l = 0; l < group.count; ++l) next[l] = tiles + splat_offsets[begin + group.ids[l]];
-    for (int step = 0; step < rows.steps; ++step) {
-      rows.look_at(step);
-      alignas(64) typename V::Int first[kLanesOf<V>], count[kLanesOf<V>];
-      std::memcpy(first, &rows.first, sizeof(first)), std::memcpy(count, &rows.count, sizeof(count));
-      for (int l = 0; l < group.count; ++l) {
-        // Most rows are this short; a loop of so few turns would be mispredicted at its end.
-        for (int k = 0; k < kShortRow; ++k) *(k < count[l] ? next[l] + k : &ignored) = static_cast<int32_t>(first[l]) + k;
-        for (int k = kShortRow; k < count[l]; ++k) next[l][k] = static_cast<int32_t>(first[l]) + k;
-        next[l] += count[l];
+struct RowsAside {
+  static constexpr int kMost = 8;
+  int steps;
+  alignas(64) typename V::Int first[kMost][V::kLanes], count[kMost][V::kLanes];
+
+  SPLATKIT_HD RowsAside(GroupRows<V>& rows, int first_step) : steps(rows.steps - first_step < kMost ? rows.steps - first_step : kMost) {
+    for (int step = 0; step < steps; ++step) {
+      rows.look_at(first_step + step);
+      std::memcpy(first[step], &rows.first, sizeof(rows.first)), std::memcpy(count[step], &rows.count, sizeof(rows.count));
+    }
+  }
+};
+
+// Splats lie in memory far from their neighbors in depth.
+template <class Real>
+SPLATKIT_HD void prefetch_splat(const SplatImageInput<Real>& input, const int64_t* splat_offsets, int32_t n) {
+  __builtin_prefetch(input.means2d + 2 * n), __builtin_prefetch(input.conics + 3 * n), __builtin_prefetch(input.extents + 2 * n);
+  __builtin_prefetch(splat_offsets + n);
+}
+
+template <class V>
+TileRun* list_runs(const SplatImageInput<typename V::Lane>& all, const int64_t* splat_offsets, int64_t camera, const int32_t* splats,
+                   int64_t count, TileRun* runs) {
+  SplatImageInput<typename V::Lane> input = all;  // of the camera
+  const int64_t begin = camera * all.splats;
+  input.means2d += 2 * begin, input.conics += 3 * begin, input.extents += 2 * begin, splat_offsets += begin;
+  for (int64_t at = 0; at < count; at += V::kLanes) {
+    for (int64_t k = at + V::kLanes; k < at + 2 * V::kLanes && k < count; ++k) prefetch_splat(input, splat_offsets, splats[k]);
+    const SplatGroup<V> group(count - at, [&](int l) { return int64_t(splats[at + l]); });
+    GroupRows<V> rows(input, group);
+    // Runs go splat by splat; a group with high splats is looked at again for each of them.
+    const int together = rows.steps <= RowsAside<V>::kMost ? group.count : 1;
+    for (int lane = 0; lane < group.count; lane += together) {
+      int32_t slots[V::kLanes];
+      for (int l = lane; l < lane + together; ++l) slots[l] = static_cast<int32_t>(splat_offsets[group.ids[l]]);
+      for (int step = 0; step < rows.steps; step += RowsAside<V>::kMost) {
+        const RowsAside<V> aside(rows, step);
+        for (int l = lane; l < lane + together; ++l) {
+          for (int k = 0; k < aside.steps; ++k) {  // no branch on empty rows: it would be mispredicted too often
+            const int32_t first = static_cast<int32_t>(aside.first[k][l]), tiles = static_cast<int32_t>(aside.count[k][l]);
+            *runs = {first, tiles, static_cast<int32_t>(group.ids[l]), slots[l]};
+            runs += tiles > 0, slots[l] += tiles;
+          }
+        }
       }
     }
-  });
+  }
+  return runs;
 }
 
 using FloatVec = Vec<float, SPLATKIT_LANES>;
 using DoubleVec = Vec<double, SPLATKIT_LANES / 2>;
 
-constexpr IntersectionKernelSet kernel_set = {{count_tiles<FloatVec>, list_tiles<FloatVec>},
-                                              {count_tiles<DoubleVec>, list_tiles<DoubleVec>}};
+constexpr IntersectionKernelSet kernel_set = {{count_tiles<FloatVec>, list_runs<FloatVec>}, {count_tiles<DoubleVec>, list_runs<DoubleVec>}};
 
 SPLATKIT_ISA_END
 

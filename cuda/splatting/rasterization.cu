@@ -1,4 +1,5 @@
-// Compositing on the device: a block is a tile, a thread a pixel, a warp two rows. The backward pass needs no atomics: every intersection
+// Compositing on the device: a block is a tile, a thread a pixel, a warp 8 x 4 pixels. A warp asks once which splats of a batch meet its
+// pixels and walks those alone: a splat that passes it by costs it nothing. The backward pass needs no atomics: every intersection
 // has a gradient slot of its own, a block sums its pixels into the slots of its tile in a fixed order, and a warp a splat sums its slots.
 #include "common/block.h"
 #include "splatting/compositing.h"
@@ -9,34 +10,43 @@ using namespace portable;
 namespace {
 
 static_assert(kTilePixels == kBlockThreads, "a thread is a pixel");
-constexpr int kForwardBatch = 128;  // splats in shared memory at a time
-constexpr int kBackwardBatch = 32;  // fewer: each warp keeps sums of its own for each, and one bit that it has them
-constexpr int kWarpRows = kWarpThreads / kTileSize;
+constexpr int kForwardBatch = 128;              // splats in shared memory at a time
+constexpr int kBackwardBatch = 32;              // fewer: each warp keeps sums of its own for each, and one bit that it has them
+constexpr int kWarpWidth = 8, kWarpHeight = 4;  // px
+constexpr int kWarpsAcross = kTileSize / kWarpWidth;
+static_assert(kWarpWidth * kWarpHeight == kWarpThreads, "a lane is a pixel");
 constexpr int kMoments = 16;  // moments of a splat, rounded up to a power of two
 
 // The pixel of the running thread.
 struct Pixel {
   int64_t camera, index;  // index: into images
-  int tile_left, tile_top, warp_row, rows;
+  int tile_left, tile_top;
   float x, y;   // center, px
   bool inside;  // of the image; tiles at the border stick out
 
   __device__ explicit Pixel(const SplatImageInput<float>& input) {
-    const int tiles_x = tile_count(input.width), tiles_y = tile_count(input.height), t = thread_of_block();
+    const int tiles_x = tile_count(input.width), tiles_y = tile_count(input.height);
+    const int warp = thread_of_block() / kWarpThreads, lane = thread_of_block() % kWarpThreads;
     const int64_t tile = blockIdx.x % (int64_t(tiles_x) * tiles_y);
     camera = blockIdx.x / (int64_t(tiles_x) * tiles_y);
     tile_left = static_cast<int>(tile % tiles_x) * kTileSize, tile_top = static_cast<int>(tile / tiles_x) * kTileSize;
-    warp_row = t / kWarpThreads * kWarpRows;
-    rows = input.height - tile_top < kTileSize ? input.height - tile_top : kTileSize;
-    const int column = tile_left + t % kTileSize, row = tile_top + t / kTileSize;
+    const int column = tile_left + warp % kWarpsAcross * kWarpWidth + lane % kWarpWidth;
+    const int row = tile_top + warp / kWarpsAcross * kWarpHeight + lane / kWarpWidth;
     x = static_cast<float>(column) + 0.5f, y = static_cast<float>(row) + 0.5f;
     inside = column < input.width && row < input.height;
     index = (camera * input.height + row) * input.width + column;
   }
-
-  // May the splat touch the rows of this warp?
-  __device__ bool in_rows(const TileSplat<float>& s) const { return s.rows.first < warp_row + kWarpRows && s.rows.end > warp_row; }
 };
+
+// Calls visit(j) for those of a batch's splats that meet the pixels of the running warp, in order. All lanes call it and all visit.
+template <class Visit>
+__device__ __forceinline__ void for_each_met(const TileSplat<float>* splats, int count, const Visit& visit) {
+  const int warp = thread_of_block() / kWarpThreads, lane = thread_of_block() % kWarpThreads;
+  for (int first = 0; first < count; first += kWarpThreads) {
+    uint32_t met = __ballot_sync(kWholeWarp, first + lane < count && (splats[first + lane].blocks >> warp & 1) != 0);
+    for (; met != 0; met &= met - 1) visit(first + __ffs(static_cast<int>(met)) - 1);
+  }
+}
 
 // Of host and device like the table itself, which the host could not call with a function of the device alone.
 SPLATKIT_HD float exponent_of(int kernel, const TileSplat<float>& s, float q) {
@@ -53,7 +63,7 @@ struct Offset {
 
   __device__ Offset(const TileSplat<float>& s, const Pixel& pixel) {
     dx = pixel.x - s.x, dy = pixel.y - s.y;
-    q = squared_distance(s, dx, 2 * s.b * dy, s.c * dy * dy);
+    q = squared_distance(s, dx, dy);
   }
 };
 
@@ -66,7 +76,7 @@ struct ForwardBatch {
 template <int D>
 __device__ __forceinline__ void load_into(const SplatImageInput<float>& input, const Pixel& pixel, int32_t n, TileSplat<float>& splat,
                                           float (&color)[D]) {
-  splat = load_splat(input, pixel.camera, n, pixel.tile_left, pixel.tile_top, pixel.rows);
+  splat = load_splat<kWarpWidth, kWarpHeight>(input, pixel.camera, n, pixel.tile_left, pixel.tile_top);
   for (int d = 0; d < D; ++d) color[d] = splat.color[d];
 }
 
@@ -85,17 +95,18 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
     const int count = end - first < kForwardBatch ? static_cast<int>(end - first) : kForwardBatch;
     if (t < count) load_into(input, pixel, lists.splat_ids[first + t], batch.splats[t], batch.colors[t]);
     __syncthreads();
-    for (int j = 0; j < count; ++j) {
+    if (__all_sync(kWholeWarp, transmittance == 0)) continue;
+    for_each_met(batch.splats, count, [&](int j) {
       const TileSplat<float>& s = batch.splats[j];
-      if (!pixel.in_rows(s) || transmittance == 0) continue;
+      if (transmittance == 0) return;
       const Offset offset(s, pixel);
-      if (!(offset.q <= s.q_max)) continue;
+      if (!(offset.q <= s.q_max)) return;
       const auto light = absorb(s, exponent_of(input.kernel, s, offset.q), transmittance);
       if (Median && crosses_half(transmittance, light.left)) color[0] = batch.colors[j][0];
       transmittance = light.left;
       if (light.alive) final_transmittance = light.left;
       for (int d = 0; !Median && d < D; ++d) color[d] += light.weight * batch.colors[j][d];
-    }
+    });
   }
   if (!pixel.inside) return;
   for (int d = 0; d < D; ++d) features[pixel.index * D + d] = color[d];
@@ -148,15 +159,15 @@ template <int D>
 __device__ __forceinline__ void sum_batch(int kernel, BackwardBatch<D>& batch, int count, const Pixel& pixel, PixelGradient<D>& state) {
   const int warp = thread_of_block() / kWarpThreads, lane = thread_of_block() % kWarpThreads;
   uint32_t touched = 0;
-  for (int j = 0; j < count; ++j) {
-    if (!pixel.in_rows(batch.splats[j])) continue;
+  const bool finished = __all_sync(kWholeWarp, state.transmittance == 0);
+  for_each_met(batch.splats, finished ? 0 : count, [&](int j) {
     float sums[kMoments] = {0};
     const bool touches = state.composite(kernel, batch.splats[j], batch.colors[j], pixel, sums);
-    if (!__any_sync(kWholeWarp, touches)) continue;
+    if (!__any_sync(kWholeWarp, touches)) return;
     const float sum = warp_sums(sums);
     if (lane < kSlotGradients + D) batch.sums[warp][j][lane] = sum;
     touched |= 1u << j;
-  }
+  });
   if (lane == 0) batch.touched[warp] = touched;
 }
 
@@ -175,7 +186,9 @@ __device__ __forceinline__ void write_batch(BackwardBatch<D>& batch, int count, 
   }
   __syncthreads();
   if (t >= count) return;
-  moments_to_gradients(batch.splats[t], batch.opacities[t], batch.sums[0][t]);
+  const TileSplat<float>& s = batch.splats[t];
+  const float conic[3] = {s.a, 0.5f * s.twice_b, s.c};
+  moments_to_gradients(conic, batch.opacities[t], batch.sums[0][t]);
   for (int k = 0; k < kSlot; ++k) scratch[int64_t(slots[t]) * kSlot + k] = batch.sums[0][t][k];
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "common/parallel.h"
@@ -27,6 +28,7 @@ void sum_slots(const SplatImageInput<Real>& input, const int64_t* splat_offsets,
         for (int64_t slot = splat_offsets[i]; slot < splat_offsets[i + 1]; ++slot) {
           for (int k = 0; k < slot_size; ++k) sum[k] += gradient.scratch[slot * slot_size + k];
         }
+        if (splat_offsets[i] < splat_offsets[i + 1]) moments_to_gradients(input.conics + 3 * i, input.opacities[n], sum);
         if (first || splat_offsets[i] < splat_offsets[i + 1]) {
           for (int k = 0; k < slot_size; ++k) {
             Real* to = splat_gradient(gradient, input.channels, i, k);
@@ -67,12 +69,22 @@ struct GroupSlots {
 
 int64_t all_tiles(int64_t cameras, int width, int height) { return cameras * tile_count(width) * tile_count(height); }
 
+// Rows of the visible splats; the others' stay as they are.
 template <class Real>
-void backward_of_tiles(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient, int64_t first,
-                       int64_t end, int threads) {
+std::unique_ptr<SplatRow<Real>[]> rows_of(const SplatImageInput<Real>& input, int threads) {
+  const auto& kernel = kernels_for<Real>(rasterization_kernels());
+  const int64_t entries = input.cameras * input.splats;
+  std::unique_ptr<SplatRow<Real>[]> rows(new SplatRow<Real>[entries]);
+  parallel_for(entries, kSplatGrain, threads, [&](int64_t begin, int64_t end) { kernel.rows(input, begin, end, rows.get()); });
+  return rows;
+}
+
+template <class Real>
+void backward_of_tiles(const SplatImageInput<Real>& input, const SplatRow<Real>* rows, const TileLists& lists,
+                       const SplatImageGradient<Real>& gradient, int64_t first, int64_t end, int threads) {
   const auto& kernel = kernels_for<Real>(rasterization_kernels());
   parallel_for(end - first, 1, threads, [&](int64_t begin, int64_t stop) {
-    for (int64_t tile = begin; tile < stop; ++tile) kernel.backward(input, lists, gradient, first + tile);
+    for (int64_t tile = begin; tile < stop; ++tile) kernel.backward(input, rows, lists, gradient, first + tile);
   });
 }
 
@@ -81,8 +93,9 @@ void backward_of_tiles(const SplatImageInput<Real>& input, const TileLists& list
 template <class Real>
 void rasterize_splats(const SplatImageInput<Real>& input, const TileLists& lists, Real* features, Real* alphas, int threads) {
   const auto& kernel = kernels_for<Real>(rasterization_kernels());
+  const auto rows = rows_of(input, threads);
   parallel_for(all_tiles(input.cameras, input.width, input.height), 1, threads, [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) kernel.forward(input, lists, tile, features, alphas);
+    for (int64_t tile = begin; tile < end; ++tile) kernel.forward(input, rows.get(), lists, tile, features, alphas);
   });
 }
 
@@ -91,8 +104,9 @@ void median_depths(const SplatImageInput<Real>& input, const TileLists& lists, R
   const auto& kernel = kernels_for<Real>(rasterization_kernels());
   SplatImageInput<Real> of_depths = input;
   of_depths.channels = 1, of_depths.colors = input.depths;
+  const auto rows = rows_of(of_depths, threads);
   parallel_for(all_tiles(input.cameras, input.width, input.height), 1, threads, [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) kernel.median(of_depths, lists, tile, depths);
+    for (int64_t tile = begin; tile < end; ++tile) kernel.median(of_depths, rows.get(), lists, tile, depths);
   });
 }
 
@@ -100,8 +114,9 @@ template <class Real>
 void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLists& lists, const SplatImageGradient<Real>& gradient,
                                int threads) {
   const int64_t tiles = all_tiles(input.cameras, input.width, input.height), rows = gradient.scratch_rows;
+  const auto splat_rows = rows_of(input, threads);
   if (rows == 0 || rows >= lists.tile_offsets[tiles]) {
-    backward_of_tiles(input, lists, gradient, 0, tiles, threads);
+    backward_of_tiles(input, splat_rows.get(), lists, gradient, 0, tiles, threads);
     return sum_slots(input, lists.splat_offsets, gradient, true, threads);
   }
   for (int64_t first = 0, end = 0; first < tiles; first = end) {
@@ -110,7 +125,7 @@ void rasterize_splats_backward(const SplatImageInput<Real>& input, const TileLis
     GroupSlots group(input, lists, first, end);
     TileLists group_lists = lists;
     group_lists.slots = group.slots.data() - lists.tile_offsets[first];
-    backward_of_tiles(input, group_lists, gradient, first, end, threads);
+    backward_of_tiles(input, splat_rows.get(), group_lists, gradient, first, end, threads);
     sum_slots(input, group.splat_offsets.data(), gradient, first == 0, threads);
   }
 }

@@ -1,4 +1,4 @@
-// The tiles that a splat touches, and keys that order like depths: shared by the CPU's and the device's tile lists.
+// The tiles that a splat touches, the blocks of a tile that it touches, and keys that order like depths: shared by the CPU's and the device's tile lists.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -32,6 +32,23 @@ SPLATKIT_HD void for_each_tile(const SplatImageInput<Real>& input, int64_t camer
   for_each_row(input, camera, n, [&](int first, int last) {
     for (int tile = first; tile <= last; ++tile) visit(tile);
   });
+}
+
+// Calls visit(block, whether the ellipse meets it) for the blocks of Width x Height pixels of a tile, row by row. The ellipse's center is
+// relative to the tile's corner.
+template <int Width, int Height, class Real, class Visit>
+SPLATKIT_HD void for_each_block(const Ellipse<Real>& e, const Visit& visit) {
+  const Real far_y = -e.b / e.c * e.extent_x;
+  for (int y = 0; y < kTileSize; y += Height) {
+    const Real top = Real(y + 0.5 - kSupportSlack) - e.y, bottom = Real(y + Height - 0.5 + kSupportSlack) - e.y;
+    Real low, high;
+    reach(e, e.a, far_y, top, bottom, low, high);
+    const auto in_rows = (bottom >= -e.extent_y) & (top <= e.extent_y);
+    for (int x = 0; x < kTileSize; x += Width) {
+      const Real left = Real(x + 0.5 - kSupportSlack) - e.x, right = Real(x + Width - 0.5 + kSupportSlack) - e.x;
+      visit(y / Height * (kTileSize / Width) + x / Width, in_rows & (high >= left) & (low <= right));
+    }
+  }
 }
 
 // Bits that order like the value, for values >= 0.

@@ -175,6 +175,32 @@ def test_a_near_splat_hides_a_far_one_whatever_their_order(backend: Backend):
     assert features[0, 24, 32, 0] == pytest.approx(0.1 * 0.9)
 
 
+def test_pixels_that_are_full_leave_the_others_of_their_tile_alone(backend: Backend):
+    """Splats of high opacity fill parts of tiles early in lists of more than a batch; the rest goes on."""
+    scene = make_splat_scene(400, seed=8, cameras=1)._replace(width=61, height=45)
+    high = torch.where(scene.means[:, 0] < 0, 0.99, 0.05).to(scene.opacities)
+    scene = scene._replace(opacities=high, scales=scene.scales * 2)
+    generator = torch.Generator().manual_seed(3)
+    colors = torch.rand(1, 400, 3, dtype=torch.float64, generator=generator)
+    v_image = torch.randn(1, 45, 61, 3, dtype=torch.float64, generator=generator)
+
+    def results(implementation: Backend, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        leaf = colors.detach().to(dtype, copy=True).requires_grad_()
+        cast = cast_scene(scene, dtype)
+        features, alphas = implementation.composite(cast, implementation.project(cast), leaf)
+        (features * v_image.to(dtype)).sum().backward()
+        return features.detach(), alphas.detach(), leaf.grad
+
+    expected = results(ReferenceBackend(), torch.float64)
+    actual = results(backend, backend.real)
+    full = expected[1] > 1 - 2e-3
+    assert full.double().mean() > 0.2
+    assert (~full).double().mean() > 0.2
+    tolerance = 1e-10 if backend.real == torch.float64 else 1e-3  # float32: the cut-off at alpha = 1/255
+    for value, wanted in zip(actual, expected, strict=True):
+        assert relative_error(value, wanted) < tolerance
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 31), (2000, 3)])
 def test_any_image_size_works(backend: Backend, width: int, height: int):
     scene = make_splat_scene(40, cameras=1)._replace(width=width, height=height)

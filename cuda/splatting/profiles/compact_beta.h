@@ -11,7 +11,7 @@ struct CompactBeta {
   static constexpr const char* kName = "compact_beta";
 
   template <class Real>
-  SPLATKIT_HD static bool is_gaussian(Real) {
+  SPLATKIT_HD static bool is_gaussian(const ProfileNumbers<Real>&) {
     return false;
   }
 

@@ -13,8 +13,8 @@ struct GeneralizedExponential {
   static constexpr const char* kName = "generalized_exponential";
 
   template <class Real>
-  SPLATKIT_HD static bool is_gaussian(Real beta) {
-    return beta == Real(2);
+  SPLATKIT_HD static bool is_gaussian(const ProfileNumbers<Real>& numbers) {
+    return numbers.of[0] == Real(1);
   }
 
   // beta / 2, eps^(beta/2), eps^(beta/2) * log2(eps).

@@ -2,7 +2,7 @@
 //
 // A profile is a type with
 //   kName                                            as Python calls it
-//   Gaussian is_gaussian(beta)                       whether a splat with this exponent is a plain Gaussian, which needs no power
+//   bool is_gaussian(numbers)                        whether a splat with these numbers is a plain Gaussian, which needs no power
 //   ProfileNumbers<Real> numbers(beta)               what compositing needs of the exponent, found once for each splat
 //   Real value(numbers, q)                           u alone
 //   Exponent<Real> with_derivatives(numbers, q)
