@@ -9,7 +9,7 @@ using namespace portable;
 namespace {
 
 // A row of blocks a group: neighboring threads step neighboring numbers, so that every access is whole.
-__global__ void __launch_bounds__(kBlockThreads) adam_step_kernel(AdamInput input) {
+__global__ void __launch_bounds__(kBlockThreads, kResidentBlocks) adam_step_kernel(AdamInput input) {
   const AdamGroup& group = input.group[blockIdx.y];
   const int64_t count = input.splats * group.width;
   AdamRates<float>& rates = shared_memory<AdamRates<float>>();

@@ -33,7 +33,7 @@ struct CenterTotal {
 // Zeros from a basis on.
 __device__ void clear_row(ShRow<float> row, int from, int64_t bases) {
   for (int64_t k = from; k < bases; ++k) {
-    for (int channel = 0; channel < 3; ++channel) row.at(static_cast<int>(k), channel) = 0;
+    for (int channel = 0; channel < 3; ++channel) row.of(static_cast<int>(k))[channel] = 0;
   }
 }
 
@@ -56,7 +56,12 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       float center[3], direction[3];
       camera_center(viewmat, center);
       const float distance = view_direction(input.means + 3 * n, center, direction);
-      sh_color_backward(Degree, direction, distance, row, gradient.colors + 3 * i, gradient.v_colors + 3 * i, written, v_row, v_mean);
+      const float *color = gradient.colors + 3 * i, *v_color = gradient.v_colors + 3 * i;
+      if (written) {
+        sh_color_backward<true>(Degree, direction, distance, row, color, v_color, v_row, v_mean);
+      } else {
+        sh_color_backward<false>(Degree, direction, distance, row, color, v_color, v_row, v_mean);
+      }
       written = true;
     }
     for (int k = 0; k < 3; ++k) v_splat[k] += v_mean[k];

@@ -79,7 +79,7 @@ SPLATKIT_HD void color_of(const Real* basis, ShRow<const Real> coefficients, Rea
   }
   for (int c = 0; c < 3; ++c) {
     Real value = Real(0.5) + sum(sums[c]);
-    for (int k = Bases / 4 * 4; k < Bases; ++k) value += basis[k] * coefficients.at(k, c);
+    for (int k = Bases / 4 * 4; k < Bases; ++k) value += basis[k] * coefficients.of(k)[c];
     color[c] = value > 0 ? value : Real(0);
   }
 }
@@ -101,8 +101,8 @@ SPLATKIT_HD void color_gradient(const Real* basis, ShRow<const Real> coefficient
   for (int k = Bases / 4 * 4; k < Bases; ++k) {
     v_basis[k] = Real(0);
     for (int c = 0; c < 3; ++c) {
-      Real& to = v_coefficients.at(k, c);
-      v_basis[k] += coefficients.at(k, c) * v[c];
+      Real& to = v_coefficients.of(k)[c];
+      v_basis[k] += coefficients.of(k)[c] * v[c];
       to = (Add ? to : Real(0)) + basis[k] * v[c];
     }
   }

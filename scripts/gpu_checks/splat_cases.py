@@ -214,7 +214,8 @@ def adam_step(device: str) -> list[Finding]:
     groups = [[randoms(SPLATS, width, seed=seed) for seed in range(4)] for width in (3, 1, 45)]
     for group in groups:
         group[3] = group[3].square()
-    steps, rates, settings = (1.0, 5.0, 900.0), (0.01, 0.05, 0.002), (0.9, 0.999, 1e-15)
+    steps, rates = (1.0, 5.0, 900.0), (0.01, 0.05, 0.002)
+    settings: Any = (0.9, 0.999, 1e-15)
     there: Any = [[x.to(device, torch.float32) for x in group] for group in groups]
     counts = [torch.tensor(step, device=device) for step in steps]
     columns: Any = [list(column) for column in zip(*there, strict=True)]

@@ -12,7 +12,7 @@ from splatkit.reference import adam as reference
 from tests.splat_scenes import Backend
 
 WIDTHS = (3, 1, 4, 45)
-SETTINGS = (0.9, 0.999, 1e-15)  # both betas, epsilon
+SETTINGS: Any = (0.9, 0.999, 1e-15)  # both betas, epsilon
 
 
 def make_groups(rows: int, seed: int = 0) -> list[list[Tensor]]:
