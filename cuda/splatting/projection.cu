@@ -36,9 +36,9 @@ __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(Projectio
 }
 
 // One thread a splat; cameras one after the other. Training asks for the gradients of no camera and has pinholes: with neither sums over
-// blocks nor other models (Pinholes) a thread needs a quarter fewer registers, and two blocks are resident instead of one.
+// blocks nor other models (Pinholes) a thread needs a quarter fewer registers, and two blocks fit instead of one.
 template <bool Antialiased, bool Pinholes>
-__global__ void __launch_bounds__(kBlockThreads, Pinholes ? 2 : 1)
+__global__ void __launch_bounds__(kBlockThreads)
     project_splats_backward_kernel(ProjectionInput<float> input, ProjectionGradient<float> gradient) {
   const int64_t n = thread_of_grid();
   const bool present = n < input.splats;
