@@ -66,9 +66,9 @@ def project_splats_backward(
     v_means: object,
     v_quats: object,
     v_scales: object,
-    v_viewmats: object,
-    v_Ks: object,
-    scratch: object,
+    v_viewmats: object | None,
+    v_Ks: object | None,
+    scratch: object | None,
     v_seen_opacities: object | None,
     v_seen_betas: object | None,
     v_opacities: object | None,
@@ -76,22 +76,30 @@ def project_splats_backward(
     threads: int,
 ) -> None: ...
 def sh_colors(
-    arg0: object, arg1: object, arg2: object, arg3: object, arg4: int, arg5: object, arg6: int, /
+    means: object,
+    viewmats: object,
+    coefficients: object,
+    others: object | None,
+    extents: object,
+    degree: int,
+    colors: object,
+    threads: int,
 ) -> None: ...
 def sh_colors_backward(
-    arg0: object,
-    arg1: object,
-    arg2: object,
-    arg3: object,
-    arg4: int,
-    arg5: object,
-    arg6: object,
-    arg7: object,
-    arg8: object,
-    arg9: object,
-    arg10: object,
-    arg11: int,
-    /,
+    means: object,
+    viewmats: object,
+    coefficients: object,
+    others: object | None,
+    extents: object,
+    degree: int,
+    colors: object,
+    v_colors: object,
+    v_coefficients: object,
+    v_others: object | None,
+    v_means: object,
+    v_viewmats: object | None,
+    scratch: object | None,
+    threads: int,
 ) -> None: ...
 def count_scratch_size(arg: object, /) -> int: ...
 def tile_lists_scratch_size(arg0: object, arg1: int, arg2: int, /) -> int: ...
@@ -289,6 +297,7 @@ def tiny_mlp_backward(
     threads: int,
 ) -> None: ...
 def tiny_mlp_scratch_size(arg0: int, arg1: Sequence[int], /) -> int: ...
+def adam_step(groups: list, beta1: float, beta2: float, eps: float, threads: int) -> None: ...
 def photo_consistency(
     arg0: object,
     arg1: object,

@@ -214,6 +214,12 @@ SIBLINGS = {
         "cuda/encodings/encodings.cu",
         "tests/ops/test_encodings.py",
     ],
+    "adam": [
+        "splatkit/reference/adam.py",
+        "cuda/optimizer/adam_cpu.cpp",
+        "cuda/optimizer/adam.cu",
+        "tests/ops/test_adam.py",
+    ],
     "isosurface": [
         "splatkit/reference/isosurface.py",
         "cuda/isosurface/isosurface_cpu.cpp",

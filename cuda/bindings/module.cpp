@@ -7,6 +7,7 @@
 #include "bindings/image.h"
 #include "bindings/isosurface.h"
 #include "bindings/networks.h"
+#include "bindings/optimizer.h"
 #include "bindings/photo.h"
 #include "bindings/splatting.h"
 #include "bindings/stereo.h"
@@ -27,6 +28,7 @@ NB_MODULE(SPLATKIT_MODULE, module) {
   splatkit::bind_encodings(module);
   splatkit::bind_isosurface(module);
   splatkit::bind_networks(module);
+  splatkit::bind_optimizer(module);
   splatkit::bind_photo(module);
   splatkit::bind_stereo(module);
 }

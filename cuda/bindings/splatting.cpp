@@ -96,9 +96,9 @@ void project_splats_backward_py(nb::handle means, nb::handle quats, nb::handle s
                                                call.data<Real>(v_means, "v_means", {n, 3}),
                                                call.data<Real>(v_quats, "v_quats", {n, 4}),
                                                call.data<Real>(v_scales, "v_scales", {n, 3}),
-                                               call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
-                                               call.data<Real>(v_Ks, "v_Ks", {c, 3, 3}),
-                                               call.data<double>(scratch, "scratch", {scratch_size(call, c, n)}),
+                                               wanted<Real>(call, v_viewmats, "v_viewmats", {c, 4, 4}),
+                                               wanted<Real>(call, v_Ks, "v_Ks", {c, 3, 3}),
+                                               wanted<double>(call, scratch, "scratch", {scratch_size(call, c, n)}),
                                                wanted<Real>(call, v_seen_opacities, "v_seen_opacities", {c, n}),
                                                wanted<Real>(call, v_seen_betas, "v_seen_betas", {c, n}),
                                                wanted<Real>(call, v_opacities, "v_opacities", {n}),
@@ -109,10 +109,37 @@ void project_splats_backward_py(nb::handle means, nb::handle quats, nb::handle s
   });
 }
 
+// Coefficients, or their gradients: all of a splat in one tensor [n, bases, 3], or those of degree 0 apart [n, 3] from the `others`.
 template <class Real>
-ShColorInput<Real> sh_input(const Call& call, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree) {
-  const TensorArgument viewmats_arg(viewmats, "viewmats"), coefficients_arg(coefficients, "coefficients");
-  const int64_t n = call.first().size(0), c = viewmats_arg.size(0), bases = coefficients_arg.size(1);
+struct ShRows {
+  int64_t bases;
+  Real *constants, *others;
+  int64_t constant_stride, other_stride;
+
+  ShRows(const Call& call, int64_t n, nb::handle coefficients, const char* name, nb::handle others_or_none, const char* others_name) {
+    const TensorArgument first(coefficients, name);
+    if (others_or_none.is_none()) {
+      bases = first.size(1);
+      constants = call.data<Real>(first, {n, bases, 3});
+      others = constants + 3;
+      constant_stride = other_stride = 3 * bases;
+    } else {
+      const TensorArgument rest(others_or_none, others_name);
+      bases = 1 + rest.size(1);
+      constants = call.data<Real>(first, {n, 3});
+      others = call.data<Real>(rest, {n, bases - 1, 3});
+      constant_stride = 3, other_stride = 3 * (bases - 1);
+    }
+  }
+};
+
+template <class Real>
+ShColorInput<Real> sh_input(const Call& call, nb::handle viewmats, nb::handle coefficients, nb::handle others, nb::handle extents,
+                            int degree) {
+  const TensorArgument viewmats_arg(viewmats, "viewmats");
+  const int64_t n = call.first().size(0), c = viewmats_arg.size(0);
+  const ShRows<Real> rows(call, n, coefficients, "coefficients", others, "others");
+  const int64_t bases = rows.bases;
   if (degree < 0 || degree > 3 || bases < (degree + 1) * (degree + 1)) {
     throw nb::value_error("coefficients: fewer than (degree + 1)^2 bases, or degree outside 0 to 3");
   }
@@ -122,35 +149,43 @@ ShColorInput<Real> sh_input(const Call& call, nb::handle viewmats, nb::handle co
           degree,
           call.data<Real>(call.first(), {n, 3}),
           call.data<Real>(viewmats_arg, {c, 4, 4}),
-          call.data<Real>(coefficients_arg, {n, bases, 3}),
+          rows.constants,
+          rows.others,
+          rows.constant_stride,
+          rows.other_stride,
           call.data<Real>(extents, "extents", {c, n, 2})};
 }
 
-void sh_colors_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree, nb::handle colors,
-                  int threads) {
+void sh_colors_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle others, nb::handle extents, int degree,
+                  nb::handle colors, int threads) {
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
+    const auto input = sh_input<Real>(call, viewmats, coefficients, others, extents, degree);
     Real* out = call.data<Real>(colors, "colors", {input.cameras, input.splats, 3});
     call.run<Real>(threads, [&](auto stream) { sh_colors_cuda(input, out, stream); }, [&](auto count) { sh_colors(input, out, count); });
   });
 }
 
-void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle extents, int degree,
-                           nb::handle colors, nb::handle v_colors, nb::handle v_coefficients, nb::handle v_means, nb::handle v_viewmats,
-                           nb::handle scratch, int threads) {
+void sh_colors_backward_py(nb::handle means, nb::handle viewmats, nb::handle coefficients, nb::handle others, nb::handle extents,
+                           int degree, nb::handle colors, nb::handle v_colors, nb::handle v_coefficients, nb::handle v_others,
+                           nb::handle v_means, nb::handle v_viewmats, nb::handle scratch, int threads) {
   const Call call(means, "means");
   call.in_precision([&](auto real) {
     using Real = decltype(real);
-    const auto input = sh_input<Real>(call, viewmats, coefficients, extents, degree);
+    const auto input = sh_input<Real>(call, viewmats, coefficients, others, extents, degree);
     const int64_t c = input.cameras, n = input.splats;
+    const ShRows<Real> v_rows(call, n, v_coefficients, "v_coefficients", v_others, "v_others");
+    if (v_rows.bases != input.bases || v_rows.constant_stride != input.constant_stride) {
+      throw nb::value_error("v_coefficients: expected the shapes of coefficients and others");
+    }
     const ShColorGradient<Real> gradient = {call.data<Real>(colors, "colors", {c, n, 3}),
                                             call.data<Real>(v_colors, "v_colors", {c, n, 3}),
-                                            call.data<Real>(v_coefficients, "v_coefficients", {n, input.bases, 3}),
+                                            v_rows.constants,
+                                            v_rows.others,
                                             call.data<Real>(v_means, "v_means", {n, 3}),
-                                            call.data<Real>(v_viewmats, "v_viewmats", {c, 4, 4}),
-                                            call.data<double>(scratch, "scratch", {scratch_size(call, c, n)})};
+                                            wanted<Real>(call, v_viewmats, "v_viewmats", {c, 4, 4}),
+                                            wanted<double>(call, scratch, "scratch", {scratch_size(call, c, n)})};
     call.run<Real>(
         threads, [&](auto stream) { sh_colors_backward_cuda(input, gradient, stream); },
         [&](auto count) { sh_colors_backward(input, gradient, count); });
@@ -347,11 +382,14 @@ void bind_splatting(nb::module_& module) {
              "conics"_a, "depths"_a, "extents"_a, "seen_opacities"_a.none(), "seen_betas"_a.none(), "threads"_a);
   module.def("project_splats_backward", &project_splats_backward_py, "means"_a, "quats"_a, "scales"_a, "opacities"_a, "betas"_a,
              "viewmats"_a, "Ks"_a, "width"_a, "height"_a, "near"_a, "far"_a, "eps2d"_a, "camera_model"_a, "distortions"_a.none(),
-             "kernel"_a, "extents"_a, "v_means2d"_a, "v_conics"_a, "v_depths"_a, "v_means"_a, "v_quats"_a, "v_scales"_a, "v_viewmats"_a,
-             "v_Ks"_a, "scratch"_a, "v_seen_opacities"_a.none(), "v_seen_betas"_a.none(), "v_opacities"_a.none(), "v_betas"_a.none(),
+             "kernel"_a, "extents"_a, "v_means2d"_a, "v_conics"_a, "v_depths"_a, "v_means"_a, "v_quats"_a, "v_scales"_a,
+             "v_viewmats"_a.none(), "v_Ks"_a.none(), "scratch"_a.none(), "v_seen_opacities"_a.none(), "v_seen_betas"_a.none(),
+             "v_opacities"_a.none(), "v_betas"_a.none(), "threads"_a);
+  module.def("sh_colors", &sh_colors_py, "means"_a, "viewmats"_a, "coefficients"_a, "others"_a.none(), "extents"_a, "degree"_a, "colors"_a,
              "threads"_a);
-  module.def("sh_colors", &sh_colors_py);
-  module.def("sh_colors_backward", &sh_colors_backward_py);
+  module.def("sh_colors_backward", &sh_colors_backward_py, "means"_a, "viewmats"_a, "coefficients"_a, "others"_a.none(), "extents"_a,
+             "degree"_a, "colors"_a, "v_colors"_a, "v_coefficients"_a, "v_others"_a.none(), "v_means"_a, "v_viewmats"_a.none(),
+             "scratch"_a.none(), "threads"_a);
   module.def("count_scratch_size", &count_scratch_size_py);
   module.def("tile_lists_scratch_size", &tile_lists_scratch_size_py);
   module.def("count_intersections", &count_intersections_py);

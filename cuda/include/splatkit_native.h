@@ -65,9 +65,9 @@ struct ProjectionGradient {
   Real* v_means;          // [N, 3]
   Real* v_quats;          // [N, 4]
   Real* v_scales;         // [N, 3]
-  Real* v_viewmats;       // [C, 4, 4], last row zero
+  Real* v_viewmats;       // [C, 4, 4], last row zero; null, as v_Ks, where gradients of cameras are not wanted
   Real* v_Ks;             // [C, 3, 3], zero but for fx, fy, cx, cy
-  double* scratch;        // projection_scratch_size() doubles; on CUDA projection_scratch_size_cuda()
+  double* scratch;        // projection_scratch_size() doubles, on CUDA projection_scratch_size_cuda(); not read without v_viewmats
   // All or none: antialiased.
   const Real* v_seen_opacities = nullptr;  // [C, N]
   const Real* v_seen_betas = nullptr;      // [C, N]
@@ -91,18 +91,21 @@ struct ShColorInput {
   int degree;                      // 0 to 3
   const Real* means;               // [N, 3]
   const Real* viewmats;            // [C, 4, 4]
-  const Real* coefficients;        // [N, bases, 3]
-  const Real* extents;             // [C, N, 2]; splats with extent 0 are skipped
+  const Real* constants;           // coefficients of degree 0: three numbers every constant_stride
+  const Real* others;              // of higher degrees: 3 (bases - 1) numbers every other_stride
+  int64_t constant_stride, other_stride;
+  const Real* extents;  // [C, N, 2]; splats with extent 0 are skipped
 };
 
 template <class Real>
 struct ShColorGradient {
   const Real* colors;    // [C, N, 3] as the forward pass returned them
   const Real* v_colors;  // [C, N, 3]
-  Real* v_coefficients;  // [N, bases, 3]
+  Real* v_constants;     // with the strides of what they are gradients of
+  Real* v_others;        //
   Real* v_means;         // [N, 3]
-  Real* v_viewmats;      // [C, 4, 4]
-  double* scratch;       // as for the projection
+  Real* v_viewmats;      // [C, 4, 4]; null where it is not wanted
+  double* scratch;       // as for the projection; not read without v_viewmats
 };
 
 void sh_colors_cuda(const ShColorInput<float>& input, float* colors, CudaStream stream);

@@ -9,7 +9,7 @@
 
 SPLATKIT_ISA_BEGIN
 
-enum CameraModel { kPinhole = 0, kOrthographic = 1, kFisheye = 2 };
+enum CameraModel { kAnyModel = -1, kPinhole = 0, kOrthographic = 1, kFisheye = 2 };
 
 constexpr double kFrustumMargin = 0.3;  // the pinhole's approximation is frozen this share of the half width beyond the border
 
@@ -24,6 +24,13 @@ struct PinholeCamera {
   int model = kPinhole;
   Real distortion[4] = {0, 0, 0, 0};  // fisheye: k1 to k4
 };
+
+// A camera whose model the compiler knows, unless Model is kAnyModel: zeros of its Jacobian cost nothing then.
+template <int Model, class Real>
+SPLATKIT_HD PinholeCamera<Real> known_model(PinholeCamera<Real> camera) {
+  if (Model != kAnyModel) camera.model = Model;
+  return camera;
+}
 
 template <class T>
 struct PointImage {

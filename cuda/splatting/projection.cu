@@ -35,8 +35,9 @@ __global__ void __launch_bounds__(kBlockThreads) project_splats_kernel(Projectio
   output.depths[i] = splat.depth;
 }
 
-// One thread a splat; cameras one after the other, their gradients summed over the block.
-template <bool Antialiased>
+// One thread a splat; cameras one after the other. Training asks for the gradients of no camera and has pinholes: with neither sums over
+// blocks nor other models (Pinholes) a thread needs a quarter fewer registers, and two blocks fit instead of one.
+template <bool Antialiased, bool Pinholes>
 __global__ void __launch_bounds__(kBlockThreads)
     project_splats_backward_kernel(ProjectionInput<float> input, ProjectionGradient<float> gradient) {
   const int64_t n = thread_of_grid();
@@ -48,25 +49,33 @@ __global__ void __launch_bounds__(kBlockThreads)
   for (int64_t c = 0; c < input.cameras; ++c) {
     const int64_t i = c * input.splats + n;
     double v_camera[kCameraGradients] = {0};
+    const auto v_camera_or_not = sums_if<!Pinholes>(v_camera);
     if (present && gradient.extents[2 * i] > 0) {
       const float *mean = input.means + 3 * n, *quat = input.quats + 4 * n, eps2d = static_cast<float>(input.eps2d);
       const float *v_mean2d = gradient.v_means2d + 2 * i, *v_conic = gradient.v_conics + 3 * i;
-      const PinholeCamera<float> camera = camera_of(input, c);
+      const PinholeCamera<float> camera = known_model<Pinholes ? kPinhole : kAnyModel>(camera_of(input, c));
       if (Antialiased) {
         float v_opacity_here = gradient.v_seen_opacities[i], v_beta_here = gradient.v_seen_betas[i];
         project_splat_antialiased_backward(camera, mean, quat, shape, input.opacities[n], input.betas[n], eps2d, v_mean2d,
-                                           gradient.v_depths[i], v_conic, v_opacity_here, v_beta_here, sum, v_camera);
+                                           gradient.v_depths[i], v_conic, v_opacity_here, v_beta_here, sum, v_camera_or_not);
         v_opacity += v_opacity_here, v_beta += v_beta_here;
       } else {
-        project_splat_backward(camera, mean, quat, shape, eps2d, v_mean2d, gradient.v_depths[i], v_conic, sum, v_camera);
+        project_splat_backward(camera, mean, quat, shape, eps2d, v_mean2d, gradient.v_depths[i], v_conic, sum, v_camera_or_not);
       }
     }
-    block_sums(v_camera, gradient.scratch + (blockIdx.x * input.cameras + c) * kCameraPartials);
+    if (!Pinholes && gradient.v_viewmats != nullptr)
+      block_sums(v_camera, gradient.scratch + (blockIdx.x * input.cameras + c) * kCameraPartials);
   }
   if (!present) return;
   if (Antialiased) gradient.v_opacities[n] = v_opacity, gradient.v_betas[n] = v_beta;
   for (int k = 0; k < 3; ++k) gradient.v_means[3 * n + k] = sum.mean[k], gradient.v_scales[3 * n + k] = sum.scale[k];
   for (int k = 0; k < 4; ++k) gradient.v_quats[4 * n + k] = sum.quat[k];
+}
+
+template <bool Antialiased>
+auto backward_kernel(const ProjectionInput<float>& input, const ProjectionGradient<float>& gradient) {
+  const bool pinholes = gradient.v_viewmats == nullptr && input.camera_model == kPinhole;
+  return pinholes ? project_splats_backward_kernel<Antialiased, true> : project_splats_backward_kernel<Antialiased, false>;
 }
 
 }  // namespace
@@ -81,8 +90,9 @@ void project_splats_cuda(const ProjectionInput<float>& input, const ProjectionOu
 }
 
 void project_splats_backward_cuda(const ProjectionInput<float>& input, const ProjectionGradient<float>& gradient, CudaStream stream) {
-  const auto kernel = gradient.v_opacities != nullptr ? project_splats_backward_kernel<true> : project_splats_backward_kernel<false>;
+  const auto kernel = gradient.v_opacities != nullptr ? backward_kernel<true>(input, gradient) : backward_kernel<false>(input, gradient);
   launch(kernel, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
+  if (gradient.v_viewmats == nullptr) return;
   launch_sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, gradient.v_Ks, stream);
 }
 

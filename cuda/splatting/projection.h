@@ -169,6 +169,24 @@ SPLATKIT_HD void project_splat_antialiased(const PinholeCamera<Real>& camera, co
 // Gradients with respect to one camera: rotation (9, row-major), translation (3), fx, fy, cx, cy.
 constexpr int kCameraGradients = 16;
 
+// Takes the place of those sums where nobody wants them: what only they need is then not computed.
+struct IgnoredSums {
+  struct Nowhere {
+    template <class T>
+    SPLATKIT_HD void operator+=(const T&) const {}
+  };
+  SPLATKIT_HD Nowhere operator[](int) const { return {}; }
+};
+
+template <bool Wanted, class Sum>
+SPLATKIT_HD auto sums_if(Sum* sums) {
+  if constexpr (Wanted) {
+    return sums;
+  } else {
+    return IgnoredSums{};
+  }
+}
+
 template <class Real>
 struct SplatGradients {
   Real mean[3], quat[4], scale[3];
@@ -199,12 +217,12 @@ SPLATKIT_HD void covariance_gradient(const Real* conic, const Real* v_conic, Rea
   v_covariance[0] = -(a * ax + b * bx), v_covariance[1] = -(a * ay + b * by), v_covariance[2] = -(b * ay + c * by);
 }
 
-// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients sums), from those of its covariance
+// Adds the gradients of one visible splat in one camera to `splat` and `v_camera` (kCameraGradients sums, or IgnoredSums), from those of its covariance
 // (xx, xy for each of two places, yy), mean and depth.
-template <class V, class Real, class Sum>
+template <class V, class Real, class Sums>
 SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
                                      const Projection<V>& f, const V* v_covariance, const V* v_mean2d, V v_depth, SplatGradients<V>& splat,
-                                     Sum* v_camera) {
+                                     Sums v_camera) {
   using D = Dual<V, 3>;
   const V zero = V(Real(0));
   const D point[3] = {D::input(f.point[0], 0), D::input(f.point[1], 1), D::input(f.point[2], 2)};
@@ -250,11 +268,11 @@ SPLATKIT_HD void projection_gradient(const PinholeCamera<Real>& camera, const V*
   }
 }
 
-// Adds the gradients of one splat that project_splat found visible to `splat` and `v_camera` (kCameraGradients sums).
-template <class V, class Real, class Sum>
+// Adds the gradients of one splat that project_splat found visible to `splat` and `v_camera` (kCameraGradients sums, or IgnoredSums).
+template <class V, class Real, class Sums>
 SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat, const SplatShape<V>& shape,
                                         Real eps2d, const V* v_mean2d, V v_depth, const V* v_conic, SplatGradients<V>& splat,
-                                        Sum* v_camera) {
+                                        Sums v_camera) {
   Projection<V> f;
   if (!any<V>(project(camera, mean, shape, eps2d, f))) return;
   const V inverse = V(Real(1)) / (f.xx * f.yy - f.xy * f.xy);
@@ -265,10 +283,10 @@ SPLATKIT_HD void project_splat_backward(const PinholeCamera<Real>& camera, const
 }
 
 // The same for project_splat_antialiased. v_opacity, v_beta: in, of the filtered splat; out, of the splat.
-template <class V, class Real, class Sum>
+template <class V, class Real, class Sums>
 SPLATKIT_HD void project_splat_antialiased_backward(const PinholeCamera<Real>& camera, const V* mean, const V* quat,
                                                     const SplatShape<V>& shape, V opacity, V beta, Real pixel, const V* v_mean2d, V v_depth,
-                                                    const V* v_conic, V& v_opacity, V& v_beta, SplatGradients<V>& splat, Sum* v_camera) {
+                                                    const V* v_conic, V& v_opacity, V& v_beta, SplatGradients<V>& splat, Sums v_camera) {
   Projection<V> f;
   if (!any<V>(project(camera, mean, shape, Real(0), f))) return;
   const ImageSplat<V> in = unfiltered_splat(f, opacity, beta);

@@ -18,11 +18,13 @@ void project_splats(const ProjectionInput<Real>& input, const ProjectionOutput<R
 template <class Real>
 void project_splats_backward(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int threads) {
   const auto& kernel = kernels_for<Real>(projection_kernels());
-  std::memset(gradient.scratch, 0, sizeof(double) * projection_scratch_size(input.cameras, input.splats));
+  const bool cameras = gradient.v_viewmats != nullptr;
+  if (cameras) std::memset(gradient.scratch, 0, sizeof(double) * projection_scratch_size(input.cameras, input.splats));
   parallel_for(input.splats, kSplatGrain, threads, [&](int64_t begin, int64_t end) {
-    kernel.backward(input, gradient, begin, end, gradient.scratch + begin / kSplatGrain * input.cameras * kCameraPartials);
+    const int64_t first = begin / kSplatGrain * input.cameras * kCameraPartials;
+    kernel.backward(input, gradient, begin, end, cameras ? gradient.scratch + first : nullptr);
   });
-  sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, gradient.v_Ks);
+  if (cameras) sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, gradient.v_Ks);
 }
 
 template void project_splats(const ProjectionInput<float>&, const ProjectionOutput<float>&, int);

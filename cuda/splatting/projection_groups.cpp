@@ -79,9 +79,11 @@ SPLATKIT_HD void add_lanes(V* sums, double* partial) {
   }
 }
 
-template <class V, class Real>
+// Pinholes: the camera is one, and its gradient is not wanted.
+template <bool Pinholes, class V, class Real>
 void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int64_t c,
-                    const PinholeCamera<Real>& camera, const SplatGroup<V>& group, double* partial) {
+                    const PinholeCamera<Real>& any_camera, const SplatGroup<V>& group, double* partial) {
+  const PinholeCamera<Real> camera = known_model<Pinholes ? kPinhole : kAnyModel>(any_camera);
   const GroupInput<V> in(input, group);
   const V zero = V(Real(0));
   const int64_t first = c * input.splats;
@@ -90,6 +92,7 @@ void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient
   group.template take_once<3>(gradient.v_conics + 3 * first, v_conic);
   group.template take_once<1>(gradient.v_depths + first, &v_depth);
   for (V& v : v_camera) v = zero;
+  const auto v_camera_or_not = sums_if<!Pinholes>(v_camera);
   SplatGradients<V> sum;
   for (V& v : sum.mean) v = zero;
   for (V& v : sum.quat) v = zero;
@@ -99,16 +102,16 @@ void backward_group(const ProjectionInput<Real>& input, const ProjectionGradient
     group.template take_once<1>(gradient.v_seen_opacities + first, &v_opacity);
     group.template take_once<1>(gradient.v_seen_betas + first, &v_beta);
     project_splat_antialiased_backward(camera, in.mean, in.quat, in.shape, in.opacity, in.beta, Real(input.eps2d), v_mean2d, v_depth,
-                                       v_conic, v_opacity, v_beta, sum, v_camera);
+                                       v_conic, v_opacity, v_beta, sum, v_camera_or_not);
     group.template add<1>(&v_opacity, gradient.v_opacities);
     group.template add<1>(&v_beta, gradient.v_betas);
   } else {
-    project_splat_backward(camera, in.mean, in.quat, in.shape, Real(input.eps2d), v_mean2d, v_depth, v_conic, sum, v_camera);
+    project_splat_backward(camera, in.mean, in.quat, in.shape, Real(input.eps2d), v_mean2d, v_depth, v_conic, sum, v_camera_or_not);
   }
   group.template add<3>(sum.mean, gradient.v_means);
   group.template add<4>(sum.quat, gradient.v_quats);
   group.template add<3>(sum.scale, gradient.v_scales);
-  add_lanes(v_camera, partial);
+  if (!Pinholes && partial != nullptr) add_lanes(v_camera, partial);
 }
 
 template <class Real>
@@ -116,7 +119,7 @@ void clear_rows(Real* rows, int columns, int64_t begin, int64_t end) {
   if (rows != nullptr) std::memset(rows + columns * begin, 0, sizeof(Real) * columns * (end - begin));
 }
 
-template <class V, class Real>
+template <class V, bool Pinholes, class Real>
 void backward_chunk(const ProjectionInput<Real>& input, const ProjectionGradient<Real>& gradient, int64_t begin, int64_t end,
                     double* partials) {
   clear_rows(gradient.v_means, 3, begin, end);
@@ -127,8 +130,9 @@ void backward_chunk(const ProjectionInput<Real>& input, const ProjectionGradient
   for (int64_t c = 0; c < input.cameras; ++c) {
     const PinholeCamera<Real> camera = camera_of(input, c);
     const SeenSplats<Real> seen(gradient.extents + 2 * c * input.splats, begin, end);
+    double* partial = partials == nullptr ? nullptr : partials + c * kCameraPartials;
     seen.template for_each_group<V>(
-        [&](const SplatGroup<V>& group) { backward_group(input, gradient, c, camera, group, partials + c * kCameraPartials); });
+        [&](const SplatGroup<V>& group) { backward_group<Pinholes>(input, gradient, c, camera, group, partial); });
   }
 }
 
@@ -142,8 +146,9 @@ void forward(const ProjectionInput<typename V::Lane>& input, const ProjectionOut
 template <class V>
 void backward(const ProjectionInput<typename V::Lane>& input, const ProjectionGradient<typename V::Lane>& gradient, int64_t begin,
               int64_t end, double* partials) {
-  if (input.camera_model == kFisheye) return backward_chunk<typename V::Lane>(input, gradient, begin, end, partials);
-  backward_chunk<V>(input, gradient, begin, end, partials);
+  if (input.camera_model == kFisheye) return backward_chunk<typename V::Lane, false>(input, gradient, begin, end, partials);
+  if (input.camera_model == kPinhole && partials == nullptr) return backward_chunk<V, true>(input, gradient, begin, end, partials);
+  backward_chunk<V, false>(input, gradient, begin, end, partials);
 }
 
 using FloatVec = Vec<float, SPLATKIT_LANES>;

@@ -9,7 +9,7 @@ template <class Real>
 struct ProjectionKernels {
   // Splats [begin, end), at most kSplatGrain.
   void (*forward)(const ProjectionInput<Real>&, const ProjectionOutput<Real>&, int64_t begin, int64_t end);
-  // partials: [cameras][kCameraPartials], added to.
+  // partials: [cameras][kCameraPartials], added to; null where gradients of cameras are not wanted.
   void (*backward)(const ProjectionInput<Real>&, const ProjectionGradient<Real>&, int64_t begin, int64_t end, double* partials);
 };
 

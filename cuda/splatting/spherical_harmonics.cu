@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(kBlockThreads) sh_colors_kernel(ShColorInput<f
     float center[3], direction[3];
     camera_center(input.viewmats + 16 * (i / input.splats), center);
     view_direction(input.means + 3 * n, center, direction);
-    sh_color(Degree, direction, input.coefficients + 3 * input.bases * n, color);
+    sh_color(Degree, direction, {input.constants + input.constant_stride * n, input.others + input.other_stride * n}, color);
   }
   for (int k = 0; k < 3; ++k) colors[3 * i + k] = color[k];
 }
@@ -30,15 +30,24 @@ struct CenterTotal {
   double at[4];  // x, y, z and one that is always 0
 };
 
-// One thread a splat; cameras one after the other, the gradients of their centers summed over the block.
-template <int Degree>
+// Zeros from a basis on.
+__device__ void clear_row(ShRow<float> row, int from, int64_t bases) {
+  for (int64_t k = from; k < bases; ++k) {
+    for (int channel = 0; channel < 3; ++channel) row.of(static_cast<int>(k))[channel] = 0;
+  }
+}
+
+// One thread a splat; cameras one after the other. The first that sees a splat writes its row, which is stored once where one camera is
+// rendered. Cameras: whether gradients of their centers are wanted, summed over the block.
+template <int Degree, bool Cameras>
 __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
     sh_colors_backward_kernel(ShColorInput<float> input, ShColorGradient<float> gradient) {
-  const int64_t n = thread_of_grid(), stride = 3 * input.bases;
+  const int64_t n = thread_of_grid(), constants_at = input.constant_stride * n, others_at = input.other_stride * n;
+  const ShRow<const float> row = {input.constants + constants_at, input.others + others_at};
+  const ShRow<float> v_row = {gradient.v_constants + constants_at, gradient.v_others + others_at};
   const bool present = n < input.splats;
-  for (int64_t k = 0; present && k < stride; ++k) gradient.v_coefficients[stride * n + k] = 0;
+  bool written = false;
   float v_splat[3] = {0, 0, 0};
-  CenterTotal& total = shared_memory<CenterTotal>();
   for (int64_t c = 0; c < input.cameras; ++c) {
     const int64_t i = c * input.splats + n;
     const float* viewmat = input.viewmats + 16 * c;
@@ -47,10 +56,17 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       float center[3], direction[3];
       camera_center(viewmat, center);
       const float distance = view_direction(input.means + 3 * n, center, direction);
-      sh_color_backward(Degree, direction, distance, input.coefficients + stride * n, gradient.colors + 3 * i, gradient.v_colors + 3 * i,
-                        gradient.v_coefficients + stride * n, v_mean);
+      const float *color = gradient.colors + 3 * i, *v_color = gradient.v_colors + 3 * i;
+      if (written) {
+        sh_color_backward<true>(Degree, direction, distance, row, color, v_color, v_row, v_mean);
+      } else {
+        sh_color_backward<false>(Degree, direction, distance, row, color, v_color, v_row, v_mean);
+      }
+      written = true;
     }
     for (int k = 0; k < 3; ++k) v_splat[k] += v_mean[k];
+    if (!Cameras) continue;
+    CenterTotal& total = shared_memory<CenterTotal>();
     double v_center[4] = {-v_mean[0], -v_mean[1], -v_mean[2], 0};
     block_sums(v_center, total.at);
     if (thread_of_block() == 0) {
@@ -59,7 +75,9 @@ __global__ void __launch_bounds__(kBlockThreads, kResidentBlocks)
       add_center_gradient(viewmat, total.at, partial);
     }
   }
-  for (int k = 0; present && k < 3; ++k) gradient.v_means[3 * n + k] = v_splat[k];
+  if (!present) return;
+  clear_row(v_row, written ? (Degree + 1) * (Degree + 1) : 0, input.bases);
+  for (int k = 0; k < 3; ++k) gradient.v_means[3 * n + k] = v_splat[k];
 }
 
 // Calls body(number) with the degree as a constant: the bases then stay in registers.
@@ -83,8 +101,12 @@ void sh_colors_cuda(const ShColorInput<float>& input, float* colors, CudaStream 
 
 void sh_colors_backward_cuda(const ShColorInput<float>& input, const ShColorGradient<float>& gradient, CudaStream stream) {
   with_degree(input.degree, [&](auto degree) {
-    launch(sh_colors_backward_kernel<decltype(degree)::value>, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
+    constexpr int kDegree = decltype(degree)::value;
+    const auto kernel =
+        gradient.v_viewmats != nullptr ? sh_colors_backward_kernel<kDegree, true> : sh_colors_backward_kernel<kDegree, false>;
+    launch(kernel, grid_of(input.splats), dim3(kBlockThreads), 0, stream, input, gradient);
   });
+  if (gradient.v_viewmats == nullptr) return;
   launch_sum_camera_partials(gradient.scratch, input.cameras, input.splats, gradient.v_viewmats, nullptr, stream);
 }
 

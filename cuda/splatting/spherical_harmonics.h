@@ -81,33 +81,44 @@ SPLATKIT_HD void turn_gradient(int degree, const Real* direction, Real distance,
   for (int i = 0; i < 3; ++i) v_mean[i] += (v_direction[i] - along * direction[i]) / distance;
 }
 
-// color = max(0, 1/2 + sum_k basis_k * coefficients[k]). coefficients: [bases][3].
+// Coefficients of one splat by basis and channel. The first three stand apart from the others: training keeps them so.
 template <class Real>
-SPLATKIT_HD void sh_color(int degree, const Real* direction, const Real* coefficients, Real* color) {
+struct ShRow {
+  Real *constant, *others;
+
+  SPLATKIT_HD Real* of(int basis) const { return basis == 0 ? constant : others + 3 * (basis - 1); }
+};
+
+// color = max(0, 1/2 + sum_k basis_k * coefficients[k]).
+template <class Real>
+SPLATKIT_HD void sh_color(int degree, const Real* direction, ShRow<const Real> coefficients, Real* color) {
   Real basis[kMaxShBases];
   sh_basis(degree, direction[0], direction[1], direction[2], basis);
   const int bases = (degree + 1) * (degree + 1);
   for (int channel = 0; channel < 3; ++channel) {
     Real value = Real(0.5);
-    for (int k = 0; k < bases; ++k) value += basis[k] * coefficients[3 * k + channel];
+    for (int k = 0; k < bases; ++k) value += basis[k] * coefficients.of(k)[channel];
     color[channel] = value > 0 ? value : Real(0);
   }
 }
 
-// Adds to v_coefficients and to v_mean. color: as returned by sh_color.
-template <class Real>
-SPLATKIT_HD void sh_color_backward(int degree, const Real* direction, Real distance, const Real* coefficients, const Real* color,
-                                   const Real* v_color, Real* v_coefficients, Real* v_mean) {
+// Writes v_coefficients, or adds to them (Adds), and adds to v_mean. color: as returned by sh_color.
+template <bool Adds, class Real>
+SPLATKIT_HD void sh_color_backward(int degree, const Real* direction, Real distance, ShRow<const Real> coefficients, const Real* color,
+                                   const Real* v_color, ShRow<Real> v_coefficients, Real* v_mean) {
   Real basis[kMaxShBases], v_basis[kMaxShBases];
   sh_basis(degree, direction[0], direction[1], direction[2], basis);
   const int bases = (degree + 1) * (degree + 1);
+  Real v[3];
+  for (int channel = 0; channel < 3; ++channel) v[channel] = color[channel] > 0 ? v_color[channel] : Real(0);
   for (int k = 0; k < bases; ++k) {
-    v_basis[k] = 0;
+    const Real* from = coefficients.of(k);
+    Real *to = v_coefficients.of(k), dot = Real(0);
     for (int channel = 0; channel < 3; ++channel) {
-      const Real v = color[channel] > 0 ? v_color[channel] : Real(0);
-      v_coefficients[3 * k + channel] += basis[k] * v;
-      v_basis[k] += coefficients[3 * k + channel] * v;
+      to[channel] = (Adds ? to[channel] : Real(0)) + basis[k] * v[channel];
+      dot += from[channel] * v[channel];
     }
+    v_basis[k] = dot;
   }
   turn_gradient(degree, direction, distance, v_basis, v_mean);
 }

@@ -9,7 +9,7 @@ template <class Real>
 struct ShKernels {
   // Splats [begin, end), at most kSplatGrain.
   void (*forward)(const ShColorInput<Real>&, Real* colors, int64_t begin, int64_t end);
-  // partials: [cameras][kCameraPartials], added to.
+  // partials: [cameras][kCameraPartials], added to; null where gradients of cameras are not wanted.
   void (*backward)(const ShColorInput<Real>&, const ShColorGradient<Real>&, int64_t begin, int64_t end, double* partials);
 };
 

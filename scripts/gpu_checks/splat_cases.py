@@ -1,5 +1,6 @@
 """Projection, colors, compositing and the photometric loss of the smoke run."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from gpu_checks.comparison import Case, Finding, compare, share_beyond
 from splatkit import ops
 from splatkit.ops.rasterization import TileLists
-from splatkit.reference import photometric, projection, rasterization
+from splatkit.reference import adam, photometric, projection, rasterization
 from tests.splat_scenes import Projected, ReferenceBackend, SplatScene, make_splat_scene, replace_tensors
 
 SPLATS = 150
@@ -34,13 +35,17 @@ def randoms(*shape: int, seed: int = 1) -> Tensor:
 
 
 def project(model: str, antialiased: bool, device: str) -> list[Finding]:
-    """Splats in pixels and all gradients, the camera's too."""
+    """Splats in pixels and all gradients, the camera's too, and those of splats once more without the camera's."""
     base = make_splat_scene(300, seed=5)
     names = ["means", "quats", "scales", "viewmats", "Ks"] + (["opacities", "betas"] if antialiased else [])
     lens = torch.tensor([[0.05, -0.02, 0.003, -0.001]] * 2).double() if model == "fisheye" else None
 
-    def results(scene: SplatScene, distortions: Tensor | None, reference: bool) -> list[Tensor]:
-        leaves = {name: getattr(scene, name).clone().requires_grad_() for name in names}
+    of_splats = [name for name in names if name not in ("viewmats", "Ks")]
+
+    def results(
+        scene: SplatScene, distortions: Tensor | None, reference: bool, wanted: Sequence[str] = names
+    ) -> list[Tensor]:
+        leaves = {name: getattr(scene, name).clone().requires_grad_() for name in wanted}
         arguments: Any = (*replace_tensors(scene, leaves), model, distortions)
         out: Any
         if reference:
@@ -56,12 +61,20 @@ def project(model: str, antialiased: bool, device: str) -> list[Finding]:
         return [*shown, *(leaf.grad for leaf in leaves.values() if leaf.grad is not None)]
 
     expected = results(base, lens, reference=True)
-    actual = results(on(device, base), None if lens is None else lens.to(device, torch.float32), reference=False)
+    there = None if lens is None else lens.to(device, torch.float32)
+    actual = results(on(device, base), there, reference=False)
+    alone = results(on(device, base), there, reference=False, wanted=of_splats)
     values = ["means2d", "conics", "depths", "opacities", "betas"][: 5 if antialiased else 3]
     count = len(values)
     return [
         *compare(values, actual[:count], expected[:count], PROJECTION_ROUNDING),
         *compare([f"d {name}" for name in names], actual[count:], expected[count:], PROJECTION_GRADIENTS),
+        *compare(
+            [f"d {name}, alone" for name in of_splats],
+            alone[count:],
+            [expected[count + names.index(name)] for name in of_splats],
+            PROJECTION_GRADIENTS,
+        ),
     ]
 
 
@@ -72,20 +85,35 @@ def sh_colors(degree: int, device: str) -> list[Finding]:
     coefficients = 0.3 * randoms(300, 16, 3)
     v = randoms(2, 300, 3, seed=2)
 
-    def results(scene: SplatScene, coefficients: Tensor, extents: Tensor, reference: bool) -> list[Tensor]:
+    def results(
+        scene: SplatScene, coefficients: Tensor, extents: Tensor, reference: bool, apart: bool = False
+    ) -> list[Tensor]:
         leaves = [x.clone().requires_grad_() for x in (scene.means, scene.viewmats, coefficients)]
         if reference:
             moved = scene._replace(means=leaves[0], viewmats=leaves[1])
             colors = ReferenceBackend().sh_colors(moved, leaves[2], extents, degree)
+        elif apart:  # as training asks: of no camera
+            parts = (leaves[2][:, 0], leaves[2][:, 1:])
+            colors = ops.sh_colors(leaves[0], scene.viewmats, parts[0], extents, degree, parts[1])
         else:
             colors = ops.sh_colors(leaves[0], leaves[1], leaves[2], extents, degree)
-        gradients = torch.autograd.grad(colors, leaves, v.to(colors), materialize_grads=True)
+        gradients = torch.autograd.grad(colors, leaves, v.to(colors), allow_unused=True, materialize_grads=True)
         return [colors, gradients[0], gradients[1][:, :3], gradients[2]]
 
     expected = results(base, coefficients, extents, reference=True)
     coefficients, extents = (x.to(device, torch.float32) for x in (coefficients, extents))
     actual = results(on(device, base), coefficients, extents, reference=False)
-    return compare(["colors", "d means", "d viewmats", "d coefficients"], actual, expected, GRADIENT_ROUNDING)
+    alone = results(on(device, base), coefficients, extents, reference=False, apart=True)
+    names = ["colors", "d means", "d viewmats", "d coefficients"]
+    return [
+        *compare(names, actual, expected, GRADIENT_ROUNDING),
+        *compare(
+            [f"{names[i]}, apart" for i in (0, 1, 3)],
+            [alone[i] for i in (0, 1, 3)],
+            [expected[i] for i in (0, 1, 3)],
+            GRADIENT_ROUNDING,
+        ),
+    ]
 
 
 def composite(channels: int, kernel: str, device: str) -> list[Finding]:
@@ -181,14 +209,37 @@ def photometric_loss(device: str) -> list[Finding]:
     return compare(["loss", "L1", "SSIM", "d rendered"], results[1], results[0], 1e-4)
 
 
+def adam_step(device: str) -> list[Finding]:
+    """Adam of groups of different widths."""
+    groups = [[randoms(SPLATS, width, seed=seed) for seed in range(4)] for width in (3, 1, 45)]
+    for group in groups:
+        group[3] = group[3].square()
+    steps, rates = (1.0, 5.0, 900.0), (0.01, 0.05, 0.002)
+    settings: Any = (0.9, 0.999, 1e-15)
+    there: Any = [[x.to(device, torch.float32) for x in group] for group in groups]
+    counts = [torch.tensor(step, device=device) for step in steps]
+    columns: Any = [list(column) for column in zip(*there, strict=True)]
+    ops.adam_step(*columns, counts, rates, *settings)
+    found = []
+    for group, moved, step, rate in zip(groups, there, steps, rates, strict=True):
+        exact: Any = group
+        expected = adam.adam_step(*exact, step, rate, *settings)
+        found += compare(["values", "means", "squares"], [moved[0], *moved[2:]], list(expected), 1e-5)
+    return found
+
+
 def _projection_case(model: str, antialiased: bool) -> Case:
-    kernels = {f"project_splats_kernel<{antialiased:d}>", f"project_splats_backward_kernel<{antialiased:d}>"}
+    backward = f"project_splats_backward_kernel<{antialiased:d}, "
+    kernels = {f"project_splats_kernel<{antialiased:d}>", f"{backward}0>"}
+    if model == "pinhole":
+        kernels.add(f"{backward}1>")
     name = f"project {model}{' antialiased' if antialiased else ''}"
     return Case(name, frozenset(kernels | {"sum_camera_partials_kernel"}), partial(project, model, antialiased))
 
 
 def _color_case(degree: int) -> Case:
-    kernels = {f"sh_colors_kernel<{degree}>", f"sh_colors_backward_kernel<{degree}>", "sum_camera_partials_kernel"}
+    kernels = {f"sh_colors_kernel<{degree}>", "sum_camera_partials_kernel"}
+    kernels |= {f"sh_colors_backward_kernel<{degree}, {cameras}>" for cameras in (0, 1)}
     return Case(f"colors of degree {degree}", frozenset(kernels), partial(sh_colors, degree))
 
 
@@ -212,6 +263,7 @@ CASES = [
     *(_color_case(degree) for degree in range(4)),
     *(_compositing_case(channels, "generalized_exponential") for channels in range(1, ops.MAX_CHANNELS + 1)),
     _compositing_case(3, "compact_beta"),
+    Case("Adam", frozenset({"adam_step_kernel"}), adam_step),
     Case("absolute gradients", _compositing_kernels(2), absolute_gradients),
     Case("median depths", _LIST_KERNELS | {"rasterize_kernel<1, 1>"}, median_depths),
     Case(

@@ -3,6 +3,7 @@
 import torch
 
 from splatkit.ops._library import native, native_threads_only
+from splatkit.ops.adam import adam_step
 from splatkit.ops.photometric import photometric_loss
 from splatkit.ops.precision import full_precision
 from splatkit.ops.projection import project_splats, project_splats_antialiased, sh_colors
@@ -11,6 +12,7 @@ from splatkit.ops.rasterization import MAX_CHANNELS, TileLists, intersect_tiles,
 __all__ = [
     "MAX_CHANNELS",
     "TileLists",
+    "adam_step",
     "build_info",
     "full_precision",
     "has_kernels",

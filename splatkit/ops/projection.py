@@ -88,25 +88,39 @@ def _checked_model(camera_model: str, distortions: Tensor | None) -> int:
     return model
 
 
-def sh_colors(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
+def sh_colors(
+    means: Tensor,
+    viewmats: Tensor,
+    coefficients: Tensor,
+    extents: Tensor,
+    degree: int,
+    others: Tensor | None = None,
+) -> Tensor:
     """Colors of splats seen from cameras.
 
     Args:
         means: [N, 3] world.
         viewmats: [C, 4, 4] world to camera.
-        coefficients: [N, K, 3] spherical-harmonics coefficients, K >= (degree + 1)^2.
+        coefficients: [N, K, 3] spherical-harmonics coefficients, K >= (degree + 1)^2; with `others`, those of degree 0
+            alone, [N, 3].
         extents: [C, N, 2]; splats with extent 0 get color 0 and no gradient.
         degree: 0 to 3.
+        others: [N, K - 1, 3] coefficients of higher degrees, where they are kept apart, as in training.
 
     Returns:
-        [C, N, 3] colors >= 0. Gradients reach means, viewmats and coefficients.
+        [C, N, 3] colors >= 0. Gradients reach means, viewmats, coefficients and others.
     """
-    return torch.ops.splatkit.sh_colors(means, viewmats, coefficients, extents, degree)
+    return torch.ops.splatkit.sh_colors(means, viewmats, coefficients, others, extents, degree)
 
 
 def _new_scratch(viewmats: Tensor, means: Tensor) -> Tensor:
     size = native().projection_scratch_size(means.detach(), viewmats.shape[0])
     return means.new_empty(size, dtype=torch.float64)
+
+
+def _camera_outputs(wanted: bool, viewmats: Tensor, means: Tensor, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of cameras and their scratch as native code takes them: None where they are not wanted."""
+    return (*gradients, _new_scratch(viewmats, means)) if wanted else (None,) * (len(gradients) + 1)
 
 
 def _native_arguments(args: Any) -> list[Any]:
@@ -141,33 +155,40 @@ def _antialiased_fake(*args: Any) -> tuple[Tensor, ...]:
 
 
 def _project_backward_native(*args: Any) -> tuple[Tensor, ...]:
-    gradients = [dense(v) for v in args[15:]]
+    gradients, wants_cameras = [dense(v) for v in args[15:19]], args[19]
     outputs = _project_backward_fake(*args)
-    scratch = _new_scratch(args[5], args[0])
+    of_cameras = _camera_outputs(wants_cameras, args[5], args[0], *outputs[3:])
     native().project_splats_backward(
-        *_native_arguments(args[:15]), *gradients, *outputs, scratch, None, None, None, None, threads()
+        *_native_arguments(args[:15]), *gradients, *outputs[:3], *of_cameras, None, None, None, None, threads()
     )
     return outputs
 
 
 def _project_backward_fake(*args: Any) -> tuple[Tensor, ...]:
-    return tuple(
-        torch.empty_like(args[i], memory_format=torch.contiguous_format) for i in (0, 1, 2, 5, 6)
-    )  # means, quats, scales, viewmats, Ks
+    return _empty_gradients(args, (0, 1, 2), (5, 6), args[-1])  # means, quats, scales; viewmats, Ks
+
+
+def _empty_gradients(
+    args: Any, splats: tuple[int, ...], cameras: tuple[int, ...], wants_cameras: bool
+) -> tuple[Tensor, ...]:
+    """Tensors for gradients of arguments by their places; those of cameras hold nothing where they are not wanted."""
+    of_splats = [torch.empty_like(args[i], memory_format=torch.contiguous_format) for i in splats]
+    of_cameras = [args[i].new_empty(args[i].shape if wants_cameras else 0) for i in cameras]
+    return (*of_splats, *of_cameras)
 
 
 def _antialiased_backward_native(*args: Any) -> tuple[Tensor, ...]:
-    extents, v_means2d, v_conics, v_depths, v_opacities, v_betas = (dense(v) for v in args[14:])
+    extents, v_means2d, v_conics, v_depths, v_opacities, v_betas = (dense(v) for v in args[14:20])
     outputs = _antialiased_backward_fake(*args)
-    scratch = _new_scratch(args[5], args[0])
+    of_cameras = _camera_outputs(args[20], args[5], args[0], *outputs[3:5])
     native().project_splats_backward(
         *_native_arguments(args[:14]),
         extents,
         v_means2d,
         v_conics,
         v_depths,
-        *outputs[:5],
-        scratch,
+        *outputs[:3],
+        *of_cameras,
         v_opacities,
         v_betas,
         *outputs[5:],
@@ -197,9 +218,17 @@ def _project_gradient(
 ) -> tuple[Any, ...]:
     arguments, extents = _saved_arguments(ctx)
     v_means, v_quats, v_scales, v_viewmats, v_Ks = torch.ops.splatkit.project_splats_backward(
-        *arguments, extents, v_means2d, v_conics, v_depths
+        *arguments, extents, v_means2d, v_conics, v_depths, _wants_cameras(ctx)
     )
-    return (v_means, v_quats, v_scales, None, None, v_viewmats, v_Ks, *[None] * 8)
+    return (v_means, v_quats, v_scales, None, None, *_of_cameras(ctx, v_viewmats, v_Ks), *[None] * 8)
+
+
+def _wants_cameras(ctx: Any) -> bool:
+    return any(ctx.needs_input_grad[5:7])  # viewmats, Ks
+
+
+def _of_cameras(ctx: Any, v_viewmats: Tensor, v_Ks: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    return (v_viewmats, v_Ks) if _wants_cameras(ctx) else (None, None)
 
 
 def _antialiased_gradient(
@@ -214,10 +243,10 @@ def _antialiased_gradient(
     arguments, extents = _saved_arguments(ctx)
     v_means, v_quats, v_scales, v_viewmats, v_Ks, v_opacities, v_betas = (
         torch.ops.splatkit.project_splats_antialiased_backward(
-            *arguments, extents, v_means2d, v_conics, v_depths, v_seen_opacities, v_seen_betas
+            *arguments, extents, v_means2d, v_conics, v_depths, v_seen_opacities, v_seen_betas, _wants_cameras(ctx)
         )
     )
-    return (v_means, v_quats, v_scales, v_opacities, v_betas, v_viewmats, v_Ks, *[None] * 7)
+    return (v_means, v_quats, v_scales, v_opacities, v_betas, *_of_cameras(ctx, v_viewmats, v_Ks), *[None] * 7)
 
 
 _PROJECTED = "Tensor means2d, Tensor conics, Tensor depths, Tensor extents"
@@ -227,7 +256,7 @@ _V_SEEN = "Tensor v_seen_opacities, Tensor v_seen_betas"
 
 define(f"project_splats({_SPLATS}, {_CAMERA}, int kernel) -> ({_PROJECTED})", _project_native, _project_fake)
 define(
-    f"project_splats_backward({_SPLATS}, {_CAMERA}, int kernel, {_V_PROJECTED}) -> ({_V_SPLATS})",
+    f"project_splats_backward({_SPLATS}, {_CAMERA}, int kernel, {_V_PROJECTED}, bool wants_cameras) -> ({_V_SPLATS})",
     _project_backward_native,
     _project_backward_fake,
 )
@@ -238,7 +267,7 @@ define(
     _antialiased_fake,
 )
 define(
-    f"project_splats_antialiased_backward({_SPLATS}, {_CAMERA}, {_V_PROJECTED}, {_V_SEEN})"
+    f"project_splats_antialiased_backward({_SPLATS}, {_CAMERA}, {_V_PROJECTED}, {_V_SEEN}, bool wants_cameras)"
     f" -> ({_V_SPLATS}, Tensor v_opacities, Tensor v_betas)",
     _antialiased_backward_native,
     _antialiased_backward_fake,
@@ -246,49 +275,70 @@ define(
 differentiate("project_splats_antialiased", _antialiased_gradient, _project_setup)
 
 
-def _sh_native(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
-    colors = _sh_fake(means, viewmats, coefficients, extents, degree)
-    tensors = [dense(tensor) for tensor in (means, viewmats, coefficients, extents)]
-    native().sh_colors(*tensors, degree, colors, threads())
+def _sh_native(
+    means: Tensor, viewmats: Tensor, coefficients: Tensor, others: Tensor | None, extents: Tensor, degree: int
+) -> Tensor:
+    colors = _sh_fake(means, viewmats, coefficients, others, extents, degree)
+    native().sh_colors(*_dense_or_none(means, viewmats, coefficients, others, extents), degree, colors, threads())
     return colors
 
 
-def _sh_fake(means: Tensor, viewmats: Tensor, coefficients: Tensor, extents: Tensor, degree: int) -> Tensor:
+def _sh_fake(
+    means: Tensor, viewmats: Tensor, coefficients: Tensor, others: Tensor | None, extents: Tensor, degree: int
+) -> Tensor:
     return means.new_empty(viewmats.shape[0], means.shape[0], 3)
 
 
+def _dense_or_none(*tensors: Tensor | None) -> list[Tensor | None]:
+    return [None if tensor is None else dense(tensor) for tensor in tensors]
+
+
 def _sh_backward_native(*args: Any) -> tuple[Tensor, ...]:
-    tensors, degree, colors, v_colors = [dense(tensor) for tensor in args[:4]], args[4], dense(args[5]), dense(args[6])
+    tensors, degree, wants_cameras = _dense_or_none(*args[:5], *args[6:8]), args[5], args[8]
     outputs = _sh_backward_fake(*args)
-    scratch = _new_scratch(tensors[1], tensors[0])
-    native().sh_colors_backward(*tensors, degree, colors, v_colors, *outputs, scratch, threads())
+    v_coefficients, v_others, v_means, v_viewmats = outputs
+    of_cameras = _camera_outputs(wants_cameras, args[1], args[0], v_viewmats)
+    native().sh_colors_backward(
+        *tensors[:5],
+        degree,
+        *tensors[5:],
+        v_coefficients,
+        None if args[3] is None else v_others,
+        v_means,
+        *of_cameras,
+        threads(),
+    )
     return outputs
 
 
 def _sh_backward_fake(*args: Any) -> tuple[Tensor, ...]:
-    means, viewmats, coefficients = args[:3]
-    return tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in (coefficients, means, viewmats))
+    means, viewmats, coefficients, others = args[:4]
+    empty = means.new_empty(0)
+    like = (coefficients, empty if others is None else others, means, viewmats if args[8] else empty)
+    return tuple(torch.empty_like(x, memory_format=torch.contiguous_format) for x in like)
 
 
 def _sh_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:4], output)
-    ctx.degree = inputs[4]
+    ctx.save_for_backward(*inputs[:5], output)
+    ctx.degree = inputs[5]
 
 
 def _sh_gradient(ctx: Any, v_colors: Tensor) -> tuple[Any, ...]:
     *tensors, colors = ctx.saved_tensors
-    v_coefficients, v_means, v_viewmats = torch.ops.splatkit.sh_colors_backward(*tensors, ctx.degree, colors, v_colors)
-    return v_means, v_viewmats, v_coefficients, None, None
+    wants_cameras = ctx.needs_input_grad[1]
+    v_coefficients, v_others, v_means, v_viewmats = torch.ops.splatkit.sh_colors_backward(
+        *tensors, ctx.degree, colors, v_colors, wants_cameras
+    )
+    v_viewmats, v_others = v_viewmats if wants_cameras else None, None if tensors[3] is None else v_others
+    return v_means, v_viewmats, v_coefficients, v_others, None, None
 
 
+_COLORED = "Tensor means, Tensor viewmats, Tensor coefficients, Tensor? others, Tensor extents, int degree"
+
+define(f"sh_colors({_COLORED}) -> Tensor", _sh_native, _sh_fake)
 define(
-    "sh_colors(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree) -> Tensor",
-    _sh_native,
-    _sh_fake,
-)
-define(
-    "sh_colors_backward(Tensor means, Tensor viewmats, Tensor coefficients, Tensor extents, int degree, Tensor colors,"
-    " Tensor v_colors) -> (Tensor v_coefficients, Tensor v_means, Tensor v_viewmats)",
+    f"sh_colors_backward({_COLORED}, Tensor colors, Tensor v_colors, bool wants_cameras)"
+    " -> (Tensor v_coefficients, Tensor v_others, Tensor v_means, Tensor v_viewmats)",
     _sh_backward_native,
     _sh_backward_fake,
 )

@@ -19,8 +19,10 @@ def seen_colors(splats: Splats, viewmat: Tensor, sh_degree: int) -> Tensor:
     return colors.clamp_min(0)
 
 
-def color_arguments(splats: Splats, viewmat: Tensor, sh_degree: int) -> tuple[Tensor, int | None]:
+def color_arguments(
+    splats: Splats, viewmat: Tensor, sh_degree: int
+) -> tuple[Tensor | tuple[Tensor, Tensor], int | None]:
     """`colors` and `sh_degree` of `render_splats` for one camera: the native harmonics where there are no lobes."""
     if splats.lobes.shape[1]:
         return seen_colors(splats, viewmat, sh_degree), None
-    return splats.sh, sh_degree
+    return (splats.sh0, splats.shN), sh_degree

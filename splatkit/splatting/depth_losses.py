@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from splatkit.geometry.rotation import quat_to_rotmat
 
-_WINDOW = 3  # px, around a splat's center in which every measured depth must lie behind it
 _LARGEST_FLOOR, _LEAST_FLOOR = 0.01, 0.001  # of a depth
 _FLOOR_DEVIATIONS = 5.0  # typical ones of the dataset: a floor of LiDARs and of stereo alike
 
@@ -100,7 +98,7 @@ def free_depths(indices: Tensor, depths: Tensor, width: int, height: int) -> Ten
     # Of negative depths the largest is the nearest; unmeasured pixels lie behind everything.
     nearest = torch.full((height * width,), -torch.inf, dtype=depths.dtype, device=depths.device)
     nearest = nearest.scatter_reduce(0, indices.long(), -depths, "amax")
-    pooled = -max_pool2d(nearest.reshape(1, 1, height, width), _WINDOW, 1, _WINDOW // 2)[0, 0]
+    pooled = -_largest_nearby(nearest.reshape(height, width))
     return torch.where(pooled.isfinite(), pooled, 0.0)
 
 
@@ -122,8 +120,19 @@ def before_nothing(means2d: Tensor, confidences: Tensor) -> Tensor:
         means2d: [N, 2] px.
         confidences: [H, W] in [0, 1] that nothing is there.
     """
-    least = -max_pool2d(-confidences[None, None], _WINDOW, 1, _WINDOW // 2)[0, 0]
-    return _values_at(means2d, least)
+    return _values_at(means2d, -_largest_nearby(-confidences))
+
+
+def _largest_nearby(image: Tensor) -> Tensor:
+    """The largest value of an image [H, W] within a pixel. Whole rows at once: `max_pool2d` takes ten times as long."""
+    for axis in (0, 1):
+        count = image.shape[axis] - 1
+        first, last = image.narrow(axis, 0, count), image.narrow(axis, 1, count)
+        image = image.clone()
+        for side, other in ((0, last), (1, first)):
+            nearby = image.narrow(axis, side, count)
+            torch.maximum(nearby, other, out=nearby)
+    return image
 
 
 def _values_at(means2d: Tensor, image: Tensor) -> Tensor:

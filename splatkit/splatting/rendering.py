@@ -57,7 +57,7 @@ def render_splats(
     scales: Tensor,
     opacities: Tensor,
     betas: Tensor,
-    colors: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
     viewmats: Tensor,
     Ks: Tensor,
     width: int,
@@ -89,7 +89,8 @@ def render_splats(
         opacities: [N] in [0, 1].
         betas: [N] exponents in [1, 8]; 2 is the Gaussian.
         colors: [N, K, 3] spherical-harmonics coefficients if sh_degree is given (K >= (sh_degree + 1)^2),
-            else [N, D] features; with C in front, [C, N, ...], where each camera sees its own.
+            else [N, D] features; with C in front, [C, N, ...], where each camera sees its own. Coefficients may be two
+            tensors, [N, 3] of degree 0 and [N, K - 1, 3] of the others: training keeps them apart, and joining costs.
         viewmats: [C, 4, 4] world to camera, OpenCV axes.
         Ks: [C, 3, 3] px, no skew; px per world unit if orthographic.
         width: px.
@@ -172,7 +173,13 @@ def see(
     return SeenSplats(*project_splats_antialiased(*splats, *camera))
 
 
-def seen_features(means: Tensor, viewmats: Tensor, colors: Tensor, extents: Tensor, sh_degree: int | None) -> Tensor:
+def seen_features(
+    means: Tensor,
+    viewmats: Tensor,
+    colors: Tensor | tuple[Tensor, Tensor],
+    extents: Tensor,
+    sh_degree: int | None,
+) -> Tensor:
     """What splats show to each camera, [C, N, D]: their colors evaluated, or their plain features.
 
     Args:
@@ -182,6 +189,10 @@ def seen_features(means: Tensor, viewmats: Tensor, colors: Tensor, extents: Tens
         extents: [C, N, 2] px, (0, 0) where not visible.
         sh_degree: 0 to 3, or None for plain features.
     """
+    if isinstance(colors, tuple):
+        if sh_degree is None:
+            raise ValueError("colors: expected features [N, D] without sh_degree, got two tensors")
+        return sh_colors(means, viewmats, colors[0], extents, sh_degree, colors[1])
     if sh_degree is None:
         return colors.expand(len(viewmats), *colors.shape[-2:])
     if colors.ndim == 3:

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "include/splatkit_optimizer.h"
 #include "include/splatkit_photographs.h"
 #include "isosurface/cell.h"
 #include "isosurface/topology.h"
@@ -297,6 +298,19 @@ void run_miscounted(const SplatImageInput<float>& image, int64_t miscount) {
   print("miscounted v_colors", v_colors);
 }
 
+void run_adam(const std::vector<float>& gradient) {
+  const auto width = static_cast<int64_t>(gradient.size()) / kSplats;
+  auto values = random(kSplats * width, -1, 1), means = random(kSplats * width, -1, 1), squares = random(kSplats * width, 0, 1);
+  const float steps[2] = {1, 100};
+  AdamInput input = {kSplats, 2, {}, 0.9, 0.999, 1e-15};
+  input.group[0] = {values.data(), gradient.data(), means.data(), squares.data(), steps, width, 0.01};
+  std::vector<float> narrow(kSplats), narrow_means(kSplats), narrow_squares(kSplats);
+  input.group[1] = {narrow.data(), gradient.data(), narrow_means.data(), narrow_squares.data(), steps + 1, 1, 0.1};
+  adam_step_cuda(input, nullptr);
+  print("stepped values", values);
+  print("stepped narrow values", narrow);
+}
+
 void run_all() {
   const int64_t c = kCameras, n = kSplats, pixels = c * kWidth * kHeight;
   const Scene scene;
@@ -316,7 +330,9 @@ void run_all() {
                                              0.3};
   auto means2d = empty(c * n * 2), depths = empty(c * n), conics = empty(c * n * 3), extents = empty(c * n * 2), colors = empty(c * n * 3);
   project_splats_cuda(projection, {means2d.data(), depths.data(), conics.data(), extents.data()}, nullptr);
-  const ShColorInput<float> sh = {c, n, kBases, 3, scene.means.data(), scene.viewmats.data(), scene.coefficients.data(), extents.data()};
+  const float* coefficients = scene.coefficients.data();
+  const ShColorInput<float> sh = {
+      c, n, kBases, 3, scene.means.data(), scene.viewmats.data(), coefficients, coefficients + 3, 3 * kBases, 3 * kBases, extents.data()};
   sh_colors_cuda(sh, colors.data(), nullptr);
   const SplatImageInput<float> image = {c,
                                         n,
@@ -352,8 +368,10 @@ void run_all() {
                                  nullptr);
   auto scratch = empty<double>(projection_scratch_size_cuda(c, n));
   auto v_coefficients = empty(n * kBases * 3), v_means = empty(n * 3), v_viewmats = empty(c * 16), v_Ks = empty(c * 9);
-  sh_colors_backward_cuda(sh, {colors.data(), v_colors.data(), v_coefficients.data(), v_means.data(), v_viewmats.data(), scratch.data()},
-                          nullptr);
+  sh_colors_backward_cuda(
+      sh,
+      {colors.data(), v_colors.data(), v_coefficients.data(), v_coefficients.data() + 3, v_means.data(), v_viewmats.data(), scratch.data()},
+      nullptr);
   print("v_coefficients", v_coefficients);
   print("v_viewmats of colors", v_viewmats);
   const auto v_depths = random(c * n, -1, 1);
@@ -365,6 +383,7 @@ void run_all() {
   print("v_means", v_means);
   print("v_scales", v_scales);
   print("v_Ks", v_Ks);
+  run_adam(v_scales);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ KERNEL_FILES = [
     "image/photometric.cu",
     "encodings/encodings.cu",
     "isosurface/isosurface.cu",
+    "optimizer/adam.cu",
     "photo/consistency.cu",
     "stereo/stereo.cu",
 ]

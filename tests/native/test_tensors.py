@@ -17,8 +17,8 @@ def color(kind: type[torch.Tensor], colors: torch.Tensor) -> torch.Tensor:
     """Colors of 30 splats in 2 cameras, written to `colors`."""
     scene = make_splat_scene(30, dtype=torch.float32)
     coefficients = torch.rand(30, 4, 3, generator=torch.Generator().manual_seed(0))
-    inputs = [x.as_subclass(kind) for x in (scene.means, scene.viewmats, coefficients, torch.ones(2, 30, 2))]
-    native().sh_colors(*inputs, 1, colors.as_subclass(kind), 1)
+    means, *inputs = [x.as_subclass(kind) for x in (scene.means, scene.viewmats, coefficients, torch.ones(2, 30, 2))]
+    native().sh_colors(means, *inputs[:2], None, inputs[2], 1, colors.as_subclass(kind), 1)
     return colors
 
 
@@ -36,4 +36,4 @@ def test_a_strided_output_is_refused_instead_of_written_to_a_copy(kind: type[tor
 
 def test_what_is_no_tensor_is_refused():
     with pytest.raises(TypeError, match="means: expected a torch tensor"):
-        native().sh_colors([1.0], [1.0], [1.0], [1.0], 1, [1.0], 1)
+        native().sh_colors([1.0], [1.0], [1.0], None, [1.0], 1, [1.0], 1)

@@ -1,5 +1,7 @@
 """Projection and colors: the native code against the float64 definition, and gradcheck of the real C++ code."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -90,6 +92,53 @@ def test_colors_and_their_gradients_match_the_definition(backend: Backend, degre
     tolerance = 1e-10 if backend.real == torch.float64 else 2e-5
     for actual, expected in zip(run(backend), run(ReferenceBackend()), strict=True):
         torch.testing.assert_close(actual, expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+@pytest.mark.parametrize("bases", [4, 16])
+def test_coefficients_apart_have_the_bits_of_those_together(backend: Backend, degree: int, bases: int):
+    if bases < (degree + 1) ** 2:
+        return
+    scene = make_splat_scene(80)
+    real = torch.float32 if backend.real == torch.float32 else torch.float64
+    means, viewmats = (x.to(backend.device, real) for x in (scene.means, scene.viewmats))
+    generator = torch.Generator().manual_seed(degree)
+    coefficients = torch.randn(80, bases, 3, dtype=torch.float64, generator=generator).to(means)
+    weights = torch.randn(2, 80, 3, dtype=torch.float64, generator=generator).to(means)
+    extents = (torch.arange(160).reshape(2, 80, 1) % 3 > 0).expand(2, 80, 2).to(means).contiguous()
+
+    def run(parts: list[torch.Tensor], cameras: bool) -> list[torch.Tensor]:
+        leaves = [x.clone().requires_grad_() for x in (means, *parts)]
+        moved = viewmats.clone().requires_grad_(cameras)
+        colors = ops.sh_colors(leaves[0], moved, leaves[1], extents, degree, leaves[2] if len(parts) > 1 else None)
+        return [colors, *torch.autograd.grad(colors, leaves, weights)]
+
+    together = run([coefficients], cameras=True)
+    apart = run([coefficients[:, 0], coefficients[:, 1:]], cameras=False)
+    apart[2:] = [torch.cat([apart[2][:, None], apart[3]], 1)]
+    for one, other in zip(apart, together, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_splats_have_the_same_gradients_where_those_of_cameras_are_not_wanted(backend: Backend, antialiased: bool):
+    real = torch.float32 if backend.real == torch.float32 else torch.float64
+    scene = make_splat_scene(80)
+    tensors = [x.to(backend.device, real) for x in scene[:7]]
+    op: Any = ops.project_splats_antialiased if antialiased else ops.project_splats
+
+    def run(cameras: bool) -> list[torch.Tensor]:
+        leaves = [x.clone().requires_grad_(cameras or i < 5) for i, x in enumerate(tensors)]
+        projected = op(*leaves, *scene[7:])
+        wanted = leaves[: 5 if antialiased else 3]
+        return list(
+            torch.autograd.grad([projected[i] for i in (0, 1, 2)], wanted, [torch.ones_like(x) for x in projected[:3]])
+        )
+
+    for alone, beside in zip(run(cameras=False), run(cameras=True), strict=True):
+        torch.testing.assert_close(
+            alone, beside, rtol=1e-5 if real == torch.float32 else 1e-12, atol=1e-6 if real == torch.float32 else 1e-12
+        )
 
 
 def test_too_few_coefficients_are_refused():

@@ -249,7 +249,9 @@ def test_ops_pass_opcheck():
         torch.ops.splatkit.median_depths, (*projected, scene.opacities, scene.betas, *lists, *size, 0)
     )
     coefficients = torch.rand(15, 16, 3, requires_grad=True)
-    torch.library.opcheck(torch.ops.splatkit.sh_colors, (leaves[0], scene.viewmats, coefficients, projected[3], 3))
+    torch.library.opcheck(
+        torch.ops.splatkit.sh_colors, (leaves[0], scene.viewmats, coefficients, None, projected[3], 3)
+    )
 
 
 def test_wrong_arguments_are_named():

@@ -15,7 +15,7 @@ from tests.helpers import relative_error
 from tests.splat_scenes import SplatScene, make_splat_scene, one_splat
 
 
-def render(scene: SplatScene, colors: torch.Tensor, **options: Any):
+def render(scene: SplatScene, colors: torch.Tensor | tuple[torch.Tensor, torch.Tensor], **options: Any):
     limits: dict[str, Any] = {"near": scene.near, "far": scene.far, "eps2d": scene.eps2d}
     return render_splats(
         *scene[:5],
@@ -58,8 +58,18 @@ def test_unknown_choices_are_refused():
         render(scene, colors, kernel="box")
     with pytest.raises(ValueError, match="outputs: expected names out of median_depths, normals, got 'shadow'"):
         render(scene, colors, outputs=["shadow"])
+    with pytest.raises(ValueError, match="colors: expected features"):
+        render(scene, (colors, colors[:, None]))
     with pytest.raises(ValueError, match="the kernel compact_beta has no antialiased projection"):
         render(scene, colors, kernel="compact_beta", rasterize_mode="antialiased")
+
+
+def test_coefficients_may_be_kept_apart():
+    scene = make_splat_scene(40)
+    coefficients = torch.randn(40, 9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    together = render(scene, coefficients, sh_degree=2).colors
+    assert together.any()
+    assert torch.equal(render(scene, (coefficients[:, 0], coefficients[:, 1:]), sh_degree=2).colors, together)
 
 
 def test_antialiased_views_of_a_batch_are_those_rendered_alone():

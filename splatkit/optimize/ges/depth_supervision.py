@@ -152,5 +152,5 @@ def _measured_splats(rendering: Rendering, measured: MeasuredDepth) -> tuple[Ten
 
 def reduced_confidences(background: Tensor, width: int) -> Tensor:
     """Confidences [h, w] in [0, 1] of an image of a width (px), of bytes [H, W] of a larger one: its least."""
-    factor = background.shape[1] // width
-    return -max_pool2d(-background[None].float() / 255, factor)[0]
+    factor, confidences = background.shape[1] // width, background.float() / 255
+    return confidences if factor == 1 else -max_pool2d(-confidences[None], factor)[0]

@@ -336,7 +336,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
         """The photometric loss, in which masked pixels do not count, and what the settings add to it."""
-        rgb, target = outputs["rgb"], self._target_image(batch, outputs["background"])
+        rgb, target = outputs["rgb"], self._target_of(outputs, batch)
         mask = batch.get("mask")
         if mask is not None:  # of reduced images only pixels count of which all did
             reduction = mask.shape[0] // rgb.shape[0]
@@ -398,7 +398,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
     @torch.no_grad()
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
         """PSNR (dB) of the image, the count of splats, and how far poses were corrected."""
-        target = self._target_image(batch, outputs["background"])
+        target = self._target_of(outputs, batch)
         metrics: dict[str, Any] = {"psnr": psnr(outputs["rgb"], target), "splats": float(self.num_points)}
         self.camera_optimizer.get_metrics_dict(metrics)
         return metrics
@@ -420,13 +420,19 @@ class GesModel(NearestGaussians, SplatfactoModel):
             self.evaluated.append(metrics)
         return metrics, images
 
+    def _target_of(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> Tensor:
+        """`_target_image` of what was rendered, kept beside it: metrics and losses of a step want the same."""
+        if "target" not in outputs:
+            outputs["target"] = self._target_image(batch, outputs["background"])
+        return outputs["target"]
+
     def _target_image(self, batch: dict[str, Any], background: Tensor) -> Tensor:
         """The photograph [H, W, 3] in [0, 1], as large as training is now; a transparent one before the background."""
         image = batch["image"].to(self.device)
         if image.dtype == torch.uint8:
             image = image.float() / 255
-        if self.training:
-            reduction = self._reduction(image.shape[1], image.shape[0])
+        reduction = self._reduction(image.shape[1], image.shape[0]) if self.training else 1
+        if reduction > 1:
             image = avg_pool2d(image.permute(2, 0, 1), reduction).permute(1, 2, 0)
         return self.composite_with_background(image, background)
 

@@ -22,7 +22,7 @@ class Rasterizer:
     mode: str
     kernel: str
 
-    def render(self, splats: Splats, view: View, colors: Tensor, **settings: Any) -> Rendering:
+    def render(self, splats: Splats, view: View, colors: Tensor | tuple[Tensor, Tensor], **settings: Any) -> Rendering:
         """Render splats with colors of their own; `settings` as `render_splats` takes them."""
         return render_splats(
             splats.means,

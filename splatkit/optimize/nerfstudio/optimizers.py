@@ -5,20 +5,26 @@ every checkpoint and torch >= 2.6 refuses to load it (nerfstudio #3683).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from nerfstudio.engine.optimizers import AdamOptimizerConfig
+import torch
+from nerfstudio.engine.optimizers import AdamOptimizerConfig, Optimizers
 from nerfstudio.engine.schedulers import Scheduler, SchedulerConfig
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from splatkit.ops.adam import MAX_GROUPS, adam_step
 
 
 @dataclass
 class FusedAdamConfig(AdamOptimizerConfig):
-    """Adam in one pass over the memory, five times as fast as torch's default on a CPU."""
+    """Adam in one pass over the memory, five times as fast as torch's default on a CPU; for splats see also
+    `SplatOptimizers`.
+    """
 
     eps: float = 1e-15
     """Keeps a division by zero away; gradients of splats are far below the usual 1e-8."""
@@ -48,6 +54,74 @@ class ExponentialDecay(Scheduler):
             raise ValueError("max_steps: expected the length of the run, got none; the trainer fills it in")
         rate, steps = math.log(self.config.final_share), max(self.config.max_steps, 1)
         return LambdaLR(optimizer, lambda step: math.exp(rate * min(step / steps, 1.0)))
+
+
+class SplatOptimizers(Optimizers):
+    """The host's optimizers; those of splats step together, in one native pass instead of one of torch's for each.
+
+    State and its names stay torch's: checkpoints of either kind load into the other.
+    """
+
+    def __init__(self, config: dict[str, Any], param_groups: dict[str, Any], splats: Sequence[str]) -> None:
+        super().__init__(config, param_groups)
+        self._splats = frozenset(splats)  # names of the parameters of splats
+
+    def optimizer_scaler_step_some(self, grad_scaler: Any, param_groups: list[str]) -> None:
+        """Called by the host after each backward pass."""
+        # A scaler looks for infinities optimizer by optimizer.
+        together = [] if grad_scaler.is_enabled() else [name for name in param_groups if self._goes_along(name)]
+        for first in range(0, len(together), MAX_GROUPS):
+            step_together([self.optimizers[name] for name in together[first : first + MAX_GROUPS]])
+        super().optimizer_scaler_step_some(grad_scaler, [name for name in param_groups if name not in together])
+
+    def _goes_along(self, name: str) -> bool:
+        if name not in self._splats or self.config[name]["optimizer"].max_norm is not None:
+            return False
+        optimizer = self.optimizers[name]
+        group, means = optimizer.param_groups[0], self.optimizers["means"].param_groups[0]
+        plain = type(optimizer) is Adam and not (group["weight_decay"] or group["amsgrad"] or group["maximize"])
+        alike = all(group[key] == means[key] for key in ("betas", "eps"))
+        return plain and alike and group["params"][0].grad is not None
+
+
+@torch.no_grad()
+def step_together(optimizers: Sequence[Adam]) -> None:
+    """A step of Adams that have one parameter of the same splats each, and the same betas and eps."""
+    states, pairs = [], []
+    for optimizer in optimizers:
+        (parameter,) = optimizer.param_groups[0]["params"]
+        states.append(_state_of(optimizer, parameter))
+        pairs.append((parameter, parameter.grad))
+        setattr(optimizer, "_opt_called", True)  # noqa: B010 - what torch's schedulers look for, and no type knows
+    torch._foreach_add_([state["step"] for state in states], 1)
+    group = optimizers[0].param_groups[0]
+    beta1, beta2 = group["betas"]
+    adam_step(
+        [_rows(parameter.detach()) for parameter, _ in pairs],
+        [_rows(gradient) for _, gradient in pairs],
+        [_rows(state["exp_avg"]) for state in states],
+        [_rows(state["exp_avg_sq"]) for state in states],
+        [state["step"] for state in states],
+        [optimizer.param_groups[0]["lr"] for optimizer in optimizers],
+        beta1,
+        beta2,
+        group["eps"],
+    )
+
+
+def _state_of(optimizer: Adam, parameter: Tensor) -> dict[str, Tensor]:
+    """As torch's fused Adam keeps it; made at the first step."""
+    state: dict[str, Tensor] = optimizer.state[parameter]
+    if not state:
+        state["step"] = parameter.new_zeros(())
+        state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
+        state["exp_avg_sq"] = torch.zeros_like(state["exp_avg"])
+    return state
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """[N, W] of a tensor [N, ...], the same memory."""
+    return tensor.reshape(len(tensor), -1)
 
 
 def optimizers_for(groups: Mapping[str, Any], steps: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from splatkit.memory import peak_memory_mb
 from splatkit.ops import has_kernels, native_threads_only
 from splatkit.optimize.nerfstudio.checkpoints import read_checkpoint, read_newest_checkpoint, write_checkpoint
 from splatkit.optimize.nerfstudio.console import repeat_warnings, tell
-from splatkit.optimize.nerfstudio.optimizers import optimizers_for
+from splatkit.optimize.nerfstudio.optimizers import SplatOptimizers, optimizers_for
 
 
 class GesTrainer(Trainer):
@@ -38,7 +38,7 @@ class GesTrainer(Trainer):
         groups = optimizers_for(self.config.optimizers, self.config.max_num_iterations)
         # Positions live in the units of the dataset: a step must grow with the scene.
         groups["means"]["optimizer"].lr *= self.pipeline.model.extent
-        return Optimizers(groups, self.pipeline.get_param_groups())
+        return SplatOptimizers(groups, self.pipeline.get_param_groups(), list(self.pipeline.model.gauss_params))
 
     def train(self) -> None:
         """Train until `max_num_iterations` steps are done in total, however many of them were done before."""
