@@ -218,12 +218,11 @@ def adam_step(device: str) -> list[Finding]:
     settings: Any = (0.9, 0.999, 1e-15)
     there: Any = [[x.to(device, torch.float32) for x in group] for group in groups]
     counts = [torch.tensor(step, device=device) for step in steps]
-    columns: Any = [list(column) for column in zip(*there, strict=True)]
-    ops.adam_step(*columns, counts, rates, *settings)
+    values, gradients, means, squares = (list(column) for column in zip(*there, strict=True))
+    ops.adam_step(values, gradients, means, squares, counts, rates, *settings)
     found = []
     for group, moved, step, rate in zip(groups, there, steps, rates, strict=True):
-        exact: Any = group
-        expected = adam.adam_step(*exact, step, rate, *settings)
+        expected = adam.adam_step(group[0], group[1], group[2], group[3], step, rate, *settings)
         found += compare(["values", "means", "squares"], [moved[0], *moved[2:]], list(expected), 1e-5)
     return found
 

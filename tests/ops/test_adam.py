@@ -31,10 +31,11 @@ def make_groups(rows: int, seed: int = 0) -> list[list[Tensor]]:
 
 def stepped(groups: list[list[Tensor]], steps: list[float], rates: list[float]) -> list[list[Tensor]]:
     """Values, means and squares after the op, which works in place."""
-    columns: Any = [list(column) for column in zip(*[[x.clone() for x in group] for group in groups], strict=True)]
+    copies = [[x.clone() for x in group] for group in groups]
+    values, gradients, means, squares = (list(column) for column in zip(*copies, strict=True))
     counts = [torch.tensor(step, device=groups[0][0].device) for step in steps]
-    ops.adam_step(*columns, counts, rates, *SETTINGS)
-    return [[values, means, squares] for values, _, means, squares in zip(*columns, strict=True)]
+    ops.adam_step(values, gradients, means, squares, counts, rates, *SETTINGS)
+    return [list(group) for group in zip(values, means, squares, strict=True)]
 
 
 def assert_near(actual: list[Tensor], expected: list[Tensor]) -> None:
@@ -47,8 +48,8 @@ def test_a_step_matches_the_definition(backend: Backend):
     steps, rates = [1.0, 2.0, 700.0, 30_000.0], [1e-3, 0.05, 1e-5, 2e-3]
     groups = [[x.to(backend.device) for x in group] for group in make_groups(37)]
     for group, found, step, rate in zip(groups, stepped(groups, steps, rates), steps, rates, strict=True):
-        exact: Any = [x.cpu().double() for x in group]
-        expected = reference.adam_step(*exact, step, rate, *SETTINGS)
+        values, gradients, means, squares = (x.cpu().double() for x in group)
+        expected = reference.adam_step(values, gradients, means, squares, step, rate, *SETTINGS)
         assert_near([x.cpu().double() for x in found], list(expected))
 
 

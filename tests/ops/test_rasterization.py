@@ -189,6 +189,7 @@ def test_pixels_that_are_full_leave_the_others_of_their_tile_alone(backend: Back
         cast = cast_scene(scene, dtype)
         features, alphas = implementation.composite(cast, implementation.project(cast), leaf)
         (features * v_image.to(dtype)).sum().backward()
+        assert leaf.grad is not None
         return features.detach(), alphas.detach(), leaf.grad
 
     expected = results(ReferenceBackend(), torch.float64)

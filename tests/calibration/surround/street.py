@@ -53,7 +53,7 @@ def photograph(rig, texture, T_ground_vehicle, gains=None):
         down = np.where(ways[:, 2] < -1e-3, ways[:, 2], np.nan)
         places = T[:2, 3] - T[2, 3] / down[:, None] * ways[:, :2]
         at = (places / CELL + SIDE / 2 - 0.5).astype(np.float32).reshape(*rows.shape, 2)
-        fine = cv2.remap(texture, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=0)
+        fine = cv2.remap(texture, at[..., 0], at[..., 1], cv2.INTER_LINEAR)  # black around it
         gray = fine.reshape(camera.height, SAMPLES, camera.width, SAMPLES).mean((1, 3))
         grays.append(np.asarray(gray * (1.0 if gains is None else gains[index]), np.float32))
     return tuple(grays)
