@@ -132,8 +132,8 @@ class SurroundSettings:
     """JSON with the lens and the stated pose T_vehicle_camera of each camera: x ahead, y left, z up, the ground at z =
     0, meters."""
     images: Path
-    """Folder with a folder of photographs for each camera, named as in the rig; photographs of one moment have the same
-    name. Or one photograph for each camera: a single moment."""
+    """Folder with a folder of photographs for each camera, named as in the rig; photographs with one timestamp have the
+    same file name. Or one photograph for each camera."""
     out: Path = Path("surround")
     """Folder to make."""
     prior_deg: float = 3.0
@@ -143,10 +143,10 @@ class SurroundSettings:
     fixed: tuple[str, ...] = ()
     """Names of cameras whose stated poses are exact. Without one, the rig as a whole stays where it is stated to be."""
     lean_deg: float = 0.3
-    """Standard deviation of the vehicle's pitch and roll on its suspension, from moment to moment."""
+    """Standard deviation of the vehicle's pitch and roll on its suspension, from one photograph to the next."""
     lift_m: float = 0.005
     """Standard deviation of its height."""
-    moments: int = 8
-    """Number of moments to use, evenly chosen where there are more."""
+    timestamps: int = 8
+    """Number of timestamps to use, evenly chosen where there are more."""
     overwrite: bool = False
     """Replace an existing folder."""

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.surround.birds_eye import birds_eye
-from splatkit.calibration.surround.judge import DISTANCES_M, expected_gaps
+from splatkit.calibration.surround.judge import DISTANCES_M, expected_gaps, neighbors
 from splatkit.calibration.surround.stage import CalibratedSurround, deviations
 from splatkit.io.images import read_image, write_image
 from splatkit.report.html import HtmlReport, Picture
@@ -44,7 +44,7 @@ def _summary(report: HtmlReport, calibrated: CalibratedSurround) -> None:
         [
             (f"{np.degrees(rotation.max()):.3f} deg", "standard deviation of the least certain rotation"),
             (f"{1e3 * translation.max():.0f} mm", "standard deviation of the least certain position"),
-            (f"{np.nanmax([pair.gap_px for pair in calibrated.pairs]):.2f} px", "between neighbors, worst pair"),
+            (f"{max(pair.gap_px for pair in neighbors(calibrated.pairs)):.2f} px", "between neighbors, worst pair"),
             (f"{places}", "places on the ground"),
         ]
     )
@@ -106,7 +106,7 @@ def _pairs(report: HtmlReport, calibrated: CalibratedSurround) -> None:
 def _moments(report: HtmlReport, calibrated: CalibratedSurround) -> None:
     report.section("The vehicle on its suspension")
     report.table(
-        ("moment", "about x, deg", "about y, deg", "lift, mm"),
+        ("timestamp", "about x, deg", "about y, deg", "lift, mm"),
         [
             (files.name, f"{np.degrees(lean[0]):+.3f}", f"{np.degrees(lean[1]):+.3f}", f"{1e3 * lean[2]:+.1f}")
             for files, lean in zip(calibrated.files, calibrated.found.leans, strict=True)

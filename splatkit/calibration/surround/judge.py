@@ -50,6 +50,11 @@ def score_pairs(found: SurroundCalibration) -> tuple[PairScore, ...]:
     return tuple(out)
 
 
+def neighbors(pairs: tuple[PairScore, ...]) -> list[PairScore]:
+    """Those that agree on enough of the ground to say something of each other."""
+    return [pair for pair in pairs if pair.places >= _LEAST_PLACES and pair.share >= _LEAST_SHARE]
+
+
 def refuse_untrustworthy(found: SurroundCalibration) -> None:
     """Raise where the result is not to be trusted.
 
@@ -57,7 +62,7 @@ def refuse_untrustworthy(found: SurroundCalibration) -> None:
         CalibrationRefusedError: says why, and what to do.
     """
     pairs, names = score_pairs(found), found.rig.names
-    good = [pair for pair in pairs if pair.places >= _LEAST_PLACES and pair.share >= _LEAST_SHARE]
+    good = neighbors(pairs)
     alone = _apart(names, good)
     if alone:
         counts = ", ".join(

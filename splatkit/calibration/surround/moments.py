@@ -58,7 +58,9 @@ def list_moments(folder: Path, names: tuple[str, ...]) -> tuple[list[MomentFiles
         found.append({path.stem: path for path in files})
     shared = [stem for stem in found[0] if all(stem in files for files in found)]
     if not shared:
-        raise DatasetError(f"{folder}: no file name is shared by all cameras; name files of one moment alike")
+        raise DatasetError(
+            f"{folder}: no file name is shared by all cameras; photographs with one timestamp need the same file name"
+        )
     alone = [str(path) for files in found for stem, path in files.items() if stem not in shared]
     return [MomentFiles(stem, tuple(files[stem] for files in found)) for stem in shared], alone
 

@@ -15,6 +15,7 @@ from splatkit.calibration.surround.judge import (
     DISTANCES_M,
     PairScore,
     expected_gaps,
+    neighbors,
     refuse_untrustworthy,
     score_pairs,
     weak_directions,
@@ -41,10 +42,10 @@ class CalibratedSurround:
     def verdict(self) -> str:
         """One sentence."""
         rotation, translation = (float(part.max()) for part in deviations(self.found))
-        gaps = [pair.gap_px for pair in self.pairs if np.isfinite(pair.gap_px)]
+        worst = max(pair.gap_px for pair in neighbors(self.pairs))
         return (
-            f"{len(self.found.rig.names)} cameras by {len(self.files)} moments; neighbors agree to {max(gaps):.2f} px "
-            f"(worst pair, median of places kept to judge by); the least certain camera is known to "
+            f"cameras: {len(self.found.rig.names)}, timestamps: {len(self.files)}; neighbors agree to {worst:.2f} px "
+            "(worst pair, median of places kept to judge by); the least certain camera is known to "
             f"{np.degrees(rotation):.3f} degrees and {1e3 * translation:.0f} mm"
         )
 
@@ -69,7 +70,7 @@ def calibrate_surround(
     nominal = read_rig(settings.rig)
     priors = _priors(settings, nominal)
     files, alone = list_moments(settings.images, nominal.names)
-    chosen = np.unique(np.linspace(0, len(files) - 1, settings.moments).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(files) - 1, settings.timestamps).round().astype(int))
     used = [files[index] for index in chosen]
     with atomic_directory(settings.out, settings.overwrite) as folder:
         moments = read_moments(used, nominal, progress)
@@ -94,8 +95,8 @@ def _priors(settings: SurroundSettings, nominal: SurroundRig) -> Priors:
         if not (np.isfinite(getattr(settings, name)) and getattr(settings, name) > 0):
             option = name.replace("_", "-")
             raise SettingsError(f"--{option}: expected a standard deviation above 0, got {getattr(settings, name)}")
-    if settings.moments < 1:
-        raise SettingsError(f"--moments: expected at least 1, got {settings.moments}")
+    if settings.timestamps < 1:
+        raise SettingsError(f"--timestamps: expected at least 1, got {settings.timestamps}")
     if unknown := [name for name in settings.fixed if name not in nominal.names]:
         raise SettingsError(f"--fixed: the rig has no camera {unknown[0]!r}; it has {', '.join(nominal.names)}")
     fixed = tuple(nominal.names.index(name) for name in settings.fixed)
@@ -107,9 +108,9 @@ def _priors(settings: SurroundSettings, nominal: SurroundRig) -> Priors:
 def _left_out(files: list[MomentFiles], used: list[MomentFiles], alone: list[str]) -> list[str]:
     out = []
     if alone:
-        out.append(f"{len(alone)} photographs have no partners of the same name and are left out, such as {alone[0]}")
+        out.append(f"photographs without partners of the same name are left out: {len(alone)}, such as {alone[0]}")
     if len(used) < len(files):
-        out.append(f"{len(used)} of {len(files)} moments are used, evenly chosen; --moments takes more")
+        out.append(f"{len(used)} of {len(files)} timestamps are used, evenly chosen; --timestamps takes more")
     return out
 
 
@@ -127,7 +128,7 @@ def _record(calibrated: CalibratedSurround) -> dict[str, Any]:
         "covariance": "of rotation about the camera's center (rad), then of its translation (m), vehicle axes",
         "pairs": [vars(pair) for pair in calibrated.pairs],
         "expected_gaps_m": {f"{distance:g} m": expected_gaps(found, distance) for distance in DISTANCES_M},
-        "moments": [
+        "timestamps": [
             {"name": files.name, "lean_rad": lean[:2].tolist(), "lift_m": float(lean[2])}
             for files, lean in zip(calibrated.files, found.leans, strict=True)
         ],

@@ -38,15 +38,15 @@ def test_a_rig_comes_out_with_pictures_and_a_report(folder, tmp_path, rig, capsy
     assert command(folder, "--out", str(out), "--fixed", "front") == 0
     (folder / "images/left/9.png").unlink()
     said = capsys.readouterr()
-    assert "4 cameras by 2 moments; neighbors agree to 0." in said.out
-    assert "1 photographs have no partners of the same name and are left out, such as" in said.err
+    assert "cameras: 4, timestamps: 2; neighbors agree to 0." in said.out
+    assert "photographs without partners of the same name are left out: 1, such as" in said.err
     degrees, _ = off_by(read_rig(out / "rig.json"), rig)
     assert degrees.max() < 0.15
     record = json.loads((out / "rig.json").read_text())
     covariance = np.array(record["cameras"][1]["covariance"])
     assert covariance.shape == (6, 6)
     assert (np.linalg.eigvalsh(covariance) > 0).all()
-    assert len(record["moments"]) == 2
+    assert len(record["timestamps"]) == 2
     assert "The ground from above" in (out / "report.html").read_text()
     assert read_image(out / "ground_after.jpg").shape == read_image(out / "ground_before.jpg").shape
 
@@ -70,7 +70,7 @@ def test_one_photograph_a_camera_is_a_single_moment(folder, tmp_path, rig):
         (flat / f"{name}.png").write_bytes((folder / f"images/{name}/0.png").read_bytes())
     options = ["--rig", str(folder / "rig.json"), "--images", str(flat), "--out", str(tmp_path / "out")]
     assert main(["calibrate", "surround", *options]) == 0
-    assert len(json.loads((tmp_path / "out/rig.json").read_text())["moments"]) == 1
+    assert len(json.loads((tmp_path / "out/rig.json").read_text())["timestamps"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_one_photograph_a_camera_is_a_single_moment(folder, tmp_path, rig):
         (["--fixed", "top"], "--fixed: the rig has no camera 'top'; it has front, left, back, right"),
         (["--fixed", "front", "left", "back", "right"], "--fixed: all cameras are fixed"),
         (["--prior-deg", "0"], "--prior-deg: expected a standard deviation above 0, got 0.0"),
-        (["--moments", "0"], "--moments: expected at least 1, got 0"),
+        (["--timestamps", "0"], "--timestamps: expected at least 1, got 0"),
     ],
 )
 def test_options_out_of_their_range_are_named(folder, tmp_path, capsys, options, message):
