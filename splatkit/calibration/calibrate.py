@@ -10,7 +10,14 @@ from splatkit.calibration.detection.extraction import BoardCandidate
 from splatkit.calibration.frames import Frame, view_of
 from splatkit.calibration.intrinsics import calibrate_intrinsics
 from splatkit.calibration.quality.jackknife import observed_covariance
-from splatkit.calibration.quality.refusals import LEAST_FRAMES, check_association, check_found, check_sizes
+from splatkit.calibration.quality.observability import certain_part
+from splatkit.calibration.quality.refusals import (
+    LEAST_FRAMES,
+    check_association,
+    check_certainty,
+    check_found,
+    check_sizes,
+)
 from splatkit.calibration.quality.selection import Selection, select_freedom
 from splatkit.calibration.quality.validation import CrossValidation, cross_validate
 from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses
@@ -123,6 +130,8 @@ def calibrate_frames(
         folds = min(len(views), _MOST_FOLDS)
         once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)
         advance(1)
+    joint = tuple(observed_covariance(solution, once.solutions, index) for index in range(len(cameras)))
+    parts = [certain_part(*pair) for pair in zip(joint, solution.guess.cameras, strict=True)]
     return Calibration(
         solution=solution,
         target=target,
@@ -132,10 +141,10 @@ def calibrate_frames(
         verdicts=_verdicts(frames, chosen, agreed.dropped),
         selection=selection,
         leave_one_out=once,
-        joint_covariances=tuple(observed_covariance(solution, once.solutions, index) for index in range(len(cameras))),
+        joint_covariances=joint,
         halves=_halves(views, target, cameras, noise, kinds, selection),
         intrinsics_rms_px=rms,
-        warnings=_warnings(solution, views, selection, rms),
+        warnings=[*_warnings(solution, views, selection, rms), *check_certainty(parts)],
     )
 
 

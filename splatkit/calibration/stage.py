@@ -22,7 +22,7 @@ from splatkit.calibration.inputs import (
 )
 from splatkit.calibration.quality.advice import PoseAdvice, advise
 from splatkit.calibration.quality.check import Checked, check_frames
-from splatkit.calibration.quality.observability import pixel_uncertainty
+from splatkit.calibration.quality.observability import JUDGED_M, certain_part, pixel_uncertainty
 from splatkit.calibration.quality.simulation import Rig, draw_views, example_rig, likely_lidar, resized
 from splatkit.calibration.settings import (
     AdviseSettings,
@@ -47,7 +47,6 @@ from splatkit.io.json_files import read_json, write_json
 from splatkit.progress import Progress, no_progress, track
 
 _ADVISED = 3  # poses in the report
-_JUDGED_M = 5.0  # where the verdict says how far a point is drawn off
 
 
 @dataclass(frozen=True)
@@ -74,12 +73,12 @@ class CalibratedRig:
         """One sentence."""
         calibration = self.calibration
         covariance, camera = calibration.joint_covariances[0], calibration.solution.guess.cameras[0]
-        worst = float(pixel_uncertainty(covariance, camera, _JUDGED_M).max())
+        part, worst = certain_part(covariance, camera), float(pixel_uncertainty(covariance, camera, JUDGED_M).max())
+        where = f"to {worst:.1f} px (one standard deviation, worst place)"
+        if worst > part.limit_px:
+            where = f"to {part.limit_px:.0f} px or better (one standard deviation) in {100 * part.share:.0f} % of it"
         used, total = len(calibration.frames), len(calibration.verdicts)
-        return (
-            f"{used} of {total} frames used; a LiDAR point {_JUDGED_M:g} m away is drawn into the image to "
-            f"{worst:.1f} px (one standard deviation, worst place)"
-        )
+        return f"{used} of {total} frames used; a LiDAR point {JUDGED_M:g} m away is drawn into the image {where}"
 
 
 def calibrate(

@@ -4,6 +4,7 @@ import numpy as np
 
 from splatkit.calibration.detection.association import Association, associate
 from splatkit.calibration.frames import Frame
+from splatkit.calibration.quality.observability import JUDGED_M, CertainPart
 from splatkit.calibration.solver.closed_form import board_poses
 from splatkit.calibration.solver.solve import Solution
 from splatkit.calibration.targets.target import BoardTarget
@@ -19,6 +20,7 @@ _SCALES = np.geomspace(0.4, 2.5, 41)
 _SCALE_SIGMAS, _SCALE_OFF = 5.0, 0.02
 _PLATE_OFF_M = 0.012  # outline against the ends of scan lines
 _LEAST_ENDS = 12
+_LEAST_CERTAIN, _ALL_CERTAIN = 0.25, 0.99  # shares of an image: to be of use at all, and to go without saying
 _QUARTER_TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 
 
@@ -108,6 +110,30 @@ def _explanations(
         answer = associate([candidates[(k + shift) % len(candidates)] for k in range(len(candidates))], poses, target)
         what = f"scans look one frame {'late' if shift > 0 else 'early'} against the images"
         out.append((what, 0.0 if answer is None else answer.votes))
+    return out
+
+
+def check_certainty(parts: list[CertainPart]) -> list[str]:
+    """Refuse a calibration that is good for next to nothing; sentences about those good for a part of the image.
+
+    Args:
+        parts: of each camera's image, see `certain_part`.
+    """
+    out = []
+    for index, part in enumerate(parts):
+        if part.share < _LEAST_CERTAIN:
+            raise CalibrationRefusedError(
+                f"a LiDAR point {JUDGED_M:g} m away would be drawn more than {part.limit_px:.0f} px off (one standard "
+                f"deviation) in {100 * (1 - part.share):.0f} % of image {index}: show boards near all borders, at "
+                "several distances and tilts, or give known --intrinsics"
+            )
+        if part.share < _ALL_CERTAIN:
+            left, top, right, bottom = part.box
+            out.append(
+                f"the calibration holds in {100 * part.share:.0f} % of image {index} (within x {left} to {right}, y "
+                f"{top} to {bottom}): elsewhere a LiDAR point {JUDGED_M:g} m away is drawn more than "
+                f"{part.limit_px:.0f} px off (one standard deviation); show boards there too"
+            )
     return out
 
 
