@@ -18,8 +18,8 @@ _HOST = "127.0.0.1"  # what is shown stays on this machine
 class View:
     """Look at a run, a mesh or splats in the browser, from this machine alone. Ctrl-C ends it.
 
-    A run opens in nerfstudio's viewer. Meshes turn with the mouse, decimated where they are large; splats are shown as
-    points.
+    A run opens in nerfstudio's viewer. Meshes turn with the mouse: a .glb with its texture, others with the colors of
+    their vertices, decimated where they are large. Splats are shown as points.
     """
 
     what: tyro.conf.Positional[Path]

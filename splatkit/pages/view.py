@@ -8,13 +8,16 @@ from splatkit.errors import DatasetError
 from splatkit.io.formats.sog import read_sog
 from splatkit.io.meshes import read_mesh
 from splatkit.io.splats import SH0, SplatArrays, has_splats, read_splats
-from splatkit.report.turnable import turnable_mesh, turnable_points
+from splatkit.report.turnable import turnable_glb, turnable_mesh, turnable_points
 
 _LEAST_OPACITY = 0.1  # of splats that are shown
 
 
 def view_page(path: Path) -> str:
     """The page of a .ply, .glb, .obj or .stl mesh, or of .ply or .sog splats, whose centers are shown as points.
+
+    A .glb is shown as it is, with its texture; other meshes have the colors of their vertices, and are decimated where
+    they are large.
 
     Raises:
         FileNotFoundError: no such file.
@@ -26,7 +29,10 @@ def view_page(path: Path) -> str:
         return _splats_page(path, read_sog(path))
     if path.suffix.lower() == ".ply" and has_splats(path):
         return _splats_page(path, read_splats(path))
-    return turnable_mesh(read_mesh(path))
+    mesh = read_mesh(path)
+    if path.suffix.lower() == ".glb":
+        return turnable_glb(path.read_bytes(), mesh.vertices[np.unique(mesh.faces)])
+    return turnable_mesh(mesh)
 
 
 def _splats_page(path: Path, splats: SplatArrays) -> str:

@@ -1,5 +1,6 @@
 """Meshes and points that one turns with the mouse: an HTML page with all in it, by the viewer that trimesh brings."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import trimesh
 from numpy.typing import NDArray
 from trimesh.viewer.notebook import scene_to_html
 
+from splatkit.io.formats.gltf import glb_head, split_glb
 from splatkit.io.mesh import Mesh
 
 _MAX_FACES, _MAX_POINTS, _MAX_CAMERAS = 50_000, 100_000, 300  # that a page of 2 to 3 MB holds
@@ -17,6 +19,11 @@ _UNLIT = "KHR_materials_unlit"
 _GRAY, _CAMERA = np.array([200, 200, 200], np.uint8), np.array([228, 87, 46], np.uint8)
 _PYRAMID, _DOTS = 0.06, 24  # of the ball's radius; points of an edge
 _NONE = np.zeros((0, 3))
+# Of trimesh's page: three.js takes textures for sRGB and would show them as if the screen were linear, too dark.
+_RENDERER, _SRGB_OUTPUT = (
+    "renderer=new THREE.WebGLRenderer({antialias:true});",
+    "renderer.outputEncoding=THREE.sRGBEncoding;",
+)
 
 
 def turnable_mesh(mesh: Mesh, azimuth_deg: float = 0.0, max_faces: int = _MAX_FACES) -> str:
@@ -37,6 +44,35 @@ def turnable_mesh(mesh: Mesh, azimuth_deg: float = 0.0, max_faces: int = _MAX_FA
     kept = (np.clip(np.asarray(shown.vertex_colors), 0, 1) * 255).round().astype(np.uint8)
     faces = trimesh.Trimesh(np.asarray(shown.vertices), np.asarray(shown.triangles), vertex_colors=kept, process=False)
     return _page(faces, azimuth_deg, radius, lit=mesh.vertex_colors is None)
+
+
+def turnable_glb(content: bytes, vertices: NDArray[np.floating], azimuth_deg: float = 0.0) -> str:
+    """A page that shows a .glb as it is, with its texture, at first from an azimuth.
+
+    Args:
+        content: of the file.
+        vertices: [V, 3] that it has, z up.
+        azimuth_deg: of the camera, from the x axis.
+
+    Raises:
+        ValueError: it is no .glb.
+    """
+    document, data = split_glb(content)
+    center, radius = _ball(vertices)
+    nodes = [{key: value for key, value in node.items() if key != "camera"} for node in document["nodes"]]
+    scenes = document.get("scenes") or [{"nodes": list(range(len(nodes)))}]
+    scene = scenes[document.get("scene", 0)]
+    middle = {"children": scene["nodes"], "translation": (-_y_up(center[None])[0]).tolist()}
+    eye = {"name": "camera", "camera": 0, "matrix": _pose(azimuth_deg, radius).T.ravel().tolist()}
+    lens = {"aspectRatio": 1.0, "yfov": np.deg2rad(_FIELD_OF_VIEW_DEG), "znear": 1e-3 * radius, "zfar": 100 * radius}
+    document |= {
+        "nodes": [*nodes, middle, eye],
+        "scenes": [{**scene, "nodes": [len(nodes), len(nodes) + 1]}],
+        "scene": 0,
+        "cameras": [{"name": "camera", "type": "perspective", "perspective": lens}],
+    }
+    page = str(scene_to_html(_Stored(glb_head(document, len(data)) + data)))
+    return page.replace(_RENDERER, _RENDERER + _SRGB_OUTPUT)
 
 
 def turnable_points(
@@ -108,19 +144,36 @@ class _Scene(trimesh.Scene):
         return super().export(*arguments, tree_postprocessor=with_material, **options)
 
 
-def _page(shown: trimesh.Trimesh | trimesh.PointCloud, azimuth_deg: float, radius: float, *, lit: bool) -> str:
+@dataclass(frozen=True)
+class _Stored:
+    """A scene that is a file already."""
+
+    content: bytes
+    camera: None = None  # it is in the file
+
+    def export(self, file_type: str) -> bytes:
+        """The file."""
+        return self.content
+
+
+def _pose(azimuth_deg: float, radius: float) -> NDArray[np.float64]:
+    """[4, 4] of a camera that sees a ball about the origin; x right, y up, z backward (OpenGL's axes, and glTF's)."""
     azimuth, elevation = np.deg2rad([azimuth_deg, _ELEVATION_DEG])
     across = np.cos(elevation)
     back = _y_up(np.array([[across * np.cos(azimuth), across * np.sin(azimuth), np.sin(elevation)]]))[0]
     right = np.cross([0, 1, 0], back)
     right /= np.linalg.norm(right)
-    pose = np.eye(4)  # OpenGL's axes, as glTF has them: x right, y up, z backward
+    pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(back, right), back], -1)
     pose[:3, 3] = back * radius / np.sin(np.deg2rad(_FIELD_OF_VIEW_DEG) / 2)
+    return pose
+
+
+def _page(shown: trimesh.Trimesh | trimesh.PointCloud, azimuth_deg: float, radius: float, *, lit: bool) -> str:
     scene = _Scene([shown])
     scene.lit = lit
     scene.camera = trimesh.scene.Camera(
         name="camera", fov=(_FIELD_OF_VIEW_DEG,) * 2, resolution=(800, 600), z_near=1e-3 * radius, z_far=100 * radius
     )
-    scene.camera_transform = pose
+    scene.camera_transform = _pose(azimuth_deg, radius)
     return str(scene_to_html(scene))

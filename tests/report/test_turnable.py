@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from splatkit.io.mesh import Mesh
+from splatkit.io.formats.gltf import glb_head, split_glb
+from splatkit.io.mesh import Mesh, Texture
+from splatkit.io.meshes import write_mesh
 from splatkit.report.html import HtmlReport
-from splatkit.report.turnable import turnable_mesh, turnable_points
+from splatkit.report.turnable import turnable_glb, turnable_mesh, turnable_points
 
 FAR = np.array([500_000.0, 4_000_000.0, 100.0])  # of a survey
 
@@ -102,3 +104,35 @@ def test_a_report_keeps_a_page_apart():
     report.section("turn")
     report.page('<p title="a">&</p>')
     assert '<iframe sandbox="allow-scripts" srcdoc="&lt;p title=&quot;a&quot;&gt;&amp;&lt;/p&gt;">' in report.render()
+
+
+def test_a_glb_is_shown_as_it_is_but_for_a_camera_of_its_own(tmp_path):
+    mesh = ball()
+    uvs = np.random.default_rng(0).random((len(mesh.vertices), 2))
+    image = np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8)
+    write_mesh(tmp_path / "ball.glb", Mesh(mesh.vertices, mesh.faces, texture=Texture(image, uvs, mesh.faces, ".png")))
+    content = (tmp_path / "ball.glb").read_bytes()
+    page = turnable_glb(content, mesh.vertices, azimuth_deg=90.0)
+    assert page.count("renderer.outputEncoding=THREE.sRGBEncoding;") == 1
+    scene = scene_of(page)
+    (shown,) = scene.geometry.values()
+    np.testing.assert_array_equal(np.asarray(shown.visual.material.baseColorTexture.convert("RGB")), image)
+    low, high = scene.bounds
+    np.testing.assert_allclose([low, high], [[-1, -1, -1], [1, 1, 1]], atol=0.01)  # about the middle
+    eye = scene.camera_transform[:3, 3]
+    assert eye[2] < -1
+    document, data = split_glb(content)
+    assert glb_head(document, len(data)) + data == content
+    assert [document["nodes"][index]["mesh"] for index in document["scenes"][0]["nodes"]] == [0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ply\n", "not a .glb of glTF 2.0"),
+        (glb_head({"asset": {}}, 100) + b"\0" * 40, "cut off: 100 bytes of data are stated, 40 are there"),
+    ],
+)
+def test_what_is_no_glb_is_refused(content, message):
+    with pytest.raises(ValueError, match=message):
+        split_glb(content)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from splatkit.geometry.se3 import compose
 from splatkit.io.images import read_image
-from splatkit.io.mesh import Mesh
+from splatkit.io.mesh import Mesh, Texture
+from splatkit.io.meshes import write_mesh
 from splatkit.report.html import HtmlReport, Picture
-from splatkit.report.turnable import turnable_mesh, turnable_points
+from splatkit.report.turnable import turnable_glb, turnable_mesh, turnable_points
 
 DRIVER = Path(__file__).with_name("browser.mjs")
 BROWSER = os.environ.get("SPLATKIT_BROWSER")
@@ -39,6 +40,16 @@ def mesh_page() -> str:
     ball = trimesh.creation.icosphere(3)
     mesh = Mesh(np.asarray(ball.vertices), np.asarray(ball.faces, np.int64), halves(ball.vertices))
     return turnable_mesh(mesh, azimuth_deg=0.0)
+
+
+def textured_page(folder: Path) -> str:
+    """A plate with a texture that is red and blue, as a file."""
+    corners = np.array([[0.0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]])
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, :16], image[:, 16:] = BLUE, RED
+    uvs, faces = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]), np.array([[0, 1, 2], [0, 2, 3]])
+    write_mesh(folder / "plate.glb", Mesh(corners, faces, texture=Texture(image, uvs, faces, ".png")))
+    return turnable_glb((folder / "plate.glb").read_bytes(), corners)
 
 
 def points_page() -> str:
@@ -67,10 +78,11 @@ def seen(folder) -> dict[str, Any]:
     """What the driver says of a report of a mesh, one of points and cameras, and a page with everything wrong."""
     write_report(folder / "mesh.html", mesh_page())
     write_report(folder / "points.html", points_page())
+    write_report(folder / "textured.html", textured_page(folder))
     broken = '<img src="https://example.invalid/x.png"><script>nowhere();</script>'
     write_report(folder / "broken.html", broken)
     assert BROWSER is not None
-    files = [str(folder / name) for name in ("mesh.html", "points.html", "broken.html")]
+    files = [str(folder / name) for name in ("mesh.html", "points.html", "textured.html", "broken.html")]
     with DRIVER.open(encoding="utf-8") as program:
         done = subprocess.run(
             ["node", "--input-type=module", "-", str(folder), *files],
@@ -108,6 +120,17 @@ def test_a_view_is_drawn_and_turns_with_the_mouse(seen, folder, kind):
     assert blue > 0.5 * red
 
 
+def test_a_texture_is_drawn(seen, folder):
+    (view,) = seen["textured.html"]["views"]
+    red, blue = red_and_blue(folder, f"{view}_before")
+    assert red + blue > 0.02
+    assert 0.15 < blue / (red + blue) < 0.35  # a quarter of the plate
+    shown = pixels(folder, f"{view}_before")
+    assert (
+        (np.abs(shown - RED).max(-1) < 8) | (np.abs(shown - BLUE).max(-1) < 8)
+    ).mean() > 0.02  # as bright as they are
+
+
 def test_cameras_are_drawn_beside_points(seen, folder):
     def found(kind: str) -> int:
         (view,) = seen[f"{kind}.html"]["views"]
@@ -116,7 +139,7 @@ def test_cameras_are_drawn_beside_points(seen, folder):
     assert found("mesh") < 5 < found("points")  # where red fades into white, a pixel may be alike
 
 
-@pytest.mark.parametrize("kind", ["mesh", "points"])
+@pytest.mark.parametrize("kind", ["mesh", "points", "textured"])
 def test_nothing_is_asked_for_and_no_script_fails(seen, folder, kind):
     page = seen[f"{kind}.html"]
     own = (folder / f"{kind}.html").as_uri()

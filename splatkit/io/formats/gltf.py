@@ -85,14 +85,39 @@ def split_at_seams(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], ND
     return vertices, inverse.reshape(-1, 3), mesh.texture.uvs[places]
 
 
-def _write(path: Path, document: dict[str, Any], data: bytearray) -> None:
+def split_glb(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The document of a .glb, and its binary part, empty where there is none.
+
+    Raises:
+        ValueError: it is no .glb of version 2, or cut off.
+    """
+    if len(content) < 20 or content[:8] != struct.pack("<4sI", b"glTF", 2):
+        raise ValueError("not a .glb of glTF 2.0")
+    size, kind = struct.unpack("<I4s", content[12:20])
+    document = json.loads(content[20 : 20 + size]) if kind == b"JSON" else None
+    if not isinstance(document, dict):
+        raise ValueError("its first part is no JSON object")
+    start = 20 + size
+    if len(content) < start + 8:
+        return document, b""
+    size, _ = struct.unpack("<I4s", content[start : start + 8])
+    data = content[start + 8 : start + 8 + size]
+    if len(data) < size:
+        raise ValueError(f"cut off: {size} bytes of data are stated, {len(data)} are there")
+    return document, data
+
+
+def glb_head(document: dict[str, Any], size: int) -> bytes:
+    """All of a .glb that comes before its `size` bytes of data."""
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    total = 12 + 8 + len(text) + 8 + len(data)
+    start = struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + size)
+    return start + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", size, b"BIN\0")
+
+
+def _write(path: Path, document: dict[str, Any], data: bytearray) -> None:
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        file.write(struct.pack("<4sII", b"glTF", 2, total))
-        file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        file.write(struct.pack("<I4s", len(data), b"BIN\0"))
+        file.write(glb_head(document, len(data)))
         file.write(data)
 
 
