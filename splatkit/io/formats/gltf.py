@@ -96,7 +96,7 @@ def split_glb(content: bytes) -> tuple[dict[str, Any], bytes]:
     size, kind = struct.unpack("<I4s", content[12:20])
     document = json.loads(content[20 : 20 + size]) if kind == b"JSON" else None
     if not isinstance(document, dict):
-        raise ValueError("its first part is no JSON object")
+        raise ValueError("its first part is not a JSON object")
     start = 20 + size
     if len(content) < start + 8:
         return document, b""
