@@ -24,7 +24,7 @@ from splatkit.progress import Progress, no_progress, track
 _FIRST_ROUNDS: tuple[tuple[float, ...], ...] = ((0.08,), (0.08,))
 _LATER_ROUNDS = ((0.08, 0.05), (0.08, 0.05, 0.03), (0.08, 0.05, 0.03, 0.02), (0.08, 0.05, 0.03, 0.02))
 _COARSEST = 4.0  # cells that a pixel may cover
-_REACH_M = 8.0  # around the cameras' middle
+_BEYOND_M = 6.0  # the outermost camera, from the middle of all: ground that is looked at
 _HELD_OUT = 5  # each such place is kept to judge by
 _FITS = 3.5  # standard deviations within which a place fits
 _LOST = 6  # places at a moment that fit, below which a camera is looked for once more
@@ -95,7 +95,9 @@ def _observe(
     only: int | None = None,
 ) -> list[Observed]:
     """Matches of all neighbors, or of one camera's, at all moments on rasters of such cells, m."""
-    seen, out = SeenGround(nominal.cameras, estimate.T_vehicle_camera, _REACH_M), []
+    places = estimate.T_vehicle_camera[:, :2, 3]
+    reach = float(np.linalg.norm(places - places.mean(0), axis=1).max()) + _BEYOND_M
+    seen, out = SeenGround(nominal.cameras, estimate.T_vehicle_camera, reach), []
     pairs = [pair for pair in combinations(range(len(nominal.names)), 2) if only is None or only in pair]
     for cell, (first, second) in product(cells, pairs):
         common = seen.common(first, second, cell, _COARSEST * cell)
