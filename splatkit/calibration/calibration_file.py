@@ -11,9 +11,8 @@ import splatkit
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
-from splatkit.io.formats.calibration_json import FORMAT, StoredCalibration, camera_entry
+from splatkit.io.formats.calibration_json import FORMAT, PIXELS, StoredCalibration, camera_entry
 
-_PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 _DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
 
 
@@ -37,7 +36,7 @@ def calibration_record(
         "format": FORMAT,
         "version": splatkit.__version__,
         "direction": _DIRECTION,
-        "pixels": _PIXELS,
+        "pixels": PIXELS,
         "cameras": [_camera_record(calibration, index, name) for index, name in enumerate(names)],
         "lidar": {
             "ring_bias_m": {str(ring): float(value) for ring, value in zip(rings, bias, strict=False)},

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.surround.birds_eye import birds_eye
 from splatkit.calibration.surround.judge import DISTANCES_M, expected_gaps, neighbors
+from splatkit.calibration.surround.rig import departures
 from splatkit.calibration.surround.stage import CalibratedSurround, deviations
+from splatkit.geometry.se3 import Array
 from splatkit.io.images import read_image, write_image
 from splatkit.report.html import HtmlReport, Picture
 
@@ -54,16 +55,21 @@ def _summary(report: HtmlReport, calibrated: CalibratedSurround) -> None:
 
 def _cameras(report: HtmlReport, calibrated: CalibratedSurround) -> None:
     found = calibrated.found
-    turned = found.rig.T_vehicle_camera[:, :3, :3] @ np.swapaxes(found.nominal.T_vehicle_camera[:, :3, :3], 1, 2)
-    turns = np.degrees(Rotation.from_matrix(turned).as_rotvec())
-    moves = 1e3 * (found.rig.centers - found.nominal.centers)
-    sigmas = np.sqrt(np.diag(found.covariance)).reshape(-1, 6)
+    scales = np.array([np.degrees(1.0)] * 3 + [1e3] * 3)  # to degrees and millimeters
+    moves = scales * departures(found.rig, found.nominal)
+    sigmas = scales * np.sqrt(np.diag(found.covariance)).reshape(-1, 6)
     report.section("Cameras")
     report.text("How far each is from where it was stated to be, and one standard deviation; axes of the vehicle.")
     report.table(
         ("camera", "turned about x, y, z, deg", "deviation, deg", "moved along x, y, z, mm", "deviation, mm"),
         [
-            (name, _three(turns[c], 3), _three(np.degrees(sigmas[c, :3]), 3), *_moved(moves[c], 1e3 * sigmas[c, 3:]))
+            (
+                name,
+                _three(moves[c, :3], "+.3f"),
+                _three(sigmas[c, :3], ".3f"),
+                _three(moves[c, 3:], "+.1f"),
+                _three(sigmas[c, 3:], ".1f"),
+            )
             for c, name in enumerate(found.rig.names)
         ],
     )
@@ -72,12 +78,8 @@ def _cameras(report: HtmlReport, calibrated: CalibratedSurround) -> None:
     report.table(("distance", "expected gap, cm"), rows)
 
 
-def _moved(moves: np.ndarray, sigmas: np.ndarray) -> tuple[str, str]:
-    return _three(moves, 1), _three(sigmas, 1)
-
-
-def _three(values: np.ndarray, digits: int) -> str:
-    return " ".join(f"{value:+.{digits}f}" for value in values)
+def _three(values: Array, form: str) -> str:
+    return " ".join(f"{value:{form}}" for value in values)
 
 
 def _centimeters(meters: float) -> str:

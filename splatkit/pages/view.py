@@ -31,7 +31,10 @@ def view_page(path: Path) -> str:
         return _splats_page(path, read_splats(path))
     mesh = read_mesh(path)
     if path.suffix.lower() == ".glb":
-        return turnable_glb(path.read_bytes(), mesh.vertices[np.unique(mesh.faces)])
+        try:
+            return turnable_glb(path.read_bytes(), mesh.vertices[np.unique(mesh.faces)])
+        except (KeyError, IndexError, ValueError) as error:
+            raise DatasetError(f"{path}: not a readable .glb ({error!r})") from error
     return turnable_mesh(mesh)
 
 

@@ -62,7 +62,7 @@ def turnable_glb(content: bytes, vertices: NDArray[np.floating], azimuth_deg: fl
     nodes = [{key: value for key, value in node.items() if key != "camera"} for node in document["nodes"]]
     scenes = document.get("scenes") or [{"nodes": list(range(len(nodes)))}]
     scene = scenes[document.get("scene", 0)]
-    middle = {"children": scene["nodes"], "translation": (-_y_up(center[None])[0]).tolist()}
+    middle = {"children": scene.get("nodes", []), "translation": (-_y_up(center[None])[0]).tolist()}
     eye = {"name": "camera", "camera": 0, "matrix": _pose(azimuth_deg, radius).T.ravel().tolist()}
     lens = {"aspectRatio": 1.0, "yfov": np.deg2rad(_FIELD_OF_VIEW_DEG), "znear": 1e-3 * radius, "zfar": 100 * radius}
     document |= {

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.surround.ground import ground_points, see_ground
 from splatkit.calibration.surround.matching import Matches
-from splatkit.calibration.surround.rig import SurroundRig
+from splatkit.calibration.surround.rig import SurroundRig, departures
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, exp_se3
 
@@ -134,9 +134,7 @@ def _prior_information(cameras: int, moments: int, priors: Priors) -> Array:
 
 def _departure(nominal: SurroundRig, estimate: Estimate) -> Array:
     """[6 C + 3 M] how far the estimate is from what was known beforehand."""
-    turned = estimate.T_vehicle_camera[:, :3, :3] @ np.swapaxes(nominal.T_vehicle_camera[:, :3, :3], 1, 2)
-    moved = estimate.T_vehicle_camera[:, :3, 3] - nominal.centers
-    of_cameras = np.concatenate([Rotation.from_matrix(turned).as_rotvec(), moved], 1)
+    of_cameras = departures(replace(nominal, T_vehicle_camera=estimate.T_vehicle_camera), nominal)
     return np.concatenate([of_cameras.ravel(), lean_of(estimate.T_ground_vehicle).ravel()])
 
 

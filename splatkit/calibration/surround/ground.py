@@ -98,6 +98,8 @@ def look_down(
     sizes = np.sqrt(np.abs(np.linalg.det(footprints)))
     rows, columns = (np.arange(count, dtype=float) for count in grid.shape)
     spacings = [_NODE * np.arange(count, dtype=float) for count in nodes.shape]
+    size = np.array([camera.width, camera.height])  # beside a lens pixels may be anywhere, and bend the spline
+    pixels = np.clip(np.nan_to_num(pixels), -size, 2 * size)
     x, y = (RectBivariateSpline(*spacings, part.reshape(nodes.shape))(rows, columns) for part in pixels.T)
     wanted = np.clip(np.log2(np.maximum(grid.cell / sizes, 1e-3)), 0, len(levels) - 1).reshape(nodes.shape)
     level = RectBivariateSpline(*spacings, wanted, kx=1, ky=1)(rows, columns)

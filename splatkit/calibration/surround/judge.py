@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from splatkit.calibration.surround.bundle import gaps, misses, start
 from splatkit.calibration.surround.calibrate import SurroundCalibration
 from splatkit.calibration.surround.ground import see_ground
 from splatkit.calibration.surround.matching import ground_motion
-from splatkit.calibration.surround.rig import SurroundRig
+from splatkit.calibration.surround.rig import SurroundRig, departures
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.se3 import Array
 
@@ -52,7 +51,11 @@ def score_pairs(found: SurroundCalibration) -> tuple[PairScore, ...]:
 
 def neighbors(pairs: tuple[PairScore, ...]) -> list[PairScore]:
     """Those that agree on enough of the ground to say something of each other."""
-    return [pair for pair in pairs if pair.places >= _LEAST_PLACES and pair.share >= _LEAST_SHARE]
+    return [
+        pair
+        for pair in pairs
+        if pair.places >= _LEAST_PLACES and pair.share >= _LEAST_SHARE and np.isfinite(pair.gap_px)
+    ]
 
 
 def refuse_untrustworthy(found: SurroundCalibration) -> None:
@@ -90,10 +93,8 @@ def refuse_untrustworthy(found: SurroundCalibration) -> None:
 
 def departure_sigmas(found: SurroundCalibration) -> Array:
     """[C] how far cameras moved, in standard deviations of what was stated, along the axis that is worst."""
-    turned = found.rig.T_vehicle_camera[:, :3, :3] @ np.swapaxes(found.nominal.T_vehicle_camera[:, :3, :3], 1, 2)
-    turns = np.degrees(np.abs(Rotation.from_matrix(turned).as_rotvec())) / found.priors.rotation_deg
-    moves = np.abs(found.rig.centers - found.nominal.centers) / found.priors.translation_m
-    return np.asarray(np.maximum(turns, moves).max(1))
+    sigmas = np.array([np.deg2rad(found.priors.rotation_deg)] * 3 + [found.priors.translation_m] * 3)
+    return np.asarray(np.abs(departures(found.rig, found.nominal) / sigmas).max(1))
 
 
 def weak_directions(found: SurroundCalibration) -> tuple[str, ...]:

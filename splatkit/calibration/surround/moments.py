@@ -1,5 +1,6 @@
 """Photographs that cameras around a vehicle took at the same moments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Moment:
 
 
 def list_moments(folder: Path, names: tuple[str, ...]) -> tuple[list[MomentFiles], list[str]]:
-    """The moments of which every camera has a photograph, in natural order, and the files that have no partners.
+    """The moments of which every camera has a photograph, in natural order, and all other files.
 
     Args:
         folder: with a folder of photographs for each camera, where those of one moment have the same name; or with one
@@ -47,8 +48,8 @@ def list_moments(folder: Path, names: tuple[str, ...]) -> tuple[list[MomentFiles
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
     single = {path.stem: path for path in list_files(folder, IMAGE_SUFFIXES)}
     if set(names) <= set(single):
-        others = [str(path) for stem, path in single.items() if stem not in names]
-        return [MomentFiles(folder.name, tuple(single[name] for name in names))], others
+        used = tuple(single[name] for name in names)
+        return [MomentFiles(folder.name, used)], _unused([folder], used)
     found = []
     for name in names:
         own = find_path(folder / name)
@@ -61,8 +62,15 @@ def list_moments(folder: Path, names: tuple[str, ...]) -> tuple[list[MomentFiles
         raise DatasetError(
             f"{folder}: no file name is shared by all cameras; photographs with one timestamp need the same file name"
         )
-    alone = [str(path) for files in found for stem, path in files.items() if stem not in shared]
-    return [MomentFiles(stem, tuple(files[stem] for files in found)) for stem in shared], alone
+    moments = [MomentFiles(stem, tuple(files[stem] for files in found)) for stem in shared]
+    folders = [find_path(folder / name) for name in names]
+    return moments, _unused(folders, [path for moment in moments for path in moment.images])
+
+
+def _unused(folders: Sequence[Path], used: Sequence[Path]) -> list[str]:
+    """Files of folders that are not among those used, whatever they are; hidden ones do not count."""
+    taken = set(used)
+    return [str(path) for folder in folders for path in list_files(folder) if path not in taken]
 
 
 def read_moments(files: list[MomentFiles], rig: SurroundRig, progress: Progress = no_progress) -> list[Moment]:

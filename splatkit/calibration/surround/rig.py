@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array, is_rigid
-from splatkit.io.formats.calibration_json import camera_entry, camera_from_entry
+from splatkit.io.formats.calibration_json import PIXELS, camera_entry, camera_from_entry
 from splatkit.io.json_files import read_json
 
 FRAME = "vehicle: x ahead, y left, z up, meters; the ground is z = 0; p_vehicle = R p_camera + t"
-_PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 _HIGHEST_M = 10.0  # a camera above it is not in meters, or not on a vehicle
 
 
@@ -67,6 +67,12 @@ def read_rig(path: Path) -> SurroundRig:
     return SurroundRig(tuple(names), tuple(cameras), np.stack(poses))
 
 
+def departures(found: SurroundRig, stated: SurroundRig) -> Array:
+    """[C, 6] how cameras turned (rotation vector, rad) and moved (m) from one rig to another, vehicle axes."""
+    turned = found.T_vehicle_camera[:, :3, :3] @ np.swapaxes(stated.T_vehicle_camera[:, :3, :3], 1, 2)
+    return np.concatenate([Rotation.from_matrix(turned).as_rotvec(), found.centers - stated.centers], 1)
+
+
 def rig_entries(rig: SurroundRig) -> list[dict[str, Any]]:
     """Cameras as `read_rig` takes them."""
     return [
@@ -77,4 +83,4 @@ def rig_entries(rig: SurroundRig) -> list[dict[str, Any]]:
 
 def rig_record(rig: SurroundRig) -> dict[str, Any]:
     """What a rig's file holds."""
-    return {"frame": FRAME, "pixels": _PIXELS, "cameras": rig_entries(rig)}
+    return {"frame": FRAME, "pixels": PIXELS, "cameras": rig_entries(rig)}

@@ -108,10 +108,15 @@ def _priors(settings: SurroundSettings, nominal: SurroundRig) -> Priors:
 def _left_out(files: list[MomentFiles], used: list[MomentFiles], alone: list[str]) -> list[str]:
     out = []
     if alone:
-        out.append(f"photographs without partners of the same name are left out: {len(alone)}, such as {alone[0]}")
+        out.append(f"files that are not a photograph of every camera are left out: {len(alone)}, such as {alone[0]}")
     if len(used) < len(files):
         out.append(f"{len(used)} of {len(files)} timestamps are used, evenly chosen; --timestamps takes more")
     return out
+
+
+def _known(value: Any) -> Any:
+    """None for NaN, which JSON does not have."""
+    return None if value != value else value
 
 
 def _record(calibrated: CalibratedSurround) -> dict[str, Any]:
@@ -125,9 +130,9 @@ def _record(calibrated: CalibratedSurround) -> dict[str, Any]:
     return {
         **record,
         "version": splatkit.__version__,
-        "covariance": "of rotation about the camera's center (rad), then of its translation (m), vehicle axes",
-        "pairs": [vars(pair) for pair in calibrated.pairs],
-        "expected_gaps_m": {f"{distance:g} m": expected_gaps(found, distance) for distance in DISTANCES_M},
+        "covariances_are": "of rotation about the camera's center (rad), then of its translation (m), vehicle axes",
+        "pairs": [{name: _known(value) for name, value in vars(pair).items()} for pair in calibrated.pairs],
+        "expected_gaps_m": {f"{distance:g} m": _known(expected_gaps(found, distance)) for distance in DISTANCES_M},
         "timestamps": [
             {"name": files.name, "lean_rad": lean[:2].tolist(), "lift_m": float(lean[2])}
             for files, lean in zip(calibrated.files, found.leans, strict=True)

@@ -13,6 +13,7 @@ from splatkit.io.formats.camera_files import camera_from_opencv, opencv_K, openc
 from splatkit.io.json_files import read_json
 
 FORMAT = "splatkit calibration 1"
+PIXELS = "K has pixel centers at integers, as OpenCV and ROS; files of nerfstudio and COLMAP add 0.5 to its center"
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class SplatOptimizers(Optimizers):
         group, means = optimizer.param_groups[0], self.optimizers["means"].param_groups[0]
         plain = type(optimizer) is Adam and not (group["weight_decay"] or group["amsgrad"] or group["maximize"])
         alike = all(group[key] == means[key] for key in ("betas", "eps"))
-        return plain and alike and group["params"][0].grad is not None
+        (parameter,) = group["params"]
+        return plain and alike and parameter.is_contiguous() and parameter.grad is not None
 
 
 @torch.no_grad()
@@ -98,7 +99,7 @@ def step_together(optimizers: Sequence[Adam]) -> None:
     beta1, beta2 = group["betas"]
     adam_step(
         [_rows(parameter.detach()) for parameter, _ in pairs],
-        [_rows(gradient) for _, gradient in pairs],
+        [_rows(gradient.contiguous()) for _, gradient in pairs],
         [_rows(state["exp_avg"]) for state in states],
         [_rows(state["exp_avg_sq"]) for state in states],
         [state["step"] for state in states],
@@ -120,8 +121,8 @@ def _state_of(optimizer: Adam, parameter: Tensor) -> dict[str, Tensor]:
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    """[N, W] of a tensor [N, ...], the same memory."""
-    return tensor.reshape(len(tensor), -1)
+    """[N, W] of a tensor [N, ...], the same memory; RuntimeError where it would be a copy, that a step is lost in."""
+    return tensor.view(len(tensor), math.prod(tensor.shape[1:]))
 
 
 def optimizers_for(groups: Mapping[str, Any], steps: int) -> dict[str, Any]:
