@@ -229,8 +229,8 @@ def test_a_folder_of_scans_is_listed_by_number(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty: no point cloud in this folder; expected \.pcd\.bin"):
         list_scan_files(tmp_path / "empty")
-    with pytest.raises(DatasetError, match=r"notes\.txt: not a point cloud"):
-        read_point_cloud(tmp_path / "notes.txt")
+    with pytest.raises(DatasetError, match=r"notes\.md: not a point cloud"):
+        read_point_cloud(tmp_path / "notes.md")
 
 
 def spoiled(content: bytes, seed: int) -> list[bytes]:

@@ -11,6 +11,9 @@ from splatkit.io.formats.pcd import read_pcd
 from splatkit.io.formats.ply import read_ply_vertices
 from splatkit.io.listing import find_path, list_files, other_files
 from splatkit.io.scans.bags import RECORDINGS
+from splatkit.io.scans.e57 import E57
+from splatkit.io.scans.point_text import POINT_TEXT, TABLES
+from splatkit.io.scans.ptx import PTX
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan, reader_of_one
 
 READERS: tuple[ScanReader, ...] = (
@@ -19,6 +22,10 @@ READERS: tuple[ScanReader, ...] = (
     reader_of_one((".pcd",), read_pcd),
     reader_of_one((".ply",), read_ply_vertices),
     reader_of_one((".las", ".laz"), read_las, time_unit_s=1.0),
+    E57,
+    PTX,
+    POINT_TEXT,
+    TABLES,
     RECORDINGS,
 )
 

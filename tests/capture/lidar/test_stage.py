@@ -181,14 +181,30 @@ def test_one_scan_gives_photographs_around_it_their_scale(walk, images, standing
         assert np.linalg.norm(frame.T_world_camera[:3, 3] - expected[:3, 3]) < 0.06
 
 
-@pytest.mark.parametrize("shift", [(0.0, 0.0, 0.0), (500000.0, 5400000.0, 120.0)], ids=["near", "survey"])
-def test_three_scans_with_poses_make_one_world(walk, images, tmp_path, monkeypatch, shift):
+def write_site(path, scans, T_world_lidar):
+    """Points [N, 3] of each scan with its pose, as tests write them or as another program does."""
+    if path.suffix == ".posed":
+        write_posed_scans(path, list(scans), T_world_lidar)
+        return
+    pye57 = pytest.importorskip("pye57", reason="pye57 is not installed: pip install 'splatkit[e57]'")
+    with pye57.E57(str(path), mode="w") as file:
+        for points, pose in zip(scans, T_world_lidar, strict=True):
+            columns = {f"cartesian{axis}": points[:, i] for i, axis in enumerate("XYZ")}
+            quat = np.roll(Rotation.from_matrix(pose[:3, :3]).as_quat(), 1)  # w first
+            file.write_scan_raw(columns, rotation=quat, translation=pose[:3, 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "shift"),
+    [("site.posed", (0.0, 0.0, 0.0)), ("site.posed", (500000.0, 5400000.0, 120.0)), ("site.e57", (500000.0, 0.0, 120))],
+)
+def test_three_scans_with_poses_make_one_world(walk, images, tmp_path, monkeypatch, name, shift):
     """A survey's world (UTM) is worked on in local coordinates. Source: nerfstudio #3255."""
     monkeypatch.setattr(readers, "READERS", (*readers.READERS, POSED_SCANS))
     points, poses = zip(*(stand_still(walk, number) for number in (7, 11, 15)), strict=True)
-    write_posed_scans(tmp_path / "site.posed", list(points), compose(np.eye(3), np.array(shift)) @ np.stack(poses))
+    write_site(tmp_path / name, points, compose(np.eye(3), np.array(shift)) @ np.stack(poses))
     out, anchors = tmp_path / "out", ("left_0003.png", "right_0003.png")  # taken where the first scan was
-    known = CaptureStaticSettings(tmp_path / "site.posed", (walk / "truth/rig.json",), dataset=images, anchor=anchors)
+    known = CaptureStaticSettings(tmp_path / name, (walk / "truth/rig.json",), dataset=images, anchor=anchors)
     captured = capture_static(dataclasses.replace(known, out=out), report=write_static_report)
     assert captured.scene.counts["measured"] == sum(map(len, points)) - sum(
         int((np.linalg.norm(part, axis=1) < 0.5).sum()) for part in points

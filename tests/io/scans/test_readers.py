@@ -29,8 +29,8 @@ def known(monkeypatch):
 def test_the_longest_suffix_decides(tmp_path):
     assert find_reader(tmp_path / "a.PCD.BIN").suffixes == (".pcd.bin",)
     assert find_reader(tmp_path / "a.bin").suffixes == (".bin",)
-    with pytest.raises(DatasetError, match=r"a\.xyz: not a point cloud that can be read; expected \.pcd\.bin, \.bin"):
-        find_reader(tmp_path / "a.xyz")
+    with pytest.raises(DatasetError, match=r"a\.dxf: not a point cloud that can be read; expected \.pcd\.bin, \.bin"):
+        find_reader(tmp_path / "a.dxf")
 
 
 def test_files_of_one_scan_are_a_series_where_they_lie_in_a_folder(tmp_path):
@@ -82,7 +82,7 @@ def test_poses_that_are_none_are_refused(tmp_path):
 @given(
     st.dictionaries(
         st.sampled_from(["1", "2", "scan.10", "Küche", "a b"]),
-        st.sampled_from([".ply", ".PLY", ".txt", ".e57", ".bag", ".csv", ""]),
+        st.sampled_from([".ply", ".PLY", ".txt", ".dxf", ".bag", ".csv", ""]),
         min_size=1,
     )
 )
