@@ -56,6 +56,8 @@ def test_clouds():
         ".ply": "PLY",
         ".las": "LAS",
         ".laz": "LAZ",
+        ".e57": "E57",
+        ".ptx": "PTX",
         ".mcap": "MCAP",
         ".bag": "bags",
         ".db3": "bags",
