@@ -45,6 +45,7 @@ from splatkit.commands.capture import (
     run_capture_static,
     run_capture_stereo,
 )
+from splatkit.commands.convert import run_convert
 from splatkit.commands.doctor import Doctor, run_doctor
 from splatkit.commands.export import Export, run_export_colmap, run_export_mesh, run_export_points, run_export_splats
 from splatkit.commands.run import RunPipeline, run_pipeline
@@ -52,6 +53,7 @@ from splatkit.commands.scene import run_scene
 from splatkit.commands.view import View, run_view
 from splatkit.errors import RefusedError, SettingsError, SplatkitError
 from splatkit.export.settings import (
+    ConvertSettings,
     ExportColmapSettings,
     ExportMeshSettings,
     ExportPointsSettings,
@@ -85,6 +87,7 @@ Command = (
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
     | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
+    | Annotated[ConvertSettings, tyro.conf.subcommand("convert", prefix_name=False)]
     | Annotated[RunPipeline, tyro.conf.subcommand("run", prefix_name=False)]
     | Annotated[View, tyro.conf.subcommand("view", prefix_name=False)]
 )
@@ -108,6 +111,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     ExportSplatsSettings: run_export_splats,
     ExportPointsSettings: run_export_points,
     ExportColmapSettings: run_export_colmap,
+    ConvertSettings: run_convert,
     RunPipeline: run_pipeline,
     View: run_view,
 }

@@ -17,8 +17,8 @@ from benchmarks.record import Record, record
 from splatkit.export.texture.blending import KEPT
 from splatkit.export.texture.settings import TextureSettings
 from splatkit.export.texture.texturing import color_mesh
-from splatkit.io.formats.sog import read_sog, write_sog
 from splatkit.io.meshes import read_mesh
+from splatkit.io.splat_formats.sog import read_sog, write_sog
 from splatkit.io.splats import SplatArrays, read_splats, write_splats
 from splatkit.io.transforms_json import read_transforms
 from splatkit.memory import peak_memory_mb

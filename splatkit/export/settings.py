@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
 from splatkit.errors import SettingsError
 from splatkit.export.surface.settings import SurfaceSettings
 from splatkit.export.texture.settings import TextureSettings
@@ -69,18 +71,17 @@ class ExportMeshSettings:
 
 @dataclass(frozen=True)
 class ExportSplatsSettings:
-    """Write a trained run's splats as .ply or .sog, in the frame and scale of the dataset.
+    """Write a trained run's splats as .ply, .sog, .spz, .compressed.ply, .glb or .splat.
 
-    Viewers of Gaussian splats show both; what they ignore keeps the exact shape of each splat. A .sog is a tenth to a
-    twentieth as large. The file is read back, and the held-out views are compared.
+    They keep the frame and scale of the dataset. A .ply or .sog also holds the exact shape of each splat, which viewers
+    of Gaussians ignore; the others hold the nearest Gaussians. A .sog or .spz is a tenth to a twentieth as large. The
+    file is read back, and the held-out views are compared.
     """
 
     load_config: Path
     """config.yml of the run."""
     out: Path
-    """File to write, ending in .ply or .sog."""
-    format: Literal["ply", "sog"] | None = None
-    """By default what the name ends in."""
+    """File to write; its ending says what kind it is."""
     min_contribution: float = 0.0
     """Leave out splats that add less than this many pixels to every training view."""
     palette_size: int | None = None
@@ -91,6 +92,22 @@ class ExportSplatsSettings:
     """Coordinates of the dataset, or centered in a ball of radius 1; the file's head says how to get back."""
     georeference: Path | None = None
     """JSON with crs and offset (rotation, scale), kept in the file's head; by default what transforms.json has."""
+    overwrite: bool = False
+    """Replace an existing file."""
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """Write splats, a mesh or a point cloud of any program as another kind of file, in the same frame and units.
+
+    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl; their textures are left
+    aside. Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
+    """
+
+    input: tyro.conf.Positional[Path]
+    """File to read."""
+    output: tyro.conf.Positional[Path]
+    """File to write; its ending says what kind it is."""
     overwrite: bool = False
     """Replace an existing file."""
 

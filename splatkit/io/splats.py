@@ -155,7 +155,7 @@ def read_splats(path: Path) -> SplatArrays:
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: damaged, not in this layout, compressed, or without a splat that has a meaning.
+        DatasetError: damaged, not in this layout, or without a splat that has a meaning.
     """
     path = Path(path)
     vertices = read_ply_vertices(path)
@@ -189,8 +189,6 @@ def read_splats(path: Path) -> SplatArrays:
 
 
 def _check_layout(path: Path, names: set[str]) -> None:
-    if "packed_position" in names:
-        raise DatasetError(f"{path}: is a compressed PLY, which is not read yet; save it as a PLY without compression")
     rest_count = sum(name.startswith("f_rest_") for name in names)
     if rest_count not in _REST_COUNTS:
         raise DatasetError(

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from splatkit.errors import DatasetError
-from splatkit.io.formats.sog import read_sog
 from splatkit.io.meshes import read_mesh
-from splatkit.io.splats import SH0, SplatArrays, has_splats, read_splats
+from splatkit.io.splat_formats.formats import holds_splats, read_splat_file
+from splatkit.io.splats import SH0, SplatArrays
 from splatkit.report.turnable import turnable_glb, turnable_mesh, turnable_points
 
 _LEAST_OPACITY = 0.1  # of splats that are shown
 
 
 def view_page(path: Path) -> str:
-    """The page of a .ply, .glb, .obj or .stl mesh, or of .ply or .sog splats, whose centers are shown as points.
+    """The page of a .ply, .glb, .obj or .stl mesh, or of splats in any file, whose centers are shown as points.
 
     A .glb is shown as it is, with its texture; other meshes have the colors of their vertices, and are decimated where
     they are large.
@@ -25,10 +25,8 @@ def view_page(path: Path) -> str:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    if path.suffix.lower() == ".sog":
-        return _splats_page(path, read_sog(path))
-    if path.suffix.lower() == ".ply" and has_splats(path):
-        return _splats_page(path, read_splats(path))
+    if holds_splats(path):
+        return _splats_page(path, read_splat_file(path))
     mesh = read_mesh(path)
     if path.suffix.lower() == ".glb":
         try:

@@ -24,7 +24,10 @@ else:
 _REFERENCE = re.compile(r"\{([\w.-]+)\}")
 _MADE_BY_US = {"out", "overwrite"}
 _STAGES = ("scene", "calibrate", "capture", "optimize", "export")
-_FILES = {"export.splats": ("ply", "sog"), "export.points": ("ply", "las", "laz")}  # and their endings: `format`
+_FILES = {  # and their endings: `format`
+    "export.splats": ("ply", "sog", "spz", "compressed.ply", "glb", "splat"),
+    "export.points": ("ply", "las", "laz"),
+}
 TRAINING = "optimize"
 
 

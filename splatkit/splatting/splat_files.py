@@ -1,4 +1,4 @@
-"""Splats to and from `splats.ply`, and to and from the arrays that every file format of splats takes."""
+"""Splats to and from files, and to and from the arrays that every format of splats takes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,33 +6,39 @@ from typing import Any
 
 import torch
 
-from splatkit.io import splats as files
+from splatkit.io.splat_formats.formats import read_splat_file, write_splat_file
+from splatkit.io.splats import SplatArrays
 from splatkit.splatting.spherical_beta import lobes_as_harmonics
 from splatkit.splatting.splats import Splats
 
 
 def read_splats(path: Path) -> Splats:
-    """Read a splats.ply of ours, or any in the layout of 3D Gaussian Splatting, whose splats have beta = 2.
+    """Read splats from a .ply (ours, or any in the layout of 3D Gaussian Splatting, or compressed), .sog, .spz, .splat
+    or .glb; where a file holds no exponents, beta = 2.
 
     Raises:
         FileNotFoundError: no such file.
-        DatasetError: damaged, not in this layout, or with NaN parameters.
+        DatasetError: of another kind, damaged, or with NaN parameters; or the extra that reads it is missing.
     """
-    return splats_from_arrays(files.read_splats(path))
+    return splats_from_arrays(read_splat_file(path))
 
 
-def write_splats(path: Path, splats: Splats) -> None:
-    """Write splats of the generalized exponential kernel; `read_splats` gives them back.
+def write_splats(path: Path, splats: Splats) -> list[str]:
+    """Write splats of the generalized exponential kernel as the kind of file that the name ends in.
 
-    Viewers that know only Gaussians show of each splat the nearest Gaussian (see `io.splats`).
+    `read_splats` gives those of a .ply back. Viewers that know only Gaussians show of each splat the nearest Gaussian
+    (see `io.splats`).
+
+    Returns:
+        What the kind of file has no room for, in words; empty for a .ply.
 
     Raises:
-        ValueError: splats have NaN or infinite parameters.
+        ValueError: no kind has such a name, or splats have NaN or infinite parameters.
     """
-    files.write_splats(path, splats_as_arrays(splats))
+    return write_splat_file(path, splats_as_arrays(splats))
 
 
-def splats_as_arrays(splats: Splats, viewer_degree: int = 3) -> files.SplatArrays:
+def splats_as_arrays(splats: Splats, viewer_degree: int = 3) -> SplatArrays:
     """Splats as the file formats take them; beside lobes stand the harmonics that come nearest to them."""
     values = {name: value.detach().float().cpu() for name, value in vars(splats).items()}
     if splats.lobes.shape[1]:
@@ -40,10 +46,10 @@ def splats_as_arrays(splats: Splats, viewer_degree: int = 3) -> files.SplatArray
         values["sh0"] = values["sh0"] + harmonics[:, 0]
         values["shN"] = harmonics[:, 1:]
     arrays: dict[str, Any] = {name: value.numpy() for name, value in values.items()}
-    return files.SplatArrays(**arrays)
+    return SplatArrays(**arrays)
 
 
-def splats_from_arrays(values: files.SplatArrays) -> Splats:
+def splats_from_arrays(values: SplatArrays) -> Splats:
     """Splats of a file as they are rendered: where it has lobes, by them and not by the harmonics beside them."""
     splats = Splats(**{name: torch.from_numpy(value) for name, value in vars(values).items()})
     if splats.lobes.shape[1] == 0:

@@ -14,9 +14,9 @@ import pytest
 from splatkit.cli import main
 from splatkit.commands.view import page_server
 from splatkit.errors import SettingsError
-from splatkit.io.formats.sog import write_sog
 from splatkit.io.mesh import Mesh
 from splatkit.io.meshes import write_mesh
+from splatkit.io.splat_formats.sog import write_sog
 from splatkit.io.splats import SplatArrays, write_splats
 from splatkit.optimize.nerfstudio import open_viewer
 from splatkit.pages.view import view_page

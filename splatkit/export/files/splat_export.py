@@ -8,8 +8,7 @@ from torch import Tensor
 
 from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
-from splatkit.io.formats.sog import read_sog, write_sog
-from splatkit.io.splats import read_splats, write_splats
+from splatkit.io.splat_formats.formats import SplatNotes, endings, read_splat_file, splat_format, write_splat_file
 from splatkit.memory import require_memory
 from splatkit.optimize.load_run import load_splat_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
@@ -20,7 +19,6 @@ from splatkit.splatting.rendering import render_splats
 from splatkit.splatting.splat_files import splats_as_arrays, splats_from_arrays
 from splatkit.splatting.splats import Splats
 
-FORMATS = ("ply", "sog")
 NEAREST_GAUSSIANS = "files have no room for the kernel {kernel}: they hold the Gaussians nearest to these splats"
 BYTES_PER_SPLAT = 1500  # beside the run's own, of harmonics of degree 3, at most: measured by the family export_files
 
@@ -39,15 +37,16 @@ class SplatExport:
 
 
 def export_splats(settings: ExportSplatsSettings) -> SplatExport:
-    """Write a run's splats, read them back and compare the held-out views. A .sog keeps no georeference.
+    """Write a run's splats, read them back and compare the held-out views.
 
     Raises:
         FileNotFoundError, DatasetError, CheckpointError: the run cannot be read.
         FileExistsError: `out` exists and may not be overwritten.
-        ValueError: the ending and the format differ, or no splat contributes enough.
+        ValueError: splats are not written with such an ending, or no splat contributes enough.
     """
     out = settings.out
-    chosen = _format(out, settings.format)
+    if splat_format(out) is None:
+        raise ValueError(f"{out}: splats are written as {endings()}; choose a name with such an ending")
     if out.exists() and not settings.overwrite:
         raise FileExistsError(f"{out} exists; choose another name or pass --overwrite")
     run = load_splat_run(settings.load_config)
@@ -67,13 +66,13 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
     if frame.is_local:
         warnings.append(f"{out.name}: {frame.local_warning}")
     values = splats_as_arrays(splats_in_frame(shown.splats.select(keep), frame), settings.viewer_degree)
-    if chosen == "sog":
-        antialiased = run.rasterize_mode == "antialiased"
-        write_sog(out, values, antialiased=antialiased, palette_size=settings.palette_size)
-        written = read_sog(out)
-    else:
-        write_splats(out, values, frame.comments())
-        written = read_splats(out)
+    antialiased = run.rasterize_mode == "antialiased"
+    lost = write_splat_file(out, values, SplatNotes(frame.comments(), antialiased, settings.palette_size))
+    if lost:
+        warnings.append(f"{out.name} has no room for {'; '.join(lost)}")
+    written = read_splat_file(out)
+    found = splats_of_frame(splats_from_arrays(written), frame)
+    of_file = replace(shown, splats=found, sh_degree=min(shown.sh_degree, found.sh_degree))
     return SplatExport(
         path=out,
         count=len(written.means),
@@ -81,9 +80,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         size=out.stat().st_size,
         warnings=tuple(warnings),
         psnr_of_run=mean_scores(evaluate(run))[0],
-        psnr_of_file=mean_scores(evaluate(replace(shown, splats=splats_of_frame(splats_from_arrays(written), frame))))[
-            0
-        ],
+        psnr_of_file=mean_scores(evaluate(of_file))[0],
     )
 
 
@@ -144,13 +141,3 @@ def splats_of_frame(splats: Splats, frame: ExportFrame) -> Splats:
     """The way back."""
     center = splats.means.new_tensor(frame.center)
     return replace(splats, means=splats.means / frame.scale + center, scales=splats.scales / frame.scale)
-
-
-def _format(out: Path, file_format: str | None) -> str:
-    ending = out.suffix.removeprefix(".")
-    chosen = ending if file_format is None else file_format
-    if chosen not in FORMATS:
-        raise ValueError(f"{out}: splats are written as .ply or .sog; choose a name with such an ending")
-    if ending != chosen:
-        raise ValueError(f"{out}: expected a name that ends in .{chosen} for the format {chosen}")
-    return chosen

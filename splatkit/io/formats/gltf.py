@@ -28,7 +28,7 @@ _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 
 def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
     """Write a .glb with one primitive. Vertices along the seams of a texture are written once for each side."""
-    builder = _Builder()
+    builder = GlbBuilder()
     corners, faces, uvs = split_at_seams(mesh)
     origin = local_origin(mesh.vertices)  # vertices are float32, but the place of their node is text
     attributes = {"POSITION": builder.add(_turned(mesh.vertices[corners] - origin), "VEC3", _FLOAT, bounds=True)}
@@ -68,7 +68,7 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         "bufferViews": builder.views,
         "buffers": [{"byteLength": len(builder.data)}],
     }
-    _write(path, document, builder.data)
+    write_document(path, document, builder.data)
 
 
 def split_at_seams(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.floating] | None]:
@@ -115,13 +115,14 @@ def glb_head(document: dict[str, Any], size: int) -> bytes:
     return start + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", size, b"BIN\0")
 
 
-def _write(path: Path, document: dict[str, Any], data: bytearray) -> None:
+def write_document(path: Path, document: dict[str, Any], data: bytearray) -> None:
+    """Write a .glb of a document and its one buffer."""
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         file.write(glb_head(document, len(data)))
         file.write(data)
 
 
-class _Builder:
+class GlbBuilder:
     """Collects arrays and pictures into one buffer, each aligned to 4 bytes."""
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ from splatkit.io.formats.text import heading_lines
 
 _LONGEST_HEAD = 1 << 20  # bytes
 _HEAD_END = re.compile(rb"(?:^|[\r\n])end_header[ \t]*(?:\r\n|\r|\n)")
+_FACES = re.compile(rb"element face (\d+)")
 _PLY_TYPES = {"u1": "uchar", "i4": "int", "f4": "float", "f8": "double"}
 
 
@@ -79,6 +80,13 @@ def read_ply_vertices(path: Path) -> NDArray[np.void]:
     if len(vertices) == 0:
         raise DatasetError(f"{path}: this PLY file is empty (0 vertices)")
     return np.asarray(vertices)
+
+
+def has_faces(path: Path) -> bool:
+    """Whether a PLY file that exists has triangles, by its header."""
+    with path.open("rb") as file:
+        found = _FACES.search(file.read(_LONGEST_HEAD).split(b"end_header")[0])
+    return found is not None and int(found[1]) > 0
 
 
 def join_fields(path: Path, vertices: NDArray[np.void], names: tuple[str, ...]) -> NDArray[Any]:

@@ -12,8 +12,8 @@ from splatkit.export.files.splat_export import SplatExport, export_splats, large
 from splatkit.export.settings import ExportSplatsSettings
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.geometry.se3 import compose
-from splatkit.io.formats.sog import read_sog
 from splatkit.io.images import write_image
+from splatkit.io.splat_formats.sog import read_sog
 from splatkit.io.splats import read_splats
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
 from splatkit.runs.views import RunView
@@ -140,13 +140,25 @@ def test_viewers_without_lobes_see_harmonics_that_come_near(with_lobes, tmp_path
     assert errors[1] < errors[0]  # by 3.2 to 19.3 dB: it hangs on the few sharpest lobes
 
 
-@pytest.mark.parametrize(
-    ("name", "file_format", "message"),
-    [("a.splat", None, r"\.ply or \.sog"), ("a", None, "ending"), ("a.ply", "sog", r"ends in \.sog")],
-)
-def test_names_that_do_not_fit_are_refused_before_the_run_is_read(tmp_path, name, file_format, message):
-    with pytest.raises(ValueError, match=message):
-        export(tmp_path / "no_such_config.yml", tmp_path / name, format=file_format)
+@pytest.mark.parametrize("name", ["a.ksplat", "a"])
+def test_names_that_do_not_fit_are_refused_before_the_run_is_read(tmp_path, name):
+    with pytest.raises(
+        ValueError, match=r"splats are written as \.ply, .* or \.splat; choose a name with such an ending"
+    ):
+        export(tmp_path / "no_such_config.yml", tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["spz", "compressed.ply", "glb", "splat"])
+def test_other_kinds_say_what_is_lost(run, tmp_path, ending):
+    done = export(tmp_path / "config.yml", tmp_path / f"a.{ending}")
+    assert done.count == 400
+    said = " ".join(done.warnings)
+    assert ("exponents: each splat is the Gaussian nearest to it" in said) == (ending != "glb")
+    assert ("colors that depend on the direction" in said) == (ending == "splat")
+    if ending == "glb":  # which has the exponents
+        assert done.psnr_of_file == pytest.approx(done.psnr_of_run, abs=1e-3)
+    else:
+        assert done.psnr_of_file < done.psnr_of_run
 
 
 def test_existing_file_is_kept(run, tmp_path):

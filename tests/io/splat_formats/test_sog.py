@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from splatkit.errors import DatasetError
-from splatkit.io.formats import quantization
-from splatkit.io.formats.quantization import line_codebook, morton_order, vector_palette
-from splatkit.io.formats.sog import read_sog, write_sog
+from splatkit.io.splat_formats import quantization
+from splatkit.io.splat_formats.quantization import line_codebook, morton_order, vector_palette
+from splatkit.io.splat_formats.sog import read_sog, write_sog
 from splatkit.io.splats import SplatArrays, bake_factors, write_splats
 from splatkit.splatting.spherical_beta import lobe_axes
 from tests.io.test_splats import random_splats

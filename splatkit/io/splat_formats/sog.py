@@ -19,7 +19,8 @@ from PIL import Image
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.formats.quantization import (
+from splatkit.io.splat_formats.gaussians import from_smallest_three, rounded, smallest_three
+from splatkit.io.splat_formats.quantization import (
     LOBE_STEPS,
     line_codebook,
     morton_order,
@@ -211,11 +212,8 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
 
 def _pack_quats(quats: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
     """Channels of quaternions [N, 4] wxyz: the three smaller components as bytes, and which is the largest."""
-    unit = quats / np.linalg.norm(quats, axis=1, keepdims=True)
-    largest = np.abs(unit).argmax(1)
-    unit = unit * np.where(np.take_along_axis(unit, largest[:, None], 1) < 0, -1, 1)
-    others = unit[np.arange(4) != largest[:, None]].reshape(-1, 3)
-    stored = np.clip(np.round((others * np.sqrt(0.5) + 0.5) * 255), 0, 255).astype(np.uint8)
+    largest, others = smallest_three(quats)
+    stored = rounded((others * np.sqrt(0.5) + 0.5) * 255, 255).astype(np.uint8)
     return (*stored.T, (_MODE_BASE + largest).astype(np.uint8))
 
 
@@ -223,12 +221,7 @@ def _unpack_quats(path: Path, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
     largest = pixels[:, 3] - _MODE_BASE
     if largest.min() < 0:
         raise DatasetError(f"{path}: quaternions of an unknown mode ({pixels[:, 3].min()})")
-    others = (pixels[:, :3] / 255 - 0.5) * np.sqrt(2)
-    quats = np.empty((len(pixels), 4))
-    quats[np.arange(4) != largest[:, None]] = others.reshape(-1)
-    rest = np.sqrt(np.maximum(0, 1 - (others**2).sum(1)))
-    np.put_along_axis(quats, largest[:, None], rest[:, None], 1)
-    return quats.astype(np.float32)
+    return from_smallest_three(largest, (pixels[:, :3] / 255 - 0.5) * np.sqrt(2)).astype(np.float32)
 
 
 def _palette_image(entries: NDArray[np.uint8], coefficients: int) -> NDArray[np.uint8]:
