@@ -73,14 +73,28 @@ class Densification:
         seed: int,
         shape: ShapeSettings = DEFAULT_SHAPE,
         shell: SkyShell | None = None,
+        images: int | None = None,
     ) -> None:
+        """Of a run.
+
+        Args:
+            settings: when and where.
+            extent: of the scene, its units.
+            seed: of splitting.
+            shape: the kernel of the splats.
+            shell: of the sky, whose splats may be large.
+            images: that training takes in turn, so that after as many each was seen; None: not known.
+        """
         self.settings = settings
         self.shape = shape
         self.shell = shell
         self.extent = extent
         self.seed = seed
+        self.images = images
         self._gradients = torch.zeros(0, device="cpu")  # [N] sum of gradient norms
         self._views = torch.zeros(0, device="cpu")  # [N] how many images showed the splat
+        self._seen = torch.zeros(0, dtype=torch.bool, device="cpu")  # [N] whether any image ever showed it
+        self._gathered = 0  # images
 
     def is_active(self, step: int, total_steps: int) -> bool:
         """Whether a refinement is still to come at `step` or later, so that gradients need be gathered."""
@@ -103,6 +117,8 @@ class Densification:
         visible = extents[:, 0] > 0
         self._gradients += torch.where(visible, norms, 0.0)
         self._views += visible
+        self._seen = self._seen | visible if len(self._seen) == len(visible) else visible
+        self._gathered += 1
 
     def refine(
         self,
@@ -133,11 +149,14 @@ class Densification:
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint must hold for the next refinement to be the same."""
-        return {"gradients": self._gradients, "views": self._views}
+        gathered = torch.tensor(self._gathered, device="cpu")
+        return {"gradients": self._gradients, "views": self._views, "seen": self._seen, "gathered": gathered}
 
     def load_state(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Take back what `state` gave, onto the device of the splats."""
         self._gradients, self._views = (state[name].to(device, copy=True) for name in ("gradients", "views"))
+        if "seen" in state:  # not in files of earlier versions
+            self._seen, self._gathered = state["seen"].to(device, copy=True), int(state["gathered"])
 
     def _due(self, step: int, total_steps: int) -> bool:
         s = self.settings
@@ -168,6 +187,8 @@ class Densification:
         keep = torch.ones(count, dtype=torch.bool, device=splits.device)
         keep[splits] = False
         replace_splats(parameters, optimizers, keep, added)
+        born = torch.ones(len(clones) + 2 * len(splits), dtype=torch.bool, device=splits.device)
+        self._seen = torch.cat([self._seen[keep], born])
         return len(clones), len(splits)
 
     def _halves(self, step: int, parameters: Mapping[str, Parameter], splits: Tensor) -> dict[str, Tensor]:
@@ -181,7 +202,7 @@ class Densification:
         return halves
 
     def _prune(self, step: int, parameters: MutableMapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> int:
-        """Drop splats that are faint, far too large, or no longer finite. Returns how many."""
+        """Drop splats that are faint, far too large, never seen, or no longer finite. Returns how many."""
         keep = torch.sigmoid(parameters["opacities"][:, 0]) >= self.settings.prune_opacity
         keep &= finite_splats(parameters)
         if self.shape.prune_beta > 0:
@@ -189,12 +210,14 @@ class Densification:
         if step > self.settings.reset_every:
             small = parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
             keep &= small if self.shell is None else small | self.shell.holds(parameters["means"])
+        if self.images is not None and self._gathered >= self.images:
+            keep &= self._seen  # no image forms the others: they would hang before cameras elsewhere as clouds
         dropped = int((~keep).sum())
         if dropped == len(keep):
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")
         if dropped:
             replace_splats(parameters, optimizers, keep, {name: p[:0] for name, p in parameters.items()})
-            self._gradients, self._views = self._gradients[keep], self._views[keep]
+            self._gradients, self._views, self._seen = self._gradients[keep], self._views[keep], self._seen[keep]
         return dropped
 
     def _reset_opacities(self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer]) -> None:

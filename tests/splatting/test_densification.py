@@ -168,6 +168,24 @@ def test_invisible_splats_do_not_count_as_views():
     assert strategy.refine(2, 100, parameters, optimizers).count > 40  # 3 over one view passes a threshold of 1
 
 
+def test_what_no_image_ever_showed_is_dropped_once_all_had_their_turn():
+    parameters, optimizers, strategy = training()
+    strategy.images = 3
+    shown = torch.ones(40, 2)
+    shown[[4, 7]] = 0
+    for done in (2, 4):
+        for _ in range(2):
+            strategy.gather(torch.zeros(40, 2), shown, 2, 2)
+        report = strategy.refine(done, 100, parameters, optimizers)
+        assert report is not None
+        assert report.pruned == (0 if done == 2 else 2)  # after 2 and 4 of 3 images
+    assert len(parameters["means"]) == 38
+    gather(strategy, 38, slice(0, 3))  # what is born counts as seen
+    assert strategy.refine(6, 100, parameters, optimizers).count == 41
+    gather(strategy, 41, slice(0, 0))
+    assert strategy.refine(8, 100, parameters, optimizers).pruned == 0
+
+
 def test_splats_of_small_exponents_are_dropped_where_asked():
     parameters, optimizers, _ = training()
     strategy = Densification(SETTINGS, extent=1.0, seed=0, shape=ShapeSettings(prune_beta=1.5))

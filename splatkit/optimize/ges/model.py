@@ -89,7 +89,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self.densification: Densification | McmcDensification = (
             McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape, self.shell)
             if sampling
-            else Densification(self.config.densification, self.extent, self.config.seed, shape, self.shell)
+            else Densification(
+                self.config.densification, self.extent, self.config.seed, shape, self.shell, self.num_train_data
+            )
         )
         self.floor_share = floor_share_for(self.config.depth, self._metadata.get("depth_deviation_share"))
         self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)

@@ -19,6 +19,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from splatkit.ops.adam import MAX_GROUPS, adam_step
 
+_NOT_OF_ADAM = {"_target", "max_norm", "short_run_power"}
+_LONG_RUN_STEPS = 30_000  # of 3DGS, for which its learning rates are
+_SHORTEST_RUN_STEPS = 500  # still shorter runs are tries, and would burst at larger steps
+
 
 @dataclass
 class FusedAdamConfig(AdamOptimizerConfig):
@@ -30,6 +34,14 @@ class FusedAdamConfig(AdamOptimizerConfig):
     """Keeps a division by zero away; gradients of splats are far below the usual 1e-8."""
     fused: bool = True
     """One pass for all of its operations."""
+    short_run_power: float = 0.0
+    """The rate is for 30 000 steps; shorter runs, down to 500, take (30 000 / steps) to this power times as much."""
+
+    def setup(self, params: Any) -> Optimizer:
+        """The optimizer of parameters; what Adam does not know is left out."""
+        known = {name: value for name, value in vars(self).items() if name not in _NOT_OF_ADAM}
+        optimizer: Optimizer = self._target(params, **known)
+        return optimizer
 
 
 @dataclass
@@ -126,9 +138,13 @@ def _rows(tensor: Tensor) -> Tensor:
 
 
 def optimizers_for(groups: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    """A copy of the settings of parameter groups, with schedules that fit a run of so many steps."""
+    """A copy of the settings of parameter groups, with rates and schedules that fit a run of so many steps."""
     copied = deepcopy(dict(groups))
+    shortness = max(1.0, _LONG_RUN_STEPS / max(steps, _SHORTEST_RUN_STEPS))
     for group in copied.values():
+        optimizer = group["optimizer"]
+        if isinstance(optimizer, FusedAdamConfig):
+            optimizer.lr *= shortness**optimizer.short_run_power
         scheduler = group["scheduler"]
         if isinstance(scheduler, ExponentialDecayConfig) and scheduler.max_steps is None:
             scheduler.max_steps = steps

@@ -8,7 +8,12 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from splatkit.optimize.nerfstudio.optimizers import ExponentialDecayConfig, FusedAdamConfig, SplatOptimizers
+from splatkit.optimize.nerfstudio.optimizers import (
+    ExponentialDecayConfig,
+    FusedAdamConfig,
+    SplatOptimizers,
+    optimizers_for,
+)
 
 WIDTHS = {"means": (3,), "features_rest": (15, 3), "opacities": (1,)}
 
@@ -50,6 +55,21 @@ def test_steps_are_those_of_torch(settings):
     for optimizers in (one, other):
         train(optimizers, 5)
     assert_alike(one, other)
+
+
+def test_short_runs_take_larger_steps():
+    groups: dict[str, Any] = {
+        "means": {"optimizer": FusedAdamConfig(lr=0.1, short_run_power=0.5), "scheduler": ExponentialDecayConfig()},
+        "betas": {"optimizer": FusedAdamConfig(lr=0.1), "scheduler": None},
+    }
+    rates = {
+        steps: tuple(group["optimizer"].lr for group in optimizers_for(groups, steps).values())
+        for steps in (4, 500, 7500, 30_000, 100_000)
+    }
+    expected = {4: 60**0.5, 500: 60**0.5, 7500: 2.0, 30_000: 1.0, 100_000: 1.0}  # times the rate
+    assert rates == {steps: (pytest.approx(0.1 * factor), 0.1) for steps, factor in expected.items()}
+    assert groups["means"]["optimizer"].lr == 0.1
+    assert optimizers_for(groups, 300)["means"]["scheduler"].max_steps == 300
 
 
 @pytest.mark.parametrize("first", [True, False])
