@@ -45,6 +45,8 @@ def find_warnings(gathered: GatheredImages, solution: Solution) -> tuple[str, ..
         out.append(f"{error}: another --camera-model may fit the lens better")
     if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
         out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if several := [file.name for file in gathered.files if file.images_inside > 1]:
+        out.append(f"{len(several)} files hold several images, of which the primary one is used ({_some(several)})")
     if (brightest := max(file.brightest for file in gathered.files)) <= _DARK:
         out.append(
             f"no photograph is brighter than {brightest} of 255: where 12 or 14 bits lie in files of 16, multiply them "
