@@ -33,7 +33,7 @@ def open_heif(path: Path) -> Image.Image:
         DatasetError: pi-heif is not installed.
         ValueError, SyntaxError, OSError: the file is damaged.
     """
-    return _library(path).HeifImageFile(path)  # type: ignore[no-any-return]
+    return _library(path).HeifImageFile(path)
 
 
 def count_images(path: Path) -> int:

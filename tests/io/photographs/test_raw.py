@@ -9,7 +9,7 @@ from splatkit.errors import DatasetError
 from splatkit.io.images import image_orientation, image_size, is_plain, read_image, read_image_float, read_preview
 from splatkit.io.listing import beside_photographs, list_photographs
 from splatkit.io.photographs.exif import focal_px, gps_fix
-from tests.io.photographs.dng import ASCII, BYTE, RATIONAL, degrees, rational, write_dng
+from tests.io.photographs.dng import ASCII, BYTE, RATIONAL, Entry, degrees, rational, write_dng
 
 pytest.importorskip("rawpy", reason="rawpy is not installed: pip install 'splatkit[raw]'")
 
@@ -62,7 +62,7 @@ def test_a_dng_under_another_name_is_not_its_preview(tmp_path):
 
 
 def test_exif_of_a_raw_file(tmp_path):
-    gps = [
+    gps: list[Entry] = [
         (1, ASCII, list(b"S\0")),
         (2, RATIONAL, degrees(33.8568)),
         (3, ASCII, list(b"E\0")),
