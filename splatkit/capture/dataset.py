@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,7 @@ class CapturedScene:
     depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
     comments: tuple[str, ...] = ()  # of the clouds, as "units: m, z up"
     origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
+    georeference: Mapping[str, Any] | None = None  # where the original world lies on Earth, as transforms.json has it
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def write_dataset(
         depth_unit=scene.depth_unit,
         rig=scene.rig,
         origin=as_triple(far + np.array(scene.origin)),
+        georeference=scene.georeference,
     )
     write_transforms(folder / "transforms.json", transforms)
     return WrittenDataset(transforms, left_out)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from splatkit.capture.images.findings import find_warnings
 from splatkit.capture.images.inputs import ImageInputs, gather_images
@@ -12,13 +12,17 @@ from splatkit.capture.images.scene import Solution
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.solved_scene import SolvedScene
 from splatkit.capture.images.stage import capture_images
+from splatkit.capture.stereo.settings import CaptureStereoSettings
+from splatkit.capture.stereo.stage import capture_stereo
 from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import CaptureRefusedError
+from splatkit.export.files.frames import read_georeference
+from splatkit.geometry.geodesy import geocentric
 from splatkit.io.images import read_image, write_image
 from splatkit.io.photographs.kinds import PLAIN_SUFFIXES
 from splatkit.io.transforms_json import read_transforms
 from splatkit.progress import no_progress
-from tests.io.photographs.dng import linear_light, write_dng
+from tests.io.photographs.dng import degrees, linear_light, rational, write_dng
 from tests.room import photograph_room, similarity_errors
 
 
@@ -106,3 +110,41 @@ def test_photographs_from_one_place_are_not_said_to_share_too_little(tmp_path):
         write_image(tmp_path / f"photos/{index}.png", shifted)
     with pytest.raises(CaptureRefusedError, match=r"share up to \d+ features, but show no parallax. Take them from"):
         capture_images(CaptureImagesSettings(tmp_path / "photos", tmp_path / "out", workers=1, stereo="off"))
+
+
+def test_photographs_with_gps_become_meters_on_earth(tmp_path):
+    """A room of 120 m as a drone would see it; and what stereo makes of the dataset keeps its place."""
+    room = photograph_room(tmp_path / "room")
+    local = 40 * room.poses[:, :3, 3]
+    for name, (east, north, up) in zip(room.names, local, strict=True):
+        exif = Image.Exif()
+        exif[0x8825] = gps_table(46.0 + north / 111_147.0, 7.0 + east / 77_467.0, 500.0 + up)  # m a degree at 46 deg
+        Image.fromarray(read_image(room.folder / name)).save((tmp_path / "room" / name).with_suffix(".jpg"), exif=exif)
+        (room.folder / name).unlink()
+    captured = capture_images(CaptureImagesSettings(room.folder, tmp_path / "out", workers=1, stereo="off"))
+    assert "scale metric by GPS, known to" in captured.verdict()
+    read = read_transforms(tmp_path / "out")
+    centers = np.stack([frame.posed.center for frame in sorted(read.frames, key=lambda frame: frame.file_path)])
+    np.testing.assert_allclose(centers - centers.mean(0), local - local.mean(0), atol=1.2)
+    record = json.loads((tmp_path / "out/capture.json").read_text())
+    assert (record["scale"], record["figures"]["gps"]["used"]) == ("metric", True)
+    assert "meters by GPS from latitude 46." in record["frame"]
+    assert read.georeference is not None
+    assert read.georeference["crs"] == "EPSG:4978"
+    assert read.georeference["origin"]["altitude"] == pytest.approx(500 + np.median(local[:, 2]), abs=0.01)
+    georeference = read_georeference(tmp_path / "out", None)
+    assert georeference is not None
+    truth = geocentric(*np.array([[46.0 + y / 111_147.0, 7.0 + x / 77_467.0, 500.0 + z] for x, y, z in local]).T)
+    assert np.linalg.norm(georeference.place(centers) - truth, axis=1).max() < 1.5
+    capture_stereo(CaptureStereoSettings(tmp_path / "out", tmp_path / "dense", stereo="low"))
+    assert read_transforms(tmp_path / "dense").georeference == read.georeference
+    kept = capture_images(
+        CaptureImagesSettings(room.folder, tmp_path / "kept", workers=1, stereo="off", keep_world=True)
+    )
+    assert "GPS of 8 photographs was not used: --keep-world leaves the world as it is" in kept.warnings
+
+
+def gps_table(latitude: float, longitude: float, altitude: float) -> dict:
+    """EXIF's GPS directory of a place north and east."""
+    angles = [tuple(TiffImagePlugin.IFDRational(*part) for part in degrees(angle)) for angle in (latitude, longitude)]
+    return {1: "N", 2: angles[0], 3: "E", 4: angles[1], 5: b"\0", 6: TiffImagePlugin.IFDRational(*rational(altitude))}
