@@ -287,16 +287,21 @@ def test_damaged_files_are_named(scene, tmp_path, app, file, content, message):
         capture(tmp_path / "recording", tmp_path / "out")
 
 
-def test_depth_maps_that_lie_otherwise_than_images_are_refused(scene, tmp_path):
+def test_depth_maps_that_lie_otherwise_than_images_are_not_read(scene, tmp_path):
     write_stray(scene, tmp_path / "stray")
     cv2.imwrite(str(tmp_path / "stray/depth/000000.png"), np.full((32, 24), 900, np.uint16))
     with pytest.raises(DatasetError, match=r"000000\.png: .*one of the two is rotated"):
         capture(tmp_path / "stray", tmp_path / "out")
     write_record3d(scene, tmp_path / "record3d")
     meta = json.loads((tmp_path / "record3d/metadata").read_text())
-    (tmp_path / "record3d/metadata").write_text(json.dumps({**meta, "dw": 24, "dh": 32}))
-    with pytest.raises(DatasetError, match=r"depth maps of 24x32 px \(dw, dh\) do not show what images of 96x72"):
-        capture(tmp_path / "record3d", tmp_path / "out")
+    for stated, reason in (
+        ({"dw": 24, "dh": 32}, "of 24x32 px (dw, dh), they do not show what images of 96x72 px do"),
+        ({"dw": None}, "the metadata does not state their size (dw = None, dh = 24)"),
+    ):
+        (tmp_path / "record3d/metadata").write_text(json.dumps({**meta, **stated}))
+        given = read_poses(tmp_path / "record3d", "auto", None, None, None)
+        assert given.left_out == (f"6 depth maps are left out: {reason}",)
+        assert all(camera.read_depth is None for camera in given.cameras)
 
 
 def test_what_a_phone_does_not_measure_is_no_depth():

@@ -30,7 +30,6 @@ _UNIT_TOLERANCE = 0.01
 _IMAGE_FOLDERS = ("rgb", "rgbd", "images")
 _ASPECT_TOLERANCE = 0.03  # sizes of depth maps are rounded
 _LZFSE = "liblzfse"  # what pyliblzfse is imported as
-_UNREAD = "left out: they are compressed by LZFSE, which pip install 'splatkit[record3d]' reads"
 
 
 def metadata_file(folder: Path) -> Path | None:
@@ -65,7 +64,7 @@ def read_record3d(folder: Path) -> GivenCameras:
     times = values.get("frameTimestamps")
     stamps = None if times is None else numbers(times, (len(rows),), path, "frameTimestamps")
     recorded = sum(image.with_suffix(".depth").is_file() for image in images.values())
-    has_depth = recorded > 0 and importlib.util.find_spec(_LZFSE) is not None
+    shape = _depth_shape(values, size) if recorded else "there are none"
     return GivenCameras(
         cameras=tuple(
             GivenCamera(
@@ -73,7 +72,7 @@ def read_record3d(folder: Path) -> GivenCameras:
                     image.name, _checked_camera(image, size, lenses[index], path), from_arkit(poses[index])
                 ),
                 image=image,
-                read_depth=_depth_reader(image, values, size, path) if has_depth else None,
+                read_depth=None if isinstance(shape, str) else _depth_reader(image, shape, size),
                 time=None if stamps is None else float(stamps[index]),
             )
             for index, image in sorted(images.items())
@@ -84,18 +83,15 @@ def read_record3d(folder: Path) -> GivenCameras:
         up="y",
         left_out=(
             *(f"frame {index}: its image is missing" for index in range(len(rows)) if index not in images),
-            *((f"{recorded} depth maps are {_UNREAD}",) if recorded and not has_depth else ()),
+            *((f"{recorded} depth maps are left out: {shape}",) if recorded and isinstance(shape, str) else ()),
         ),
     )
 
 
-def _depth_reader(
-    image: Path, values: dict[str, Any], size: tuple[int, int], path: Path
-) -> Callable[[], DepthMap] | None:
+def _depth_reader(image: Path, shape: tuple[int, int], size: tuple[int, int]) -> Callable[[], DepthMap] | None:
     depth = image.with_suffix(".depth")
     if not depth.is_file():
         return None
-    shape = _depth_shape(values, size, path)
 
     def read() -> DepthMap:
         confidence = image.with_suffix(".conf")
@@ -105,13 +101,15 @@ def _depth_reader(
     return read
 
 
-def _depth_shape(values: dict[str, Any], size: tuple[int, int], path: Path) -> tuple[int, int]:
-    """[h, w] of depth maps, which show what photographs show and lie as they do."""
-    width, height = int(number(values, "dw", path)), int(number(values, "dh", path))
-    if min(width, height) < 1 or abs(width * size[1] / (height * size[0]) - 1) > _ASPECT_TOLERANCE:
-        raise DatasetError(
-            f"{path}: depth maps of {width}x{height} px (dw, dh) do not show what images of {size[0]}x{size[1]} px do"
-        )
+def _depth_shape(values: dict[str, Any], size: tuple[int, int]) -> tuple[int, int] | str:
+    """[h, w] of depth maps, which show what photographs show and lie as they do; or why they are not read."""
+    width, height = values.get("dw"), values.get("dh")
+    if not (isinstance(width, int) and isinstance(height, int) and min(width, height) > 0):
+        return f"the metadata does not state their size (dw = {width!r}, dh = {height!r})"
+    if abs(width * size[1] / (height * size[0]) - 1) > _ASPECT_TOLERANCE:
+        return f"of {width}x{height} px (dw, dh), they do not show what images of {size[0]}x{size[1]} px do"
+    if importlib.util.find_spec(_LZFSE) is None:
+        return "they are compressed by LZFSE, which pip install 'splatkit[record3d]' reads"
     return height, width
 
 
