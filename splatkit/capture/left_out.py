@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from splatkit.io.listing import natural_key
-from splatkit.io.photographs.kinds import RAW_TWINS, missing_extra, raw_twins, readable_suffixes
+from splatkit.io.photographs.kinds import RAW_SUFFIXES, RAW_TWINS, missing_extra, raw_twins, readable_suffixes
 
 _NAMED = 5
 _ARCHIVERS_FOLDER = "__MACOSX"  # where a Mac's zip puts the ._ files
@@ -40,8 +40,18 @@ def left_out_of(folder: Path, used: Sequence[Path], unused: str = "are photograp
         used: files of it that are.
         unused: the reason for photographs that could be read.
     """
-    taken, passed = set(used), set[Path]()
+    taken, beside = set(used), list(_others(folder, set(used)))
+    twins = raw_twins([*taken, *(path for path in beside if path.suffix.lower() in RAW_SUFFIXES)])
     kinds: dict[str, list[str]] = {}
+    for path in beside:
+        reason = f"are {RAW_TWINS}" if path in twins else _reason(path, unused)
+        kinds.setdefault(reason, []).append(path.relative_to(folder).as_posix())
+    return tuple(LeftOut(reason, tuple(names)) for reason, names in kinds.items())
+
+
+def _others(folder: Path, taken: set[Path]) -> Iterator[Path]:
+    """Files in a folder and below that are not taken, hidden ones apart."""
+    passed = set[Path]()
     for root, folders, files in os.walk(folder, followlinks=True):
         passed.add(Path(root).resolve())
         folders[:] = [name for name in folders if _is_new(Path(root) / name, passed)]
@@ -49,11 +59,7 @@ def left_out_of(folder: Path, used: Sequence[Path], unused: str = "are photograp
         for name in sorted(files, key=natural_key):
             path = Path(root) / name
             if path not in taken and not name.startswith("."):
-                twin = bool(raw_twins([path, *taken]) & {path})
-                kinds.setdefault(f"are {RAW_TWINS}" if twin else _reason(path, unused), []).append(
-                    path.relative_to(folder).as_posix()
-                )
-    return tuple(LeftOut(reason, tuple(names)) for reason, names in kinds.items())
+                yield path
 
 
 def kinds_left_out(left_out: Sequence[LeftOut]) -> str:

@@ -67,7 +67,7 @@ def _gps(report: HtmlReport, upright: UprightScene) -> None:
         return
     report.text(
         f"GPS of {len(gps.residuals_m)} photographs gives scale, heading and place: the scale is known to "
-        f"{100 * gps.scale_uncertainty:.1g} %, the heading to {np.degrees(gps.heading_uncertainty):.1f} deg (standard "
+        f"{100 * gps.scale_uncertainty:.2g} %, the heading to {np.degrees(gps.heading_uncertainty):.1f} deg (standard "
         f"deviations). Positions lie {np.median(gps.residuals_m):.1f} m from their cameras (median); "
         f"{len(gps.disagreeing)} contradict the others. Place and altitude are off by meters, all together."
     )

@@ -26,7 +26,7 @@ def verdict(gathered: GatheredImages, solution: Solution, upright: UprightScene,
         text += f", mean reprojection error {scene.errors.mean():.2f} px"
     scale: str = upright.scale(gathered)
     if isinstance(upright.gps, GpsAlignment):
-        scale = f"metric by GPS, known to {100 * upright.gps.scale_uncertainty:.1g} %"
+        scale = f"metric by GPS, known to {100 * upright.gps.scale_uncertainty:.2g} %"
     return f"{text}; scale {scale}" + ("" if stereo is None else f"; {stereo.verdict()}")
 
 

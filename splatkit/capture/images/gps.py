@@ -54,7 +54,7 @@ class GpsAlignment:
         """Where the frame is, for people."""
         height = "" if self.altitude is None else f", altitude {self.altitude:.1f} m"
         place = f"latitude {self.latitude:.7f}, longitude {self.longitude:.7f}{height} (WGS 84)"
-        return f"meters by GPS from {place}, scale known to {100 * self.scale_uncertainty:.1g} %"
+        return f"meters by GPS from {place}, scale known to {100 * self.scale_uncertainty:.2g} %"
 
     def matrix(self) -> Array:
         """[4, 4] T_local_found, with the scale in it."""

@@ -6,6 +6,7 @@ has it.
 
 import io
 import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,17 @@ from splatkit.io.photographs.raw import is_raw, raw_preview
 _TIFF_HEADS = (b"II*\0", b"MM\0*")
 _FILM_DIAGONAL_MM = math.hypot(36, 24)
 _FOCAL_LENGTH_35MM = 0xA405
-_DAMAGED = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, ZeroDivisionError)
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    ZeroDivisionError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def missing_extra(suffix: str) -> Extra | None:
 def raw_twins(paths: Iterable[Path]) -> set[Path]:
     """The raw files among paths that lie beside a developed photograph of the same name, as IMG_1.DNG and IMG_1.JPG."""
     paths = list(paths)
-    developed = {_name_of(path) for path in paths if path.suffix.lower() not in RAW_SUFFIXES}
+    kinds = set(readable_suffixes()) - set(RAW_SUFFIXES)  # of the files of one name some say how a raw file was edited
+    developed = {_name_of(path) for path in paths if path.suffix.lower() in kinds}
     return {path for path in paths if path.suffix.lower() in RAW_SUFFIXES and _name_of(path) in developed}
 
 

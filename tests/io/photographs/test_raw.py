@@ -82,13 +82,16 @@ def test_exif_of_a_raw_file(tmp_path):
 
 
 def test_of_a_raw_file_and_its_developed_twin_the_latter_is_taken(tmp_path):
-    for name in ("IMG_1.DNG", "img_1.jpg", "IMG_2.DNG", "sub/IMG_2.JPG"):
+    for name in ("IMG_1.DNG", "img_1.jpg", "IMG_2.DNG", "IMG_2.xmp", "sub/IMG_2.JPG"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     listed = [path.relative_to(tmp_path).as_posix() for path in list_photographs(tmp_path, below=True)]
     assert sorted(listed) == ["IMG_2.DNG", "img_1.jpg", "sub/IMG_2.JPG"]
     beside = beside_photographs(tmp_path, "other")
-    assert {path.name: reason.split(":")[0] for path, reason in beside.items()} == {"IMG_1.DNG": "left out, raw"}
+    assert {path.name: reason.split(":")[0] for path, reason in beside.items()} == {
+        "IMG_1.DNG": "left out, raw",
+        "IMG_2.xmp": "other",
+    }
 
 
 @pytest.mark.parametrize("kept", [0, 8, 100, 4000])
