@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio_ffmpeg
@@ -92,7 +93,7 @@ def write_record3d(scene: Scene, folder: Path) -> None:
         write_image(folder / f"rgbd/{index}.jpg", image)
         (folder / f"rgbd/{index}.depth").write_bytes(compress(scene.small(index).astype("<f4").tobytes()))
         (folder / f"rgbd/{index}.conf").write_bytes(compress(scene.confidence(index).tobytes()))
-    meta = {"w": WIDTH, "h": HEIGHT, "dw": WIDTH // STEP, "dh": HEIGHT // STEP, "fps": 60}
+    meta: dict[str, Any] = {"w": WIDTH, "h": HEIGHT, "dw": WIDTH // STEP, "dh": HEIGHT // STEP, "fps": 60}
     meta |= {"K": [fx, 0, 0, 0, fy, 0, cx, cy, 1], "frameTimestamps": [0.5 * index for index in range(COUNT)]}
     meta |= {"poses": np.concatenate([quaternions, poses[:, :3, 3]], axis=-1).tolist()}
     (folder / "metadata").write_text(json.dumps(meta))
@@ -135,7 +136,7 @@ def write_nerfcapture(scene: Scene, folder: Path) -> None:
     """As instant-ngp's script does: depth maps of the images' size, 10 m in 16 bits, images without suffix."""
     fx, fy, cx, cy = scene.K
     lens = {"fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy, "w": WIDTH, "h": HEIGHT}
-    frames = []
+    frames: list[dict[str, Any]] = []
     for index, pose in enumerate(Z_TO_Y_UP @ scene.poses @ FLIP):
         write_image(folder / f"images/{index}.png", scene.images[index])
         depth = cv2.resize(scene.small(index) * 6553.5, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
