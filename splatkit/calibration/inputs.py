@@ -15,7 +15,7 @@ from splatkit.calibration.frames import Frame, examine_frame
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, other_files, same_letters
+from splatkit.io.listing import beside_photographs, find_path, list_photographs, other_files, same_letters
 from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.scans.readers import list_scan_files, scan_stem, series_suffixes
 from splatkit.progress import Progress, no_progress, track
@@ -42,7 +42,7 @@ def list_images(folder: Path) -> list[Path]:
     folder = find_path(Path(folder))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
-    found = list_files(folder, IMAGE_SUFFIXES)
+    found = list_photographs(folder)
     if not found:
         raise FileNotFoundError(f"{folder}: no image in this folder")
     return found
@@ -105,9 +105,10 @@ def left_out_files(files: list[FrameFiles], image_folders: list[Path], cloud_fol
     paired = {path for frame in files for path in (*frame.images, frame.cloud)}
     every = [path for folder in image_folders for path in list_images(folder)] + list_scan_files(cloud_folder)
     found = {path: "it has no partner of the same name or number" for path in every if path not in paired}
-    kinds = [(folder, IMAGE_SUFFIXES) for folder in image_folders] + [(cloud_folder, series_suffixes())]
-    others = [path for folder, suffixes in kinds for path in other_files(find_path(Path(folder)), suffixes)]
-    return found | dict.fromkeys(others, "it is of a kind that is not read here")
+    kind = "it is of a kind that is not read here"
+    for folder in image_folders:
+        found |= beside_photographs(find_path(Path(folder)), kind)
+    return found | dict.fromkeys(other_files(find_path(Path(cloud_folder)), series_suffixes()), kind)
 
 
 def camera_names(image_folders: list[Path]) -> list[str]:

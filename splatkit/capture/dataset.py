@@ -1,7 +1,8 @@
 """A captured dataset on disk: the one writer, whatever cameras and points came from.
 
 transforms.json     cameras, with an explicit `applied_transform`
-images/NAME         photographs, byte for byte as they were unless they had to be resampled
+images/NAME         photographs, byte for byte as they were unless they had to be resampled; HEIF and raw files as
+                    NAME.jpg, for other programs do not read them, or read the preview in them
 masks/NAME.png      white where the photograph counts
 depth/NAME.png      z-depth, and NAME.sigma.png its standard deviation (splatkit.io.maps.depth_maps)
 normals/NAME.png    unit vectors in the camera's frame (splatkit.io.maps.normal_maps)
@@ -19,6 +20,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +31,12 @@ from splatkit.geometry.local_origin import AT_ORIGIN, as_triple, local_origin
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import compose
 from splatkit.io.formats.transforms_lenses import model_name
-from splatkit.io.images import image_size, write_image
+from splatkit.io.images import image_size, read_image, write_image
 from splatkit.io.maps.background_maps import write_background_map
 from splatkit.io.maps.depth_maps import DEPTH_UNIT_M, DepthMap, write_depth_map, write_depth_sigmas
 from splatkit.io.maps.normal_maps import write_normal_map
+from splatkit.io.photographs.heif import is_heif
+from splatkit.io.photographs.raw import is_raw
 from splatkit.io.point_cloud import PointCloud
 from splatkit.io.point_clouds import write_point_cloud
 from splatkit.io.transforms_json import Frame, Transforms, write_transforms
@@ -70,6 +74,7 @@ class CapturedScene:
     depth_unit: float = DEPTH_UNIT_M  # of the depth maps, in units of the poses
     comments: tuple[str, ...] = ()  # of the clouds, as "units: m, z up"
     origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
+    georeference: Mapping[str, Any] | None = None  # where the original world lies on Earth, as transforms.json has it
 
 
 @dataclass(frozen=True)
@@ -124,11 +129,12 @@ def write_dataset(
     folder = Path(folder).resolve()
     rig_names = {camera.name for camera in scene.rig}
     written: list[Frame] = []
-    names: set[str] = set()
+    names: dict[str, str] = {}  # as given -> as written
     left_out = 0
-    for frame in frames:
-        _check_name(frame.name, names)
-        names.add(frame.name)
+    for given in frames:
+        frame = _readable_by_all(given)
+        _check_name(frame.name, set(names.values()))
+        names[given.name] = frame.name
         if frame.rig_camera is not None and frame.rig_camera not in rig_names:
             raise ValueError(f"frame {frame.name}: its rig_camera {frame.rig_camera!r} is not in the rig")
         files, beyond = _write_files(folder, frame, scene.depth_unit, link)
@@ -151,6 +157,7 @@ def write_dataset(
         depth_unit=scene.depth_unit,
         rig=scene.rig,
         origin=as_triple(far + np.array(scene.origin)),
+        georeference=scene.georeference,
     )
     write_transforms(folder / "transforms.json", transforms)
     return WrittenDataset(transforms, left_out)
@@ -165,6 +172,15 @@ def _write_cloud(
     points = cloud.points - origin if origin.any() else cloud.points
     write_point_cloud(path, replace(cloud, points=points), comments=comments)
     return path
+
+
+def _readable_by_all(frame: CapturedFrame) -> CapturedFrame:
+    """The same frame, its photograph as a JPEG where it is of a kind that nerfstudio and others do not read."""
+    if not isinstance(frame.image, Path) or not (is_heif(frame.image) or is_raw(frame.image)):
+        return frame
+    is_named_so = frame.name.lower().endswith((".jpg", ".jpeg"))
+    name = frame.name if is_named_so else f"{frame.name}.jpg"
+    return replace(frame, posed=replace(frame.posed, name=name), image=read_image(frame.image)[..., :3])
 
 
 def _check_name(name: str, taken: set[str]) -> None:
@@ -282,8 +298,8 @@ def _check_completeness(frames: list[Frame]) -> None:
         raise ValueError(f"frames: {sum(have)} of {len(have)} have a mask, {lacking} has none; give all or none")
 
 
-def _image_splits(splits: Mapping[str, tuple[str, ...]], names: set[str]) -> dict[str, tuple[str, ...]]:
+def _image_splits(splits: Mapping[str, tuple[str, ...]], names: dict[str, str]) -> dict[str, tuple[str, ...]]:
     for split, listed in splits.items():
-        if unknown := sorted(set(listed) - names):
+        if unknown := sorted(set(listed) - set(names)):
             raise ValueError(f"splits: {split} names {unknown[0]}, which is no frame")
-    return {split: tuple(f"images/{name}" for name in listed) for split, listed in splits.items()}
+    return {split: tuple(f"images/{names[name]}" for name in listed) for split, listed in splits.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from splatkit.errors import DatasetError
-from splatkit.io.listing import IMAGE_SUFFIXES
+from splatkit.io.photographs.kinds import readable_suffixes
 
 FRAME_FILES = {
     "mask_path": "mask_path",
@@ -87,7 +87,7 @@ class DatasetPaths:
             out["ply_file_path"] = self._names.spelled(meta["ply_file_path"])
         for key in (f"{split}_filenames" for split in splits):
             if isinstance(meta.get(key), list):
-                out[key] = [self._names.spelled(name, IMAGE_SUFFIXES) for name in meta[key]]
+                out[key] = [self._names.spelled(name, readable_suffixes()) for name in meta[key]]
         return out
 
     def _frame_on_disk(self, entry: Any) -> Any:
@@ -95,7 +95,7 @@ class DatasetPaths:
             return entry
         names = {name: self._names.spelled(entry[name]) for name in FRAME_FILES if name in entry}
         if "file_path" in entry:
-            names["file_path"] = self._names.spelled(entry["file_path"], IMAGE_SUFFIXES)
+            names["file_path"] = self._names.spelled(entry["file_path"], readable_suffixes())
         return {**entry, **names}
 
     def resolve(self, name: object, where: str) -> Path:

@@ -13,8 +13,11 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from splatkit.errors import DatasetError
 from splatkit.io.atomic import atomic_file
-from splatkit.io.formats.wide_pixels import WidePixels, is_tiff, read_wide_pixels, tiff_size
-from splatkit.io.listing import IMAGE_SUFFIXES
+from splatkit.io.formats.wide_pixels import is_tiff, read_wide_pixels, tiff_size
+from splatkit.io.photographs.heif import is_heif, open_heif
+from splatkit.io.photographs.kinds import readable_suffixes
+from splatkit.io.photographs.raw import develop_raw, is_raw, raw_size
+from splatkit.io.photographs.samples import WidePixels
 
 # Where JPEG is asked for, errors stay below 1/255 rms.
 _JPEG_QUALITY = 95
@@ -30,9 +33,13 @@ Image.MAX_IMAGE_PIXELS = 2 * _MOST_PIXELS
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in px from the file's header, without decoding the pixels, as they are stored.
 
+    HEIF and raw files are sized as they are turned: their decoders do that.
+
     Raises:
         DatasetError: no image, or too large; names the file.
     """
+    if is_raw(path):
+        return raw_size(path)
     try:
         with _open(path) as image:
             return image.size
@@ -46,7 +53,12 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def image_orientation(path: Path) -> int:
-    """How EXIF says that the pixels are to be turned, 1 to 8; 1, not at all, where it is silent or damaged."""
+    """How EXIF says that the pixels are to be turned, 1 to 8; 1, not at all, where it is silent or damaged.
+
+    Of HEIF and raw files, which are read upright, it is 1.
+    """
+    if is_raw(path):
+        return 1
     try:
         with _open(path) as image:
             value = image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -75,7 +87,7 @@ def read_image(path: Path, value_range: tuple[float, float] | None = None) -> ND
     """Read an image as uint8 [H, W, 3] or, where it has transparency, [H, W, 4], straight (not premultiplied) alpha.
 
     Args:
-        path: in any format that Pillow or tifffile open.
+        path: in any format that Pillow, tifffile, pi-heif or rawpy open.
         value_range: samples that stand for black and white, of an image with more than 8 bits; by default 0 and the
             largest that its format holds, or 1 for floats.
 
@@ -103,6 +115,8 @@ def read_preview(path: Path, longest_side: int) -> NDArray[np.uint8]:
     Raises:
         DatasetError: see `read_image`.
     """
+    if is_raw(path):
+        return develop_raw(path, half_size=max(raw_size(path)) >= 2 * longest_side)
     with _open(path) as image:
         if image.format == "JPEG":
             longest, shortest = max(image.size), min(image.size)
@@ -124,6 +138,8 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 def is_plain(path: Path) -> bool:
     """Whether every program reads this image alike: a JPEG or PNG of 8 bits, gray or RGB, without transparency."""
+    if is_raw(path):
+        return False
     with _open(path) as image:
         plain = image.format in ("JPEG", "PNG") and image.mode in ("L", "RGB") and "transparency" not in image.info
     return plain and _wide(path) is None
@@ -170,11 +186,11 @@ def to_uint8(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        image = Image.open(path)
+        image = open_heif(path) if is_heif(path) else Image.open(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: {_TOO_LARGE} ({error})") from error
     except (UnidentifiedImageError, ValueError, SyntaxError) as error:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.suffix.lower() not in readable_suffixes():
             kind = path.suffix or "without a suffix"
             raise DatasetError(f"{path}: an image of a kind that is not read ({kind}); convert it to .png") from error
         raise DatasetError(f"{path}: not a readable image ({error})") from error
@@ -189,6 +205,8 @@ def _wide(path: Path) -> WidePixels | None:
     width, height = image_size(path)
     if width * height > _MOST_PIXELS:
         raise DatasetError(f"{path}: an image of {width}x{height} px is {_TOO_LARGE}")
+    if is_raw(path):
+        return None
     try:
         return read_wide_pixels(path)
     except (OSError, SyntaxError, ValueError) as error:
@@ -196,6 +214,8 @@ def _wide(path: Path) -> WidePixels | None:
 
 
 def _read_8_bit(path: Path) -> NDArray[np.uint8]:
+    if is_raw(path):
+        return develop_raw(path)
     with _open(path) as image:
         return _converted(image, path)
 
@@ -209,7 +229,7 @@ def _converted(image: Image.Image, path: Path) -> NDArray[np.uint8]:
             image = image.convert("LA")
         has_alpha = bool({"A", "a"} & set(image.getbands())) or "transparency" in image.info
         return np.array(image.convert("RGBA" if has_alpha else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # PIL reports damage in all three ways
+    except (OSError, SyntaxError, ValueError, RuntimeError, EOFError) as error:  # decoders report damage in all ways
         raise DatasetError(f"{path}: the image is damaged or cut short ({error})") from error
 
 

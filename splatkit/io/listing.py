@@ -5,7 +5,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")  # that can be read
+from splatkit.io.photographs.kinds import RAW_TWINS, missing_extra, raw_twins, readable_suffixes
+
 _ARCHIVERS_FOLDER = "__MACOSX"  # where a Mac's zip puts the ._ files
 # A stamp's fraction counts from its point on: .5 comes after .25. Elsewhere digits are whole numbers.
 _PARTS = re.compile(r"(?P<fraction>(?<=\d{9})\.\d+)|(?P<text>\D*)(?P<digits>\d*)")
@@ -35,10 +36,29 @@ def list_files(folder: Path, suffixes: Sequence[str] = (), below: bool = False) 
     return sorted(files, key=lambda path: _key_of(path.relative_to(folder).as_posix()))
 
 
+def list_photographs(folder: Path, below: bool = False) -> list[Path]:
+    """Images of a folder that can be read, as `list_files`; of a raw file and its developed twin only the latter."""
+    found = list_files(folder, readable_suffixes(), below)
+    twins = raw_twins(found)
+    return [path for path in found if path not in twins]
+
+
 def other_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """Files of a folder whose names end in none of the suffixes, in natural order; hidden ones do not count."""
     wanted = set(list_files(folder, suffixes))
     return [path for path in list_files(folder) if path not in wanted]
+
+
+def beside_photographs(folder: Path, other_kind: str) -> dict[Path, str]:
+    """Files of a folder that `list_photographs` leaves out, and why; `other_kind` is what is said of other kinds."""
+    read, twins = set(list_photographs(folder)), raw_twins(list_files(folder))
+    reasons = {}
+    for path in list_files(folder):
+        if path not in read:
+            extra = missing_extra(path.suffix)
+            needs = None if extra is None else f"{path.suffix.lower()} is read by an extra: {extra.advice}"
+            reasons[path] = RAW_TWINS if path in twins else needs or other_kind
+    return reasons
 
 
 def find_path(path: Path) -> Path:

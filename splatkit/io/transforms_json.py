@@ -97,6 +97,7 @@ class Transforms:
     rig: tuple[MountedCamera, ...] = ()  # where the LiDAR was taken to be when depth maps and seed cloud were made
     origin: tuple[float, float, float] = AT_ORIGIN  # of the frame of the poses, in the original world
     file_origin: tuple[float, float, float] = AT_ORIGIN  # the same in the coordinates of the file and its cloud
+    georeference: Mapping[str, Any] | None = None  # where the original world lies on Earth; exports check and use it
 
 
 def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
@@ -144,6 +145,7 @@ def read_transforms(path: Path, *, allow_outside: bool = False) -> Transforms:
         rig=_read_rig(meta, path),
         origin=as_triple(stated + found),
         file_origin=as_triple(found),
+        georeference=_read_georeference(meta, path),
     )
 
 
@@ -186,6 +188,8 @@ def write_transforms(path: Path, transforms: Transforms) -> None:
         }
     if (stated := np.array(transforms.origin) - in_file).any():
         meta["local_origin"] = stated.tolist()
+    if transforms.georeference is not None:
+        meta["georeference"] = dict(transforms.georeference)
     meta["frames"] = [_frame_to_json(frame.moved(in_file), root, per_frame) for frame in transforms.frames]
     for split, names in transforms.splits.items():
         meta[f"{split}_filenames"] = list(names)
@@ -328,6 +332,13 @@ def _read_applied_transform(meta: dict[str, Any], found: NDArray[np.float64], pa
     if value is None:
         return _shifted(np.eye(4), -found) if found.any() else None
     return _shifted(_matrix(value, f"{path}: applied_transform"), -found)
+
+
+def _read_georeference(meta: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    value = meta.get("georeference")
+    if value is not None and not isinstance(value, dict):
+        raise DatasetError(f"{path}: georeference: expected an object with crs and offset")
+    return value
 
 
 def _read_origin(meta: dict[str, Any], path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,8 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from splatkit.capture.images.dataset import UprightScene
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.findings import finite_blur
+from splatkit.capture.images.gps import GpsAlignment
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.stage import CapturedImages
@@ -40,6 +42,7 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
     for warning in captured.warnings:
         report.text(f"Warning: {warning}.")
     report.text(f"Frame: {upright.frame}.")
+    _gps(report, upright)
     if len(scene.errors):
         _errors(report, scene)
     _coverage(report, scene, gathered.is_video)
@@ -56,6 +59,18 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
         report.table(("photograph", "most matches"), [(name, str(count)) for name, count in solution.lost.items()])
     _lenses(report, scene)
     return report
+
+
+def _gps(report: HtmlReport, upright: UprightScene) -> None:
+    gps = upright.gps
+    if not isinstance(gps, GpsAlignment):
+        return
+    report.text(
+        f"GPS of {len(gps.residuals_m)} photographs gives scale, heading and place: the scale is known to "
+        f"{100 * gps.scale_uncertainty:.2g} %, the heading to {np.degrees(gps.heading_uncertainty):.1f} deg (standard "
+        f"deviations). Positions lie {np.median(gps.residuals_m):.1f} m from their cameras (median); "
+        f"{len(gps.disagreeing)} contradict the others. Place and altitude are off by meters, all together."
+    )
 
 
 def _numbers(scene: SolvedScene, total: int) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_size
-from splatkit.io.listing import IMAGE_SUFFIXES, list_files
+from splatkit.io.listing import list_files
+from splatkit.io.photographs.kinds import readable_suffixes
 from splatkit.io.scans.readers import count_scans, has_reader, series_suffixes
 from splatkit.optimize.method_record import TrainingCost
 from splatkit.pipeline.config import Pipeline, Step
@@ -94,7 +95,7 @@ def _made_here(path: Path, step: Step) -> bool:
 
 def _in_files(path: Path, topic: str | None) -> Workload:
     files = [path] if path.is_file() else list_files(path, below=True)
-    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and "depth" not in file.parts]
+    images = [file for file in files if file.suffix.lower() in readable_suffixes() and "depth" not in file.parts]
     scans = sum(_scans(file, topic) for file in _scan_files(path))
     return Workload(len(images), _megapixels(images[0]) if images else 0.0, scans)
 

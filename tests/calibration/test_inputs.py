@@ -31,13 +31,13 @@ def test_names_pair_files_and_what_has_no_partner_is_told(tmp_path):
     assert all(pair.images[0].stem == pair.cloud.stem for pair in pairs)
     left_out = left_out_files(pairs, [tmp_path / "images"], tmp_path / "clouds")
     assert [path.name for path in left_out] == ["e.png", "d.ply"]
-    for name in ("images/f.heic", "clouds/notes.txt", "clouds/.hidden"):
+    for name in ("images/f.avif", "clouds/notes.txt", "clouds/.hidden"):
         (tmp_path / name).touch()
     left_out = left_out_files(pairs, [tmp_path / "images"], tmp_path / "clouds")
     assert [(path.name, reason.split(" of ")[0]) for path, reason in left_out.items()] == [
         ("e.png", "it has no partner"),
         ("d.ply", "it has no partner"),
-        ("f.heic", "it is"),
+        ("f.avif", "it is"),
         ("notes.txt", "it is"),
     ]
 

@@ -12,7 +12,7 @@ from splatkit.synthetic.description import find_scene, read_scene
 from splatkit.synthetic.settings import SceneSettings
 from splatkit.synthetic.stage import make_scene
 
-STRAY = ("notes.txt", "IMG_0001.HEIC")
+STRAY = ("notes.txt", "IMG_0001.AVIF")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def walk(tmp_path_factory):
 def offer(folder: Path) -> list[str]:
     """Put strays into a folder; returns the names of all that is in it and not hidden."""
     (folder / "notes.txt").write_text("taken on Monday")
-    (folder / "IMG_0001.HEIC").write_bytes(b"heic")
+    (folder / "IMG_0001.AVIF").write_bytes(b"avif")
     (folder / ".DS_Store").write_bytes(b"hidden")
     (folder / "._a.png").write_bytes(b"AppleDouble")
     return [path.name for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir()]
@@ -49,7 +49,7 @@ def test_capture_images(tmp_path, capsys):
     assert main(["capture", "images", *known, "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/capture.json", [*offered, "without_pose.png"])
     said = capsys.readouterr().err
-    assert "IMG_0001.HEIC" in said
+    assert "IMG_0001.AVIF" in said
     assert "without_pose.png" in said
 
 
@@ -60,7 +60,7 @@ def test_capture_stereo(tmp_path, capsys):
     assert main(["capture", "stereo", "--dataset", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/capture.json", [*offered, "without_pose.png", "points.ply"])
     said = capsys.readouterr().err
-    assert "IMG_0001.HEIC" in said
+    assert "IMG_0001.AVIF" in said
     assert "without_pose.png" in said
 
 
@@ -85,4 +85,4 @@ def test_calibrate(tmp_path, capsys):
     board = ["--board", "7x5:0.095", "--board-size", "0.85x0.61", "--intrinsics", str(scene / "camera.yaml")]
     assert main(["calibrate", "run", *places, *board, "--out", str(tmp_path / "out")]) == 0
     check(tmp_path / "out/calibration.json", offered)
-    assert "IMG_0001.HEIC" in capsys.readouterr().err
+    assert "IMG_0001.AVIF" in capsys.readouterr().err

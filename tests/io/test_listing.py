@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files, natural_key
+from splatkit.io.listing import find_path, list_files, natural_key
+from splatkit.io.photographs.kinds import PLAIN_SUFFIXES
 
 
 def test_numbers_in_names_count_as_numbers(tmp_path):
     for name in ("10.png", "2.PNG", "1.jpg", "._1.jpg", "notes.txt", "more/3.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [path.name for path in list_files(tmp_path, IMAGE_SUFFIXES)] == ["1.jpg", "2.PNG", "10.png"]
-    assert [path.name for path in list_files(tmp_path, IMAGE_SUFFIXES, below=True)] == [
+    assert [path.name for path in list_files(tmp_path, PLAIN_SUFFIXES)] == ["1.jpg", "2.PNG", "10.png"]
+    assert [path.name for path in list_files(tmp_path, PLAIN_SUFFIXES, below=True)] == [
         "1.jpg",
         "2.PNG",
         "10.png",
@@ -47,8 +48,8 @@ def test_files_come_in_the_order_of_their_numbers(numbers, form, padded, suffix,
     (folder / ".DS_Store").touch()
     (folder / "__MACOSX").mkdir()
     (folder / "__MACOSX" / "0.png").touch()
-    assert [path.name for path in list_files(folder, IMAGE_SUFFIXES)] == names
-    assert [path.name for path in list_files(folder, IMAGE_SUFFIXES, below=True)] == names
+    assert [path.name for path in list_files(folder, PLAIN_SUFFIXES)] == names
+    assert [path.name for path in list_files(folder, PLAIN_SUFFIXES, below=True)] == names
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -69,11 +70,11 @@ def test_links_are_followed_and_one_that_leads_nowhere_is_named(tmp_path):
     (disk / "more/back").symlink_to(disk)  # in circles
     (folder / "images").symlink_to(disk)
     (folder / "0.png").symlink_to(disk / "1.png")
-    assert [path.name for path in list_files(folder / "images", IMAGE_SUFFIXES)] == ["1.png"]
-    assert sorted(path.name for path in list_files(folder, IMAGE_SUFFIXES, below=True)) == ["0.png", "1.png", "2.png"]
+    assert [path.name for path in list_files(folder / "images", PLAIN_SUFFIXES)] == ["1.png"]
+    assert sorted(path.name for path in list_files(folder, PLAIN_SUFFIXES, below=True)) == ["0.png", "1.png", "2.png"]
     (disk / "1.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"0\.png: is a link to .*1\.png, which is not there"):
-        list_files(folder, IMAGE_SUFFIXES)
+        list_files(folder, PLAIN_SUFFIXES)
     assert list_files(folder, (".pcd",)) == []
 
 

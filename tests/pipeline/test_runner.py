@@ -93,14 +93,14 @@ def test_a_step_that_fails_says_so_and_keeps_what_was_done(config, tmp_path, cap
 
 def test_warnings_of_steps_are_repeated_at_the_end_and_all_is_in_one_log(config, tmp_path, capfd):
     make_scene(SceneSettings("studio", tmp_path / "studio", width=16, height=12, views=3))
-    (tmp_path / "studio/images/IMG_0001.HEIC").write_bytes(b"heic")
+    (tmp_path / "studio/images/IMG_0001.AVIF").write_bytes(b"avif")
     config.write_text(SCENES[SCENES.index("[capture") :].replace("{scene}", "studio"))
     assert main(["run", str(config), "--out", str(tmp_path / "products"), "-q", "--log", str(tmp_path / "log")]) == 0
     said = capfd.readouterr()
     assert said.out == f"Report: {tmp_path / 'products/report.html'}\n"
     at_once, heading, again = said.err.splitlines()
     assert heading == "1 warning:"
-    assert "IMG_0001.HEIC" in at_once
+    assert "IMG_0001.AVIF" in at_once
     assert again == f"{at_once} (capture.images)"
     log = (tmp_path / "log").read_text()
     for part in ("run small.toml", "capture images --poses", "writing photographs: 3 of 3", "WARNING", "Report:"):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from splatkit.calibration.surround.rig import SurroundRig
 from splatkit.errors import DatasetError
 from splatkit.io.images import read_image
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files
+from splatkit.io.listing import find_path, list_files, list_photographs
 from splatkit.progress import Progress, no_progress, track
 
 
@@ -46,14 +46,14 @@ def list_moments(folder: Path, names: tuple[str, ...]) -> tuple[list[MomentFiles
     folder = find_path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
-    single = {path.stem: path for path in list_files(folder, IMAGE_SUFFIXES)}
+    single = {path.stem: path for path in list_photographs(folder)}
     if set(names) <= set(single):
         used = tuple(single[name] for name in names)
         return [MomentFiles(folder.name, used)], _unused([folder], used)
     found = []
     for name in names:
         own = find_path(folder / name)
-        files = list_files(own, IMAGE_SUFFIXES) if own.is_dir() else []
+        files = list_photographs(own) if own.is_dir() else []
         if not files:
             raise FileNotFoundError(f"{own}: no photographs of the camera {name}; expected a folder for each camera")
         found.append({path.stem: path for path in files})

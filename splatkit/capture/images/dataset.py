@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, WrittenDataset, write_dataset
 from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.gps import GpsAlignment, GpsRefused, align_to_gps
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
@@ -37,6 +39,13 @@ class UprightScene:
     scene: SolvedScene
     applied_transform: NDArray[np.float64]  # [4, 4] T_written_original
     frame: str  # in words
+    gps: GpsAlignment | GpsRefused | None = None  # what came of the photographs' positions, where there are any
+
+    def scale(self, gathered: GatheredImages) -> Literal["metric", "arbitrary"]:
+        """Whether lengths are meters, of a scene with photographs of `gathered`."""
+        if isinstance(self.gps, GpsAlignment):
+            return "metric"
+        return "arbitrary" if gathered.given is None else gathered.given.scale
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class WrittenImages:
 
 
 def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> UprightScene:
-    """Turn the world so that z is up, where it is not known to be already.
+    """Turn the world so that z is up, where it is not known to be already; into meters on Earth, where GPS tells it.
 
     Args:
         scene: with photographs of `gathered`.
@@ -59,20 +68,37 @@ def turn_upright(scene: SolvedScene, gathered: GatheredImages, keep_world: bool)
     original = np.eye(4) if given is None or given.applied_transform is None else given.applied_transform
     place = "of structure from motion, origin and scale arbitrary" if given is None else given.frame
     up = "unknown" if given is None else given.up
+    gps = _gps(scene, gathered, keep_world) if given is None else None
+    if isinstance(gps, GpsAlignment):
+        moved = scene.moved(gps.scale, gps.rotation, gps.translation)
+        return UprightScene(moved, gps.matrix(), f"{gps.words}; x east, y north, z up", gps)
     if up == "z" or keep_world:
-        return UprightScene(scene, original, f"{place}; not turned")
+        return UprightScene(scene, original, f"{place}; not turned", gps)
     ups = {file.name: file.up for file in gathered.files}
     direction = _Y_UP
     if up == "unknown":
         poses = np.stack([view.posed.T_world_camera for view in scene.views])
         found = up_direction(poses, [ups[view.name] for view in scene.views])
         if found is None:
-            return UprightScene(scene, original, f"{place}; not turned: cameras were held in all ways")
+            return UprightScene(scene, original, f"{place}; not turned: cameras were held in all ways", gps)
         direction = found
     rotation = np.eye(4)
     rotation[:3, :3] = rotation_to_z(direction)
     how = "z up as cameras were held" if up == "unknown" else "turned from y up to z up"
-    return UprightScene(scene.turned(rotation[:3, :3]), rotation @ original, f"{place}; {how}")
+    return UprightScene(scene.turned(rotation[:3, :3]), rotation @ original, f"{place}; {how}", gps)
+
+
+def _gps(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> GpsAlignment | GpsRefused | None:
+    """What the positions of the photographs say of the world that structure from motion found."""
+    files = {file.name: file for file in gathered.files}
+    fixes = [(view, fix) for view in scene.views if (fix := files[view.name].gps) is not None]
+    if not fixes:
+        return None
+    if keep_world:
+        return GpsRefused(len(fixes), "--keep-world leaves the world as it is")
+    poses = np.stack([view.posed.T_world_camera for view in scene.views])
+    up = up_direction(poses, [files[view.name].up for view in scene.views])
+    return align_to_gps(np.stack([view.posed.center for view, _ in fixes]), [fix for _, fix in fixes], up)
 
 
 def write_image_dataset(
@@ -121,6 +147,7 @@ def write_image_dataset(
         depth_unit=DEPTH_UNIT_M if stereo is None or has_depth else stereo.depth_unit,
         comments=(f"frame: {upright.frame}",),
         origin=AT_ORIGIN if gathered.given is None else gathered.given.origin,
+        georeference=_georeference(upright, gathered),
     )
     written = write_dataset(
         folder, map(_undistorted, frames) if undistort else frames, captured, link=gathered.is_video
@@ -128,6 +155,12 @@ def write_image_dataset(
     if stereo is None:
         return WrittenImages(written, None)
     return WrittenImages(written, stereo_findings(stereo, summaries, captured.depth_unit, written.depths_left_out))
+
+
+def _georeference(upright: UprightScene, gathered: GatheredImages) -> Mapping[str, Any] | None:
+    if isinstance(upright.gps, GpsAlignment):
+        return upright.gps.georeference()
+    return None if gathered.given is None else gathered.given.georeference
 
 
 def posed_photographs(upright: UprightScene, gathered: GatheredImages) -> PosedPhotographs:

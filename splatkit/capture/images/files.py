@@ -12,7 +12,10 @@ from splatkit.capture.images.sharpness import LONGEST_SIDE, blur_width, reduced_
 from splatkit.capture.left_out import kinds_left_out, left_out_of
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_orientation, image_size, read_preview
-from splatkit.io.listing import IMAGE_SUFFIXES, list_files
+from splatkit.io.listing import list_photographs
+from splatkit.io.photographs.exif import GpsFix, gps_fix
+from splatkit.io.photographs.heif import count_images
+from splatkit.io.photographs.kinds import readable_suffixes
 from splatkit.progress import Progress
 
 # Direction of "up" in the stored pixels (x right, y down) for each orientation that EXIF knows.
@@ -32,6 +35,8 @@ class ImageFile:
     brightest: int = 255  # gray level, of the image at most 1280 px long
     up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
     time: float | None = None  # s, of frames of a video
+    images_inside: int = 1  # in the file, of which the primary one is used
+    gps: GpsFix | None = None  # where it was taken, as EXIF tells it
 
 
 def list_images(folder: Path) -> list[tuple[str, Path]]:
@@ -43,11 +48,13 @@ def list_images(folder: Path) -> list[tuple[str, Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of photographs")
-    found = list_files(folder, IMAGE_SUFFIXES, below=True)
+    found = list_photographs(folder, below=True)
     if not found:
         kinds = kinds_left_out(left_out_of(folder, ()))
-        advice = f"; {kinds} must be converted to .jpg or .png first" if kinds else ""
-        raise FileNotFoundError(f"{folder}: no photograph in this folder; expected {', '.join(IMAGE_SUFFIXES)}{advice}")
+        expected = ", ".join(readable_suffixes())
+        raise FileNotFoundError(
+            f"{folder}: no photograph in this folder; expected {expected}" + (f"; {kinds}" if kinds else "")
+        )
     return [(path.relative_to(folder).as_posix(), path) for path in found]
 
 
@@ -88,4 +95,8 @@ def _look_at(name: str, path: Path) -> ImageFile:
     if min(gray.shape) < 8:
         raise DatasetError(f"{path}: an image of {width}x{height} px shows nothing")
     up = _UP[image_orientation(path)]
-    return ImageFile(name, path, width, height, blur_width(gray), thumbnail(gray), int(gray.max()), up)
+    return ImageFile(
+        *(name, path, width, height, blur_width(gray), thumbnail(gray), int(gray.max()), up),
+        images_inside=count_images(path),
+        gps=gps_fix(path),
+    )

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from splatkit.capture.images.dataset import WrittenImages
+from splatkit.capture.images.dataset import UprightScene, WrittenImages
 from splatkit.capture.images.files import blurred_among
+from splatkit.capture.images.gps import GpsAlignment, GpsRefused
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.scene import Solution
 from splatkit.capture.left_out import EXPECTED
@@ -17,14 +18,25 @@ _FEW_REGISTERED = 0.8
 _DARK = 16  # of 255: the brightest that 12 bits come to in 16
 
 
-def verdict(gathered: GatheredImages, solution: Solution, stereo: StereoFindings | None) -> str:
+def verdict(gathered: GatheredImages, solution: Solution, upright: UprightScene, stereo: StereoFindings | None) -> str:
     """One sentence."""
     scene = solution.scene
     text = f"{len(scene.views)} of {len(gathered.files)} photographs placed, {len(scene.points)} points"
     if len(scene.errors):
         text += f", mean reprojection error {scene.errors.mean():.2f} px"
-    scale = "metric" if gathered.given is not None and gathered.given.scale == "metric" else "arbitrary"
+    scale: str = upright.scale(gathered)
+    if isinstance(upright.gps, GpsAlignment):
+        scale = f"metric by GPS, known to {100 * upright.gps.scale_uncertainty:.2g} %"
     return f"{text}; scale {scale}" + ("" if stereo is None else f"; {stereo.verdict()}")
+
+
+def gps_warnings(gps: GpsAlignment | GpsRefused | None) -> tuple[str, ...]:
+    """Positions that were not used, or do not fit."""
+    if isinstance(gps, GpsRefused):
+        return (str(gps),)
+    if gps is None or not gps.disagreeing:
+        return ()
+    return (f"GPS of {len(gps.disagreeing)} of {len(gps.residuals_m)} photographs contradicts the others: left out",)
 
 
 def find_warnings(gathered: GatheredImages, solution: Solution) -> tuple[str, ...]:
@@ -45,6 +57,8 @@ def find_warnings(gathered: GatheredImages, solution: Solution) -> tuple[str, ..
         out.append(f"{error}: another --camera-model may fit the lens better")
     if blurred := blurred_among({file.name: file.blur_px for file in gathered.files}):
         out.append(f"{len(blurred)} photographs are much more blurred than the others ({_some(blurred)})")
+    if several := [file.name for file in gathered.files if file.images_inside > 1]:
+        out.append(f"{len(several)} files hold several images, of which the primary one is used ({_some(several)})")
     if (brightest := max(file.brightest for file in gathered.files)) <= _DARK:
         out.append(
             f"no photograph is brighter than {brightest} of 255: where 12 or 14 bits lie in files of 16, multiply them "
@@ -63,7 +77,9 @@ def depth_warnings(written: WrittenImages) -> tuple[str, ...]:
     return (beyond_format(left_out, written.dataset.transforms.depth_unit),) if left_out else ()
 
 
-def figures(gathered: GatheredImages, solution: Solution, stereo: StereoFindings | None) -> dict[str, Any]:
+def figures(
+    gathered: GatheredImages, solution: Solution, upright: UprightScene, stereo: StereoFindings | None
+) -> dict[str, Any]:
     """What capture.json says of the result."""
     scene = solution.scene
     record: dict[str, Any] = {
@@ -75,6 +91,8 @@ def figures(gathered: GatheredImages, solution: Solution, stereo: StereoFindings
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }
+    if upright.gps is not None:
+        record["gps"] = upright.gps.figures()
     if stereo is not None:
         record["stereo"] = stereo.figures()
     if len(scene.errors):

@@ -40,6 +40,7 @@ class _Candidate:
     photograph: ImageFile  # path and size of it are those of the final file
     window: int
     pixels: NDArray[np.uint8] | None  # [H, W, 3] RGB, of a video
+    number: int = 0  # of a video's frame
 
 
 def select_photographs(photographs: tuple[ImageFile, ...], count: int) -> Selection:
@@ -62,6 +63,7 @@ def extract_frames(
     count: int | None = None,
     interval_s: float | None = None,
     progress: Progress = no_progress,
+    by_number: bool = False,
 ) -> Selection:
     """Write the frames to keep of a video as frame_00001.jpg and so on.
 
@@ -71,6 +73,8 @@ def extract_frames(
         count: about how many frames; by default 150, or as many as the video has.
         interval_s: length of a window, instead of a count.
         progress: shows a bar.
+        by_number: names are the numbers of the frames in the video, 000123.jpg, and pixels lie as they are stored,
+            whatever rotation the file states: for recordings that know each frame's pose.
 
     Raises:
         FileNotFoundError: no such file.
@@ -88,7 +92,7 @@ def extract_frames(
 
     def keep(candidate: _Candidate) -> None:
         assert candidate.pixels is not None
-        name = f"frame_{len(kept) + 1:05d}.jpg"
+        name = f"{candidate.number:06d}.jpg" if by_number else f"frame_{len(kept) + 1:05d}.jpg"
         write_image(folder / name, candidate.pixels)
         shot = candidate.photograph
         kept.append(
@@ -99,13 +103,13 @@ def extract_frames(
 
     def frames(advance: Callable[[int], None]) -> Iterator[_Candidate]:
         nonlocal examined
-        for time, pixels in _decode(video):
+        for time, pixels in _decode(video, as_stored=by_number):
             examined += 1
             advance(1)
             gray = reduced_gray(pixels)
             height, width = pixels.shape[:2]
             shot = ImageFile("", video, width, height, blur_width(gray), thumbnail(gray), time=time)
-            yield _Candidate(shot, int(time / interval_s + _ROUNDING), pixels)
+            yield _Candidate(shot, int(time / interval_s + _ROUNDING), pixels, examined - 1)
 
     with progress("choosing frames", total) as advance:
         repeated = _keep_best(frames(advance), keep)
@@ -157,9 +161,11 @@ def _measure(video: Path) -> tuple[int, float]:
     return total, total / rate
 
 
-def _decode(video: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Time, s, and pixels [H, W, 3] RGB of all frames."""
+def _decode(video: Path, as_stored: bool = False) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Time, s, and pixels [H, W, 3] RGB of all frames; rotated as the file says, or as they are stored."""
     capture = _open(video)
+    if as_stored:
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
     try:
         while True:
             found, frame = capture.read()

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from splatkit.capture.images.files import ImageFile, list_images, read_image_files
 from splatkit.capture.images.frame_selection import VIDEO_SUFFIXES, extract_frames, select_photographs
+from splatkit.capture.images.poses.archives import is_archive, unpack
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
+from splatkit.capture.images.poses.stray import VIDEO, is_stray
 from splatkit.capture.left_out import NOT_CHOSEN, LeftOut, left_out_of
 from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
@@ -48,8 +50,9 @@ class GatheredImages:
     left_out: tuple[LeftOut, ...] = ()  # files beside those that are used
 
     def content(self) -> list[str]:
-        """Hashes of all sources, that results depend on."""
-        return [source.sha256 for source in self.sources]
+        """Hashes of all sources and what was chosen of them, that results depend on."""
+        chosen = [f"{file.name} {file.blur_px:.9g}" for file in self.files]
+        return [*(source.sha256 for source in self.sources), *chosen]
 
 
 def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:
@@ -62,7 +65,7 @@ def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress:
     if inputs.images is None and inputs.poses is None:
         raise SettingsError("give --images (a folder or a video), or --poses")
     if inputs.poses is not None:
-        gathered = _posed(inputs, inputs.poses, workers, progress)
+        gathered = _posed(inputs, inputs.poses, work, workers, progress)
     elif inputs.images is not None and inputs.images.suffix.lower() in VIDEO_SUFFIXES and not inputs.images.is_dir():
         gathered = _video(inputs, inputs.images, work, workers, progress)
     else:
@@ -89,14 +92,55 @@ def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress:
     )
 
 
-def _posed(inputs: ImageInputs, poses: Path, workers: int, progress: Progress) -> GatheredImages:
-    if inputs.frames is not None or inputs.interval_s is not None:
-        raise SettingsError("--frames and --interval choose images before their poses are known; leave out --poses")
-    given = read_poses(poses, inputs.pose_format, inputs.images, inputs.image_times, inputs.intrinsics)
+def _posed(inputs: ImageInputs, poses: Path, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:
+    if inputs.interval_s is not None:
+        raise SettingsError("--interval is for videos without poses; with --poses give --frames")
+    brought = poses
+    if is_archive(brought):
+        poses = unpack(brought, work.stage("unpacked", [hash_files([brought])[0].sha256]) / "content")
+    images, notes = inputs.images, list[str]()
+    is_video = images is None and is_stray(poses)
+    if is_video:
+        images, notes = _recorded_frames(poses / VIDEO, inputs.frames, work, progress)
+    given = read_poses(poses, inputs.pose_format, images, inputs.image_times, inputs.intrinsics)
     files = read_image_files([(camera.name, camera.image) for camera in given.cameras], workers, progress)
+    left_out = given.unused
+    if inputs.frames is not None and not is_video:
+        given, files, note, unchosen = _chosen_of(given, files, inputs.frames)
+        notes.append(note)
+        left_out += (unchosen,)
     masks = {camera.name: camera.mask for camera in given.cameras if camera.mask is not None}
-    sources = hash_files([*given.files, *(file.path for file in files), *masks.values()])
-    return GatheredImages(files, sources, given, masks, notes=given.left_out, left_out=given.unused)
+    photographs = [poses / VIDEO] if is_video else [file.path for file in files]
+    read = [brought] if is_archive(brought) else [*given.files, *photographs, *masks.values()]
+    sources = hash_files(read)
+    return GatheredImages(files, sources, given, masks, notes=(*notes, *given.left_out), left_out=left_out)
+
+
+def _recorded_frames(video: Path, count: int | None, work: WorkFolder, progress: Progress) -> tuple[Path, list[str]]:
+    """A folder with the sharpest frames of a recording's video, named by their numbers, and what to say of them."""
+    stage = work.stage("frames", [hash_files([video])[0].sha256, count, "by number"])
+    folder, record = stage / "frames", stage / "frames" / "selection.json"
+    if not record.is_file():
+        with atomic_directory(folder, overwrite=True) as partial:
+            chosen = extract_frames(video, partial, count, None, progress, by_number=True)
+            notes = _video_notes(video, len(chosen.kept), chosen.examined, chosen.stated, chosen.repeated)
+            (partial / record.name).write_text(json.dumps({"notes": notes}), encoding="utf-8")
+    return folder, list(json.loads(record.read_text(encoding="utf-8"))["notes"])
+
+
+def _chosen_of(
+    given: GivenCameras, files: tuple[ImageFile, ...], count: int
+) -> tuple[GivenCameras, tuple[ImageFile, ...], str, LeftOut]:
+    """The sharpest photographs of each stretch, with their cameras."""
+    kept = select_photographs(files, count).kept
+    names = {file.name for file in kept}
+    chosen = replace(
+        given,
+        cameras=tuple(camera for camera in given.cameras if camera.name in names),
+        splits={split: tuple(name for name in listed if name in names) for split, listed in given.splits.items()},
+    )
+    note = f"{len(kept)} of {len(files)} photographs were chosen, the sharpest of each stretch"
+    return chosen, kept, note, LeftOut(NOT_CHOSEN, tuple(file.name for file in files if file.name not in names))
 
 
 def _folder(inputs: ImageInputs, folder: Path, workers: int, progress: Progress) -> GatheredImages:

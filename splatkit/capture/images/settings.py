@@ -21,9 +21,10 @@ class CaptureImagesSettings:
     out: Path = Path("dataset")
     """Folder to make."""
     poses: Path | None = None
-    """Known poses: a transforms.json, a COLMAP model (binary or text), Polycam's raw data, a recording of
-    Record3D, or a trajectory of the camera (lines of time x y z qx qy qz qw)."""
-    pose_format: Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"] = "auto"
+    """Known poses: a transforms.json, a COLMAP model (binary or text), what an app on a phone recorded (Polycam's raw
+    data, Record3D, Stray Scanner, NeRFCapture; a folder, or the zip or .r3d that it shares), or a trajectory of the
+    camera (lines of time x y z qx qy qz qw)."""
+    pose_format: Literal["auto", "colmap", "transforms", "polycam", "record3d", "stray", "nerfcapture", "tum"] = "auto"
     """Format of --poses; auto recognizes it by its files."""
     image_times: Path | None = None
     """For a trajectory: CSV with the columns file,time_s; without it the names of images are times."""
@@ -32,7 +33,8 @@ class CaptureImagesSettings:
     masks: Path | None = None
     """Folder of masks, NAME.png or the photograph's own name: black is ignored."""
     frames: int | None = None
-    """Number of frames to keep, the sharpest of each stretch; default: 150 of a video, all of a folder."""
+    """Number of frames to keep, the sharpest of each stretch; default: 150 of a video, all of a folder or a recording
+    of photographs."""
     interval: float | None = None
     """For a video: seconds between frames, the sharpest of each stretch."""
     points: Literal["auto", "given", "triangulated"] = "auto"

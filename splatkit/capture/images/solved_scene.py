@@ -51,13 +51,21 @@ class SolvedScene:
 
     def turned(self, rotation: NDArray[np.float64]) -> "SolvedScene":
         """The same in a frame that a rotation [3, 3] leads to: p_new = rotation @ p_old."""
-        T = np.eye(4)
-        T[:3, :3] = rotation
+        return self.moved(1.0, rotation, np.zeros(3))
+
+    def moved(self, scale: float, rotation: NDArray[np.float64], translation: NDArray[np.float64]) -> "SolvedScene":
+        """The same in another frame: p_new = scale * rotation @ p_old + translation."""
+
+        def pose(T: NDArray[np.float64]) -> NDArray[np.float64]:
+            out = T.copy()
+            out[:3, :3], out[:3, 3] = rotation @ T[:3, :3], scale * rotation @ T[:3, 3] + translation
+            return out
+
         views = tuple(
-            replace(view, posed=replace(view.posed, T_world_camera=T @ view.posed.T_world_camera))
+            replace(view, posed=replace(view.posed, T_world_camera=pose(view.posed.T_world_camera)))
             for view in self.views
         )
-        return replace(self, views=views, points=self.points @ rotation.T)
+        return replace(self, views=views, points=scale * self.points @ rotation.T + translation)
 
 
 def scene_of(reconstruction: pycolmap.Reconstruction, where: Path | str) -> SolvedScene:

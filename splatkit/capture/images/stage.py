@@ -7,7 +7,7 @@ from pathlib import Path
 from splatkit.capture.dataset import check_lens
 from splatkit.capture.images.dataset import UprightScene, posed_photographs, turn_upright, write_image_dataset
 from splatkit.capture.images.disk_space import require_space
-from splatkit.capture.images.findings import depth_warnings, figures, find_warnings, verdict
+from splatkit.capture.images.findings import depth_warnings, figures, find_warnings, gps_warnings, verdict
 from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
 from splatkit.capture.images.settings import CaptureImagesSettings
@@ -35,7 +35,7 @@ class CapturedImages:
 
     def verdict(self) -> str:
         """One sentence."""
-        return verdict(self.gathered, self.solution, self.stereo)
+        return verdict(self.gathered, self.solution, self.upright, self.stereo)
 
 
 def capture_images(
@@ -70,7 +70,8 @@ def capture_images(
         photographs = posed_photographs(upright, gathered)
         stereo, unmatched = stereo_if_possible(photographs, settings.stereo, MOST_POINTS, work, progress)
         written = write_image_dataset(folder, upright, gathered, stereo, settings.undistort, progress)
-        warnings = (*find_warnings(gathered, solution), *depth_warnings(written), *unmatched)
+        news = (*gps_warnings(upright.gps), *depth_warnings(written), *unmatched)
+        warnings = (*find_warnings(gathered, solution), *news)
         captured = CapturedImages(settings.out, gathered, solution, upright, written.stereo, warnings)
         report(folder, captured)
         write_record(folder / "capture.json", _record(settings, captured))
@@ -122,14 +123,13 @@ def _solve(settings: CaptureImagesSettings, gathered: GatheredImages, work: Work
 
 
 def _record(settings: CaptureImagesSettings, captured: CapturedImages) -> CaptureRecord:
-    given = captured.gathered.given
-    scale = "arbitrary" if given is None else given.scale
+    scale = captured.upright.scale(captured.gathered)
     return CaptureRecord(
         command="splatkit capture images",
         settings=asdict(settings),
         sources=captured.gathered.sources,
         scale=scale,
         frame=f"{captured.upright.frame}; {'meters' if scale == 'metric' else 'lengths in units of their own'}",
-        figures=figures(captured.gathered, captured.solution, captured.stereo),
+        figures=figures(captured.gathered, captured.solution, captured.upright, captured.stereo),
         warnings=captured.warnings,
     )

@@ -12,7 +12,8 @@ from splatkit.capture.times import FileTimes
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, list_files
+from splatkit.io.listing import find_path, list_photographs
+from splatkit.io.photographs.kinds import readable_suffixes
 from splatkit.io.transforms_json import Transforms
 
 
@@ -98,9 +99,9 @@ def posed_cameras(photographs: list[Photograph]) -> NDArray[np.float64]:
 def _images_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of images")
-    paths = list_files(folder, IMAGE_SUFFIXES)
+    paths = list_photographs(folder)
     if not paths:
-        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(IMAGE_SUFFIXES)} files")
+        raise FileNotFoundError(f"{folder}: no image in this folder; expected {', '.join(readable_suffixes())} files")
     return paths
 
 

@@ -34,7 +34,7 @@ from splatkit.geometry.local_origin import as_triple, local_origin
 from splatkit.geometry.se3 import compose
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.trajectories import read_trajectory
-from splatkit.io.listing import IMAGE_SUFFIXES, find_path, other_files
+from splatkit.io.listing import beside_photographs, find_path
 from splatkit.io.provenance import hash_files
 from splatkit.io.scans.reader import LeftOut
 from splatkit.io.scans.readers import passed_over, read_scans, scan_sources
@@ -228,9 +228,9 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
 def _beside_images(folders: tuple[Path, ...]) -> list[LeftOut]:
     """Files in folders of photographs that are none, or of a kind that is not read."""
     return [
-        LeftOut(f"{folder.name}/{path.name}", "a file of another kind")
+        LeftOut(f"{folder.name}/{path.name}", reason)
         for folder in map(find_path, folders)
-        for path in other_files(folder, IMAGE_SUFFIXES)
+        for path, reason in beside_photographs(folder, "a file of another kind").items()
     ]
 
 

@@ -143,6 +143,7 @@ def _write(
         splits=found.splits,
         depth_unit=unit,
         origin=transforms.origin,
+        georeference=transforms.georeference,
     )
     frames = track(_frames(transforms), "writing photographs", progress, len(transforms.frames))
     written = write_dataset(folder, with_stereo(frames, found, summaries.append), scene)

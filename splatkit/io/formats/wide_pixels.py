@@ -1,11 +1,10 @@
-"""Images with more than 8 bits in a sample: PNG and TIFF, and what Pillow opens beside them.
+"""Images with more than 8 bits in a sample: PNG, TIFF and HEIF, and what Pillow opens beside them.
 
 Pillow keeps the upper 8 bits of each of three 16-bit samples, cuts 16 bits of gray off at 255, and does not open TIFFs
 of floats with colors at all. Here samples come back as they are stored, with the value that stands for white.
 """
 
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from splatkit.errors import DatasetError
+from splatkit.io.photographs.heif import is_heif, read_wide_heif
+from splatkit.io.photographs.samples import WidePixels
 
 _TIFFFILES_CODECS = "imagecodecs"  # the library that tifffile leaves most ways of compression to
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -24,14 +25,6 @@ _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha in a TIFF: colors multiplied by it, or not
 _COLOR_SAMPLES = {"MINISWHITE": 1, "MINISBLACK": 1, "PALETTE": 1, "RGB": 3, "SEPARATED": 4}
 _CONTAINERS = (2**8 - 1, 2**16 - 1)  # ranges that programs store in integers of 32 bits
-
-
-@dataclass(frozen=True)
-class WidePixels:
-    """Samples of an image as they are stored."""
-
-    samples: NDArray[Any]  # [H, W, C]: gray, gray + alpha, RGB or RGBA, alpha straight; integers, or floats
-    white: float  # the sample that stands for white (and for opaque); 1 for floats
 
 
 def is_tiff(path: Path) -> bool:
@@ -58,6 +51,8 @@ def read_wide_pixels(path: Path) -> WidePixels | None:
         return _png(path) if head[_PNG_BITS_AT : _PNG_BITS_AT + 1] == b"\x10" else None
     if head.startswith(_TIFF_HEADS):
         return _tiff(path)
+    if is_heif(path):
+        return read_wide_heif(path)
     with Image.open(path) as image:
         if not image.mode.startswith(("I", "F")):
             return None

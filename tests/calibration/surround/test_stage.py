@@ -35,10 +35,10 @@ def command(folder, *options):
 def test_a_rig_comes_out_with_pictures_and_a_report(folder, tmp_path, rig, capsys):
     out = tmp_path / "surround"
     (folder / "images/left/9.png").write_bytes((folder / "images/left/0.png").read_bytes())
-    (folder / "images/left/0.heic").write_bytes(b"x")
+    (folder / "images/left/0.avif").write_bytes(b"x")
     assert command(folder, "--out", str(out), "--fixed", "front") == 0
     (folder / "images/left/9.png").unlink()
-    (folder / "images/left/0.heic").unlink()
+    (folder / "images/left/0.avif").unlink()
     said = capsys.readouterr()
     assert "cameras: 4, timestamps: 2; neighbors agree to 0." in said.out
     assert "files that are not a photograph of every camera are left out: 2, such as" in said.err

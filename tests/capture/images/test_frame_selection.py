@@ -1,5 +1,7 @@
 """Blur is measured in pixels; of each window the sharpest frame is kept, and standing still adds nothing."""
 
+import sys
+
 import cv2
 import imageio_ffmpeg
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image, ImageOps
 from splatkit.capture.images.files import blurred_among, list_images, read_image_files
 from splatkit.capture.images.frame_selection import extract_frames, select_photographs
 from splatkit.capture.images.sharpness import blur_width
+from splatkit.capture.left_out import left_out_of
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.io.images import read_image, write_image
 from splatkit.progress import no_progress
@@ -113,9 +116,25 @@ def test_bad_videos_and_settings_are_named(tmp_path):
 def test_folders_without_photographs_say_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         list_images(tmp_path / "none")
-    (tmp_path / "IMG_1.HEIC").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"1 \.heic must be converted to \.jpg or \.png"):
+    (tmp_path / "IMG_1.AVIF").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"1 \.avif must be converted to \.jpg or \.png"):
         list_images(tmp_path)
+
+
+def test_kinds_of_an_extra_that_is_missing_are_counted_with_what_to_install(tmp_path, monkeypatch):
+    for module in ("pi_heif", "rawpy"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "IMG_3.NEF"):
+        (tmp_path / name).write_bytes(b"x")
+    told = r"2 \.heic are read by an extra: pip install 'splatkit\[heif\]'; 1 \.nef .*: pip install 'splatkit\[raw\]'"
+    with pytest.raises(FileNotFoundError, match=told):
+        list_images(tmp_path)
+    heic, nef = left_out_of(tmp_path, ())
+    assert str(heic) == (
+        "2 files are left out, .heic is read by an extra: pip install 'splatkit[heif]', or convert them to .jpg or "
+        ".png (IMG_1.HEIC, IMG_2.heic)"
+    )
+    assert nef.names == ("IMG_3.NEF",)
 
 
 @pytest.mark.parametrize(("orientation", "up"), [(1, (0, -1)), (3, (0, 1)), (6, (-1, 0)), (8, (1, 0))])

@@ -128,6 +128,32 @@ def write_record3d(folder: Path) -> dict[str, Path]:
     return {"path": folder}
 
 
+def write_stray(folder: Path) -> dict[str, Path]:
+    write_images(folder / "frames", [f"{index:06d}.jpg" for index in range(COUNT)])
+    (folder / "camera_matrix.csv").write_text("20.0, 0, 12.25\n0, 21.0, 8.5\n0, 0, 1\n")
+    lines = ["timestamp, frame, x, y, z, qx, qy, qz, qw"]
+    for index, pose in enumerate(arkit_poses() @ FLIP):  # the app turns cameras to OpenCV's axes
+        values = [*pose[:3, 3], *Rotation.from_matrix(pose[:3, :3]).as_quat()]
+        lines.append(f"{0.5 * index}, {index:06d}, " + ", ".join(repr(float(value)) for value in values))
+    (folder / "odometry.csv").write_text("\n".join(lines))
+    (folder / "depth").mkdir()
+    cv2.imwrite(str(folder / "depth/000000.png"), np.full((6, 8), 1250, np.uint16))
+    return {"path": folder, "images": folder / "frames"}
+
+
+def write_nerfcapture(folder: Path) -> dict[str, Path]:
+    write_images(folder / "images", [f"{index}.png" for index in range(COUNT)])
+    lens = {"w": WIDTH, "h": HEIGHT, "fl_x": 20.0, "fl_y": 21.0, "cx": 12.25, "cy": 8.5}
+    frames = [
+        {"file_path": f"images/{index}", "transform_matrix": pose.tolist(), "depth_path": "images/0.depth.png", **lens}
+        for index, pose in enumerate(arkit_poses())
+    ]
+    cv2.imwrite(str(folder / "images/0.depth.png"), np.full((HEIGHT, WIDTH), 8192, np.uint16))
+    meta = {**lens, "integer_depth_scale": 10 / 65535, "frames": frames}
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    return {"path": folder}
+
+
 def write_tum(folder: Path) -> dict[str, Path]:
     names = [f"{index}.png" for index in range(COUNT)]
     write_images(folder / "images", names)
@@ -163,6 +189,8 @@ FORMATS = [
         True,
     ),
     Format("record3d", write_record3d, ("metadata",), 1e-12, True),
+    Format("stray", write_stray, ("odometry.csv", "camera_matrix.csv", "depth/000000.png"), 1e-12, True),
+    Format("nerfcapture", write_nerfcapture, ("transforms.json", "images/0.depth.png"), 1e-12, True),
     Format("tum", write_tum, ("trajectory.txt", "images.csv", "camera.json"), 2e-6),
 ]
 

@@ -44,12 +44,19 @@ def test_blender_sets_are_recognized_and_keep_their_splits(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["auto", "record3d"])
-def test_a_zipped_recording_is_told_to_be_unpacked(tmp_path, form):
+def test_zips_that_cannot_be_unpacked_or_used_are_named(tmp_path, form):
     """Source: record3d #24, #93, instant-ngp #1190."""
-    with zipfile.ZipFile(tmp_path / "walk.r3d", "w") as archive:
-        archive.writestr("metadata", "{}")
-    with pytest.raises(DatasetError, match=r"walk\.r3d: a recording of Record3D, which is a zip; unpack it first"):
-        read_poses(tmp_path / "walk.r3d", form, None, None, None)
+    path = tmp_path / "walk.r3d"
+    inputs = ImageInputs(poses=path, pose_format=form)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata", "{}" + " " * 5000)
+        archive.writestr("../outside", "x")
+    with pytest.raises(DatasetError, match=r"metadata: poses: expected N x 7"):
+        gather_images(inputs, WorkFolder(tmp_path / "out"), 1, no_progress)
+    assert not (tmp_path / "outside").exists()
+    path.write_bytes(path.read_bytes().replace(b"\xed", b"\x11"))
+    with pytest.raises(DatasetError, match=r"walk\.r3d: the zip is damaged"):
+        gather_images(inputs, WorkFolder(tmp_path / "other"), 1, no_progress)
 
 
 PINHOLE = Camera("pinhole", WIDTH, HEIGHT, 20.0, 21.0, 12.0, 9.0)

@@ -49,6 +49,7 @@ class GivenCameras:
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
     origin: tuple[float, float, float] = AT_ORIGIN  # of the world, in that of the files
+    georeference: Mapping[str, Any] | None = None  # where the world of the files lies on Earth, where they state it
 
 
 def with_local_origin(given: GivenCameras) -> GivenCameras:

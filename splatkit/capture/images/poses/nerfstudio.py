@@ -42,6 +42,7 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         up="z",
         points=read_seed_cloud(transforms),
         origin=transforms.origin,
+        georeference=transforms.georeference,
         left_out=tuple(f"{name}: no such image" for name in transforms.missing),
         unused=_beside(transforms, pose_files(path) if path.is_dir() else [path]),
         splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},

@@ -9,12 +9,11 @@ backward (OpenGL), world y up; and fx, fy, cx, cy, width, height in px.
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from splatkit.capture.images.poses.arkit import from_arkit
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras, check_rigid, files_in, number
+from splatkit.capture.images.poses.phone_depth import phone_depths
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import image_size, read_image, turned_by_exif
@@ -22,8 +21,7 @@ from splatkit.io.json_files import read_json
 from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 
 _SECONDS = 1e-6  # Polycam's timestamps are microseconds
-_LEAST_CONFIDENCE = 1  # of 255; 0 is what ARKit calls low
-_FARTHEST_M = 5.0  # beyond the LiDAR's reach depths are guessed
+_HIGH_CONFIDENCE = 255  # 0 is what ARKit calls low, between them lies medium
 
 
 def is_polycam(folder: Path) -> bool:
@@ -83,31 +81,14 @@ def _read_camera(path: Path, image: Path, keyframes: Path) -> GivenCamera:
 
 
 def _depth_reader(path: Path, confidence: Path, size: tuple[int, int]) -> Callable[[], DepthMap]:
-    """Reads depths that the LiDAR measured at a lower resolution: each stands at the pixel under its center."""
-
     def read() -> DepthMap:
         depths = read_depth_map(path).depths
+        levels = None
         if confidence.is_file():
             trust = read_image(confidence)[..., 0]
             if trust.shape != depths.shape:
                 raise DatasetError(f"{confidence}: has {trust.shape[::-1]} px, {path.name} {depths.shape[::-1]} px")
-            depths = np.where(trust >= _LEAST_CONFIDENCE, depths, 0)
-        depths = np.where(depths <= _FARTHEST_M, depths, 0)
-        return spread_depths(depths.astype(np.float32), size)
+            levels = np.select([trust == 0, trust == _HIGH_CONFIDENCE], [0, 2], 1)
+        return phone_depths(depths, levels, size)
 
     return read
-
-
-def spread_depths(depths: NDArray[np.float32], size: tuple[int, int]) -> DepthMap:
-    """A depth map of `size` (width, height) px with the depths [h, w] of a smaller one, none of them interpolated."""
-    height, width = depths.shape
-    if (width, height) == size:
-        return DepthMap(depths, np.zeros_like(depths))
-    if width > size[0] or height > size[1]:
-        small = cv2.resize(depths, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
-        return DepthMap(small, np.zeros_like(small))
-    out = np.zeros(size[::-1], dtype=np.float32)
-    rows = ((np.arange(height) + 0.5) * size[1] / height).astype(np.int64)
-    columns = ((np.arange(width) + 0.5) * size[0] / width).astype(np.int64)
-    out[rows[:, None], columns[None]] = depths
-    return DepthMap(out, np.zeros_like(out))

@@ -1,20 +1,20 @@
 """One door to all formats of poses."""
 
-import shlex
-import zipfile
 from pathlib import Path
 from typing import Literal
 
 from splatkit.capture.images.poses.colmap import find_colmap_models, read_colmap
 from splatkit.capture.images.poses.given import GivenCameras, with_local_origin
+from splatkit.capture.images.poses.nerfcapture import is_nerfcapture, read_nerfcapture
 from splatkit.capture.images.poses.nerfstudio import read_transforms_poses
 from splatkit.capture.images.poses.polycam import is_polycam, read_polycam
 from splatkit.capture.images.poses.record3d import metadata_file, read_record3d
+from splatkit.capture.images.poses.stray import is_stray, read_stray
 from splatkit.capture.images.poses.tum import read_tum
 from splatkit.errors import DatasetError
 from splatkit.io.transforms_json import pose_files
 
-PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "tum"]
+PoseFormat = Literal["auto", "colmap", "transforms", "polycam", "record3d", "stray", "nerfcapture", "tum"]
 
 
 def read_poses(
@@ -25,7 +25,8 @@ def read_poses(
     Args:
         path: file or folder.
         form: which format; auto tells by the files that are there.
-        images: folder of images, for COLMAP where they are elsewhere, and for trajectories.
+        images: folder of images, for COLMAP where they are elsewhere, for trajectories, and of a video's frames for
+            Stray Scanner.
         times: CSV of image times, for trajectories.
         intrinsics: of the camera, for trajectories.
 
@@ -38,12 +39,15 @@ def read_poses(
 def _read(
     path: Path, form: PoseFormat, images: Path | None, times: Path | None, intrinsics: Path | None
 ) -> GivenCameras:
-    _refuse_archive(path)
     form = _recognize(path) if form == "auto" else form
     if form == "colmap":
         return read_colmap(path, images)
     if form == "transforms":
         return read_transforms_poses(path)
+    if form == "nerfcapture":
+        return read_nerfcapture(path)
+    if form == "stray":
+        return read_stray(path, images)
     if form == "polycam":
         return read_polycam(path)
     if form == "record3d":
@@ -54,6 +58,8 @@ def _read(
 def _recognize(path: Path) -> PoseFormat:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder of poses")
+    if is_nerfcapture(path):
+        return "nerfcapture"
     if path.is_file():
         return "transforms" if path.suffix == ".json" else "tum"
     if pose_files(path):
@@ -62,19 +68,12 @@ def _recognize(path: Path) -> PoseFormat:
         return "polycam"
     if metadata_file(path) is not None:
         return "record3d"
+    if is_stray(path):
+        return "stray"
     if find_colmap_models(path):
         return "colmap"
     raise DatasetError(
         f"{path}: no poses in this folder; expected a transforms.json (or Blender's transforms_train.json), a COLMAP "
-        "model (cameras, images, points3D), Polycam's keyframes/cameras or Record3D's metadata"
+        "model (cameras, images, points3D), Polycam's keyframes/cameras, Record3D's metadata or Stray Scanner's "
+        "odometry.csv"
     )
-
-
-def _refuse_archive(path: Path) -> None:
-    """Record3D's .r3d, and what Polycam and others let one download, are zips."""
-    if path.is_file() and zipfile.is_zipfile(path):
-        what = "a recording of Record3D, which is a zip" if path.suffix.lower() == ".r3d" else "a zip"
-        raise DatasetError(
-            f"{path}: {what}; unpack it first (unzip {shlex.quote(path.name)} -d {shlex.quote(path.stem)}) and pass "
-            "the folder"
-        )

@@ -13,6 +13,9 @@ import pycolmap
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.errors import CaptureRefusedError, SplatkitError
+from splatkit.io.photographs.exif import focal_px
+from splatkit.io.photographs.heif import is_heif
+from splatkit.io.photographs.raw import is_raw
 from splatkit.progress import Progress
 
 CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PINHOLE", "SIMPLE_PINHOLE"]
@@ -126,18 +129,20 @@ def _names(model: pycolmap.Reconstruction) -> set[str]:
 
 
 def _first_guess(shot: ImageFile, model: CameraModel, camera_id: int) -> pycolmap.Camera:
-    focal = _focal_by_exif(shot.path)
+    focal = _focal_by_exif(shot)
     guess = focal or _FOCAL_OF_LONGEST_SIDE * max(shot.width, shot.height)
     camera = pycolmap.Camera.create_from_model_name(camera_id, model, guess, shot.width, shot.height)
     camera.has_prior_focal_length = focal is not None
     return camera
 
 
-def _focal_by_exif(path: Path) -> float | None:
+def _focal_by_exif(shot: ImageFile) -> float | None:
     """px; None where EXIF does not tell, or COLMAP does not read the format."""
+    if is_heif(shot.path) or is_raw(shot.path):  # of a raw file COLMAP would read the preview
+        return focal_px(shot.path, shot.width, shot.height)
     try:
-        with colmap_errors(str(path)):
-            known = pycolmap.infer_camera_from_image(path)
+        with colmap_errors(str(shot.path)):
+            known = pycolmap.infer_camera_from_image(shot.path)
     except SplatkitError:
         return None
     return float(known.mean_focal_length()) if known.has_prior_focal_length else None
