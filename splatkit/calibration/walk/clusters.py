@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from splatkit.geometry.se3 import Array
 
-_STRETCHES = 12  # of the walk
-_CELLS = 8  # of space, along the scene's longest side
+_STRETCHES = 8  # of the walk: odometry errs alike for seconds
+_CELLS = 2  # of space, along the longest side: what a LiDAR puts wrong on its way is wrong over meters
 _KNOWN = 1e-9  # eigenvalues of scaled normal equations below it are not
 _LEAST_CLUSTERS = 4
 _CLOSED = 1e-14  # eigenvalues of scaled matrices that count as this at least

@@ -76,6 +76,12 @@ def _pairs(recording: Recording, offset: float) -> NDArray[np.int64]:
     return np.concatenate(out)
 
 
+def turns_of(poses: Array) -> Array:
+    """Rotation vectors [P, 3] from each pose [N, 4, 4] to those soon after it, in the former's frame."""
+    ends = [(np.arange(len(poses) - stride), stride) for stride in _STRIDES if stride < len(poses)]
+    return _turns(poses, np.concatenate([np.stack([first, first + stride], 1) for first, stride in ends]))
+
+
 def _turns(poses: Array, pairs: NDArray[np.int64]) -> Array:
     """Rotation vectors [P, 3] from the first to the second of a pair, in the first's frame."""
     first, second = poses[pairs[:, 0], :3, :3], poses[pairs[:, 1], :3, :3]

@@ -20,7 +20,7 @@ class Recording:
     names: tuple[str, ...]  # of the C cameras
     trajectory: Trajectory  # T_world_lidar by the LiDAR's clock
     points: Array  # [M, 3] triangulated, in the images' world; may be empty
-    planes: Array  # [K, 3] flat places of the LiDAR's map, m, world
+    planes: Array  # [K, 3] middles of flat pieces of the LiDAR's map, m, world
     normals: Array  # [K, 3] there
 
     def covered(self, offset_s: float, margin_s: float = 0.0) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ _REACH_SIGMAS = 5.0  # and at last in deviations
 _FITS = 5.0  # deviations that a photograph may be off and still count as fitting
 _LEAST_RAD, _LEAST_M = 1e-5, 1e-4  # deviations that nothing is better than
 _ARM_M = 3.0  # standard deviation of a lever arm of which nothing is known: hardly a rig is larger
+_STEP_RAD, _STEP_M, _STEP_S = 0.3, 1.0, 0.1  # longest steps: rotations and log of the scale, lever arms, clocks
 _OFFSET_S, _EXACT_S = 0.5, 1e-6  # of the clocks, and where their offset was given
 
 
@@ -67,6 +68,7 @@ class _Linear:
     known: Rows
     sigma_rad: float
     sigma_m: float
+    size_m: float  # of the way
     off: Array  # [N] how many deviations each photograph is off
     points: SurfaceRows
 
@@ -110,7 +112,7 @@ class Walk:
         for step in range(_ITERATIONS):
             linear = self._linear(problem, estimate, float(reaches[min(step, len(reaches) - 1)]))
             H, g = _normal(linear)
-            change = -inverse(H) @ g
+            change = _limited(-inverse(H) @ g, linear.size_m)
             estimate = _moved(estimate, change, problem.center)
             if step >= len(reaches) and np.abs(change).max() < _CONVERGED:
                 break
@@ -119,6 +121,7 @@ class Walk:
     def _linear(self, problem: "_Problem", estimate: Estimate, reach: float) -> "_Linear":
         motion = motion_rows(self.recording, estimate, problem.center)
         inside = problem.inside
+        size_m = float(np.linalg.norm(np.ptp(estimate.predicted(self.recording)[:, :3, 3], axis=0)))
         sigma_rad = max(robust_scale(motion.turns[inside]), _LEAST_RAD)
         sigma_m = max(robust_scale(motion.shifts[inside]), _LEAST_M)
         off = np.maximum(lengths(motion.turns) / sigma_rad, lengths(motion.shifts) / sigma_m) / np.sqrt(3)
@@ -133,6 +136,7 @@ class Walk:
             self._known(estimate, problem.first_offset_s),
             sigma_rad,
             sigma_m,
+            size_m,
             off,
             points,
         )
@@ -175,6 +179,15 @@ class _Problem:
 def _normal(linear: _Linear) -> tuple[Array, Array]:
     parts = [rows.normal() for rows in (linear.motion, linear.surfaces, linear.known)]
     return sum((part[0] for part in parts[1:]), parts[0][0]), sum((part[1] for part in parts[1:]), parts[0][1])
+
+
+def _limited(change: Array, size_m: float) -> Array:
+    """A step shortened to where the linear problem still means something."""
+    limits = np.full(len(change), _STEP_RAD)
+    limits[3:6], limits[OFFSET] = _STEP_RAD * size_m, _STEP_S
+    for first in range(FIRST_TWIST, len(change), 6):
+        limits[first + 3 : first + 6] = _STEP_M
+    return change / max(1.0, float((np.abs(change) / limits).max()))
 
 
 def _moved(estimate: Estimate, change: Array, center: Array) -> Estimate:

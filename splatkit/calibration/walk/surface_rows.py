@@ -10,6 +10,7 @@ from splatkit.calibration.walk.recording import Recording
 from splatkit.capture.lidar.registration.alignment import Similarity, robust_scale
 from splatkit.geometry.se3 import Array
 
+_WIDE_M = 0.6  # from the middle of a piece to where its plane still holds
 _BINS = 8  # of the distance to the nearest camera: far points are triangulated worse
 _LEAST_IN_BIN = 30
 
@@ -45,15 +46,17 @@ class Surfaces:
         return float(np.linalg.norm(np.ptp(np.quantile(planes, [0.05, 0.95], axis=0), axis=0)))
 
     def rows(self, similarity: Similarity, center: Array, reach: float) -> SurfaceRows:
-        """Points within `reach` (m) of a plane; `center` [3] is of the similarity's change."""
+        """Points within `reach` (m) of the plane of the nearest piece; `center` [3] is of the similarity's change."""
         moved = similarity.apply(self._recording.points)
-        if self._tree is None or len(moved) == 0:
+        if self._tree is None or len(moved) == 0 or reach == 0:
             empty = np.zeros((0, 3))
             return SurfaceRows(np.zeros(0), np.ones(0), np.zeros((0, 7)), empty, empty, np.zeros(0, np.int64))
-        gaps, nearest = self._tree.query(moved, distance_upper_bound=reach, workers=-1)
+        gaps, nearest = self._tree.query(moved, distance_upper_bound=max(reach, _WIDE_M), workers=-1)
         chosen = np.flatnonzero(np.isfinite(gaps))
         n, p = self._recording.normals[nearest[chosen]], moved[chosen]
         distances = np.einsum("ni,ni->n", n, p - self._recording.planes[nearest[chosen]])
+        near = np.abs(distances) <= reach
+        chosen, n, p, distances = chosen[near], n[near], p[near], distances[near]
         arms = p - center
         J = np.column_stack([np.cross(arms, n), n, np.einsum("ni,ni->n", n, arms)])
         return SurfaceRows(distances, _sigmas(distances, self._afar[chosen]), J, p, n, chosen)
