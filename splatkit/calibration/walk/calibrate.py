@@ -43,11 +43,14 @@ def calibrate_recording(
     guesses = first_guesses(recording, offset_s)
     if prior is not None:
         guesses = [Estimate(guess.similarity, prior.T_camera_lidar, guess.offset_s) for guess in guesses[:1]] + guesses
-    found = [walk.solve(guess, with_surfaces=False) for guess in track(guesses, "comparing motion", progress, len(guesses))]
+    found = [
+        walk.solve(guess, with_surfaces=False) for guess in track(guesses, "comparing motion", progress, len(guesses))
+    ]
     found.sort(key=lambda solved: solved.misfit)
     likely = _different([solved for solved in found if solved.misfit < found[0].misfit + _AS_GOOD])
     with_surfaces = [
-        walk.solve(solved.estimate, with_surfaces=True) for solved in track(likely, "comparing surfaces", progress, len(likely))
+        walk.solve(solved.estimate, with_surfaces=True)
+        for solved in track(likely, "comparing surfaces", progress, len(likely))
     ]
     order = sorted(range(len(likely)), key=lambda index: -len(with_surfaces[index].surfaces.distances))
     best = with_surfaces[order[0]]

@@ -143,7 +143,9 @@ def refuse_untrustworthy(found: WalkCalibration) -> None:
         parts = [f"{weak.about} is known to {weak.rotation_deg:.1f} degrees"] * (weak.rotation_deg > REFUSED_DEG)
         parts += [f"{weak.along} is known to {100 * weak.translation_m:.0f} cm"] * (weak.translation_m > REFUSED_M)
         if parts:
-            raise CalibrationRefusedError(f"{name}: {' and '.join(parts)} only (one standard deviation): {advice(found)}")
+            raise CalibrationRefusedError(
+                f"{name}: {' and '.join(parts)} only (one standard deviation): {advice(found)}"
+            )
 
 
 def _refuse_motion(found: WalkCalibration) -> None:
@@ -165,14 +167,16 @@ def _refuse_surfaces(found: WalkCalibration) -> None:
             f"only {100 * near / len(recording.points):.0f} % of the photographs' points lie near surfaces of the "
             "LiDAR's map: do photographs and scans show the same place, and did nothing large move?"
         )
+    if near and observe(found).facing[1] < _FLAT:
+        raise CalibrationRefusedError(f"scale and place of the cameras cannot be told apart: {advice(found)}")
     if any(len(rival.surfaces.distances) >= _RIVAL * near for rival in found.rivals):
         raise CalibrationRefusedError(f"several answers fit this walk as well as each other: {advice(found)}")
     for camera, name in enumerate(recording.names):
         distance = _contradiction(found.motion, solved, camera)
         if distance > _CONTRADICTION:
             raise CalibrationRefusedError(
-                f"{name}: motion and surfaces contradict each other (chi-square {distance:.0f} of 6): is the trajectory "
-                "that of these scans, and are both in meters?"
+                f"{name}: motion and surfaces contradict each other (chi-square {distance:.0f} of 6): is the "
+                "trajectory that of these scans, and are both in meters?"
             )
 
 

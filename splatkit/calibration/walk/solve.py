@@ -107,7 +107,7 @@ class Walk:
         )
 
     def _descend(self, problem: "_Problem", start: Estimate, reaches: Array) -> tuple[Estimate, "_Linear"]:
-        """The estimate that a start leads to, while points may be so far (m) from their planes, and the last problem."""
+        """Where a start leads to, with points up to so far (m) from their planes, and the last problem."""
         estimate = start
         for step in range(_ITERATIONS):
             linear = self._linear(problem, estimate, float(reaches[min(step, len(reaches) - 1)]))
