@@ -24,6 +24,8 @@ _REACH_START, _REACH_END = 0.05, 0.01  # of the map's size: how far a point may 
 _REACH_SIGMAS = 5.0  # and at last in deviations
 _FITS = 5.0  # deviations that a photograph may be off and still count as fitting
 _LEAST_RAD, _LEAST_M = 1e-5, 1e-4  # deviations that nothing is better than
+# What a map of pieces and mixed returns, and lenses, are off by without any cluster's showing it: rad, m.
+_FLOOR = np.array([1e-4] * 3 + [0.0015] * 3)
 _ARM_M = 3.0  # standard deviation of a lever arm of which nothing is known: hardly a rig is larger
 _STEP_RAD, _STEP_M, _STEP_S = 0.3, 1.0, 0.1  # longest steps: rotations and log of the scale, lever arms, clocks
 _OFFSET_S, _EXACT_S = 0.5, 1e-6  # of the clocks, and where their offset was given
@@ -94,9 +96,11 @@ class Walk:
         problem = replace(problem, designs=(design_effect(linear.motion), design_effect(linear.surfaces)))
         estimate, linear = self._descend(problem, estimate, np.array([near]))
         H, _ = _normal(linear)
+        floor = np.zeros(len(H))
+        floor[FIRST_TWIST:] = np.tile(_FLOOR**2, len(self.recording.names))
         return Solved(
             estimate=estimate,
-            covariance=enlarged(inverse(H), jackknife((linear.motion, linear.surfaces), H)),
+            covariance=enlarged(inverse(H), jackknife((linear.motion, linear.surfaces), H)) + np.diag(floor),
             center=center,
             sigma_rad=linear.sigma_rad,
             sigma_m=linear.sigma_m,
