@@ -175,9 +175,9 @@ class WalkSettings:
     """What is known of the extrinsics before: a calibration.json, or any JSON with a list `cameras`: name and
     T_camera_lidar of each. None is needed."""
     prior_deg: float = 10.0
-    """Standard deviation of the rotations in --init, about each axis."""
+    """Standard deviation of rotations in --init, about each axis."""
     prior_m: float = 0.3
-    """Standard deviation of the positions in --init, along each axis."""
+    """Standard deviation of positions in --init, along each axis."""
     image_times: Path | None = None
     """CSV with the columns file,time_s, by the cameras' clock; not needed where the dataset states it."""
     scan_times: Path | None = None

@@ -61,8 +61,8 @@ def _check_count(recording: Recording, offset: float) -> None:
     if counts.min() < LEAST_PHOTOGRAPHS:
         first, last = recording.trajectory.times[[0, -1]]
         raise CalibrationRefusedError(
-            f"{counts.min()} photographs of {recording.names[int(counts.argmin())]} were taken within the trajectory "
-            f"({first:.3f} to {last:.3f} s); at least {LEAST_PHOTOGRAPHS} are needed: do both clocks agree?"
+            f"photographs of {recording.names[int(counts.argmin())]} within the trajectory ({first:.3f} to {last:.3f} "
+            f"s): {counts.min()}, at least {LEAST_PHOTOGRAPHS} are needed: record a longer walk; do both clocks agree?"
         )
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from splatkit.geometry.se3 import invert
-from studies.walk_simulation import Noise, simulate, structure_from_motion
-from studies.walk_study import WalkCase, measure_case, off_prior, place_truth, walk_cases, write_summary
+from studies.walks.simulation import Noise, simulate, structure_from_motion
+from studies.walks.study import WalkCase, measure_case, off_prior, place_truth, walk_cases, write_summary
 from tests.calibration.walk.walks import off_by
 
 

@@ -24,7 +24,7 @@ from splatkit.io.atomic import atomic_file
 from splatkit.synthetic.description import SceneDescription, find_scene, read_scene
 from splatkit.synthetic.walk import RigMotion
 from studies.store import Store, group_by
-from studies.walk_simulation import Noise, Straight, Truth, simulate, walk_truth
+from studies.walks.simulation import Noise, Straight, Truth, simulate, walk_truth
 
 _OFF_DEG, _OFF_M = 10.0, 0.3  # of a prior
 _PLANE_M = 40.0
