@@ -19,6 +19,7 @@ _LEAST_NEAR = 0.3  # of the points, near a plane of the map
 _RIVAL = 0.8  # of the points near planes under the best answer: another answer has as many
 _CONTRADICTION = 60.0  # chi-square of 6 between motion and surfaces
 _HARMLESS_RAD, _HARMLESS_M = np.deg2rad(0.1), 0.01  # that both may differ by anyway
+_MOST_SIGMAS = 4.5  # from a prior, about or along an axis
 _ONE_AXIS_DEG, _HARDLY_DEG = 1.0, 5.0  # turns, root mean square: about a second axis, and about any
 _FLAT = 0.02  # share of normals in a direction, below which no surface faces it
 _ALONG = 0.8  # cosine between a direction and the one that it is called after
@@ -138,6 +139,7 @@ def refuse_untrustworthy(found: WalkCalibration) -> None:
         )
     _refuse_motion(found)
     _refuse_surfaces(found)
+    _refuse_departures(found)
     for camera, name in enumerate(recording.names):
         weak = weakness(found, camera)
         parts = [f"{weak.about} is known to {weak.rotation_deg:.1f} degrees"] * (weak.rotation_deg > REFUSED_DEG)
@@ -177,6 +179,20 @@ def _refuse_surfaces(found: WalkCalibration) -> None:
             raise CalibrationRefusedError(
                 f"{name}: motion and surfaces contradict each other (chi-square {distance:.0f} of 6): is the "
                 "trajectory that of these scans, and are both in meters?"
+            )
+
+
+def _refuse_departures(found: WalkCalibration) -> None:
+    if found.prior is None:
+        return
+    sigmas = np.array([found.prior.rotation_rad] * 3 + [found.prior.translation_m] * 3)
+    for camera, name in enumerate(found.recording.names):
+        twist = twist_between(found.prior.T_camera_lidar[camera], found.solved.estimate.T_camera_lidar[camera])
+        most = float(np.abs(twist / sigmas).max())
+        if most > _MOST_SIGMAS:
+            raise CalibrationRefusedError(
+                f"{name} came out {most:.1f} standard deviations from what --init states: correct it, leave it out, or "
+                "allow for more with --prior-deg and --prior-m"
             )
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from splatkit.calibration.walk.calibrate import calibrate_recording
 from splatkit.calibration.walk.judge import advice, observe, refuse_untrustworthy, weak_directions, weakness
+from splatkit.calibration.walk.recording import Prior
 from splatkit.errors import CalibrationRefusedError
+from splatkit.geometry.se3 import exp_se3
 from splatkit.io.formats.trajectories import Trajectory
-from tests.calibration.walk.walks import OFFSET_S, make_recording
+from tests.calibration.walk.walks import OFFSET_S, extrinsics, make_recording
 
 
 def refused(recording, message, prior=None):
@@ -77,6 +79,11 @@ def test_a_map_in_other_units_contradicts_the_motion():
     recording = make_recording()
     squeezed = replace(recording, planes=recording.planes * 1.04)
     refused(squeezed, r"motion and surfaces contradict each other \(chi-square \d+ of 6\)")
+
+
+def test_a_prior_that_is_farther_off_than_stated_is_told():
+    prior = Prior(exp_se3(np.array([0, 0, 0.2, 0, 0, 0])) @ extrinsics(), np.deg2rad(1.0), 0.05)
+    refused(make_recording(), r"left came out \d+\.\d standard deviations from what --init states: correct it", prior)
 
 
 def test_weak_directions_name_what_would_help():
