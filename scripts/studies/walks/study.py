@@ -1,8 +1,8 @@
 """How well does a walk calibrate a LiDAR and cameras? `scripts/study.py walks --out DIR [--quick]`.
 
 Walks through the generated `courtyard` with two cameras and 32 lasers, with known truth: round it, on a cart that
-neither leans nor bobs, and two that cannot do: straight ahead, and over one plane. What differs from seed to seed is
-noise: of features, ranges and odometry. Each case is done once: interrupt the study and start it again as you like.
+neither leans nor bobs, round it with odometry that drifts for long, and two that cannot do: straight ahead, and over
+one plane. What differs from seed to seed is noise: of features, ranges and odometry. Each case is done once: interrupt the study and start it again as you like.
 """
 
 import time
@@ -28,7 +28,8 @@ from studies.walks.simulation import Noise, Straight, Truth, simulate, walk_trut
 
 _OFF_DEG, _OFF_M = 10.0, 0.3  # of a prior
 _PLANE_M = 40.0
-_PLACES = ("round", "cart", "straight", "plane")
+_PLACES = ("round", "cart", "drift", "straight", "plane")
+_DRIFT = Noise(odometry_deg=0.2, odometry_m=0.02, odometry_s=8.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _one_plane(scene: SceneDescription) -> SceneDescription:
 
 def measure_case(case: WalkCase, truth: Truth) -> dict[str, float]:
     """Errors of one trial, all cameras together, and whether it was refused."""
-    recording = simulate(truth, Noise(), case.seed)
+    recording = simulate(truth, _DRIFT if case.place == "drift" else Noise(), case.seed)
     prior = off_prior(truth, case.seed) if case.start == "prior" else None
     start = time.process_time()
     try:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from splatkit.geometry.se3 import Array
 
-_STRETCHES = 8  # of the walk: odometry errs alike for seconds
+_STRETCHES = 4, 12  # fewest and most of a walk: odometry errs alike for seconds
 _CELLS = 2  # of space, along the longest side: what a LiDAR puts wrong on its way is wrong over meters
+_FITTED = 0.8  # of the stretches that residuals show: a fit takes the slowest of their errors up
 _KNOWN = 1e-9  # eigenvalues of scaled normal equations below it are not
 _LEAST_CLUSTERS = 4
 _CLOSED = 1e-14  # eigenvalues of scaled matrices that count as this at least
@@ -32,10 +33,28 @@ class Rows:
         return [Rows(self.J[own], self.r[own], self.cluster[own]).normal() for own in parts]
 
 
-def by_time(times: Array) -> NDArray[np.int64]:
-    """Stretches [N] of a walk, equally long, of times [N]."""
+def by_time(times: Array, count: int) -> NDArray[np.int64]:
+    """Stretches [N] of a walk, `count` equally long ones, of times [N]."""
     since = (times - times.min()) / max(float(np.ptp(times)), 1e-9)
-    return np.minimum((_STRETCHES * since).astype(np.int64), _STRETCHES - 1)
+    return np.minimum((count * since).astype(np.int64), count - 1)
+
+
+def independent_stretches(series: list[Array]) -> int:
+    """Into how many stretches a walk may be cut so that their errors are about independent.
+
+    Args:
+        series: of each camera residuals [N, D] in order of time, each of deviation about 1.
+    """
+    counts = [_FITTED * len(residuals) / _alike(residuals) for residuals in series if len(residuals) > 1]
+    return int(np.clip(min(counts, default=0), *_STRETCHES))
+
+
+def _alike(residuals: Array) -> float:
+    """How many neighbors err alike: the sum of correlations until they vanish, to both sides."""
+    total, lag, square = 1.0, 1, max(float((residuals**2).mean()), 1e-12)
+    while lag < len(residuals) and (correlation := float((residuals[lag:] * residuals[:-lag]).mean()) / square) > 0:
+        total, lag = total + 2 * correlation, lag + 1
+    return total
 
 
 def in_space(places: Array) -> NDArray[np.int64]:
@@ -75,7 +94,9 @@ def jackknife(kinds: tuple[Rows, ...], H: Array) -> Array:
         changes = np.array([inverse(H - part) @ gradient for part, gradient in rows.by_cluster()])
         if len(changes) >= _LEAST_CLUSTERS:
             spread = changes - changes.mean(0)
-            total += (len(changes) - 1) / len(changes) * (spread.T @ spread)
+            count = len(changes)
+            few = (count - 1) / (count - 3)  # the variance of Student's t: so few tell their own scatter badly
+            total += few * (count - 1) / count * (spread.T @ spread)
     return total
 
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.calibration.walk.clusters import Rows, by_time, design_effect, enlarged, in_space, inverse, jackknife
+from splatkit.calibration.walk.clusters import (
+    Rows,
+    by_time,
+    design_effect,
+    enlarged,
+    in_space,
+    independent_stretches,
+    inverse,
+    jackknife,
+)
 from splatkit.calibration.walk.motion_rows import FIRST_TWIST, OFFSET, SIMILARITY, motion_rows, unknowns
 from splatkit.calibration.walk.recording import Estimate, Prior, Recording
 from splatkit.calibration.walk.surface_rows import SurfaceRows, Surfaces
@@ -132,7 +141,9 @@ class Walk:
         weights = inside / np.sqrt(problem.designs[0] * np.maximum(off / _HUBER, 1))
         J = np.concatenate([motion.J_turns / sigma_rad, motion.J_shifts / sigma_m], 1) * weights[:, None, None]
         r = np.concatenate([motion.turns / sigma_rad, motion.shifts / sigma_m], 1) * weights[:, None]
-        stretches = np.repeat(by_time(self.recording.times), 6)
+        whitened = np.clip(np.concatenate([motion.turns / sigma_rad, motion.shifts / sigma_m], 1), -_FITS, _FITS)
+        cameras = [whitened[inside & (self.recording.which == camera)] for camera in range(len(self.recording.names))]
+        stretches = np.repeat(by_time(self.recording.times, independent_stretches(cameras)), 6)
         points = self._surfaces.rows(estimate.similarity, problem.center, reach)
         return _Linear(
             Rows(J.reshape(-1, J.shape[2]), r.ravel(), stretches),

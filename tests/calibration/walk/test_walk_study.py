@@ -53,5 +53,5 @@ def test_noise_moves_the_map_and_the_clock(truth):
 
 def test_places_where_walks_say_nothing_are_tried_from_nothing_alone():
     cases = list(walk_cases(quick=False))
-    assert len(cases) == 16 * 5
+    assert len(cases) == 16 * 6
     assert {case.place for case in cases if case.start == "prior"} == {"round"}
