@@ -1,8 +1,9 @@
 """How well does a walk calibrate a LiDAR and cameras? `scripts/study.py walks --out DIR [--quick]`.
 
-Walks through the generated `courtyard` with two cameras and 32 lasers, with known truth: round it, on a cart that
-neither leans nor bobs, round it with odometry that drifts for long, and two that cannot do: straight ahead, and over
-one plane. What differs from seed to seed is noise: of features, ranges and odometry. Each case is done once: interrupt the study and start it again as you like.
+Two cameras and 32 lasers go through the generated `courtyard`, with known truth: round it, on a cart that neither leans
+nor bobs, round it with odometry that drifts for long, and two ways that cannot do: straight ahead, and over one plane.
+What differs from seed to seed is noise: of features, ranges and odometry. Each case is done once: interrupt the study
+and start it again as you like.
 """
 
 import time

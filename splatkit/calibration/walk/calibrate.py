@@ -40,9 +40,7 @@ def calibrate_recording(
         CalibrationRefusedError: nothing to start from follows; of whether the result is to be trusted see `judge`.
     """
     walk = Walk(recording, prior, offset_s)
-    guesses = first_guesses(recording, offset_s)
-    if prior is not None:
-        guesses = [Estimate(guess.similarity, prior.T_camera_lidar, guess.offset_s) for guess in guesses[:1]] + guesses
+    guesses = first_guesses(recording, offset_s, prior)
     found = [
         walk.solve(guess, with_surfaces=False) for guess in track(guesses, "comparing motion", progress, len(guesses))
     ]

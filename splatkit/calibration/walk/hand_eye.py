@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from splatkit.calibration.walk.recording import Estimate, Recording
+from splatkit.calibration.walk.recording import Estimate, Prior, Recording
 from splatkit.capture.lidar.registration.alignment import Similarity
 from splatkit.errors import CalibrationRefusedError
 from splatkit.geometry.se3 import Array, compose, invert
@@ -23,12 +23,13 @@ _TURNS_TRIED = 12  # about the axis that the rig mostly turned about
 _PLACES_M, _ARM_M = 0.1, 1.0  # standard deviations in the linear step: of places, and of a lever arm
 
 
-def first_guesses(recording: Recording, offset_s: float | None) -> list[Estimate]:
+def first_guesses(recording: Recording, offset_s: float | None, prior: Prior | None = None) -> list[Estimate]:
     """Several, the likeliest first.
 
     Args:
         recording: the walk.
         offset_s: LiDAR's clock minus cameras' clock where it is known.
+        prior: of the extrinsics; gives one guess more.
 
     Raises:
         CalibrationRefusedError: too few photographs lie within the trajectory, or nothing moved.
@@ -41,12 +42,11 @@ def first_guesses(recording: Recording, offset_s: float | None) -> list[Estimate
     turns = _turns(lidar_poses, own)
     rotation = _aligned(_turns(recording.poses, own), turns)[0]
     axis = np.linalg.svd(turns, full_matrices=False)[2][0]
-    found = []
+    tried = [] if prior is None else [prior.T_camera_lidar[first, :3, :3]]
     for turn in 2 * np.pi * np.arange(_TURNS_TRIED) / _TURNS_TRIED:
-        about = rotation @ Rotation.from_rotvec(turn * axis).as_matrix()
-        guess = _with_places(recording, first, about, lidar_poses, offset)
-        if guess is not None:
-            found.append(guess)
+        tried.append(rotation @ Rotation.from_rotvec(turn * axis).as_matrix())
+    guesses = (_with_places(recording, first, about, lidar_poses, offset) for about in tried)
+    found = [guess for guess in guesses if guess is not None]
     if not found:
         raise CalibrationRefusedError(
             "photographs and trajectory do not move alike: do they belong together, and do both clocks agree to "

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from splatkit.calibration.walk.calibrate import calibrate_recording
+from splatkit.calibration.walk.judge import refuse_untrustworthy
 from splatkit.calibration.walk.recording import Prior
 from splatkit.geometry.se3 import exp_se3, twist_between
 from tests.calibration.walk.walks import OFFSET_S, extrinsics, make_recording, off_by
@@ -36,6 +37,16 @@ def test_a_cart_that_never_leans_needs_surfaces_for_the_height():
     assert degrees.max() < 0.05
     assert meters.max() < 0.01 < alone
     assert found.solved.estimate.offset_s == pytest.approx(OFFSET_S, abs=1e-5)
+
+
+def test_straight_ahead_a_good_prior_and_surfaces_do():
+    twists = np.array([[0.01, 0.0, 0.005, 0.02, 0, 0.01], [0, 0.01, 0, 0, 0.02, 0]])
+    prior = Prior(exp_se3(twists) @ extrinsics(), np.deg2rad(1.0), 0.03)
+    found = calibrate_recording(make_recording(4, straight=True, sway_deg=0.0), prior, OFFSET_S)
+    refuse_untrustworthy(found)
+    degrees, meters = off_by(found.solved.estimate.T_camera_lidar)
+    assert degrees.max() < 0.1
+    assert meters.max() < 0.03
 
 
 def test_points_that_are_elsewhere_hardly_matter():

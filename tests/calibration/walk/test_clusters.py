@@ -51,10 +51,10 @@ def test_too_few_clusters_tell_nothing():
 
 
 def test_a_covariance_is_enlarged_only_where_the_other_is_larger():
-    np.testing.assert_allclose(enlarged(np.diag([1.0, 4.0]), np.diag([9.0, 1.0])), np.diag([9.0, 4.0]))
+    np.testing.assert_allclose(enlarged(np.diag([1.0, 4.0]), np.diag([9.0, 0.5])), np.diag([9.0, 4.0]))
     tilted = np.array([[2.0, 0.5], [0.5, 1.0]])
     np.testing.assert_allclose(enlarged(tilted, 0.5 * tilted), tilted)
-    np.testing.assert_allclose(enlarged(tilted, 3 * tilted), 3 * tilted)
+    np.testing.assert_allclose(enlarged(tilted, 3.0 * tilted), 3.0 * tilted)
 
 
 def test_what_nothing_is_known_of_gets_a_large_variance():
