@@ -138,7 +138,7 @@ def _drawn(
     calibrated: CalibratedWalk, photograph: _Shown, scan: PlacedScan, T_camera_lidar: Array
 ) -> NDArray[np.uint8]:
     recording, number = calibrated.found.recording, photograph.number
-    T_world_lidar = recording.trajectory.at(np.array([photograph.moment]))[0]
+    T_world_lidar = recording.lidar_poses(calibrated.found.solved.estimate.offset_s)[number]
     mount = recording.which[number]
     local = transform_points(T_camera_lidar[mount] @ invert(T_world_lidar), scan.cloud.points.astype(np.float64))
     pixels, seen = calibrated.inputs.lenses[mount].project(local, _NEAREST_M)

@@ -48,10 +48,11 @@ class Weakness:
 def observe(found: WalkCalibration) -> Observed:
     """What moved and what was seen."""
     recording, solved = found.recording, found.solved
-    moments = recording.lidar_poses(solved.estimate.offset_s)[solved.inside]
-    turns = turns_of(moments)
+    moments = np.flatnonzero(solved.inside)[np.unique(recording.times[solved.inside], return_index=True)[1]]
+    poses = recording.lidar_poses(solved.estimate.offset_s)[moments]
+    turns = turns_of(poses)
     _, sizes, axes = np.linalg.svd(turns, full_matrices=False)
-    steps = np.einsum("nij,nj->ni", np.swapaxes(moments[:-1, :3, :3], 1, 2), np.diff(moments[:, :3, 3], axis=0))
+    steps = np.einsum("nij,nj->ni", np.swapaxes(poses[:-1, :3, :3], 1, 2), np.diff(poses[:, :3, 3], axis=0))
     ahead = steps.sum(0)
     normals = solved.surfaces.normals
     facing = np.linalg.eigvalsh(normals.T @ normals)[::-1] / len(normals) if len(normals) else np.zeros(3)

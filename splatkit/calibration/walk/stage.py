@@ -74,9 +74,7 @@ def calibrate_walk(
         refuse_untrustworthy(found)
         warnings = (*inputs.warnings, *_left_out(inputs, found), *_clocks(settings, found), *weak_directions(found))
         calibrated = CalibratedWalk(settings.out, inputs, found, warnings)
-        listed = (settings.image_times, settings.scan_times, settings.init)
-        sources = [settings.trajectory, *(path for path in listed if path is not None), *inputs.scans.files()]
-        hashes = {source.path: source.sha256 for source in hash_files(sources)}
+        hashes = {source.path: source.sha256 for source in hash_files(_sources(settings, inputs))}
         write_json(
             folder / "calibration.json", walk_record(found, inputs.lenses, settings.range_noise, hashes, warnings)
         )
@@ -92,6 +90,14 @@ def _check(settings: WalkSettings) -> None:
         value = getattr(settings, name)
         if not (np.isfinite(value) and value > 0):
             raise SettingsError(f"--{name.replace('_', '-')}: expected a number above 0, got {value}")
+
+
+def _sources(settings: WalkSettings, inputs: WalkInputs) -> list[Path]:
+    """All files that the result follows from."""
+    listed = (settings.image_times, settings.scan_times, settings.init)
+    dataset = settings.dataset / "transforms.json" if settings.dataset.is_dir() else settings.dataset
+    files = [dataset, settings.trajectory, *(path for path in listed if path is not None), *inputs.scans.files()]
+    return [*files, *(photograph.path for photograph in inputs.photographs)]
 
 
 def _left_out(inputs: WalkInputs, found: WalkCalibration) -> list[str]:
