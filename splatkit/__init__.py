@@ -6,8 +6,8 @@ What is public are the names in `__all__`:
 - `Splats`, `read_splats`, `write_splats`: splats as tensors, and their files
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
-- `make_scene`, `calibrate`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`, `train`,
-  `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
+- `make_scene`, `calibrate`, `calibrate_walk`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`,
+  `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
@@ -40,7 +40,9 @@ __all__ = [
     "SurfaceSettings",
     "TextureSettings",
     "TrainSettings",
+    "WalkSettings",
     "calibrate",
+    "calibrate_walk",
     "capture_images",
     "capture_lidar",
     "capture_static",
@@ -59,8 +61,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULES below
-    from splatkit.calibration.settings import CalibrateSettings
+    from splatkit.calibration.settings import CalibrateSettings, WalkSettings
     from splatkit.calibration.stage import calibrate
+    from splatkit.calibration.walk.stage import calibrate_walk
     from splatkit.capture.images.settings import CaptureImagesSettings
     from splatkit.capture.images.stage import capture_images
     from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
@@ -115,7 +118,9 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "SurfaceSettings": "export.surface.settings",
         "TextureSettings": "export.texture.settings",
         "TrainSettings": "optimize.train_settings",
+        "WalkSettings": "calibration.settings",
         "calibrate": "calibration.stage",
+        "calibrate_walk": "calibration.walk.stage",
         "capture_images": "capture.images.stage",
         "capture_lidar": "capture.lidar.stage",
         "capture_static": "capture.lidar.stage",

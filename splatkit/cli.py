@@ -24,6 +24,7 @@ from splatkit.calibration.settings import (
     CheckSettings,
     SimulateSettings,
     SurroundSettings,
+    WalkSettings,
 )
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
@@ -37,6 +38,7 @@ from splatkit.commands.calibrate import (
     run_check,
     run_simulate,
     run_surround,
+    run_walk,
 )
 from splatkit.commands.capture import (
     Capture,
@@ -103,6 +105,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     AdviseSettings: run_advise,
     BoardSettings: run_board,
     SurroundSettings: run_surround,
+    WalkSettings: run_walk,
     CaptureImagesSettings: run_capture_images,
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from splatkit.calibration.settings import CalibrateSettings
+from splatkit.calibration.settings import CalibrateSettings, WalkSettings
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
@@ -42,6 +42,7 @@ STAGES = {
     for stage in (
         Stage("scene", ("scene",), SceneSettings, "synthetic.stage:make_scene"),
         Stage("calibrate", ("calibrate", "run"), CalibrateSettings, "calibration.stage:calibrate"),
+        Stage("calibrate.walk", ("calibrate", "walk"), WalkSettings, "calibration.walk.stage:calibrate_walk"),
         Stage("capture.images", ("capture", "images"), CaptureImagesSettings, "capture.images.stage:capture_images"),
         Stage("capture.lidar", ("capture", "lidar"), CaptureLidarSettings, "capture.lidar.stage:capture_lidar"),
         Stage("capture.static", ("capture", "static"), CaptureStaticSettings, "capture.lidar.stage:capture_static"),

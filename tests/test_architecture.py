@@ -50,6 +50,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "io",
     },
     "calibration.surround": {"calibration.settings", "geometry", "io"},
+    # photographs and scans that moved are read as `capture lidar` reads them
+    "calibration.walk": {
+        "calibration",
+        "calibration.quality",
+        "capture",
+        "capture.lidar",
+        "geometry",
+        "io",
+    },
     "calibration": {
         "calibration.targets",
         "calibration.detection",
@@ -159,6 +168,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "calibration",
         "calibration.quality",
         "calibration.surround",
+        "calibration.walk",
         "capture.images",
         "capture.lidar",
         "capture.stereo",
@@ -177,6 +187,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "progress_bar",
         "calibration",
         "calibration.surround",
+        "calibration.walk",
         "capture.images",
         "capture.lidar",
         "capture.stereo",

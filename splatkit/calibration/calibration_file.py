@@ -11,9 +11,10 @@ import splatkit
 from splatkit.calibration.calibrate import Calibration
 from splatkit.calibration.targets.target import BoardTarget
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import Array
 from splatkit.io.formats.calibration_json import FORMAT, PIXELS, StoredCalibration, camera_entry
 
-_DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
+DIRECTION = "p_camera = R p_lidar + t, meters; the camera looks along z, x is right, y is down"
 
 
 def calibration_record(
@@ -35,7 +36,7 @@ def calibration_record(
     return {
         "format": FORMAT,
         "version": splatkit.__version__,
-        "direction": _DIRECTION,
+        "direction": DIRECTION,
         "pixels": PIXELS,
         "cameras": [_camera_record(calibration, index, name) for index, name in enumerate(names)],
         "lidar": {
@@ -60,19 +61,26 @@ def calibration_record(
 def _camera_record(calibration: Calibration, index: int, name: str) -> dict[str, Any]:
     camera = calibration.solution.guess.cameras[index]
     T, covariance = calibration.solution.guess.T_camera_lidar[index], calibration.covariance(index)
-    x, y, z, w = Rotation.from_matrix(T[:3, :3]).as_quat()
-    deviations = np.sqrt(np.diag(covariance))
     return {
         "name": name,
         **camera_entry(camera),
-        "T_camera_lidar": T.tolist(),
-        "quaternion_wxyz": [w, x, y, z],
-        "translation_m": T[:3, 3].tolist(),
-        "covariance": covariance.tolist(),
+        **extrinsic_entry(T, covariance),
         "covariance_with_intrinsics": calibration.joint_covariances[index].tolist(),
+        "deviations_over_noise_alone": calibration.over_noise(index),
+    }
+
+
+def extrinsic_entry(T_camera_lidar: Array, covariance: Array) -> dict[str, Any]:
+    """An extrinsic [4, 4] and the covariance [6, 6] of its twist, as calibration.json has them."""
+    x, y, z, w = Rotation.from_matrix(T_camera_lidar[:3, :3]).as_quat()
+    deviations = np.sqrt(np.diag(covariance))
+    return {
+        "T_camera_lidar": T_camera_lidar.tolist(),
+        "quaternion_wxyz": [w, x, y, z],
+        "translation_m": T_camera_lidar[:3, 3].tolist(),
+        "covariance": covariance.tolist(),
         "rotation_sd_deg": np.degrees(deviations[:3]).tolist(),
         "translation_sd_m": deviations[3:].tolist(),
-        "deviations_over_noise_alone": calibration.over_noise(index),
     }
 
 
@@ -80,8 +88,10 @@ def board_of(stored: StoredCalibration, path: Path) -> BoardTarget:
     """The board that a calibration was made with.
 
     Raises:
-        DatasetError: it is damaged; names the file.
+        DatasetError: it is damaged, or was made without a board; names the file.
     """
+    if not stored.board:
+        raise DatasetError(f"{path}: was made without a board, which `calibrate check` and `calibrate advise` need")
     try:
         return BoardTarget(**stored.board)
     except (TypeError, ValueError) as error:

@@ -150,3 +150,47 @@ class SurroundSettings:
     """Number of timestamps to use, evenly chosen where there are more."""
     overwrite: bool = False
     """Replace an existing folder."""
+
+
+@dataclass(frozen=True)
+class WalkSettings:
+    """Find where a LiDAR sits on cameras that it was carried or driven with, without a target.
+
+    Photographs and LiDAR must move together through curves, past surfaces that both see. Writes calibration.json,
+    report.html and the extrinsic in the notations of other tools. Exit code 3 says that no result could be trusted,
+    and why.
+    """
+
+    dataset: Path
+    """Photographs with poses: a folder with a transforms.json, as of `splatkit capture images`."""
+    scans: Path
+    """Folder of scans, a file with several, or a recording (ROS 1 or 2 bag, MCAP)."""
+    trajectory: Path
+    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM), meters."""
+    out: Path = Path("calibration")
+    """Folder to make."""
+    cameras: tuple[str, ...] = ()
+    """Names of several cameras; each is a word of the path of its images."""
+    init: Path | None = None
+    """What is known of the extrinsics before: a calibration.json, or any JSON with a list `cameras`: name and
+    T_camera_lidar of each. None is needed."""
+    prior_deg: float = 10.0
+    """Standard deviation of rotations in --init, about each axis."""
+    prior_m: float = 0.3
+    """Standard deviation of positions in --init, along each axis."""
+    image_times: Path | None = None
+    """CSV with the columns file,time_s, by the cameras' clock; not needed where the dataset states it."""
+    scan_times: Path | None = None
+    """The same for scans without times in points or names, by the LiDAR's clock."""
+    time_offset: float | None = None
+    """LiDAR's clock minus cameras' clock, s; estimated, up to 1 s, where it is not given."""
+    topic: str | None = None
+    """Topic of the point clouds in a recording."""
+    min_range: float = 0.5
+    """Points nearer to the LiDAR belong to the rig and are not used, m."""
+    max_range: float = 60.0
+    """Points farther from the LiDAR are not used, m."""
+    range_noise: float = 0.03
+    """Standard deviation of the LiDAR's ranges, m."""
+    overwrite: bool = False
+    """Replace an existing folder."""

@@ -270,8 +270,8 @@ def advise_poses(settings: AdviseSettings) -> list[PoseAdvice]:
         FileNotFoundError, DatasetError: no such calibration, or damaged.
     """
     stored = read_calibration(settings.calibration)
-    rig = Rig(stored.cameras[0], settings.lidar, stored.T_camera_lidar[0], SensorNoise(**stored.noise))
     target = board_of(stored, settings.calibration)
+    rig = Rig(stored.cameras[0], settings.lidar, stored.T_camera_lidar[0], SensorNoise(**stored.noise))
     return advise(rig, target, stored.joint_covariances[0][:6, :6], settings.count)
 
 

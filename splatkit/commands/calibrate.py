@@ -1,4 +1,4 @@
-"""`splatkit calibrate`: run, check, simulate, scene, advise, board."""
+"""`splatkit calibrate`: run, check, simulate, scene, advise, board, surround, walk."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,6 +13,7 @@ from splatkit.calibration.settings import (
     CheckSettings,
     SimulateSettings,
     SurroundSettings,
+    WalkSettings,
 )
 from splatkit.commands.terminal import print_warnings, say, show_progress
 from splatkit.errors import CalibrationRefusedError
@@ -20,7 +21,7 @@ from splatkit.errors import CalibrationRefusedError
 
 @dataclass(frozen=True)
 class Calibrate:
-    """Calibrate LiDAR and cameras with a board that all see, or cameras around a vehicle by the ground."""
+    """Calibrate LiDAR and cameras with a board or from a walk, or cameras around a vehicle by the ground."""
 
     what: (
         Annotated[CalibrateSettings, tyro.conf.subcommand("run", prefix_name=False)]
@@ -30,6 +31,7 @@ class Calibrate:
         | Annotated[AdviseSettings, tyro.conf.subcommand("advise", prefix_name=False)]
         | Annotated[BoardSettings, tyro.conf.subcommand("board", prefix_name=False)]
         | Annotated[SurroundSettings, tyro.conf.subcommand("surround", prefix_name=False)]
+        | Annotated[WalkSettings, tyro.conf.subcommand("walk", prefix_name=False)]
     )
 
 
@@ -104,5 +106,15 @@ def run_surround(settings: SurroundSettings) -> None:
     from splatkit.pages.surround import write_surround_report
 
     calibrated = calibrate_surround(settings, show_progress, write_surround_report)
+    print_warnings(calibrated.warnings)
+    say(f"{settings.out}: {calibrated.verdict()}")
+
+
+def run_walk(settings: WalkSettings) -> None:
+    """Calibrate LiDAR and cameras from a walk, with a report; say how good it is."""
+    from splatkit.calibration.walk.stage import calibrate_walk
+    from splatkit.pages.walk import write_walk_report
+
+    calibrated = calibrate_walk(settings, show_progress, write_walk_report)
     print_warnings(calibrated.warnings)
     say(f"{settings.out}: {calibrated.verdict()}")

@@ -169,7 +169,7 @@ class _Builder:
     def _command(self, name: str) -> CommandOptions:
         known = CommandOptions.all()
         stage = name.split(".", 1)[0]
-        found = known.get("calibrate" if stage == "calibrate" else name)
+        found = known.get(name) or known.get("calibrate" if stage == "calibrate" else name)
         if found is None:
             raise SettingsError(f"{self._where(name)}: no such step; there are {', '.join([*known, TRAINING])}")
         return found

@@ -76,7 +76,7 @@ def _workload(step: Step, made: Mapping[str, Workload]) -> Workload:
     works = [made[name] for name in step.needs if not name.startswith("calibrate")] + [
         _in_files(path, step.table.get("topic")) for path in step.inputs if path.exists() and not _made_here(path, step)
     ]
-    if step.name.startswith("calibrate"):
+    if step.name.startswith("calibrate") and step.name != "calibrate.walk":
         boards = max((work.boards // 2 if work.boards else work.photographs for work in works), default=0)
         megapixels = max((work.megapixels for work in works if not work.boards), default=_BOARD_MEGAPIXELS)
         return Workload(boards, megapixels, boards)
@@ -127,6 +127,8 @@ def _estimate(step: Step, work: Workload) -> Estimate:
     if step.name == "scene":
         seconds = 3 + 7.9 * everything + 0.13 * work.scans + 2.3 * work.boards
         return Estimate(seconds, 900 + 2 * everything)
+    if step.name == "calibrate.walk":
+        return Estimate(4 + 0.06 * work.scans, 300)
     if step.name.startswith("calibrate"):
         return Estimate(2 + work.photographs * (0.3 + 0.6 * work.megapixels), 250 + 30 * work.megapixels)
     if step.name == "capture.stereo":

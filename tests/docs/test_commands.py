@@ -38,7 +38,7 @@ def test_commands_in_the_text_exist():
     """`splatkit WORD WORD` in a sentence or a table; what follows may be left open."""
     known = {"run", "doctor", "scene", "calibrate", "capture", "export", "convert", "view"}
     parts = {
-        "calibrate": {"run", "check", "simulate", "scene", "advise", "board", "surround", "..."},
+        "calibrate": {"run", "check", "simulate", "scene", "advise", "board", "surround", "walk", "..."},
         "capture": {"images", "stereo", "lidar", "static", "..."},
         "export": {"mesh", "splats", "points", "colmap", "..."},
     }

@@ -68,6 +68,27 @@ def test_tables_are_commands_and_their_keys_options(write, tmp_path):
     assert words["export.colmap"] == f"export colmap --data {products}/capture/lidar --out {products}/export/colmap"
 
 
+def test_a_walk_has_a_command_of_its_own(write, tmp_path):
+    table = """
+    out = "products"
+    [scene]
+    name = "courtyard"
+    [calibrate.walk]
+    dataset = "{scene}"
+    scans = "{scene}/lidar"
+    trajectory = "{scene}/trajectory.txt"
+    cameras = ["left", "right"]
+    """
+    step = read_pipeline(write(table)).find("calibrate.walk")
+    assert step is not None
+    scene = f"{tmp_path}/products/scene"
+    words = " ".join(step.words)
+    assert words.startswith(
+        f"calibrate walk --dataset {scene} --scans {scene}/lidar --trajectory {scene}/trajectory.txt"
+    )
+    assert "--cameras left right" in words
+
+
 def test_training_takes_the_last_dataset_and_any_option_of_ns_train(write, tmp_path):
     step = read_pipeline(write(WHOLE)).find("optimize")
     assert step is not None

@@ -59,6 +59,18 @@ def test_more_work_takes_longer(estimate):
     assert estimate(splats=500_000)["optimize"].peak_mb > small["optimize"].peak_mb
 
 
+def test_a_walk_takes_by_its_scans(tmp_path):
+    found = []
+    for scans in (20, 60):
+        path = tmp_path / "way.toml"
+        path.write_text(
+            f"out = 'products'\n[scene]\nname = 'courtyard'\nscans = {scans}\n[calibrate.walk]\ndataset = '{{scene}}'\n"
+            "scans = '{scene}/lidar'\ntrajectory = '{scene}/trajectory.txt'\n"
+        )
+        found.append(estimate_steps(read_pipeline(path))["calibrate.walk"])
+    assert 4 < found[0].cpu_s < found[1].cpu_s < 20
+
+
 def test_files_are_counted_where_they_lie(tmp_path):
     description = read_scene(find_scene("studio"))
     for views in (3, 6):

@@ -18,7 +18,7 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("script", "parts"),
     [
-        ("study.py", ("kernels", "encodings", "lidar", "meshes", "surround", "flexicubes")),
+        ("study.py", ("kernels", "encodings", "lidar", "meshes", "surround", "walks", "flexicubes")),
         ("pictures.py", ("demo", "courtyard", "flexicubes")),
         ("fit.py", ("image", "sdf", "motion")),
     ],
@@ -36,7 +36,10 @@ def test_help_names_the_parts(script: str, parts: tuple[str, ...]):
 @pytest.mark.parametrize(
     ("script", "part"),
     [
-        *(("study.py", part) for part in ("kernels", "encodings", "lidar", "meshes", "surround", "flexicubes")),
+        *(
+            ("study.py", part)
+            for part in ("kernels", "encodings", "lidar", "meshes", "surround", "walks", "flexicubes")
+        ),
         *(("pictures.py", part) for part in ("demo", "courtyard", "flexicubes")),
         *(("fit.py", part) for part in ("image", "sdf", "motion")),
     ],

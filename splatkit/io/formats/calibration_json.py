@@ -26,9 +26,9 @@ class StoredCalibration:
         T_camera_lidar: [C, 4, 4].
         joint_covariances: [6 + P, 6 + P] of each camera: of the twist, that is rotation (rad), then translation (m),
             camera frame, and of its intrinsics (fx, fy, cx, cy, distortion) where they were estimated too.
-        noise: corner_px, range_m, outline_m.
+        noise: range_m, and of a calibration with a board corner_px and outline_m.
         ring_bias: m, by number of the laser.
-        board: as the file has it; see `splatkit.calibration.calibration_file`.
+        board: as the file has it, see `splatkit.calibration.calibration_file`; empty where there was none.
     """
 
     names: tuple[str, ...]
@@ -62,12 +62,16 @@ def read_calibration(path: Path) -> StoredCalibration:
             cameras=tuple(camera_from_entry(item) for item in cameras),
             T_camera_lidar=np.array([item["T_camera_lidar"] for item in cameras], float),
             joint_covariances=tuple(np.array(item["covariance_with_intrinsics"], float) for item in cameras),
-            noise={name: float(record["noise"][name]) for name in ("corner_px", "range_m", "outline_m")},
+            noise={name: float(record["noise"][name]) for name in _noises(record["board"])},
             ring_bias={int(ring): float(value) for ring, value in record["lidar"]["ring_bias_m"].items()},
-            board=_board(record["board"]),
+            board={} if record["board"] is None else _board(record["board"]),
         )
     except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: not a splatkit calibration, or damaged ({error!r})") from None
+
+
+def _noises(board: dict[str, Any] | None) -> tuple[str, ...]:
+    return ("range_m",) if board is None else ("corner_px", "range_m", "outline_m")
 
 
 def _board(entry: dict[str, Any]) -> dict[str, Any]:
