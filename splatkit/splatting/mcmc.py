@@ -23,7 +23,7 @@ from splatkit.splatting.splats import DEFAULT_SHAPE, Splats
 
 MAX_COPIES = 51  # arXiv 2404.09591: more copies of one splat in one refinement are not told apart
 GROWTH = 1.05  # arXiv 2404.09591: share by which the count grows in a refinement, at least
-NOISE_RATE = 5e5  # arXiv 2404.09591, in units of the means' learning rate
+NOISE = 80.0  # arXiv 2404.09591: 5e5 times the first rate of the means, 1.6e-4; larger rates of short runs do not count
 _GATE_SHARPNESS, _GATE_TRANSPARENCY = 100.0, 0.995  # arXiv 2404.09591: only splats fainter than 0.005 wander freely
 
 
@@ -169,12 +169,14 @@ class McmcDensification:
         self, parameters: Mapping[str, Parameter], optimizers: Mapping[str, Optimizer], generator: torch.Generator
     ) -> None:
         """Move the means by noise shaped like the splat, the more the fainter it is (arXiv 2404.09591, eq. 8)."""
-        rate = optimizers["means"].param_groups[0]["lr"] / self.extent
+        group = optimizers["means"].param_groups[0]
+        first = group.get("initial_lr", group["lr"])
+        decay = group["lr"] / first if first > 0 else 0.0
         transparency = 1 - torch.sigmoid(parameters["opacities"])
         gate = torch.sigmoid(_GATE_SHARPNESS * (transparency - _GATE_TRANSPARENCY))
         axes = quat_to_rotmat(parameters["quats"]) * parameters["scales"].exp()[:, None, :]
         noise = torch.randn(len(gate), 3, generator=generator, device=gate.device)
-        noise *= gate * (NOISE_RATE * rate / self.extent)
+        noise *= gate * (NOISE * decay / self.extent)
         moves = axes @ (axes.transpose(1, 2) @ noise[:, :, None])
         parameters["means"].add_(moves[:, :, 0])
 
