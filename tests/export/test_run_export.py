@@ -245,7 +245,7 @@ def test_a_full_disk_leaves_what_was_there(run, tmp_path, monkeypatch, capsys):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("splatkit.io.formats.gltf._write", full)
+    monkeypatch.setattr("splatkit.io.formats.gltf.write_document", full)
     assert command(run, out, *few, "--overwrite") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -56,15 +56,17 @@ def read_calibration(path: Path) -> StoredCalibration:
     if not is_calibration(record):
         raise DatasetError(f"{path}: is of format {record.get('format')!r}, expected {FORMAT!r}")
     try:
-        cameras = record["cameras"]
+        cameras, board = record["cameras"], record["board"]
+        if board is None and not isinstance(record.get("walk"), dict):  # only a walk needs none
+            raise ValueError("board: expected an object")
         return StoredCalibration(
             names=tuple(str(item["name"]) for item in cameras),
             cameras=tuple(camera_from_entry(item) for item in cameras),
             T_camera_lidar=np.array([item["T_camera_lidar"] for item in cameras], float),
             joint_covariances=tuple(np.array(item["covariance_with_intrinsics"], float) for item in cameras),
-            noise={name: float(record["noise"][name]) for name in _noises(record["board"])},
+            noise={name: float(record["noise"][name]) for name in _noises(board)},
             ring_bias={int(ring): float(value) for ring, value in record["lidar"]["ring_bias_m"].items()},
-            board={} if record["board"] is None else _board(record["board"]),
+            board={} if board is None else _board(board),
         )
     except (KeyError, IndexError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(f"{path}: not a splatkit calibration, or damaged ({error!r})") from None

@@ -309,18 +309,18 @@ def test_scans_and_files_that_are_left_out_are_counted_and_named(walk, images, t
     late = read_point_cloud(next(scans.glob("*.ply")))
     assert late.time is not None
     write_point_cloud(scans / "scan_9999.ply", dataclasses.replace(late, time=late.time + 1e4))
-    (scans / "site.e57").touch()
+    (scans / "site.dxf").touch()
     out = tmp_path / "out"
     known = settings(walk, out, dataset=images, **timed(walk))
     captured = capture_lidar(dataclasses.replace(known, scans=scans))
     record = json.loads((out / "capture.json").read_text())
     assert record["figures"]["left_out_scans"] == {"scan_9999.ply": "the trajectory does not reach it"}
-    assert record["figures"]["passed_over"] == {"site.e57": "a file of another kind"}
+    assert record["figures"]["passed_over"] == {"site.dxf": "a file of another kind"}
     assert (
         list(captured.warnings)
         == record["warnings"]
         == [
             "1 scans are left out: scan_9999.ply (the trajectory does not reach it)",
-            "1 inputs beside are not used: site.e57 (a file of another kind)",
+            "1 inputs beside are not used: site.dxf (a file of another kind)",
         ]
     )
