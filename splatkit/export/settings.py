@@ -100,8 +100,8 @@ class ExportSplatsSettings:
 class ConvertSettings:
     """Write splats, a mesh or a point cloud of any program as another kind of file, in the same frame and units.
 
-    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl; their textures are left
-    aside. Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
+    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl, without their textures.
+    Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
     """
 
     input: tyro.conf.Positional[Path]

@@ -103,7 +103,7 @@ def _tiff_samples(page: Any, path: Path) -> NDArray[Any]:
     """[H, W, S] as stored."""
     try:
         samples = np.asarray(page.asarray())
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError) as error:  # either is what it says of a codec that is not installed
         if _TIFFFILES_CODECS not in str(error):
             raise
         decoded = _decode(path)

@@ -1,8 +1,8 @@
 """Compressed PLY (PlayCanvas): Gaussians in chunks of 256, each number a share of its chunk's range.
 
-A vertex has four words: the place in 11, 10 and 11 bits, the turn in two bits for the largest component of wxyz and
-ten for each other, the logarithms of the scales in 11, 10 and 11 bits, color and opacity in a byte each. Harmonics
-above degree 0 follow as bytes, in shares of [-4, 4].
+A vertex has four words: the position in 11, 10 and 11 bits, the rotation in two bits for the largest component of wxyz
+and ten for each other, the logarithms of the scales in 11, 10 and 11 bits, color and opacity in a byte each. Spherical
+harmonics above degree 0 follow as bytes, in shares of [-4, 4].
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ from splatkit.io.splat_formats.quantization import morton_order
 from splatkit.io.splats import SH0, SplatArrays
 
 _CHUNK = 256
-_PLACE_BITS, _COLOR_BITS, _TURN_BITS = (11, 10, 11), (8, 8, 8), (10, 10, 10)
+_POSITION_BITS, _COLOR_BITS, _ROTATION_BITS = (11, 10, 11), (8, 8, 8), (10, 10, 10)
 _AXES, _SCALES, _COLORS = ("x", "y", "z"), ("scale_x", "scale_y", "scale_z"), ("r", "g", "b")
 _WORDS = ("packed_position", "packed_rotation", "packed_scale", "packed_color")
 _SH_RANGE = 8.0
@@ -55,9 +55,9 @@ def write_compressed_ply(path: Path, splats: SplatArrays, comments: tuple[str, .
     chunk_of = np.arange(len(order)) // _CHUNK
     shares = [_shares(values, names, ranges, chunk_of) for names, values in groups]
     largest, others = smallest_three(gaussians.quats[order])
-    turn = largest.astype(np.uint32) << 30 | _packed(others * np.sqrt(0.5) + 0.5, _TURN_BITS)
+    rotations = largest.astype(np.uint32) << 30 | _packed(others * np.sqrt(0.5) + 0.5, _ROTATION_BITS)
     color = _packed(shares[2], _COLOR_BITS) << 8 | rounded(gaussians.opacities[order] * 255, 255)
-    words = (_packed(shares[0], _PLACE_BITS), turn, _packed(shares[1], _PLACE_BITS), color)
+    words = (_packed(shares[0], _POSITION_BITS), rotations, _packed(shares[1], _POSITION_BITS), color)
     elements = [_element("chunk", ranges, "<f4"), _element("vertex", dict(zip(_WORDS, words, strict=True)), "<u4")]
     if gaussians.shN.shape[1]:
         rest = gaussians.shN[order].transpose(0, 2, 1).reshape(len(order), -1)
@@ -99,9 +99,11 @@ def read_compressed_ply(path: Path) -> SplatArrays:
         colors = _of_shares(path, colors, _COLORS, ranges)
     return gaussians_of_file(
         path,
-        _of_shares(path, _unpacked(words[0], _PLACE_BITS), _AXES, ranges),
-        from_smallest_three((words[1] >> 30).astype(np.int64), (_unpacked(words[1], _TURN_BITS) - 0.5) * np.sqrt(2)),
-        np.exp(_of_shares(path, _unpacked(words[2], _PLACE_BITS), _SCALES, ranges)),
+        _of_shares(path, _unpacked(words[0], _POSITION_BITS), _AXES, ranges),
+        from_smallest_three(
+            (words[1] >> 30).astype(np.int64), (_unpacked(words[1], _ROTATION_BITS) - 0.5) * np.sqrt(2)
+        ),
+        np.exp(_of_shares(path, _unpacked(words[2], _POSITION_BITS), _SCALES, ranges)),
         (words[3] & 255) / 255,
         (colors - 0.5) / SH0,
         _harmonics(path, ply, count),

@@ -1,8 +1,8 @@
 """Splats in a `.glb` by KHR_gaussian_splatting (ratified by Khronos): points with attributes of their own.
 
 Programs that do not know the extension show colored points. glTF's y points up: as for meshes (`formats.gltf`), the
-scene's z becomes y, here by the turn of the node, so that no harmonics need be turned. Viewers draw Gaussians; the
-exponents of ours are the attribute _BETA, and our reader makes the exact splats of both.
+scene's z becomes y, here by the node's rotation, so that no spherical harmonics need be rotated. Viewers draw
+Gaussians; the exponents of ours are the attribute _BETA, and our reader makes the exact splats of both.
 """
 
 import json

@@ -94,7 +94,7 @@ class _Pictures:
 
 
 def _means(splats: SplatArrays, pictures: _Pictures) -> dict[str, Any]:
-    """Logarithms of places, in 16 bits."""
+    """Logarithms of positions, in 16 bits."""
     logarithmic = np.sign(splats.means) * np.log1p(np.abs(splats.means.astype(np.float64)))
     low, high = logarithmic.min(0), logarithmic.max(0)
     steps = np.round((logarithmic - low) / np.maximum(high - low, 1e-12) * 65535).astype(np.int64)

@@ -1,4 +1,4 @@
-"""`.splat`: 32 bytes a Gaussian, of viewers in browsers: place and scales as floats, color, opacity and turn in bytes.
+"""`.splat`: 32 bytes a Gaussian, of viewers in browsers: floats for position and scales, bytes for the rest.
 
 There is no room for colors that depend on the direction.
 """
@@ -52,7 +52,7 @@ def read_splat(path: Path) -> SplatArrays:
     colors = records["rgba"] / 255
     quats = (records["quat"].astype(np.float64) - 128) / 128
     if len(records) and (records["scales"].min() < 0 or (quats == 0).all(1).any()):
-        raise DatasetError(f"{path}: not a .splat file, or damaged: scales below zero, or turns that are none")
+        raise DatasetError(f"{path}: not a .splat file, or damaged: scales below zero, or rotations of no length")
     return gaussians_of_file(
         path,
         records["mean"],

@@ -1,9 +1,9 @@
 """`.spz` (Niantic; its description and header are public): Gaussians of some 20 to 65 bytes each, packed.
 
-Places are fixed-point numbers of 24 bits, scales logarithms of 8, colors and opacities bytes; quaternions their three
-smaller components (version 3 on) or x, y, z (version 2). Versions 2 and 3 are one gzip stream, version 4 is one
+Positions are fixed-point numbers of 24 bits, scales logarithms of 8, colors and opacities bytes; quaternions their
+three smaller components (version 3 on) or x, y, z (version 2). Versions 2 and 3 are one gzip stream, version 4 is one
 Zstandard frame for each attribute behind a table. The axes are x right, y up, z back: those of a `.ply`, which viewers
-take to be x right, y down, z forward, are turned by half a turn about x.
+take to be x right, y down, z forward, are rotated by 180 degrees about x.
 """
 
 import gzip
@@ -35,13 +35,13 @@ _TABLE_ROW = struct.Struct("<QQ")  # bytes packed and unpacked
 _ANTIALIASED = 1
 _COLOR_SHARE = 0.15  # of the byte's range for a coefficient of 1
 _SCALE_STEPS, _LEAST_LOG_SCALE = 16.0, -10.0
-_PLACE_LIMIT, _MOST_FRACTIONAL_BITS = (1 << 23) - 1, 20
+_LARGEST, _MOST_FRACTIONAL_BITS = (1 << 23) - 1, 20
 _COMPONENT_LIMIT = 511  # of a quaternion, at 1 / sqrt(2)
 _SH_BITS = (5, 4, 4)  # kept by degree, of 8: what the format's own encoder keeps
 _LEVEL = 4  # of gzip: higher ones take three times as long for 2 %
-_TURN = np.array([1.0, -1.0, -1.0])  # half a turn about x, of places
+_ROTATION = np.array([1.0, -1.0, -1.0])  # 180 degrees about x, of positions
 # The same of harmonics: those that are odd in y and z together change their sign.
-_SH_TURN = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1.0])
+_SH_ROTATION = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1.0])
 
 
 def write_spz(path: Path, splats: SplatArrays, *, antialiased: bool = False) -> int:
@@ -53,16 +53,18 @@ def write_spz(path: Path, splats: SplatArrays, *, antialiased: bool = False) -> 
     check_finite(splats)
     gaussians = nearest_gaussians(splats)
     farthest = float(np.abs(gaussians.means).max())
-    fractional_bits = min(_MOST_FRACTIONAL_BITS, int(np.floor(np.log2(_PLACE_LIMIT / max(farthest, 1e-9)))))
+    fractional_bits = min(_MOST_FRACTIONAL_BITS, int(np.floor(np.log2(_LARGEST / max(farthest, 1e-9)))))
     if fractional_bits < 0:
-        raise ValueError(f"splats: lie up to {farthest:.3g} from the origin, where .spz has no places")
+        raise ValueError(
+            f"splats: lie up to {farthest:.3g} from the origin; .spz holds coordinates up to {_LARGEST:.3g}"
+        )
     degree = SH_TERMS.index(gaussians.shN.shape[1])
     flags = _ANTIALIASED if antialiased else 0
     header = _HEADER.pack(_MAGIC, _WRITTEN_VERSION, len(gaussians.means), degree, fractional_bits, flags, 0)
-    places = np.rint(gaussians.means * _TURN * (1 << fractional_bits)).astype("<i4")
+    positions = np.rint(gaussians.means * _ROTATION * (1 << fractional_bits)).astype("<i4")
     scales = np.log(np.maximum(gaussians.scales, 1e-30))
     parts = (
-        np.ascontiguousarray(places).view(np.uint8).reshape(-1, 3, 4)[..., :3],
+        np.ascontiguousarray(positions).view(np.uint8).reshape(-1, 3, 4)[..., :3],
         rounded(gaussians.opacities * 255, 255),
         rounded((gaussians.sh0 * _COLOR_SHARE + 0.5) * 255, 255),
         rounded((scales - _LEAST_LOG_SCALE) * _SCALE_STEPS, 255),
@@ -101,17 +103,17 @@ def read_spz(path: Path) -> SplatArrays:
     terms = (degree + 1) ** 2 - 1
     sizes = [9 * count, count, 3 * count, 3 * count, (3 if version == 2 else 4) * count, 3 * terms * count]
     parts = _streams(path, content, streams, sizes) if version == 4 else _slices(path, content, sizes)
-    places, opacities, colors, scales, quats, harmonics = parts
+    positions, opacities, colors, scales, quats, harmonics = parts
     fixed = np.zeros((count, 3, 4), np.uint8)
-    fixed[..., 1:] = places.reshape(count, 3, 3)  # the sign's byte last: one shift extends it
+    fixed[..., 1:] = positions.reshape(count, 3, 3)  # the sign's byte last: one shift extends it
     means = (fixed.view("<i4")[..., 0] >> 8) / float(1 << fractional_bits)
     kept = min(terms, SH_TERMS[-1])
-    shN = ((harmonics.reshape(count, terms, 3)[:, :kept].astype(np.float32) - 128) / 128) * _SH_TURN[:kept, None]
+    shN = ((harmonics.reshape(count, terms, 3)[:, :kept].astype(np.float32) - 128) / 128) * _SH_ROTATION[:kept, None]
     turned = _quats_of_two(quats) if version == 2 else _unpacked_quats(quats)
     return gaussians_of_file(
         path,
-        means * _TURN,
-        turned * np.concatenate([[1], _TURN]),
+        means * _ROTATION,
+        turned * np.concatenate([[1], _ROTATION]),
         np.exp(scales.reshape(count, 3) / _SCALE_STEPS + _LEAST_LOG_SCALE),
         opacities / 255,
         (colors.reshape(count, 3) / 255 - 0.5) / _COLOR_SHARE,
@@ -157,7 +159,7 @@ def _streams(path: Path, content: bytes, count: int, sizes: list[int]) -> list[N
 
 def _packed_quats(quats: NDArray[np.float32]) -> NDArray[np.uint8]:
     """[N, 4] bytes: two bits for which of x, y, z, w is the largest, then ten for each other, sign first."""
-    largest, others = smallest_three((quats * np.concatenate([[1], _TURN]))[:, [1, 2, 3, 0]])
+    largest, others = smallest_three((quats * np.concatenate([[1], _ROTATION]))[:, [1, 2, 3, 0]])
     bits = largest.astype(np.uint32)
     for component in others.T:
         size = rounded(np.abs(component) * np.sqrt(2) * _COMPONENT_LIMIT, _COMPONENT_LIMIT)
@@ -186,6 +188,6 @@ def _packed_harmonics(shN: NDArray[np.float32]) -> NDArray[np.uint8]:
     for degree, bits in enumerate(_SH_BITS, 1):
         terms = slice(SH_TERMS[degree - 1], min(SH_TERMS[degree], shN.shape[1]))
         step = 1 << (8 - bits)
-        turned = shN[:, terms] * _SH_TURN[: shN.shape[1], None][terms].astype(np.float32)
+        turned = shN[:, terms] * _SH_ROTATION[: shN.shape[1], None][terms].astype(np.float32)
         packed[:, terms] = np.clip(np.rint((turned * 128 + 128) / step) * step, 0, 255).astype(np.uint8)
     return packed

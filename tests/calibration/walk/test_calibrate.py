@@ -21,9 +21,9 @@ def off_prior():
 def test_both_cameras_are_found(start):
     found = calibrate_recording(make_recording(3), off_prior() if start == "prior" else None)
     degrees, meters = off_by(found.solved.estimate.T_camera_lidar)
-    assert degrees.max() < 0.05
-    assert meters.max() < 0.006
-    assert abs(found.solved.estimate.offset_s - OFFSET_S) < 0.002
+    assert degrees.max() < 0.05  # ten seeds, either start: 0.010 to 0.024
+    assert meters.max() < 0.006  # 0.0011 to 0.0033
+    assert abs(found.solved.estimate.offset_s - OFFSET_S) < 0.002  # up to 0.0009
     assert found.solved.fitting.all()
     assert not found.rivals
 
@@ -33,9 +33,9 @@ def test_a_cart_that_never_leans_needs_surfaces_for_the_height():
     found = calibrate_recording(recording, None, OFFSET_S)
     alone = off_by(found.motion.estimate.T_camera_lidar)[1].max()
     degrees, meters = off_by(found.solved.estimate.T_camera_lidar)
-    assert found.motion.twist_covariance(0)[3:, 3:].max() > 0.1  # m^2: it says so
-    assert degrees.max() < 0.05
-    assert meters.max() < 0.01 < alone
+    assert found.motion.twist_covariance(0)[3:, 3:].max() > 0.1  # m^2: it says so; ten seeds: from 0.28
+    assert degrees.max() < 0.05  # 0.007 to 0.023
+    assert meters.max() < 0.01 < alone  # up to 0.0033, and from 0.06
     assert found.solved.estimate.offset_s == pytest.approx(OFFSET_S, abs=1e-5)
 
 
@@ -45,8 +45,8 @@ def test_straight_ahead_a_good_prior_and_surfaces_do():
     found = calibrate_recording(make_recording(4, straight=True, sway_deg=0.0), prior, OFFSET_S)
     refuse_untrustworthy(found)
     degrees, meters = off_by(found.solved.estimate.T_camera_lidar)
-    assert degrees.max() < 0.1
-    assert meters.max() < 0.03
+    assert degrees.max() < 0.1  # ten seeds: 0.013 to 0.030
+    assert meters.max() < 0.03  # up to 0.0035
 
 
 def test_points_that_are_elsewhere_hardly_matter():
@@ -56,9 +56,9 @@ def test_points_that_are_elsewhere_hardly_matter():
     recording.points[wild] += rng.normal(size=(len(wild), 3))
     found = calibrate_recording(recording)
     degrees, meters = off_by(found.solved.estimate.T_camera_lidar)
-    assert degrees.max() < 0.05
-    assert meters.max() < 0.006
-    assert len(found.solved.surfaces.distances) < 0.85 * len(recording.points)
+    assert degrees.max() < 0.05  # ten seeds: 0.007 to 0.024
+    assert meters.max() < 0.006  # up to 0.0033
+    assert len(found.solved.surfaces.distances) < 0.85 * len(recording.points)  # 0.74
 
 
 def test_photographs_that_are_elsewhere_are_told_apart():

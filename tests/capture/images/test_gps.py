@@ -71,8 +71,8 @@ def test_scale_is_as_good_as_stated():
         error = np.log(out.scale / SCALE)
         errors.append(abs(error))
         inside.append(abs(error) < 2 * out.scale_uncertainty)
-    assert np.mean(inside) >= 0.95
-    assert np.median(errors) < 0.04
+    assert np.mean(inside) >= 0.95  # eight seeds: 0.975 to 1
+    assert np.median(errors) < 0.04  # 0.017 to 0.026
 
 
 def test_a_few_wild_positions_do_not_matter():

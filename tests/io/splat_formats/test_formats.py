@@ -196,12 +196,14 @@ def test_glb_files_of_other_kinds_are_refused(tmp_path, change, message):
     assert message in str(refusal.value)
 
 
-def test_places_beyond_what_24_bits_hold_are_refused_or_coarser(tmp_path):
+def test_positions_beyond_what_24_bits_hold_are_refused_or_coarser(tmp_path):
     far = SplatArrays(**(vars(gaussians(5, 0)) | {"means": np.full((5, 3), 5.4e6, np.float32)}))
     write_splat_file(tmp_path / "a.spz", far)  # in steps of a unit
     np.testing.assert_allclose(read_splat_file(tmp_path / "a.spz").means, far.means, rtol=0, atol=0.5)
     farther = SplatArrays(**(vars(far) | {"means": np.full((5, 3), 1e7, np.float32)}))
-    with pytest.raises(ValueError, match=r"splats: lie up to 1e\+07 from the origin, where .spz has no places"):
+    with pytest.raises(
+        ValueError, match=r"splats: lie up to 1e\+07 from the origin; \.spz holds coordinates up to 8\.39e\+06"
+    ):
         write_splat_file(tmp_path / "b.spz", farther)
     assert not (tmp_path / "b.spz").exists()
 
@@ -247,7 +249,7 @@ def test_damaged_spz_of_version_4_is_read_or_refused_by_name(tmp_path, seed):
             read_splat_file(path)
         except DatasetError:
             refused += 1
-    assert refused > 50
+    assert refused > 50  # all 100 with each of six seeds
 
 
 def test_json_of_a_glb_that_is_none_is_refused(tmp_path):

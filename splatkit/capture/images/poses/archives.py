@@ -33,6 +33,7 @@ def unpack(path: Path, folder: Path) -> Path:
                 with zipfile.ZipFile(path) as archive:
                     require_free(folder, sum(entry.file_size for entry in archive.infolist()))
                     archive.extractall(partial)  # which keeps names like ../a inside
+            # RuntimeError: it is locked by a password; NotImplementedError: packed in a way that Python does not know.
             except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
                 raise DatasetError(f"{path}: the zip is damaged, or cannot be unpacked ({error})") from error
     inside = [entry for entry in folder.iterdir() if entry.name not in _HIDDEN and not entry.name.startswith(".")]
