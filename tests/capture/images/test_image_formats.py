@@ -85,7 +85,7 @@ def test_heif_and_raw_files_go_the_whole_way_and_become_jpegs(tmp_path):
         *("IMG_6.HEIC.jpg", "IMG_7.DNG.jpg"),
     ]
     centers = np.stack([frame.posed.center for frame in sorted(frames, key=lambda frame: frame.file_path)])
-    assert similarity_errors(centers, room.poses[:, :3, 3]).max() < 0.02
+    assert similarity_errors(centers, room.poses[:, :3, 3]).max() < 0.02  # 0.004
     for frame in frames:
         assert frame.image_path.read_bytes().startswith(b"\xff\xd8")
 
@@ -125,7 +125,7 @@ def test_photographs_with_gps_become_meters_on_earth(tmp_path):
     assert "scale metric by GPS, known to" in captured.verdict()
     read = read_transforms(tmp_path / "out")
     centers = np.stack([frame.posed.center for frame in sorted(read.frames, key=lambda frame: frame.file_path)])
-    np.testing.assert_allclose(centers - centers.mean(0), local - local.mean(0), atol=1.5)
+    np.testing.assert_allclose(centers - centers.mean(0), local - local.mean(0), atol=1.5)  # 0.2
     record = json.loads((tmp_path / "out/capture.json").read_text())
     assert (record["scale"], record["figures"]["gps"]["used"]) == ("metric", True)
     assert "meters by GPS from latitude 4" in record["frame"]
@@ -135,7 +135,7 @@ def test_photographs_with_gps_become_meters_on_earth(tmp_path):
     georeference = read_georeference(tmp_path / "out", None)
     assert georeference is not None
     truth = geocentric(*np.array([[46.0 + y / 111_147.0, 7.0 + x / 77_467.0, 500.0 + z] for x, y, z in local]).T)
-    assert np.linalg.norm(georeference.place(centers) - truth, axis=1).max() < 1.5
+    assert np.linalg.norm(georeference.place(centers) - truth, axis=1).max() < 1.5  # 0.24
     capture_stereo(CaptureStereoSettings(tmp_path / "out", tmp_path / "dense", stereo="low"))
     assert read_transforms(tmp_path / "dense").georeference == read.georeference
     kept = capture_images(
