@@ -83,7 +83,8 @@ class Densification:
             seed: of splitting.
             shape: the kernel of the splats.
             shell: of the sky, whose splats may be large.
-            images: that training takes in turn, so that after as many each was seen; None: not known.
+            images: that training takes in turn: what none of them showed is then dropped, as random seeds outside of
+                all views would hang before cameras elsewhere; None: nothing is.
         """
         self.settings = settings
         self.shape = shape
@@ -211,7 +212,7 @@ class Densification:
             small = parameters["scales"].amax(1).exp() <= self.settings.prune_size * self.extent
             keep &= small if self.shell is None else small | self.shell.holds(parameters["means"])
         if self.images is not None and self._gathered >= self.images:
-            keep &= self._seen  # no image forms the others: they would hang before cameras elsewhere as clouds
+            keep &= self._seen
         dropped = int((~keep).sum())
         if dropped == len(keep):
             raise FloatingPointError("all splats became transparent or not finite: lower the learning rates")

@@ -87,6 +87,8 @@ def _clouds(transforms: Transforms, frames: list[Frame], lenses: list[Lens]) -> 
         tell("The dataset names no seed cloud (ply_file_path): splats start at measured depths.")
         return out | {"points3D_xyz": measured.points, "points3D_rgb": measured.colors}
     seed = load_seed_points(transforms)
+    if transforms.ply_path is None:
+        out["seeds_are_random"] = True
     if "points3D_normals" in seed:  # dense enough to be thinned
         out["points3D_footprints"] = pixel_footprints(seed["points3D_xyz"], frames, lenses)
     return out | seed

@@ -86,12 +86,12 @@ class GesModel(NearestGaussians, SplatfactoModel):
         shape = self.config.shape
         self.gauss_params = ParameterDict({name: Parameter(value) for name, value in splats.to_raw(shape).items()})
         self.register_buffer("active_sh_degree", torch.zeros((), dtype=torch.int64, device="cpu"))
+        # Measured points stay where no training view looks: others may.
+        images = self.num_train_data if self._metadata.get("seeds_are_random") else None
         self.densification: Densification | McmcDensification = (
             McmcDensification(self.config.mcmc, self.extent, self.config.seed, shape, self.shell)
             if sampling
-            else Densification(
-                self.config.densification, self.extent, self.config.seed, shape, self.shell, self.num_train_data
-            )
+            else Densification(self.config.densification, self.extent, self.config.seed, shape, self.shell, images)
         )
         self.floor_share = floor_share_for(self.config.depth, self._metadata.get("depth_deviation_share"))
         self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
