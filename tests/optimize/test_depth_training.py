@@ -20,7 +20,7 @@ from splatkit.optimize.data.lenses import lens_of
 from splatkit.optimize.data.measured_cloud import measured_cloud
 from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
-from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
+from splatkit.optimize.ges.supervision.depths import Shown, depth_losses, reduced_confidences
 from splatkit.optimize.ges.view import View
 from splatkit.splatting.depth_losses import DepthSettings, shortest_axes
 from splatkit.splatting.rendering import render_splats
@@ -305,8 +305,8 @@ def test_the_floor_comes_from_the_deviations_of_the_dataset_unless_it_is_set(mak
     assert share == pytest.approx(0.02 / 5.5, rel=0.3)  # deviations of 2 cm; the ball is 4.7 to 7 away
     unknown = [replace(frame, depth_sigma_path=None) for frame in frames]
     assert measured_cloud(unknown, lenses, transforms.depth_unit).deviation_share is None
-    assert pipeline_of(make_depth_config("floor", 1)).model.floor_share == 0.01  # five times the share is more
-    assert pipeline_of(make_depth_config("set", 1, floor_share=0.004)).model.floor_share == 0.004
+    assert pipeline_of(make_depth_config("floor", 1)).model.losses.floor_share == 0.01  # five times the share is more
+    assert pipeline_of(make_depth_config("set", 1, floor_share=0.004)).model.losses.floor_share == 0.004
     fine = depth_dataset / "fine.png"
     write_depth_sigmas(fine, np.full((40, 56), 0.002))
     path = depth_dataset / "fine.json"
@@ -314,7 +314,7 @@ def test_the_floor_comes_from_the_deviations_of_the_dataset_unless_it_is_set(mak
     write_transforms(path, replace(transforms, frames=tuple(sure)))
     config = make_depth_config("fine", 1)
     config.data = config.pipeline.datamanager.data = path
-    assert pipeline_of(config).model.floor_share == pytest.approx(0.5 * share, rel=0.02)
+    assert pipeline_of(config).model.losses.floor_share == pytest.approx(0.5 * share, rel=0.02)
     path.unlink()
     fine.unlink()
 

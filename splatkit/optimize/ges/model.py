@@ -2,9 +2,10 @@
 
 It subclasses `SplatfactoModel` because the host's viewer and exporter ask for that class by name, and replaces all
 that needs CUDA or the internet. Parameters keep the host's names, plus `betas` (see `splatkit.splatting.splats`).
+Here is what the host asks of a model. What another method of splats would do alike stands beside it: `Seeding`,
+`Schedule`, `Rasterizer`, `SplatLosses`, and `score_image`.
 """
 
-import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
@@ -17,45 +18,39 @@ from nerfstudio.engine.optimizers import Optimizers
 from nerfstudio.models.splatfacto import SplatfactoModel
 from torch import Tensor
 from torch.nn import Parameter, ParameterDict
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import avg_pool2d
 
 from splatkit.errors import DatasetError
-from splatkit.evaluation.depth import DEPTH_METRICS, depth_metrics
-from splatkit.evaluation.image import SSIM_WINDOW, psnr
+from splatkit.evaluation.image import psnr
 from splatkit.ops import full_precision
-from splatkit.optimize.data.measured_depth import MeasuredDepth
 from splatkit.optimize.ges.depth_error import depth_error_image
-from splatkit.optimize.ges.depth_supervision import Shown, depth_losses, reduced_confidences
 from splatkit.optimize.ges.image_corrections import (
     SceneCameraOptimizer,
     apply_bilateral_grid,
     bilateral_grid_variation,
-    color_corrected,
     image_index,
 )
 from splatkit.optimize.ges.nearest_gaussians import NearestGaussians
 from splatkit.optimize.ges.rendering import Rasterizer
-from splatkit.optimize.ges.rig_refinement import RigRefinement
+from splatkit.optimize.ges.schedule import Schedule
+from splatkit.optimize.ges.scoring import score_image
+from splatkit.optimize.ges.seeding import Seeding
 from splatkit.optimize.ges.settings import GesModelConfig, check_model_config
+from splatkit.optimize.ges.supervision.depths import Shown
+from splatkit.optimize.ges.supervision.losses import LossSettings, SplatLosses, reduced_mask
+from splatkit.optimize.ges.supervision.rig_refinement import RigRefinement
 from splatkit.optimize.ges.view import View, view_of, with_numbers
-from splatkit.optimize.nerfstudio.console import tell
 from splatkit.optimize.nerfstudio.measured_panel import MeasuredPanel
-from splatkit.optimize.nerfstudio.metrics import image_metrics
 from splatkit.optimize.nerfstudio.pinhole_bundle import camera_from_bundle
 from splatkit.optimize.nerfstudio.start_view import StartAtFirstPhotograph
 from splatkit.splatting.densification import Densification, reset_exponents
 from splatkit.splatting.depth_losses import floor_share_for
-from splatkit.splatting.frequency_loss import FrequencyMasks, frequency_loss
-from splatkit.splatting.losses import photometric_loss
 from splatkit.splatting.mcmc import McmcDensification
-from splatkit.splatting.regularization import flatness, needle_penalty
 from splatkit.splatting.rendering import Rendering
-from splatkit.splatting.seeding import splats_from_points
-from splatkit.splatting.sky_shell import SkyShell, shell_around, shell_splats, together
+from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.splats import Splats
 
 _BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
-NEEDLE_INTERVAL, NEEDLE_WEIGHT = 10, 0.1  # steps between and weight of punishing needles, as splatfacto has them
 _VIEWER_GRAY = (0.1490, 0.1647, 0.2157)  # the viewer's own background, shown where training used random ones
 
 
@@ -80,7 +75,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
-        splats = self._first_splats(max_splats)
+        splats, self.shell = self._seeding(max_splats).splats(
+            *(value.cpu() for value in self.seed_points), self.extent, self._metadata
+        )
         # In checkpoints, so that exports tell the shell from surfaces.
         self.register_buffer("sky_shell", None if self.shell is None else self.shell.numbers)
         shape = self.config.shape
@@ -93,7 +90,10 @@ class GesModel(NearestGaussians, SplatfactoModel):
             if sampling
             else Densification(self.config.densification, self.extent, self.config.seed, shape, self.shell, images)
         )
-        self.floor_share = floor_share_for(self.config.depth, self._metadata.get("depth_deviation_share"))
+        self.losses = self._losses()
+        self.schedule = Schedule(
+            self.sh_degree, self.config.sh_steps, self.config.num_downscales, self.config.resolution_schedule
+        )
         self.camera_optimizer = SceneCameraOptimizer(self.config.camera_optimizer, self.num_train_data, self.extent)
         self.rig = self._rig_refinement()
         if self.config.use_bilateral_grid:
@@ -107,48 +107,22 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self.collider = None  # the host's default one expects rays and gets cameras
         self.crop_box: OrientedBox | None = None
         self.background_color = torch.tensor(_BACKGROUNDS.get(self.config.background_color, _VIEWER_GRAY), device="cpu")
-        self.step = 0
         self._gathers = True
-        self._total_steps = 0
-        self._frequency_masks = FrequencyMasks(self.config.frequency)
         self._last: tuple[Rendering, Tensor] | None = None
         self._shown: Shown | None = None
         self.evaluated: list[dict[str, float]] | None = None  # metrics of images, while a pipeline asks for it
         self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.trained.profile.name)
 
-    def _first_splats(self, max_splats: int) -> Splats:
-        generator = torch.Generator().manual_seed(self.config.seed)
-        points, colors = (value.cpu() for value in self.seed_points)
-        sky = self._sky_splats(points, int(self.config.sky.share * max_splats), generator)
-        room = max_splats - (0 if sky is None else len(sky))
-        normals = self._metadata.get("points3D_normals")
-        count = max(1, room if normals is None else min(room, int(self.config.seed_share * max_splats)))
-        if len(points) > count:
-            tell(f"The seed cloud has {len(points)} points and is thinned on a grid to at most {count}.")
-        splats = splats_from_points(
-            points,
-            colors / 255,
-            self.sh_degree,
-            count,
-            generator,
-            self.config.lobes,
-            normals=normals,
-            footprints=self._metadata.get("points3D_footprints"),
-        )
-        return splats if sky is None else together([splats, sky])
+    def _seeding(self, max_splats: int) -> Seeding:
+        config = self.config
+        return Seeding(max_splats, config.seed_share, self.sh_degree, config.lobes, config.sky, config.seed)
 
-    def _sky_splats(self, points: Tensor, count: int, generator: torch.Generator) -> Splats | None:
-        """At most so many, where photographs show that nothing is; sets `shell`, None where they show no such place."""
-        self.shell: SkyShell | None = None
-        if "background_directions" not in self._metadata or count == 0:
-            return None
-        found = self._metadata["background_directions"](count)
-        if len(found.directions) == 0:
-            return None
-        center = self._metadata["cameras_center"]
-        self.shell = shell_around(center, points[points.isfinite().all(1)], self.extent, self.config.sky)
-        directions, colors, lobes = found.directions, found.colors, self.config.lobes
-        return shell_splats(self.shell, directions, colors, self.sh_degree, generator, lobes)
+    def _losses(self) -> SplatLosses:
+        config = self.config
+        needles = config.max_gauss_ratio if config.use_scale_regularization else None
+        settings = LossSettings(config.ssim_lambda, config.frequency, config.regularization, config.depth, needles)
+        floor_share = floor_share_for(config.depth, self._metadata.get("depth_deviation_share"))
+        return SplatLosses(settings, self.extent, floor_share)
 
     def _rig_refinement(self) -> RigRefinement | None:
         if not self.config.refine_rig:
@@ -193,7 +167,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
 
     def update_to_step(self, step: int) -> None:
         """Called by the host when it loads a checkpoint of this step."""
-        self.step = step
+        self.schedule.step = step
 
     # Training
 
@@ -212,9 +186,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         return callbacks
 
     def _begin_step(self, total: int, step: int) -> None:
-        self.step, self._total_steps = step, total
-        interval = max(1, min(self.config.sh_steps, total // (self.sh_degree + 1)))
-        self.active_sh_degree.fill_(min(step // interval, self.sh_degree))
+        self.schedule.step, self.schedule.total_steps = step, total
+        self.active_sh_degree.fill_(self.schedule.active_sh_degree())
         self._gathers = self.densification.is_active(step + 1, total)
 
     def _densify(self, optimizers: Optimizers, total: int, step: int) -> None:
@@ -227,12 +200,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
             self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
         shape = self.config.shape
-        if (
-            shape.reset_every
-            and shape.trained.has_betas
-            and (step + 1) % shape.reset_every == 0
-            and step + 1 < total / 2
-        ):
+        if shape.trained.has_betas and self.schedule.resets_exponents(shape.reset_every):
             reset_exponents(parameters["betas"], optimizers.optimizers["betas"])
         report = self.densification.refine(step + 1, total, parameters, optimizers.optimizers)
         if report is not None:
@@ -260,7 +228,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
         view = view_of(camera, poses)
         if self.training:
             index = image_index(camera)
-            outputs = self._render_training(splats, view.reduced(self._reduction(view.width, view.height)), index)
+            outputs = self._render_training(
+                splats, view.reduced(self.schedule.reduction(view.width, view.height)), index
+            )
             if self.config.use_bilateral_grid and index is not None:
                 outputs["rgb"] = apply_bilateral_grid(self.bil_grids, outputs["rgb"], index)
             return outputs
@@ -286,8 +256,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         degree = int(self.active_sh_degree)
         rendering = self.rasterizer.render_training(splats, view, degree, background, probe, with_median)
         self._last = None if probe is None else (rendering, probe)
-        known = self._has("depth_filenames", index) or self._has("background_filenames", index)
-        self._shown = Shown(splats, view, rendering, self.shell) if known else None
+        self._shown = Shown(splats, view, rendering, self.shell)
         if self.config.shape.gate_pixels > 0:
             large_enough = rendering.extents[0].amax(1) >= self.config.shape.gate_pixels
             splats.betas.register_hook(lambda gradient: gradient * large_enough)
@@ -298,7 +267,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
             "background": background,
         }
         settings = self.config.regularization
-        if settings.normal_weight > 0 and self.step >= settings.normal_from_share * self._total_steps:
+        if settings.normal_weight > 0 and self.schedule.progress >= settings.normal_from_share:
             outputs["normal_disagreement"] = self.rasterizer.normal_disagreement(splats, view)
         return outputs
 
@@ -306,13 +275,6 @@ class GesModel(NearestGaussians, SplatfactoModel):
         """Whether a training image has a map, by the name of its kind in the metadata."""
         files = self._metadata.get(kind)
         return files is not None and index is not None and files[index] is not None
-
-    def _reduction(self, width: int, height: int) -> int:
-        """By what images are smaller at this step; the window of SSIM must fit."""
-        power = max(self.config.num_downscales - self.step // self.config.resolution_schedule, 0)
-        while power > 0 and min(width, height) >> power < SSIM_WINDOW:
-            power -= 1
-        return 1 << power
 
     @torch.no_grad()
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
@@ -338,59 +300,29 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
         """The photometric loss, in which masked pixels do not count, and what the settings add to it."""
-        rgb, target = outputs["rgb"], self._target_of(outputs, batch)
-        mask = batch.get("mask")
-        if mask is not None:  # of reduced images only pixels count of which all did
-            reduction = mask.shape[0] // rgb.shape[0]
-            mask = 1 - max_pool2d(1 - mask.to(target).permute(2, 0, 1), reduction).permute(1, 2, 0)
-        frequency, ssim_weight = self.config.frequency, self.config.ssim_lambda
-        if not self.training or frequency.mode == "off":
-            losses = {"main_loss": photometric_loss(rgb, target, mask, ssim_weight)}
-        else:
-            rest = 1 - frequency.weight
-            losses = {"main_loss": rest * photometric_loss(rgb, target, mask, ssim_weight / rest)}
+        rgb, target, mask = outputs["rgb"], self._target_of(outputs, batch), batch.get("mask")
+        mask = None if mask is None else reduced_mask(mask.to(target), len(rgb))
+        if not self.training:
+            return self.losses.photometric(rgb, target, mask)
+        progress = self.schedule.progress
+        if self.losses.by_frequency:
             # The background of a transparent photograph changes; the mask is kept.
             plain = self._target_image(batch, torch.zeros_like(target[0, 0]))
-            progress = self.step / max(self._total_steps, 1)
-            selected = self._frequency_masks.mask(int(batch["image_idx"]), plain, progress)
-            losses["frequency"] = frequency.weight * frequency_loss(rgb, target, selected, frequency.mode, mask)
-        if self.training:
-            losses |= self._regularizations(outputs)
-            losses |= self._depth_losses(batch)
-        return losses
+            losses = self.losses.frequencies(rgb, target, mask, plain, int(batch["image_idx"]), progress)
+        else:
+            losses = self.losses.photometric(rgb, target, mask)
+        shown, self._shown = self._shown, None  # lets the graph of this step go
+        assert shown is not None, "get_loss_dict: expected a rendering in training mode before it"
+        losses |= self.losses.shapes(shown.splats, outputs.get("normal_disagreement"), self.schedule.step)
+        losses |= self.losses.depths(shown, batch, self.rig, progress)
+        return losses | self._corrections_and_strategy(shown.splats)
 
-    def _depth_losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        shown, measured = self._shown, batch.get("measured_depth")
-        self._shown = None  # lets the graph of this step go
-        if shown is None:
-            return {}
+    def _corrections_and_strategy(self, splats: Splats) -> dict[str, Tensor]:
+        """What keeps corrections of cameras small, and the strategy's own terms."""
         losses = dict[str, Tensor]()
-        if measured is not None:
-            measured = measured.to(self.device).reduced(measured.width // shown.view.width)
-        if self.rig is not None and measured is not None:
-            refined = self.rig.refined(measured, shown.view, int(batch["image_idx"]))
-            if refined is not None:
-                measured, points = refined
-                rendered = shown.rendering.depths[0]
-                losses["rig"] = self.rig.loss(points, measured.sigmas, rendered, shown.view, self.floor_share)
-        background = batch.get("background_map")
-        if background is not None:
-            background = reduced_confidences(background.to(self.device), shown.view.width)
-        progress = self.step / max(self._total_steps, 1)
-        return losses | depth_losses(shown, measured, background, self.config.depth, self.floor_share, progress)
-
-    def _regularizations(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        config, settings, losses = self.config, self.config.regularization, dict[str, Tensor]()
         if isinstance(self.densification, McmcDensification):
-            splats = self.splats()
             losses["mcmc"] = self.densification.regularization(splats)
-        if settings.flatness_weight > 0:
-            losses["flatness"] = settings.flatness_weight * flatness(self.splats().scales, self.extent)
-        if "normal_disagreement" in outputs:
-            losses["normals"] = settings.normal_weight * outputs["normal_disagreement"]
-        if config.use_scale_regularization and self.step % NEEDLE_INTERVAL == 0:
-            losses["scale_reg"] = NEEDLE_WEIGHT * needle_penalty(self.splats().scales, config.max_gauss_ratio)
-        if config.use_bilateral_grid:
+        if self.config.use_bilateral_grid:
             losses["tv_loss"] = bilateral_grid_variation(self.bil_grids)
         if self.rig is not None:
             losses["rig_prior"] = self.rig.prior()
@@ -412,12 +344,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         """Metrics of an evaluation image, and the photograph beside the rendering."""
         target = self._target_image(batch, outputs["background"])
         images = {"img": torch.cat([target, outputs["rgb"]], 1)}
-        metrics = image_metrics(outputs["rgb"], target)
-        if self.config.color_corrected_metrics:
-            corrected = image_metrics(color_corrected(outputs["rgb"], target), target)
-            metrics |= {f"cc_{name}": value for name, value in corrected.items()}
-        if "median_depth" in outputs:
-            metrics |= _depth_metrics(outputs, batch.get("measured_depth"))
+        metrics = score_image(outputs, target, batch.get("measured_depth"), self.config.color_corrected_metrics)
         if self.evaluated is not None:
             self.evaluated.append(metrics)
         return metrics, images
@@ -433,19 +360,7 @@ class GesModel(NearestGaussians, SplatfactoModel):
         image = batch["image"].to(self.device)
         if image.dtype == torch.uint8:
             image = image.float() / 255
-        reduction = self._reduction(image.shape[1], image.shape[0]) if self.training else 1
+        reduction = self.schedule.reduction(image.shape[1], image.shape[0]) if self.training else 1
         if reduction > 1:
             image = avg_pool2d(image.permute(2, 0, 1), reduction).permute(1, 2, 0)
         return self.composite_with_background(image, background)
-
-
-def _depth_metrics(outputs: dict[str, Tensor], measured: MeasuredDepth | None) -> dict[str, float]:
-    """Errors of expected ("depth_...") and median depth on measured pixels; NaN where an image has none."""
-    out: dict[str, float] = {}
-    for name in ("depth", "median_depth"):
-        metrics = dict.fromkeys(DEPTH_METRICS, math.nan)
-        if measured is not None and len(measured):
-            rendered = outputs[name].flatten().cpu()[measured.indices.long().cpu()]
-            metrics = depth_metrics(rendered, measured.depths.cpu())
-        out |= {f"{name}_{metric}": value for metric, value in metrics.items()}
-    return out

@@ -236,13 +236,13 @@ def test_every_option_leaves_its_mark(make_config, switch_on_everything):
     config.pipeline.datamanager.data = config.data
     pipeline = config.pipeline.setup(device="cpu", test_mode="val").train()
     model = pipeline.model
-    model.step, model._total_steps = 0, 8
+    model.schedule.step, model.schedule.total_steps = 0, 8
     camera, batch = pipeline.datamanager.next_train(0)
     outputs = model(camera)
     assert outputs["rgb"].shape == (20, 28, 3)  # half of 40 x 56
     losses = model.get_loss_dict(outputs, batch)
     assert {"main_loss", "frequency", "flatness", "scale_reg", "tv_loss", "camera_opt_regularizer"} <= losses.keys()
-    model.step = 5
+    model.schedule.step = 5
     outputs = model(camera)
     assert outputs["rgb"].shape == (40, 56, 3)
     losses = model.get_loss_dict(outputs, batch)

@@ -12,7 +12,7 @@ from splatkit.geometry.camera import Camera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import exp_se3
 from splatkit.optimize.data.measured_depth import MeasuredDepth
-from splatkit.optimize.ges.rig_refinement import RigRefinement
+from splatkit.optimize.ges.supervision.rig_refinement import RigRefinement
 from splatkit.optimize.ges.view import View
 from tests.optimize.test_training import final_state
 
