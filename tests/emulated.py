@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,7 +52,10 @@ def run_sanitized(program: Path, *arguments: str, order: str) -> subprocess.Comp
 
 def load_emulated() -> ModuleType:
     """The module, built under build/emulated of the checkout."""
-    path = build_emulated(ROOT / "build" / "emulated")
+    folder = ROOT / "build" / "emulated"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):  # tests run in several processes
+        path = build_emulated(folder)
     spec = importlib.util.spec_from_file_location("_C_emulated", path)
     assert spec is not None
     assert spec.loader is not None
