@@ -18,6 +18,7 @@ from splatkit.export.texture.photographs import check_photographs
 from splatkit.export.texture.texturing import color_mesh
 from splatkit.export.timing import StepTimer
 from splatkit.io.mesh import Mesh
+from splatkit.io.meshes import require_writer
 from splatkit.io.provenance import hash_files
 from splatkit.io.splats import SplatArrays
 from splatkit.io.transforms_json import pose_files
@@ -77,12 +78,15 @@ def export_mesh(
         report: may add files to the folder before it gets its name, unless the settings leave them out.
 
     Raises:
-        FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read.
+        FileNotFoundError, DatasetError, CheckpointError: the run, or a photograph of it, cannot be read, or what writes
+            a format is not installed.
         FileExistsError: `out` exists and may not be overwritten.
         EmptyMeshError: no surface came out.
     """
     if settings.out.exists() and not settings.overwrite:
         raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
+    for name in settings.formats:
+        require_writer(settings.out / f"mesh.{name}")
     timer = StepTimer()
     with timer.step("loading"):
         run = open_run(settings.load_config, settings.dataset)

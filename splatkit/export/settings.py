@@ -44,8 +44,8 @@ class ExportMeshSettings:
     """Folder to make."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     texture: TextureSettings = field(default_factory=TextureSettings)
-    formats: tuple[Literal["ply", "obj", "glb", "stl"], ...] = ("ply", "obj", "glb")
-    """Files to write: ply with vertex colors, obj and glb with the texture, stl with the bare shape."""
+    formats: tuple[Literal["ply", "obj", "glb", "stl", "usdz"], ...] = ("ply", "obj", "glb")
+    """Files to write: ply with vertex colors, obj, glb and usdz with the texture, stl with the bare shape."""
     frame: Literal["input", "normalized"] = "input"
     """Coordinates of the dataset, or centered in a ball of radius 1; export.json says how to get back."""
     georeference: Path | None = None
@@ -100,7 +100,8 @@ class ExportSplatsSettings:
 class ConvertSettings:
     """Write splats, a mesh or a point cloud of any program as another kind of file, in the same frame and units.
 
-    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl, without their textures.
+    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl and, written alone,
+    .usdz, without their textures.
     Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
     """
 

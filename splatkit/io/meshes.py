@@ -1,10 +1,10 @@
-"""Triangle meshes: PLY, OBJ, GLB and STL, with vertex colors or a texture.
+"""Triangle meshes: PLY, OBJ, GLB, STL and (written alone) USDZ, with vertex colors or a texture.
 
 PLY holds vertex colors alone: of what people open it with, few look at a texture, and a reader that does splits the
 vertices along its seams, so that a closed mesh is closed no more. STL holds the bare shape.
 
-How precise vertices are is the float property `sigma` of a PLY's vertices and the attribute _SIGMA of a GLB's, -1 where
-it is not known; OBJ and STL have no place for it.
+How precise vertices are is the float property `sigma` of a PLY's vertices, the attribute _SIGMA of a GLB's and the
+primvar `sigma` of a USDZ's, -1 where it is not known; OBJ and STL have no place for it.
 """
 
 from pathlib import Path
@@ -20,30 +20,42 @@ from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.gltf import SIGMA_ATTRIBUTE, write_glb
 from splatkit.io.formats.ply import ply_source, write_ply
 from splatkit.io.formats.text import heading_lines
+from splatkit.io.formats.usd import require_usd, write_usdz
 from splatkit.io.formats.wavefront import read_obj, write_obj
 from splatkit.io.mesh import Mesh, known_sigmas, stored_sigmas
 
-MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")
+MESH_SUFFIXES = (".ply", ".obj", ".glb", ".stl")  # read and written
+_WRITTEN = (*MESH_SUFFIXES, ".usdz")
 _STL_HEADER_BYTES = 80
 _SIGMA = "sigma"  # property of a PLY's vertices
 
 
 def write_mesh(path: Path, mesh: Mesh, comments: tuple[str, ...] = ()) -> None:
-    """Write a mesh in the format of the suffix of `path` (.ply, .obj, .glb, .stl).
+    """Write a mesh in the format of the suffix of `path` (.ply, .obj, .glb, .stl, .usdz).
 
-    A texture goes into a .glb, and beside an .obj as NAME.mtl and NAME's picture.
+    A texture goes into a .glb or .usdz, and beside an .obj as NAME.mtl and NAME's picture.
 
     Args:
         path: the file; written whole or not at all.
         mesh: what to write.
         comments: lines for a person who opens the file, e.g. frame and units (.glb: `extras`; .stl: what fits into
             80 bytes).
+
+    Raises:
+        ValueError: the name ends otherwise.
+        DatasetError: what writes the format is not installed.
     """
     path = Path(path)
-    writers = {".ply": _write_ply, ".obj": write_obj, ".glb": write_glb, ".stl": _write_stl}
+    writers = dict(zip(_WRITTEN, (_write_ply, write_obj, write_glb, _write_stl, write_usdz), strict=True))
     if path.suffix.lower() not in writers:
-        raise ValueError(f"{path}: expected a name ending in {', '.join(MESH_SUFFIXES)}")
+        raise ValueError(f"{path}: expected a name ending in {', '.join(_WRITTEN)}")
     writers[path.suffix.lower()](path, mesh, comments)
+
+
+def require_writer(path: Path) -> None:
+    """DatasetError, before hours of work, where what writes a mesh of that name is not installed."""
+    if path.suffix.lower() == ".usdz":
+        require_usd(path)
 
 
 def read_mesh(path: Path) -> Mesh:

@@ -19,9 +19,9 @@ from splatkit.io.meshes import write_mesh
 from splatkit.io.provenance import library_versions
 from splatkit.io.splats import SplatArrays, write_splats
 
-MeshFormat = Literal["ply", "obj", "glb", "stl"]
+MeshFormat = Literal["ply", "obj", "glb", "stl", "usdz"]
 FORMATS: tuple[MeshFormat, ...] = ("ply", "obj", "glb")
-_FAR_FORMATS = ("ply", "obj", "glb")  # hold places far from the origin exactly
+_FAR_FORMATS = ("ply", "obj", "glb", "usdz")  # hold places far from the origin exactly
 _FORMAT = "splatkit export 1"
 _SPLATS = "splats.ply"
 _LIBRARIES = ("numpy", "torch", "open3d", "xatlas")
@@ -61,7 +61,7 @@ def write_mesh_export(
         "splatkit": splatkit.__version__,
         "libraries": library_versions(_LIBRARIES),
         **frame.record(),
-        "glb_axes": "y up: (x, z, -y) of the frame, as glTF demands",
+        "glb_axes": "y up: (x, z, -y) of the frame, as glTF demands; .usdz too",
         "mesh": describe_mesh(placed),
         "splats": None if splats is None else {"count": len(splats.means)},
         **record,

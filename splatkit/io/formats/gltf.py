@@ -42,7 +42,7 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         "asset": {"version": "2.0", "generator": "splatkit", "extras": {"comments": list(comments)}},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "translation": _y_up(origin[None])[0].tolist()} if origin.any() else {"mesh": 0}],
+        "nodes": [{"mesh": 0, "translation": y_up(origin[None])[0].tolist()} if origin.any() else {"mesh": 0}],
     }
     if uvs is not None and mesh.texture is not None:
         attributes["TEXCOORD_0"] = builder.add(np.stack([uvs[:, 0], 1 - uvs[:, 1]], -1).astype("<f4"), "VEC2", _FLOAT)
@@ -55,7 +55,7 @@ def write_glb(path: Path, mesh: Mesh, comments: tuple[str, ...]) -> None:
         ]
         document["textures"] = [{"sampler": 0, "source": 0}]
     elif mesh.vertex_colors is not None:
-        attributes["COLOR_0"] = builder.add(_srgb_to_linear(mesh.vertex_colors), "VEC3", _FLOAT)
+        attributes["COLOR_0"] = builder.add(srgb_to_linear(mesh.vertex_colors), "VEC3", _FLOAT)
     material: dict[str, Any] = {"doubleSided": True, "pbrMetallicRoughness": surface}
     if mesh.texture is not None or mesh.vertex_colors is not None:
         material["extensions"] = {"KHR_materials_unlit": {}}
@@ -153,14 +153,15 @@ class GlbBuilder:
 
 def _turned(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Vectors [N, 3] with y up, as the file stores them."""
-    return _y_up(vectors).astype("<f4")
+    return y_up(vectors).astype("<f4")
 
 
-def _y_up(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+def y_up(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Vectors [N, 3] of a world with z up, in one with y up."""
     return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], axis=-1)
 
 
-def _srgb_to_linear(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
+def srgb_to_linear(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
     """IEC 61966-2-1, 8-bit sRGB to linear float32 in [0, 1]."""
     c = colors.astype(np.float64) / 255
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -67,3 +67,12 @@ def test_what_cannot_be_converted_is_one_line(tmp_path):
     write_splats(tmp_path / "s.ply", random_splats(5, 0))
     with pytest.raises(ValueError, match=r"b\.obj: splats are written as"):
         convert(ConvertSettings(tmp_path / "s.ply", tmp_path / "b.obj"))
+
+
+def test_meshes_become_usdz_and_usdz_is_not_read(tmp_path):
+    pytest.importorskip("pxr", reason="usd-core is not installed")
+    write_mesh(tmp_path / "a.ply", TRIANGLE)
+    done = convert(ConvertSettings(tmp_path / "a.ply", tmp_path / "a.usdz"))
+    assert (done.what, done.lost) == ("3 vertices, 1 faces", ())
+    with pytest.raises(DatasetError, match=r"a\.usdz: not a file that can be converted"):
+        convert(ConvertSettings(tmp_path / "a.usdz", tmp_path / "b.ply"))
