@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.dataset import check_lens, name_below_images
-from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.rig import Rig
 from splatkit.capture.times import FileTimes
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
