@@ -44,7 +44,8 @@ class UprightScene:
 
     def scale(self, gathered: GatheredImages) -> Literal["metric", "arbitrary"]:
         """Whether lengths are meters, of a scene with photographs of `gathered`."""
-        if isinstance(self.gps, GpsAlignment):
+        has_scale = gathered.given is None and gathered.rig is not None and gathered.rig.has_scale
+        if isinstance(self.gps, GpsAlignment) or has_scale:
             return "metric"
         return "arbitrary" if gathered.given is None else gathered.given.scale
 
@@ -97,6 +98,8 @@ def _gps(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> GpsA
         return None
     if keep_world:
         return GpsRefused(len(fixes), "--keep-world leaves the world as it is")
+    if gathered.rig is not None and gathered.rig.has_scale:
+        return GpsRefused(len(fixes), "--calibration gives the scale, and better")
     poses = np.stack([view.posed.T_world_camera for view in scene.views])
     up = up_direction(poses, [files[view.name].up for view in scene.views])
     return align_to_gps(np.stack([view.posed.center for view, _ in fixes]), [fix for _, fix in fixes], up)

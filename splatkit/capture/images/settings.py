@@ -58,7 +58,7 @@ class CaptureImagesSettings:
     panoramas: Literal["auto", "yes", "no"] = "auto"
     """Which photographs or frames of a video are equirectangular panoramas, which become pinhole images of one rig:
     those that look so (twice as wide as high, and their edges fit together), all, or none."""
-    cuts: Literal["sides", "upper", "all"] = "all"
+    cuts: Literal["sides", "upper", "all"] = "sides"
     """Which directions are cut from panoramas: four sides, those and up, or down too."""
     nadir_deg: float = 0.0
     """For panoramas: angle around straight down that is ignored, where the tripod or the operator is, deg."""

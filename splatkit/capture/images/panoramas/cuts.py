@@ -114,10 +114,8 @@ def cut(
         rays = np.concatenate(
             [(pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy), np.ones((*pixels.shape[:2], 1))], -1
         )
-        seen = lens.image(rays @ direction.T_panorama_cut[:3, :3].T) + (
-            _MARGIN - 0.5
-        )  # OpenCV's first pixel center is 0
-        x, y = np.moveaxis(seen.astype(np.float32), -1, 0)
+        seen = lens.image(rays @ direction.T_panorama_cut[:3, :3].T)
+        x, y = np.moveaxis((seen + _MARGIN - 0.5).astype(np.float32), -1, 0)  # OpenCV's first pixel center is 0
         part = cv2.remap(source, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
         out[top : top + len(rows)] = part.reshape(len(rows), camera.width, -1)
     return out

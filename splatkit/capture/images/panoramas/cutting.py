@@ -45,7 +45,7 @@ class PanoramaSettings:
 
     asked: Literal["auto", "yes", "no"] = "auto"
     """Which images are panoramas: those that look so, all, or none."""
-    cuts: Choice = "all"
+    cuts: Choice = "sides"
     """Which of the six directions are cut."""
     nadir_deg: float = 0.0
     """What lies within this angle of straight down is masked, deg."""

@@ -47,6 +47,11 @@ class CameraRig:
         """Whether all cameras look from the same point, so that no two of them see parallax."""
         return all(camera.T_camera_rig is not None and not camera.T_camera_rig[:3, 3].any() for camera in self.cameras)
 
+    @property
+    def has_scale(self) -> bool:
+        """Whether relative poses are known and tell lengths."""
+        return self.is_known and not self.is_one_point
+
     def frames(self, names: Iterable[str]) -> list[list[str]]:
         """Photographs in groups that were taken together, in the order of the first of each; others are alone."""
         groups: dict[object, list[str]] = {}

@@ -5,6 +5,7 @@ Each camera of a rig has a number of its own, also where lenses are alike; what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pycolmap
@@ -35,17 +36,25 @@ def colmap_pose(T: NDArray[np.float64]) -> pycolmap.Rigid3d:
     return pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), T[:3, 3])
 
 
+def has_rig(path: Path) -> bool:
+    """Whether `write_rig` was there: COLMAP itself writes a rig for each camera when it finds features."""
+    with pycolmap.Database.open(path) as opened:
+        return any(rig.num_sensors() > 1 for rig in opened.read_all_rigs())
+
+
 def write_rig(
     database: pycolmap.Database, rig: CameraRig, camera_ids: Mapping[str, int], images: Sequence[pycolmap.Image]
 ) -> None:
     """Write the rig, a rig of its own for each camera that belongs to none, and the frames of all images.
 
     Args:
-        database: open, with cameras and images, without rigs.
+        database: open, with cameras and images; rigs and frames that it has are replaced.
         rig: with all relative poses.
         camera_ids: by name of the rig's cameras.
         images: as they were read from the database.
     """
+    database.clear_frames()
+    database.clear_rigs()
     database.write_rig(_record(rig, camera_ids), use_rig_id=True)
     on_rig = set(camera_ids.values())
     rig_of = dict.fromkeys(on_rig, RIG_ID)

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from splatkit.capture.images.rigs.rig import CameraRig, RigCamera
 from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.capture.images.structure.reconstruction import StartingCameras, reconstruct, sfm_pairs
-from splatkit.capture.images.structure.rig_records import write_rig
+from splatkit.capture.images.structure.rig_records import has_rig, write_rig
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import compose, invert
 from splatkit.progress import Progress
@@ -58,9 +58,7 @@ def reconstruct_rig(
         CaptureRefusedError: too few images found a place, or too few together to know how two cameras lie.
     """
     constant = start.constant(rig)
-    with pycolmap.Database.open(database) as opened:
-        is_written = opened.num_rigs() > 0
-    if not is_written:
+    if not has_rig(database):
         known = rig
         if not rig.is_known:
             model, _ = reconstruct(database, images, workers, seed, progress, constant)
