@@ -54,7 +54,7 @@ def gathered(folder: Path, out: Path, settings: PanoramaSettings, masks: Path | 
 def test_a_walk_of_panoramas_becomes_a_dataset_and_one_rig(panoramas, tmp_path):
     out = tmp_path / "dataset"
     captured = capture_images(CaptureImagesSettings(panoramas, out, workers=1, stereo="off"))
-    assert captured.verdict().startswith("24 of 24 photographs placed")
+    assert captured.verdict().startswith("24 of 24 photographs placed in 6 frames of the rig")
     transforms = read_transforms(out)
     rotations = {direction.name: direction.T_panorama_cut for direction in DIRECTIONS["all"]}
     for frame in transforms.frames:
