@@ -124,7 +124,8 @@ def reconstruct(
         options.constant_rigs = set(constant.rigs)
     with pycolmap.Database.open(database) as opened:
         count = opened.num_images()
-    with progress("placing photographs", count) as advance, colmap_errors("structure from motion"):
+        poses = opened.num_frames() or count  # of frames of a rig
+    with progress("placing photographs", poses) as advance, colmap_errors("structure from motion"):
         pycolmap.set_random_seed(seed)
         out = database.with_name("mapping")
         out.mkdir(exist_ok=True)

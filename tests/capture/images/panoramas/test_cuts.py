@@ -13,7 +13,7 @@ from splatkit.capture.images.panoramas.cuts import (
     nadir_mask,
     panorama_camera,
 )
-from tests.box_room import level_pose, render
+from tests.capture.images.box_room import level_pose, render
 
 WIDTH = 640
 POSE = level_pose((2.3, 2.1, 1.4), 33)

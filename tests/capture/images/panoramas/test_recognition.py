@@ -11,7 +11,7 @@ from splatkit.capture.images.panoramas.recognition import gpano_tags, is_panoram
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.images import write_image
-from tests.box_room import level_pose, render
+from tests.capture.images.box_room import level_pose, render
 
 POSE = level_pose((2.3, 2.1, 1.4), 33)
 PACKET = (

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pycolmap
 import pytest
@@ -18,10 +19,10 @@ from splatkit.errors import DatasetError, SettingsError
 from splatkit.export.files.colmap_export import export_colmap
 from splatkit.export.settings import ExportColmapSettings
 from splatkit.geometry.camera import Camera
-from splatkit.io.images import image_size, read_mask, write_image
+from splatkit.io.images import image_size, read_image, read_mask, write_image
 from splatkit.io.transforms_json import read_transforms
 from splatkit.progress import no_progress
-from tests.box_room import level_pose, render
+from tests.capture.images.box_room import level_pose, render
 from tests.room import similarity_errors
 
 WIDTH, COUNT = 512, 6
@@ -150,3 +151,21 @@ def test_an_interrupted_cutting_resumes(panoramas, tmp_path):
     again = gathered(folder, tmp_path / "out", settings)
     assert {file.name: file.path.read_bytes() for file in again.files} == whole
     assert json.dumps(again.content())  # what results depend on is JSON
+
+
+def test_frames_of_a_video_are_cut_like_photographs(panoramas, tmp_path):
+    writer = imageio_ffmpeg.write_frames(
+        str(tmp_path / "walk.mp4"), (WIDTH, WIDTH // 2), fps=2, quality=9, macro_block_size=1
+    )
+    writer.send(None)
+    for index in range(COUNT):
+        writer.send(np.ascontiguousarray(read_image(panoramas / f"{index}.png")).tobytes())
+    writer.close()
+    work = WorkFolder(tmp_path / "out")
+    frames = gather_images(ImageInputs(tmp_path / "walk.mp4", frames=3), work, 1, no_progress)
+    found = cut_panoramas(frames, PanoramaSettings(), work, no_progress)
+    assert found.is_video
+    assert [file.name for file in found.files[:4]] == [
+        f"{name}/frame_00001.jpg" for name in ("front", "right", "back", "left")
+    ]
+    assert [file.time for file in found.files] == [frame.time for frame in frames.files for _ in range(4)]

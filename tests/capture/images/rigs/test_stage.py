@@ -12,7 +12,7 @@ from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import invert
 from splatkit.io.images import write_image
 from splatkit.io.transforms_json import Transforms, read_transforms
-from tests.box_room import level_pose, render
+from tests.capture.images.box_room import level_pose, render
 from tests.room import look_at, similarity_errors
 
 LENS = Camera("pinhole", 260, 200, 210.0, 210.0, 130.0, 100.0)
