@@ -23,6 +23,7 @@ from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import compose, invert
 from splatkit.progress import Progress
 
+_EXHAUSTIVE_UP_TO = 100  # photographs, as 25 panoramas have them: 4800 pairs
 _FEWEST_TOGETHER = 2  # frames that a camera and the reference must both be placed in, to know how they lie
 
 
@@ -34,6 +35,8 @@ def rig_pairs(
     Images of one frame are matched too, unless all look from one point, where they show no parallax.
     """
     groups = {group[0]: group for group in rig.frames(names)}
+    if matching == "auto":
+        matching = "exhaustive" if len(names) <= _EXHAUSTIVE_UP_TO else "sequential"
     pairs = [(a, b) for i, j in sfm_pairs(list(groups), matching) for a in groups[i] for b in groups[j]]
     if rig.is_one_point:
         return pairs
