@@ -87,7 +87,7 @@ def _check(settings: CaptureImagesSettings) -> None:
         if getattr(settings, name) < 1:
             given = getattr(settings, name)
             raise SettingsError(f"--{name.replace('_', '-')}: expected a positive number, got {given}")
-    check_rig_settings(settings.rig, settings.calibration, settings.poses, settings.images)
+    check_rig_settings(settings.rig, settings.calibration, settings.poses, settings.images, settings.frames)
     if settings.poses is None and settings.points != "auto":
         raise SettingsError("--points: without --poses points are always triangulated")
 

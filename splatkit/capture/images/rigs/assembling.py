@@ -110,11 +110,15 @@ def _rig_cameras(used: list[str], cameras: dict[str, str], stated: Rig | None) -
     )
 
 
-def check_rig_settings(rig: bool, calibrations: tuple[Path, ...], poses: Path | None, images: Path | None) -> None:
+def check_rig_settings(
+    rig: bool, calibrations: tuple[Path, ...], poses: Path | None, images: Path | None, frames: int | None
+) -> None:
     """SettingsError where a rig is asked for and cannot be."""
     if calibrations and not rig:
         raise SettingsError("--calibration: says where cameras are on a body; give --rig with it")
     if rig and poses is not None:
         raise SettingsError("--rig: with --poses the poses are known already; leave one of them out")
+    if rig and frames is not None:
+        raise SettingsError("--frames: chooses photographs one by one; with --rig give a folder with those to use")
     if rig and (images is None or not images.is_dir()):
         raise SettingsError("--rig: takes a folder of photographs, with one folder for each camera")

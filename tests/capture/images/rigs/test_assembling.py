@@ -90,8 +90,10 @@ def test_what_is_no_rig_is_one_line(tmp_path):
 
 def test_settings_that_contradict_each_other_are_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"--calibration: .* give --rig with it"):
-        check_rig_settings(False, (tmp_path,), None, tmp_path)
+        check_rig_settings(False, (tmp_path,), None, tmp_path, None)
     with pytest.raises(SettingsError, match="--rig: with --poses"):
-        check_rig_settings(True, (), tmp_path, tmp_path)
+        check_rig_settings(True, (), tmp_path, tmp_path, None)
     with pytest.raises(SettingsError, match="--rig: takes a folder of photographs"):
-        check_rig_settings(True, (), None, tmp_path / "video.mp4")
+        check_rig_settings(True, (), None, tmp_path / "video.mp4", None)
+    with pytest.raises(SettingsError, match="--frames: chooses photographs one by one"):
+        check_rig_settings(True, (), None, tmp_path, 8)
