@@ -137,7 +137,7 @@ def test_no_damage_goes_unnamed(model, tmp_path, form):
     for name in ("rigs", "frames"):
         path = folder / f"{name}{'.txt' if form else '.bin'}"
         whole = path.read_bytes()
-        for _ in range(80):
+        for _ in range(50):
             data = bytearray(whole)
             for place in rng.integers(0, len(data), rng.integers(1, 4)):
                 data[place] = rng.integers(256)
