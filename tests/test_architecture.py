@@ -169,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "calibration.quality",
         "calibration.surround",
         "calibration.walk",
+        "capture",
         "capture.images",
         "capture.lidar",
         "capture.stereo",

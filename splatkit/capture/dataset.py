@@ -54,6 +54,7 @@ class CapturedFrame:
     background: NDArray[np.floating] | None = None  # [H, W] in [0, 1], confidence that nothing is there
     rig_camera: str | None = None  # name of a camera of the rig
     time: float | None = None  # s, by the cameras' clock
+    rig_frame: str | None = None  # of a rig of cameras: what has the same one was taken together
 
     @property
     def name(self) -> str:
@@ -135,7 +136,7 @@ def write_dataset(
         frame = _readable_by_all(given)
         _check_name(frame.name, set(names.values()))
         names[given.name] = frame.name
-        if frame.rig_camera is not None and frame.rig_camera not in rig_names:
+        if frame.rig_camera is not None and frame.rig_frame is None and frame.rig_camera not in rig_names:
             raise ValueError(f"frame {frame.name}: its rig_camera {frame.rig_camera!r} is not in the rig")
         files, beyond = _write_files(folder, frame, scene.depth_unit, link)
         written.append(files)
@@ -216,6 +217,7 @@ def _write_files(folder: Path, frame: CapturedFrame, depth_unit: float, link: bo
         normal_path=normal_path if frame.normals is not None else None,
         background_path=background_path if frame.background is not None else None,
         rig_camera=frame.rig_camera,
+        rig_frame=frame.rig_frame,
         time=frame.time,
     )
     return described, left_out

@@ -64,4 +64,8 @@ def run_export_colmap(settings: ExportColmapSettings) -> None:
     from splatkit.export.files.colmap_export import export_colmap
 
     done = export_colmap(settings)
-    say(f"{settings.out}: cameras: {done.cameras}, images: {done.images}, points: {done.points}")
+    if done.unfit:
+        alike = "their cameras do not lie to each other alike in all frames"
+        print_warnings([f"{done.unfit} rigs are written as single cameras: {alike}"])
+    rigs = f", rigs: {done.rigs}" if done.rigs else ""
+    say(f"{settings.out}: cameras: {done.cameras}, images: {done.images}{rigs}, points: {done.points}")

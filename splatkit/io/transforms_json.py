@@ -52,6 +52,7 @@ class Frame:
     background_path: Path | None = None  # absolute; see splatkit.io.maps.background_maps
     rig_camera: str | None = None  # which camera of the rig took it
     time: float | None = None  # s, by the cameras' clock
+    rig_frame: str | None = None  # of a rig of cameras: what has the same one was taken together
 
     @property
     def file_path(self) -> str:
@@ -261,15 +262,16 @@ def _read_frame(
     entry: dict[str, Any], meta: dict[str, Any], image_path: Path, paths: DatasetPaths, where: str
 ) -> Frame:
     files = {field_name: paths.found(entry.get(slot), f"{where}: {slot}") for slot, field_name in FRAME_FILES.items()}
-    camera = entry.get("rig_camera")
-    if camera is not None and not isinstance(camera, str):
-        raise DatasetError(f"{where}: rig_camera: expected a name, got {camera!r}")
+    for slot in ("rig_camera", "rig_frame"):
+        if entry.get(slot) is not None and not isinstance(entry[slot], str):
+            raise DatasetError(f"{where}: {slot}: expected a name, got {entry[slot]!r}")
     return Frame(
         posed=PosedCamera(
             entry["file_path"], read_camera({**meta, **entry}, image_path, where), _read_pose(entry, where)
         ),
         image_path=image_path,
-        rig_camera=camera,
+        rig_camera=entry.get("rig_camera"),
+        rig_frame=entry.get("rig_frame"),
         time=number(entry, "time", where) if entry.get("time") is not None else None,
         **files,
     )
@@ -414,6 +416,8 @@ def _frame_to_json(frame: Frame, root: Path, with_intrinsics: bool) -> dict[str,
             entry[slot] = _relative(path, root)
     if frame.rig_camera is not None:
         entry["rig_camera"] = frame.rig_camera
+    if frame.rig_frame is not None:
+        entry["rig_frame"] = frame.rig_frame
     if frame.time is not None:
         entry["time"] = frame.time
     if with_intrinsics:

@@ -10,8 +10,8 @@ from splatkit.capture.lidar.dataset import WrittenDepths
 from splatkit.capture.lidar.moving import LidarScene
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.registration.alignment import Alignment
-from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.stage import CapturedLidar, CapturedStatic
+from splatkit.capture.rig import Rig
 from splatkit.io.images import read_image
 from splatkit.io.maps.depth_maps import read_depth_map
 from splatkit.io.point_cloud import PointCloud

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.synthetic.noise import WaveNoise
 from splatkit.synthetic.solids import Solid, shade_flat, shade_smooth, split_quads
+from splatkit.synthetic.textures import WaveNoise
 
 _CELLS = 110  # of a terrain along each side
 _EVEN_M, _EVEN_WAVELENGTH_M = 0.04, 3.0  # bumps of what counts as even

@@ -30,6 +30,8 @@ class SceneSettings:
     """Number of LiDAR sweeps on a walk."""
     board_poses: int = 0
     """Number of poses of a calibration board in front of each camera of a walk; photographs and scans go to boards/."""
+    panoramas: int = 0
+    """Number of equirectangular panoramas on a walk, as fine as its photographs; they go to panoramas/."""
     seed: int = 0
     """Seed of everything random."""
     overwrite: bool = False

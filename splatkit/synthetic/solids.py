@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splatkit.synthetic.noise import WaveNoise
+from splatkit.synthetic.textures import WaveNoise
 
 # Fine enough that the outline of a 20 cm sphere, 2 m away, stays within 0.1 px of a circle at 320x240.
 _SEGMENTS = 96

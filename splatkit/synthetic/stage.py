@@ -53,6 +53,8 @@ def make_scene(settings: SceneSettings, progress: Progress = no_progress) -> Mad
     _check_defects(description, settings)
     if settings.board_poses < 0 or (settings.board_poses and walk is None):
         raise SettingsError("--board-poses: expected 0 or more, and a walk, such as courtyard")
+    if settings.panoramas < 0 or (settings.panoramas and walk is None):
+        raise SettingsError("--panoramas: expected 0 or more, and a walk, such as courtyard")
     size = (settings.width, settings.height)
     with atomic_directory(settings.out, settings.overwrite) as folder:
         if description.drive is not None:
@@ -61,7 +63,8 @@ def make_scene(settings: SceneSettings, progress: Progress = no_progress) -> Mad
             generate_scene(description, folder, *size, settings.views, settings.seed, progress)
         else:
             counts = (settings.views, settings.scans, settings.seed)
-            generate_walk(description, folder, *size, *counts, settings.faults, settings.defects, progress)
+            defects = (settings.faults, settings.defects)
+            generate_walk(description, folder, *size, *counts, *defects, progress, settings.panoramas)
             _hold_boards(folder / "boards", walk, settings, progress)
     return MadeScene(settings.out, description.name, None if walk is None else settings.scans)
 

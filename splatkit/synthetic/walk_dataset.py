@@ -8,6 +8,7 @@ lidar/              scan_0000.ply, ...: one turn each in the LiDAR's own moving 
                     of each point, s, by the LiDAR's clock
 trajectory.txt      T_world_lidar as stated, by the LiDAR's clock (TUM format, 200 poses a second)
 rig.json            T_camera_lidar as stated, and the LiDAR
+panoramas/          on request, see splatkit.synthetic.panoramas
 truth/              trajectory.txt, rig.json, cameras.json: the same without defects, by one clock
                     depth/NAME.npy  float32 z-depth at pixel centers, m, 0 where the sky is
                     mesh.ply        the very triangles that were seen
@@ -35,6 +36,7 @@ from splatkit.synthetic.defects import Defects, LidarFaults
 from splatkit.synthetic.description import CameraMount, SceneDescription, SpinningLidar, Walk
 from splatkit.synthetic.disturbances import disturbed_poses, exposed, wrong_extrinsics
 from splatkit.synthetic.lidar import scan_turn
+from splatkit.synthetic.panoramas import take_panoramas
 from splatkit.synthetic.tracer import Tracer
 from splatkit.synthetic.walk import RigMotion, carried_camera, lidar_from_camera, rolling_shutter
 
@@ -70,6 +72,7 @@ def generate_walk(
     faults: LidarFaults | None = None,
     defects: Defects | None = None,
     progress: Progress = no_progress,
+    panoramas: int = 0,
 ) -> None:
     """Photograph and scan a scene on a walk into the folder `out`, which must exist.
 
@@ -84,6 +87,7 @@ def generate_walk(
         faults: of the LiDAR.
         defects: of cameras and of what is stated; none by default.
         progress: shows how many images and scans are done.
+        panoramas: number of them, evenly spread over the walk.
 
     Raises:
         ValueError: where an argument is out of its range, or the scene has no walk.
@@ -107,6 +111,8 @@ def generate_walk(
     capture = _Capture(out, tracer, motion, faults, defects, progress)
     capture.photograph(shots, size, stops, image_rng)
     capture.scan(walk.lidar, scans, lidar_rng)
+    panorama_rng = np.random.default_rng([seed, 1, 7])
+    take_panoramas(out, tracer, motion, walk, width, panoramas, panorama_rng, progress)
     true_poses = np.stack([camera.T_world_camera for camera in cameras])
     poses = disturbed_poses(true_poses, defects.pose_noise_deg, defects.pose_noise_m, stated[1])
     _write_cameras(out, shots, cameras, poses)

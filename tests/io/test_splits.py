@@ -59,3 +59,14 @@ def test_what_trains_is_not_held_out_even_where_it_is_evaluated_too():
 def test_a_single_image_trains_and_is_evaluated_and_nothing_is_held_out():
     assert chosen(1) == {"train": [0], "val": [0], "test": [0]}
     assert held_out(1) == set()
+
+
+def test_what_was_taken_together_is_held_out_together():
+    """Ten timestamps of three cameras: the first and the ninth, whole."""
+    frames = tuple(
+        Frame(PosedCamera(f"{camera}/{i:02d}", CAMERA, np.eye(4)), Path(f"/{camera}/{i:02d}"), rig_frame=f"{i:02d}")
+        for camera in ("a", "b", "c")
+        for i in range(10)
+    )
+    expected = {f"{camera}/{i:02d}" for camera in ("a", "b", "c") for i in (0, 8)}
+    assert held_out_names(Transforms(Path("/"), frames)) == expected

@@ -305,6 +305,7 @@ def test_what_a_lidar_adds_round_trips(tmp_path):
         depth_path=tmp_path / "d.png",
         depth_sigma_path=tmp_path / "s.png",
         rig_camera="left",
+        rig_frame="0007",
         time=12.5,
     )
     frames = (first, *plain.frames[1:])
@@ -313,7 +314,9 @@ def test_what_a_lidar_adds_round_trips(tmp_path):
     back = result.frames[0]
     assert (back.depth_path, back.depth_sigma_path) == (first.depth_path.resolve(), first.depth_sigma_path.resolve())
     assert (back.rig_camera, back.time, result.depth_unit) == ("left", 12.5, 0.002)
-    assert (result.frames[1].rig_camera, result.frames[1].time) == (None, None)
+    assert back.rig_frame == "0007"
+    other = result.frames[1]
+    assert (other.rig_camera, other.rig_frame, other.time) == (None, None, None)
     assert [camera.name for camera in result.rig] == ["left"]
     np.testing.assert_array_equal(result.rig[0].T_camera_lidar, pose)
     np.testing.assert_array_equal(result.rig[0].covariance, rig[0].covariance)

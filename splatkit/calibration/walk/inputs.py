@@ -11,9 +11,9 @@ from splatkit.calibration.walk.surfels import surfels
 from splatkit.capture.lidar.motion import place_scans
 from splatkit.capture.lidar.moving import scan_warnings
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, posed_cameras
-from splatkit.capture.lidar.rig import DEFAULT_RANGE_NOISE_M, Rig, read_rig
 from splatkit.capture.lidar.scans import ScanSource
 from splatkit.capture.lidar.voxel_map import VoxelMap
+from splatkit.capture.rig import DEFAULT_RANGE_NOISE_M, Rig, read_rig
 from splatkit.capture.times import read_times
 from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.camera import Camera

@@ -14,6 +14,7 @@ from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.gps import GpsAlignment, GpsRefused, align_to_gps
 from splatkit.capture.images.inputs import GatheredImages
 from splatkit.capture.images.poses.given import GivenCamera
+from splatkit.capture.images.rigs.rig import Mount
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView
 from splatkit.capture.images.upright import rotation_to_z, up_direction
 from splatkit.capture.stereo.findings import StereoFindings, stereo_findings
@@ -43,7 +44,8 @@ class UprightScene:
 
     def scale(self, gathered: GatheredImages) -> Literal["metric", "arbitrary"]:
         """Whether lengths are meters, of a scene with photographs of `gathered`."""
-        if isinstance(self.gps, GpsAlignment):
+        has_scale = gathered.given is None and gathered.rig is not None and gathered.rig.has_scale
+        if isinstance(self.gps, GpsAlignment) or has_scale:
             return "metric"
         return "arbitrary" if gathered.given is None else gathered.given.scale
 
@@ -96,6 +98,8 @@ def _gps(scene: SolvedScene, gathered: GatheredImages, keep_world: bool) -> GpsA
         return None
     if keep_world:
         return GpsRefused(len(fixes), "--keep-world leaves the world as it is")
+    if gathered.rig is not None and gathered.rig.has_scale:
+        return GpsRefused(len(fixes), "--calibration gives the scale, and better")
     poses = np.stack([view.posed.T_world_camera for view in scene.views])
     up = up_direction(poses, [files[view.name].up for view in scene.views])
     return align_to_gps(np.stack([view.posed.center for view, _ in fixes]), [fix for _, fix in fixes], up)
@@ -125,6 +129,7 @@ def write_image_dataset(
     scene = upright.scene
     files = {file.name: file for file in gathered.files}
     given = {} if gathered.given is None else {camera.name: camera for camera in gathered.given.cameras}
+    mounts = _mounts(gathered)
 
     summaries: list[ViewSummary] = []
 
@@ -132,11 +137,17 @@ def write_image_dataset(
         for view in track(scene.views, "writing photographs", progress, len(scene.views)):
             depth = _depth(given.get(view.name))
             time = given[view.name].time if given else files[view.name].time
-            yield _native(view, files[view.name], gathered.masks, depth, time)
+            native = _native(view, files[view.name], gathered.masks, depth, time)
+            mount = mounts.get(view.name)
+            yield native if mount is None else replace(native, rig_camera=mount.camera, rig_frame=mount.frame)
 
     frames = with_stereo(natives(), stereo, summaries.append)
     kept = {view.name: _written_name(view.name, undistort and not view.posed.camera.is_pinhole) for view in scene.views}
-    splits = _splits(gathered) if stereo is None else stereo.splits
+    splits = _splits(gathered)
+    if stereo is not None:
+        splits = stereo.splits
+    elif mounts:  # programs that choose a split themselves would hold out one camera beside its siblings
+        splits = posed_photographs(upright, gathered).splits
     points = PointCloud(scene.points, scene.colors) if len(scene.points) else None
     has_depth = any(camera.read_depth is not None for camera in given.values())
     captured = CapturedScene(
@@ -150,7 +161,7 @@ def write_image_dataset(
         georeference=_georeference(upright, gathered),
     )
     written = write_dataset(
-        folder, map(_undistorted, frames) if undistort else frames, captured, link=gathered.is_video
+        folder, map(_undistorted, frames) if undistort else frames, captured, link=gathered.are_made
     )
     if stereo is None:
         return WrittenImages(written, None)
@@ -167,13 +178,27 @@ def posed_photographs(upright: UprightScene, gathered: GatheredImages) -> PosedP
     """What stereo starts from: photographs by their own lenses, in the frame that is written."""
     scene = upright.scene
     files = {file.name: file.path for file in gathered.files}
-    frames = tuple(Frame(view.posed, files[view.name], gathered.masks.get(view.name)) for view in scene.views)
+    mounts = _mounts(gathered)
+    frames = tuple(
+        Frame(
+            view.posed,
+            files[view.name],
+            gathered.masks.get(view.name),
+            rig_frame=mounts[view.name].frame if view.name in mounts else None,
+        )
+        for view in scene.views
+    )
     is_observed = any(len(view.points) for view in scene.views)
     return PosedPhotographs(
         Transforms(Path(), frames, splits=_splits(gathered)),
         scene.points if len(scene.points) else None,
         {view.name: view.points for view in scene.views} if is_observed else {},
     )
+
+
+def _mounts(gathered: GatheredImages) -> Mapping[str, Mount]:
+    """Which camera of a rig took which photograph, and when."""
+    return {} if gathered.rig is None else gathered.rig.mounts
 
 
 def _splits(gathered: GatheredImages) -> Mapping[str, tuple[str, ...]]:
@@ -228,5 +253,7 @@ def _undistorted(frame: CapturedFrame) -> CapturedFrame:
         depth=depth,
         normals=normals,
         background=background,
+        rig_camera=frame.rig_camera,
+        rig_frame=frame.rig_frame,
         time=frame.time,
     )

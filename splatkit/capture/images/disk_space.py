@@ -30,9 +30,9 @@ def require_space(out: Path, gathered: GatheredImages, features: FeatureSettings
 
 
 def _dataset_bytes(gathered: GatheredImages) -> int:
-    """Photographs, masks and depth maps as they are copied; of videos the frames are there already."""
+    """Photographs, masks and depth maps as they are copied; what the capture made itself is there already."""
     cameras = () if gathered.given is None else gathered.given.cameras
-    copied = [] if gathered.is_video else [file.path for file in gathered.files]
+    copied = [] if gathered.are_made else [file.path for file in gathered.files]
     depth = sum(
         _DEPTH_BYTES * camera.posed.camera.width * camera.posed.camera.height
         for camera in cameras

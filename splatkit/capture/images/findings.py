@@ -8,9 +8,12 @@ from splatkit.capture.images.dataset import UprightScene, WrittenImages
 from splatkit.capture.images.files import blurred_among
 from splatkit.capture.images.gps import GpsAlignment, GpsRefused
 from splatkit.capture.images.inputs import GatheredImages
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.images.scene import Solution
+from splatkit.capture.images.solved_scene import SolvedScene
 from splatkit.capture.left_out import EXPECTED
 from splatkit.capture.stereo.findings import StereoFindings, beyond_format
+from splatkit.geometry.camera import PosedCamera
 
 _NAMED = 5  # images that a warning names
 _LARGE_ERROR_PX = 1.0
@@ -21,7 +24,10 @@ _DARK = 16  # of 255: the brightest that 12 bits come to in 16
 def verdict(gathered: GatheredImages, solution: Solution, upright: UprightScene, stereo: StereoFindings | None) -> str:
     """One sentence."""
     scene = solution.scene
-    text = f"{len(scene.views)} of {len(gathered.files)} photographs placed, {len(scene.points)} points"
+    text = f"{len(scene.views)} of {len(gathered.files)} photographs placed"
+    if gathered.rig is not None:
+        text += f" in {len(_frames_of_rig(gathered.rig, scene))} frames of the rig"
+    text += f", {len(scene.points)} points"
     if len(scene.errors):
         text += f", mean reprojection error {scene.errors.mean():.2f} px"
     scale: str = upright.scale(gathered)
@@ -91,6 +97,8 @@ def figures(
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},
     }
+    if gathered.rig is not None:
+        record["rig"] = _rig_figures(gathered.rig, scene)
     if upright.gps is not None:
         record["gps"] = upright.gps.figures()
     if stereo is not None:
@@ -103,6 +111,27 @@ def figures(
             "reprojection_px": {view.name: float(view.errors.mean()) for view in scene.views if len(view.errors)},
         }
     return record
+
+
+def _frames_of_rig(rig: CameraRig, scene: SolvedScene) -> dict[str, dict[str, PosedCamera]]:
+    """Cameras that are placed, by frame and by name."""
+    frames: dict[str, dict[str, PosedCamera]] = {}
+    for view in scene.views:
+        if (mount := rig.mounts.get(view.name)) is not None:
+            frames.setdefault(mount.frame, {})[mount.camera] = view.posed
+    return frames
+
+
+def _rig_figures(rig: CameraRig, scene: SolvedScene) -> dict[str, Any]:
+    """How many frames are placed, and how each camera lies to the first, in lengths of the dataset."""
+    frames, first = _frames_of_rig(rig, scene), rig.cameras[0].name
+    poses = {}
+    for camera in rig.cameras:
+        both = next((frame for frame in frames.values() if first in frame and camera.name in frame), None)
+        relative = None if both is None else both[camera.name].T_camera_world @ both[first].T_world_camera
+        poses[camera.name] = None if relative is None else relative.tolist()
+    stated = len({mount.frame for mount in rig.mounts.values()})
+    return {"frames": stated, "frames_placed": len(frames), "T_camera_rig": poses}
 
 
 def _left_out(gathered: GatheredImages) -> dict[str, list[str]]:

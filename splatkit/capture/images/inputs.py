@@ -11,6 +11,7 @@ from splatkit.capture.images.poses.archives import is_archive, unpack
 from splatkit.capture.images.poses.given import GivenCameras
 from splatkit.capture.images.poses.reading import PoseFormat, read_poses
 from splatkit.capture.images.poses.stray import VIDEO, is_stray
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.left_out import NOT_CHOSEN, LeftOut, left_out_of
 from splatkit.capture.work_folder import WorkFolder
 from splatkit.errors import DatasetError, SettingsError
@@ -46,13 +47,16 @@ class GatheredImages:
     given: GivenCameras | None = None
     masks: dict[str, Path] = field(default_factory=dict)  # by name of the image
     is_video: bool = False
+    are_made: bool = False  # files that the capture wrote itself: frames of a video, or cuts of panoramas
+    rig: CameraRig | None = None  # that some of the photographs are of
     notes: tuple[str, ...] = ()  # what the user should know
     left_out: tuple[LeftOut, ...] = ()  # files beside those that are used
 
     def content(self) -> list[str]:
         """Hashes of all sources and what was chosen of them, that results depend on."""
         chosen = [f"{file.name} {file.blur_px:.9g}" for file in self.files]
-        return [*(source.sha256 for source in self.sources), *chosen]
+        rig = [] if self.rig is None else self.rig.content()
+        return [*(source.sha256 for source in self.sources), *chosen, *rig]
 
 
 def gather_images(inputs: ImageInputs, work: WorkFolder, workers: int, progress: Progress) -> GatheredImages:
@@ -113,7 +117,8 @@ def _posed(inputs: ImageInputs, poses: Path, work: WorkFolder, workers: int, pro
     photographs = [poses / VIDEO] if is_video else [file.path for file in files]
     read = [brought] if is_archive(brought) else [*given.files, *photographs, *masks.values()]
     sources = hash_files(read)
-    return GatheredImages(files, sources, given, masks, notes=(*notes, *given.left_out), left_out=left_out)
+    notes += given.left_out
+    return GatheredImages(files, sources, given, masks, rig=given.rig, notes=tuple(notes), left_out=left_out)
 
 
 def _recorded_frames(video: Path, count: int | None, work: WorkFolder, progress: Progress) -> tuple[Path, list[str]]:
@@ -178,7 +183,7 @@ def _video(inputs: ImageInputs, video: Path, work: WorkFolder, workers: int, pro
     known = json.loads(record.read_text(encoding="utf-8"))
     files = read_image_files(list_images(folder), workers, progress)
     timed = tuple(replace(file, time=known["times"][file.name]) for file in files)
-    return GatheredImages(timed, sources, is_video=True, notes=tuple(known["notes"]))
+    return GatheredImages(timed, sources, is_video=True, are_made=True, notes=tuple(known["notes"]))
 
 
 def _video_notes(video: Path, kept: int, examined: int, stated: int, repeated: int) -> list[str]:

@@ -11,6 +11,7 @@ import pycolmap
 
 from splatkit.capture.images.files import ImageFile
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.images.solved_scene import SolvedScene, SolvedView, scene_of
 from splatkit.capture.images.structure.apart import run_apart
 from splatkit.capture.images.structure.feature_matching import (
@@ -22,6 +23,7 @@ from splatkit.capture.images.structure.feature_matching import (
     most_matches,
 )
 from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
+from splatkit.capture.images.structure.rig_structure import reconstruct_rig, rig_pairs
 from splatkit.capture.images.structure.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.atomic import atomic_directory
@@ -50,7 +52,12 @@ class Solution:
 
 
 def solve_unknown(
-    folder: Path, files: Sequence[ImageFile], masks: dict[str, Path], settings: SceneSettings, progress: Progress
+    folder: Path,
+    files: Sequence[ImageFile],
+    masks: dict[str, Path],
+    settings: SceneSettings,
+    progress: Progress,
+    rig: CameraRig | None = None,
 ) -> Solution:
     """Cameras and points from photographs alone.
 
@@ -60,13 +67,14 @@ def solve_unknown(
         masks: of some of them, by name.
         settings: see there.
         progress: shows bars.
+        rig: that some of them are of.
 
     Raises:
         CaptureRefusedError: too few photographs found a place.
     """
     links = _link_images(folder, files, masks)
     if not (folder / "model").is_dir():
-        run_apart(_find_all, (folder, files, links, settings), folder, progress)
+        run_apart(_find_all, (folder, files, links, settings, rig), folder, progress)
     return _load(folder, {link: name for name, link in links.items()})
 
 
@@ -85,17 +93,27 @@ def solve_given(
 
 
 def _find_all(
-    folder: Path, files: Sequence[ImageFile], links: dict[str, str], settings: SceneSettings, progress: Progress
+    folder: Path,
+    files: Sequence[ImageFile],
+    links: dict[str, str],
+    settings: SceneSettings,
+    rig: CameraRig | None,
+    progress: Progress,
 ) -> None:
-    cameras, images = sfm_cameras(files, settings.camera_model, settings.sharing)
-    numbered = [(links[name], camera_id) for name, camera_id in images]
-    database = folder / "database.db"
-    create_database(database, cameras, numbered)
-    extract_features(database, folder / "images", _mask_folder(folder), settings.features, progress)
-    pairs = sfm_pairs([link for link, _ in numbered], settings.matching)
+    start = sfm_cameras(files, settings.camera_model, settings.sharing, rig)
+    numbered = [(links[name], camera_id) for name, camera_id in start.images]
+    names = [link for link, _ in numbered]
+    linked = None if rig is None else rig.renamed(links)
+    database, images = folder / "database.db", folder / "images"
+    create_database(database, start.cameras, numbered)
+    extract_features(database, images, _mask_folder(folder), settings.features, progress)
+    pairs = sfm_pairs(names, settings.matching) if linked is None else rig_pairs(linked, names, settings.matching)
     match_features(database, pairs, settings.features, progress)
-    workers, seed = settings.features.workers, settings.features.seed
-    model, others = reconstruct(database, folder / "images", workers, seed, progress)
+    threads = (settings.features.workers, settings.features.seed, progress)
+    if linked is None:
+        model, others = reconstruct(database, images, *threads)
+    else:
+        model, others = reconstruct_rig(database, images, linked, start, *threads)
     _store(folder, model, others)
 
 

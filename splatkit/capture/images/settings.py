@@ -27,7 +27,7 @@ class CaptureImagesSettings:
     pose_format: Literal["auto", "colmap", "transforms", "polycam", "record3d", "stray", "nerfcapture", "tum"] = "auto"
     """Format of --poses; auto recognizes it by its files."""
     image_times: Path | None = None
-    """For a trajectory: CSV with the columns file,time_s; without it the names of images are times."""
+    """For a trajectory, or a rig: CSV with the columns file,time_s; without it the names of images are times."""
     intrinsics: Path | None = None
     """For a trajectory: YAML or JSON of the camera (ROS camera_info, OpenCV, or K, D, width, height)."""
     masks: Path | None = None
@@ -49,6 +49,19 @@ class CaptureImagesSettings:
     """Longest side to which photographs are reduced for feature detection, px."""
     features: int = 8192
     """Maximum number of features in a photograph."""
+    rig: bool = False
+    """Photographs are of several cameras on one body: a folder for each, photographs of one name taken together (or
+    at one time, by --image-times). One pose is found for all cameras of a timestamp."""
+    calibration: tuple[Path, ...] = ()
+    """For a rig: calibration.json, or JSON with the name and T_camera_lidar of each camera: how they lie to each other
+    and their lenses, which are kept. Without it both are found."""
+    panoramas: Literal["auto", "yes", "no"] = "auto"
+    """Which photographs or frames of a video are equirectangular panoramas, which become pinhole images of one rig:
+    those that look so (twice as wide as high, and their edges fit together), all, or none."""
+    cuts: Literal["sides", "upper", "all"] = "sides"
+    """Which directions are cut from panoramas: four sides, those and up, or down too."""
+    nadir_deg: float = 0.0
+    """For panoramas: angle around straight down that is ignored, where the tripod or the operator is, deg."""
     stereo: AskedStereo = "auto"
     """Depths, normals and a dense cloud by comparing photographs, with 640, 1000 or 2000 px on their longer sides; auto
     is medium, or low where that takes 20 minutes of CPU time. Every 8th photograph is held out then, if none is yet."""

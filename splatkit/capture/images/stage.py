@@ -9,6 +9,8 @@ from splatkit.capture.images.dataset import UprightScene, posed_photographs, tur
 from splatkit.capture.images.disk_space import require_space
 from splatkit.capture.images.findings import depth_warnings, figures, find_warnings, gps_warnings, verdict
 from splatkit.capture.images.inputs import GatheredImages, ImageInputs, gather_images
+from splatkit.capture.images.panoramas.cutting import PanoramaSettings, cut_panoramas
+from splatkit.capture.images.rigs.assembling import check_rig_settings, with_rig
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.structure.feature_matching import FeatureSettings
@@ -61,6 +63,7 @@ def capture_images(
     with atomic_directory(settings.out, settings.overwrite) as folder:
         work = WorkFolder(settings.out)
         gathered = gather_images(_inputs(settings), work, settings.workers, progress)
+        gathered = _rigged(settings, gathered, work, progress)
         if gathered.given is not None and not settings.undistort:
             for known in gathered.given.cameras:
                 check_lens(known.posed.camera, known.image)
@@ -84,6 +87,7 @@ def _check(settings: CaptureImagesSettings) -> None:
         if getattr(settings, name) < 1:
             given = getattr(settings, name)
             raise SettingsError(f"--{name.replace('_', '-')}: expected a positive number, got {given}")
+    check_rig_settings(settings.rig, settings.calibration, settings.poses, settings.images, settings.frames)
     if settings.poses is None and settings.points != "auto":
         raise SettingsError("--points: without --poses points are always triangulated")
 
@@ -101,6 +105,18 @@ def _inputs(settings: CaptureImagesSettings) -> ImageInputs:
     )
 
 
+def _rigged(
+    settings: CaptureImagesSettings, gathered: GatheredImages, work: WorkFolder, progress: Progress
+) -> GatheredImages:
+    """With cuts for panoramas, or with the rig that the photographs are of."""
+    if gathered.given is not None:
+        return gathered
+    if settings.rig:
+        return with_rig(gathered, settings.calibration, settings.image_times)
+    panoramas = PanoramaSettings(settings.panoramas, settings.cuts, settings.nadir_deg)
+    return cut_panoramas(gathered, panoramas, work, progress)
+
+
 def _features(settings: CaptureImagesSettings) -> FeatureSettings:
     return FeatureSettings(settings.longest_side, settings.features, settings.seed, settings.workers)
 
@@ -113,7 +129,7 @@ def _solve(settings: CaptureImagesSettings, gathered: GatheredImages, work: Work
         matching = "sequential" if in_order else settings.matching
         scene = SceneSettings(settings.camera_model, settings.cameras, matching, features)
         stage = work.stage("scene", [gathered.content(), asdict(scene)])
-        return solve_unknown(stage, gathered.files, gathered.masks, scene, progress)
+        return solve_unknown(stage, gathered.files, gathered.masks, scene, progress, gathered.rig)
     if settings.points == "given" and given.points is None:
         raise SettingsError(f"--points given: there are none with {settings.poses}")
     if settings.points != "triangulated" and given.points is not None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splatkit.capture.dataset import CapturedFrame, CapturedScene, write_dataset
 from splatkit.capture.lidar.photographs import Photograph
-from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.rig import Rig
 from splatkit.capture.stereo.findings import StereoFindings, stereo_findings
 from splatkit.capture.stereo.found_stereo import FoundStereo, PosedPhotographs, complete_cloud, with_stereo
 from splatkit.capture.stereo.settings import MOST_POINTS

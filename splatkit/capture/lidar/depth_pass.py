@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from splatkit.capture.lidar.depth import project_depth
 from splatkit.capture.lidar.motion import PlacedScan
 from splatkit.capture.lidar.photographs import Photograph
-from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.rig import Rig
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.maps.depth_maps import DepthMap
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.lidar.photographs import Photograph
-from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import ScanSource
+from splatkit.capture.rig import Rig
 from splatkit.io.formats.trajectories import Trajectory
 
 

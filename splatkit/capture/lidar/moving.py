@@ -15,9 +15,9 @@ from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.registration.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.registration.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
 from splatkit.capture.lidar.registration.pose_alignment import PoseAlignment, align_poses
-from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import Scan
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.capture.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.camera import PosedCamera
 from splatkit.geometry.se3 import invert

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.capture.dataset import check_lens, name_below_images
-from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.rig import Rig
 from splatkit.capture.times import FileTimes
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.io.images import image_size
 from splatkit.io.listing import find_path, list_photographs
 from splatkit.io.photographs.kinds import readable_suffixes
-from splatkit.io.transforms_json import Transforms
+from splatkit.io.transforms_json import Frame, Transforms
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: FileTimes | 
     for frame in transforms.frames:
         if frame.camera.model == "equirectangular":
             raise DatasetError(f"{frame.image_path}: panoramas have no z-depth; cut them into pinhole views")
+        _check_body(frame, rig)
         out.append(
             Photograph(
                 name=name_below_images(frame.file_path),
@@ -52,6 +53,16 @@ def photographs_of_dataset(transforms: Transforms, rig: Rig, times: FileTimes | 
             )
         )
     return out
+
+
+def _check_body(frame: Frame, rig: Rig) -> None:
+    """Refuses a camera of a body that the LiDAR's rig does not name: one of another direction would stand for it."""
+    names = [camera.name for camera in rig.cameras]
+    if frame.rig_frame is not None and frame.rig_camera not in names:
+        raise DatasetError(
+            f"{frame.image_path}: was taken by camera {frame.rig_camera!r} of a body, and the calibration has "
+            f"{', '.join(names)}; give name and T_camera_lidar of each camera of the body"
+        )
 
 
 def photographs_of_folders(folders: list[Path], rig: Rig, times: FileTimes | None) -> list[Photograph]:

@@ -21,11 +21,11 @@ from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.moving import LidarScene, locate, scan_warnings, scene_depths
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
 from splatkit.capture.lidar.registration.alignment import Alignment
-from splatkit.capture.lidar.rig import Rig, read_rig
 from splatkit.capture.lidar.scans import Scan, ScanSource, points_within
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
 from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.capture.rig import Rig, read_rig
 from splatkit.capture.stereo.found_stereo import stereo_if_possible
 from splatkit.capture.times import FileTimes, read_times
 from splatkit.capture.work_folder import WorkFolder

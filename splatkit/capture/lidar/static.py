@@ -14,9 +14,9 @@ from splatkit.capture.lidar.moving import seed_cloud
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, align_surfaces
 from splatkit.capture.lidar.registration.camera_path import depth_ratios, scale_from_ratios
-from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import Scan
 from splatkit.capture.lidar.voxel_map import VoxelCloud, VoxelMap, surface_normals
+from splatkit.capture.rig import Rig
 from splatkit.errors import DatasetError
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.maps.depth_maps import DepthMap

@@ -166,7 +166,8 @@ def _frames(transforms: Transforms) -> Iterator[CapturedFrame]:
             else read_depth_map(frame.depth_path, frame.depth_sigma_path, transforms.depth_unit),
             normals=None if frame.normal_path is None else read_normal_map(frame.normal_path),
             background=None if frame.background_path is None else read_background_map(frame.background_path),
-            rig_camera=frame.rig_camera if transforms.rig else None,
+            rig_camera=frame.rig_camera if transforms.rig or frame.rig_frame is not None else None,
+            rig_frame=frame.rig_frame,
             time=frame.time,
         )
 
@@ -192,7 +193,8 @@ def _left_out(transforms: Transforms) -> Iterator[str]:
     ):
         if names:
             yield f"{len(names)} {what}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
-    if not transforms.rig and any(frame.rig_camera is not None for frame in transforms.frames):
+    of_no_rig = (frame for frame in transforms.frames if frame.rig_camera is not None and frame.rig_frame is None)
+    if not transforms.rig and any(of_no_rig):
         yield "frames name cameras of a rig and the dataset does not say what rig that is: their names are left out"
 
 

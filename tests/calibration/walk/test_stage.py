@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from splatkit.capture.lidar.rig import read_rig
+from splatkit.capture.rig import read_rig
 from splatkit.cli import main
 from splatkit.io.formats.calibration_json import read_calibration
 from splatkit.io.json_files import write_json

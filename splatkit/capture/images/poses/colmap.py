@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pycolmap
 
-from splatkit.capture.images.poses.colmap_text import read_text_model
+from splatkit.capture.images.poses.colmap_rigs import read_rigs, rig_files
+from splatkit.capture.images.poses.colmap_text import read_text_model, text_image_names
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.images.solved_scene import SolvedScene, scene_of
 from splatkit.capture.images.structure.feature_matching import colmap_errors
 from splatkit.capture.left_out import left_out_of
@@ -63,17 +65,44 @@ def read_colmap(path: Path, images: Path | None) -> GivenCameras:
     folder = images or _image_folder(path, model)
     files, scene = _files(model), scenes[model]
     cameras, left_out = _cameras_of(scene, folder, files)
-    used = {camera.image for camera in cameras}
+    rig, doubt = _rig_of(model, scene, {camera.posed.name: old for old, camera in cameras.items()})
+    used = {camera.image for camera in cameras.values()}
     return GivenCameras(
-        cameras=tuple(cameras),
+        cameras=tuple(cameras.values()),
         files=files,
         frame="of the COLMAP model that was given",
         scale="arbitrary",
         up="unknown",
         points=PointCloud(scene.points, scene.colors) if len(scene.points) else None,
-        left_out=(*_other_models(scenes, model), *left_out),
+        left_out=(*_other_models(scenes, model), *left_out, *([] if doubt is None else [doubt])),
         unused=left_out_of(folder, sorted(used), "have no pose"),
+        rig=rig,
     )
+
+
+def _rig_of(model: Path, scene: SolvedScene, kept: dict[str, str]) -> tuple[CameraRig | None, str | None]:
+    """The model's rigs by the names of photographs that are kept, as the model names them; see `read_rigs`."""
+    images = _files(model)[1]
+    files = rig_files(model, images.suffix)
+    if files is None:
+        return None, None
+    names = text_image_names(images) if images.suffix == ".txt" else _binary_image_names(images)
+    rig, doubt = read_rigs(files, names, {view.name: view.posed for view in scene.views})
+    if rig is None:
+        return None, doubt
+    mounts = {new: rig.mounts[old] for new, old in kept.items() if old in rig.mounts}
+    return (replace(rig, mounts=mounts) if mounts else None), None
+
+
+def _binary_image_names(path: Path) -> dict[int, str]:
+    """Names by number, of a file whose lengths were checked."""
+    data, position, names = path.read_bytes(), 8, {}
+    while position < len(data):
+        (number,) = struct.unpack_from("<I", data, position)
+        end = data.index(b"\0", position + _IMAGE_BYTES)
+        names[number] = data[position + _IMAGE_BYTES : end].decode("utf-8", "replace")
+        position = end + 9 + _POINT_2D_BYTES * struct.unpack_from("<Q", data, end + 1)[0]
+    return names
 
 
 def _other_models(scenes: dict[Path, SolvedScene], chosen: Path) -> list[str]:
@@ -90,9 +119,9 @@ def _other_models(scenes: dict[Path, SolvedScene], chosen: Path) -> list[str]:
     return out
 
 
-def _cameras_of(scene: SolvedScene, folder: Path, files: tuple[Path, ...]) -> tuple[list[GivenCamera], list[str]]:
-    """Of the images that are there; and what is said of those that are not."""
-    names, cameras, left_out = NamesOnDisk(folder), list[GivenCamera](), list[str]()
+def _cameras_of(scene: SolvedScene, folder: Path, files: tuple[Path, ...]) -> tuple[dict[str, GivenCamera], list[str]]:
+    """Of the images that are there, by the model's names; and what is said of those that are not."""
+    names, cameras, left_out = NamesOnDisk(folder), dict[str, GivenCamera](), list[str]()
     for view in scene.views:
         image = folder / names.spelled(view.name.replace("\0", ""))
         if not image.resolve().is_relative_to(folder.resolve()):
@@ -110,7 +139,7 @@ def _cameras_of(scene: SolvedScene, folder: Path, files: tuple[Path, ...]) -> tu
                 + turned_by_exif(image, stated)
             )
         name = image.relative_to(folder).as_posix()
-        cameras.append(GivenCamera(replace(view.posed, name=name), image))
+        cameras[view.name] = GivenCamera(replace(view.posed, name=name), image)
     if not cameras:
         raise DatasetError(
             f"{files[1]}: none of its {len(scene.views)} images is in {folder}, e.g. {scene.views[0].name!r}"

@@ -57,14 +57,34 @@ def _read_cameras(path: Path) -> dict[int, Camera]:
     return lenses
 
 
-def _read_images(path: Path, lenses: dict[int, Camera], cameras: Path) -> list[SolvedView]:
-    views: dict[str, SolvedView] = {}
+def text_image_names(path: Path) -> dict[int, str]:
+    """Names by number, of an images.txt that `read_text_model` takes.
+
+    Raises:
+        DatasetError: a number is none.
+    """
+    names = {}
+    for number, line, words in _image_lines(path):
+        if not words[0].isdecimal():
+            raise _refused(path, number, line, "IMAGE_ID")
+        names[int(words[0])] = words[-1].strip()
+    return names
+
+
+def _image_lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Number, text and words of the lines that are of images."""
     after_image = False  # what follows an image is the line of its points, which may be empty, or left out
     for number, line in _lines(path):
         if (after_image and _is_point_line(line)) or not line.strip():
             after_image = False
             continue
-        words = line.strip().split(None, _IMAGE_WORDS - 1)
+        yield number, line, line.strip().split(None, _IMAGE_WORDS - 1)
+        after_image = True
+
+
+def _read_images(path: Path, lenses: dict[int, Camera], cameras: Path) -> list[SolvedView]:
+    views: dict[str, SolvedView] = {}
+    for number, line, words in _image_lines(path):
         try:
             pose = _pose([float(word) for word in words[1:8]])
             camera_id, name = int(words[8]), words[9].strip()
@@ -75,7 +95,6 @@ def _read_images(path: Path, lenses: dict[int, Camera], cameras: Path) -> list[S
         if name in views:
             raise DatasetError(f"{path}: line {number}: {name!r} comes twice")
         views[name] = SolvedView(PosedCamera(name, lenses[camera_id], invert(pose)), *_NO_SIGHTINGS)
-        after_image = True
     _check_count(path, "images", len(views))
     return list(views.values())
 

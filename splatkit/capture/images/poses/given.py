@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.left_out import LeftOut
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import PosedCamera
@@ -49,6 +50,7 @@ class GivenCameras:
     splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "train", "val", "test" -> names
     applied_transform: NDArray[np.float64] | None = None  # [4, 4] T_world_original, where the file states one
     origin: tuple[float, float, float] = AT_ORIGIN  # of the world, in that of the files
+    rig: CameraRig | None = None  # that some of the cameras are of
     georeference: Mapping[str, Any] | None = None  # where the world of the files lies on Earth, where they state it
 
 

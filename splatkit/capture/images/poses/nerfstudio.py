@@ -10,6 +10,7 @@ from pathlib import Path
 
 from splatkit.capture.dataset import name_below_images
 from splatkit.capture.images.poses.given import GivenCamera, GivenCameras
+from splatkit.capture.images.rigs.rig import CameraRig, Mount, RigCamera
 from splatkit.capture.left_out import LeftOut, left_out_of
 from splatkit.io.maps.depth_maps import DepthMap, read_depth_map
 from splatkit.io.transforms_json import Frame, Transforms, pose_files, read_seed_cloud, read_transforms
@@ -47,7 +48,19 @@ def read_transforms_poses(path: Path) -> GivenCameras:
         unused=_beside(transforms, pose_files(path) if path.is_dir() else [path]),
         splits={split: tuple(map(name_below_images, names)) for split, names in transforms.splits.items()},
         applied_transform=transforms.applied_transform,
+        rig=_rig(transforms),
     )
+
+
+def _rig(transforms: Transforms) -> CameraRig | None:
+    """Which cameras took what together, where frames say so."""
+    mounts = {
+        name_below_images(frame.file_path): Mount(frame.rig_camera, frame.rig_frame)
+        for frame in transforms.frames
+        if frame.rig_camera is not None and frame.rig_frame is not None
+    }
+    names = sorted({mount.camera for mount in mounts.values()})
+    return CameraRig(tuple(RigCamera(name) for name in names), mounts) if mounts else None
 
 
 def _beside(transforms: Transforms, listing: list[Path]) -> tuple[LeftOut, ...]:

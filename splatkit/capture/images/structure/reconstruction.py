@@ -5,14 +5,18 @@ CPU. Scale, place and orientation of what it finds are arbitrary.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pycolmap
 
 from splatkit.capture.images.files import ImageFile
+from splatkit.capture.images.rigs.rig import CameraRig
 from splatkit.capture.images.structure.feature_matching import colmap_errors
-from splatkit.errors import CaptureRefusedError, SplatkitError
+from splatkit.capture.images.structure.rig_records import RIG_ID, Constant
+from splatkit.errors import CaptureRefusedError, DatasetError, SplatkitError
+from splatkit.io.formats.colmap_cameras import colmap_camera
 from splatkit.io.photographs.exif import focal_px
 from splatkit.io.photographs.heif import is_heif
 from splatkit.io.photographs.raw import is_raw
@@ -29,26 +33,55 @@ _PLENTY = 100  # features that two photographs share: enough to place them, if t
 _FOCAL_OF_LONGEST_SIDE = 1.2  # COLMAP's guess where EXIF gives no focal length
 
 
+@dataclass(frozen=True)
+class StartingCameras:
+    """Cameras as structure from motion begins with them."""
+
+    cameras: list[pycolmap.Camera]
+    images: list[tuple[str, int]]  # name and camera_id of each
+    on_rig: dict[str, int]  # camera_id by name of the rig's cameras
+
+    def constant(self, rig: CameraRig) -> Constant:
+        """What of the rig is known, and stays so."""
+        lenses = [self.on_rig[camera.name] for camera in rig.cameras if camera.camera is not None]
+        return Constant(frozenset(lenses), frozenset([RIG_ID] if rig.is_known else []))
+
+
 def sfm_cameras(
-    photographs: Sequence[ImageFile], model: CameraModel, sharing: Sharing
-) -> tuple[list[pycolmap.Camera], list[tuple[str, int]]]:
-    """First guesses of the cameras, and name and camera_id of each image.
+    photographs: Sequence[ImageFile], model: CameraModel, sharing: Sharing, rig: CameraRig | None = None
+) -> StartingCameras:
+    """First guesses of the cameras, and which image was taken by which.
 
     Args:
         photographs: of the capture.
-        model: of the lenses.
+        model: of the lenses that are not known.
         sharing: images of one size were taken by one camera; or of one size and folder; or each by its own.
+        rig: whose cameras count one by one, and may be known.
+
+    Raises:
+        DatasetError: a lens of the rig is for images of another size.
     """
     cameras: dict[object, pycolmap.Camera] = {}
-    images = []
+    known = {} if rig is None else {camera.name: camera.camera for camera in rig.cameras}
+    mounts = {} if rig is None else rig.mounts
+    images, on_rig = [], {}
     for shot in photographs:
         size = (shot.width, shot.height)
         folder = shot.name.rpartition("/")[0]
-        key: object = {"size": size, "folder": (size, folder), "image": shot.name}[sharing]
+        mount = mounts.get(shot.name)
+        shared = {"size": size, "folder": (size, folder), "image": shot.name}[sharing]
+        key: object = shared if mount is None else ("rig", mount.camera)
+        lens = None if mount is None else known[mount.camera]
         if key not in cameras:
-            cameras[key] = _first_guess(shot, model, len(cameras) + 1)
+            number = len(cameras) + 1
+            cameras[key] = _first_guess(shot, model, number) if lens is None else colmap_camera(lens, number)
+            if mount is not None:
+                on_rig[mount.camera] = number
+        if mount is not None and size != (cameras[key].width, cameras[key].height):
+            stated = f"{cameras[key].width}x{cameras[key].height}"
+            raise DatasetError(f"{shot.path}: has {size[0]}x{size[1]} px, camera {mount.camera} of the rig {stated} px")
         images.append((shot.name, cameras[key].camera_id))
-    return list(cameras.values()), images
+    return StartingCameras(list(cameras.values()), images, on_rig)
 
 
 def sfm_pairs(names: Sequence[str], matching: Literal["auto", "exhaustive", "sequential"]) -> list[tuple[str, str]]:
@@ -63,7 +96,7 @@ def sfm_pairs(names: Sequence[str], matching: Literal["auto", "exhaustive", "seq
 
 
 def reconstruct(
-    database: Path, images: Path, workers: int, seed: int, progress: Progress
+    database: Path, images: Path, workers: int, seed: int, progress: Progress, constant: Constant | None = None
 ) -> tuple[pycolmap.Reconstruction, list[int]]:
     """Find cameras and points from matched features.
 
@@ -73,6 +106,7 @@ def reconstruct(
         workers: threads; results are the same bits with 1, and differ in the last digits with more.
         seed: of random samples.
         progress: shows a bar.
+        constant: what is known of cameras and rigs.
 
     Returns:
         The largest reconstruction, and how many images without a place in it each of the others has.
@@ -85,9 +119,13 @@ def reconstruct(
     options.random_seed = seed
     options.min_model_size = FEWEST_REGISTERED
     options.extract_colors = True
+    if constant is not None:
+        options.constant_cameras = set(constant.cameras)
+        options.constant_rigs = set(constant.rigs)
     with pycolmap.Database.open(database) as opened:
         count = opened.num_images()
-    with progress("placing photographs", count) as advance, colmap_errors("structure from motion"):
+        poses = opened.num_frames() or count  # of frames of a rig
+    with progress("placing photographs", poses) as advance, colmap_errors("structure from motion"):
         pycolmap.set_random_seed(seed)
         out = database.with_name("mapping")
         out.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, robust_scale
-from splatkit.capture.lidar.rig import Rig
+from splatkit.capture.rig import Rig
 from splatkit.errors import CaptureRefusedError, DatasetError
 from splatkit.geometry.se3 import invert, transform_points
 from splatkit.io.formats.trajectories import Trajectory

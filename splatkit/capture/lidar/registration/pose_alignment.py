@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, changed, robust_scale
-from splatkit.capture.lidar.rig import MountedCamera
+from splatkit.capture.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert
 from splatkit.io.formats.trajectories import Trajectory

@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from splatkit.capture.lidar.registration.alignment import Similarity
 from splatkit.capture.lidar.registration.pose_alignment import align_poses, closed_form
-from splatkit.capture.lidar.rig import MountedCamera
+from splatkit.capture.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import exp_se3, invert
 from splatkit.io.formats.trajectories import Trajectory

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splatkit.capture.lidar.rig import DEFAULT_RANGE_NOISE_M, read_rig
+from splatkit.capture.rig import DEFAULT_RANGE_NOISE_M, read_rig
 from splatkit.errors import DatasetError, SettingsError
 
 POSE = np.eye(4)

@@ -1,0 +1,1 @@
+"""Equirectangular panoramas as rigs of pinholes: which images are such, and how they are cut."""
