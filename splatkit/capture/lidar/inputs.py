@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.capture.lidar.odometry.path import Odometry
 from splatkit.capture.lidar.photographs import Photograph
 from splatkit.capture.lidar.rig import Rig
 from splatkit.capture.lidar.scans import ScanSource
@@ -20,6 +21,7 @@ class LidarInputs:
         scans: where to read them from.
         rig: extrinsics.
         trajectory: T_world_lidar by the LiDAR's clock; None: it follows the cameras.
+        odometry: where the trajectory was found from the scans.
         points: triangulated points [N, 3] in the images' world, and their colors [N, 3], where there are any.
         time_offset_s: LiDAR's clock minus cameras' clock; None: estimated where the motion shows it, else 0.
         voxel: m, smallest distance of points in the map.
@@ -36,3 +38,4 @@ class LidarInputs:
     voxel: float = 0.02
     max_points: int = 500_000
     depth_window_s: float = 1.0
+    odometry: Odometry | None = None
