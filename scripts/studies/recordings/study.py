@@ -52,7 +52,9 @@ def main(out: Path, seed: int = 0, quick: bool = False) -> None:
     """
     walk = out / "walk"
     sizes = ["--views", "24", "--scans", "283", "--width", "160", "--height", "120"] if quick else ["--scans", "281"]
-    if not walk.is_dir() and (code := splatkit(["scene", "courtyard", "--out", str(walk), "--seed", str(seed), *sizes])):
+    if not walk.is_dir() and (
+        code := splatkit(["scene", "courtyard", "--out", str(walk), "--seed", str(seed), *sizes])
+    ):
         sys.exit(code)
     recording = next((out / "recording").glob("*.mcap"), None) or write_recording(walk, out / "recording")
     true = read_trajectory(walk / "truth/trajectory.txt")
@@ -141,7 +143,12 @@ def _mesh_errors(walk: Path, run: Path, T_true_world: NDArray[np.float64]) -> di
 
 def _write_summary(out: Path, figures: dict[str, dict[str, float]]) -> None:
     names = sorted({name for found in figures.values() for name in found})
-    text = ["# A recording with and without a trajectory", "", "| | " + " | ".join(_NAMES.values()) + " |", "|---|---|---|"]
+    text = [
+        "# A recording with and without a trajectory",
+        "",
+        "| | " + " | ".join(_NAMES.values()) + " |",
+        "|---|---|---|",
+    ]
     for name in names:
         cells = [f"{figures[kind][name]:.4g}" if name in figures[kind] else "" for kind in _NAMES]
         text.append(f"| {name} | " + " | ".join(cells) + " |")

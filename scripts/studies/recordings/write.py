@@ -5,8 +5,9 @@ little after them, as on a real machine.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import invert
 from splatkit.io.formats.trajectories import read_trajectory
 from splatkit.io.images import encode_image, read_image
@@ -36,7 +38,7 @@ class _Out:
     received_s: float
     topic: str
     kind: str
-    content: Any
+    content: Callable[[], Any]  # made when it is written: the points of all scans at once would fill the memory
 
 
 def write_recording(walk: Path, out: Path, with_tf: bool = True) -> Path:
@@ -65,7 +67,7 @@ def write_recording(walk: Path, out: Path, with_tf: bool = True) -> Path:
         }
         for message in sorted(messages, key=lambda message: message.received_s):
             at = round(1e9 * message.received_s) + EPOCH_S * 10**9
-            writer.write(connections[message.topic], at, store.serialize_cdr(message.content, message.kind))
+            writer.write(connections[message.topic], at, store.serialize_cdr(message.content(), message.kind))
     return next(out.glob("*.mcap"))
 
 
@@ -86,40 +88,49 @@ class _Maker:
         for frame in read_transforms(self._walk).frames:
             name = frame.image_path.name
             camera, time = name.rsplit("_", 1)[0], times[name]
-            header = self._header(time, f"{camera}_optical_frame")
             received = time + _TRAVEL_S["image"]
-            data = np.frombuffer(encode_image(read_image(frame.image_path), ".jpg"), np.uint8)
-            image = self._types["sensor_msgs/msg/CompressedImage"](header, "jpeg", data)
+            image = partial(self._image, frame.image_path, time, camera)
             yield _Out(received, f"/{camera}/image_raw/compressed", "sensor_msgs/msg/CompressedImage", image)
-            K = frame.camera.K.copy()
-            K[:2, 2] -= 0.5  # pixel centers at integers
-            info = self._types["sensor_msgs/msg/CameraInfo"](
-                *(header, frame.camera.height, frame.camera.width, "plumb_bob"),
-                *(np.zeros(5), K.ravel(), np.eye(3).ravel(), np.pad(K, ((0, 0), (0, 1))).ravel(), 0, 0),
-                self._types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-            )
+            info = partial(self._info, frame.camera, time, camera)
             yield _Out(received, f"/{camera}/camera_info", "sensor_msgs/msg/CameraInfo", info)
 
     def scans(self) -> Iterator[_Out]:
         """Sweeps as Livox' driver sends them."""
-        point = self._types["livox_ros_driver2/msg/CustomPoint"]
         for path in sorted((self._walk / "lidar").glob("*.ply")):
-            cloud = read_point_cloud(path)
-            assert cloud.time is not None
-            assert cloud.ring is not None
-            assert cloud.intensity is not None
-            start = float(cloud.time.min())
-            offsets = np.round(1e9 * (cloud.time - start)).astype(np.uint32)
-            places = cloud.points.astype(np.float32)
-            points = [
-                point(int(t), *map(float, place), int(reflectivity), 0x10, int(ring) % 256)
-                for t, place, reflectivity, ring in zip(offsets, places, cloud.intensity, cloud.ring, strict=True)
-            ]
-            base = round(1e9 * start) + EPOCH_S * 10**9
-            scan = self._types[_LIVOX](
-                self._header(start, LIDAR_FRAME), base, len(points), 192, np.zeros(3, np.uint8), points
-            )
-            yield _Out(start + _TRAVEL_S["scan"], "/livox/lidar", _LIVOX, scan)
+            times = read_point_cloud(path).time
+            assert times is not None
+            yield _Out(float(times.min()) + _TRAVEL_S["scan"], "/livox/lidar", _LIVOX, partial(self._scan, path))
+
+    def _image(self, path: Path, time: float, camera: str) -> Any:
+        data = np.frombuffer(encode_image(read_image(path), ".jpg"), np.uint8)
+        return self._types["sensor_msgs/msg/CompressedImage"](self._optical(time, camera), "jpeg", data)
+
+    def _info(self, lens: Camera, time: float, camera: str) -> Any:
+        K = lens.K.copy()
+        K[:2, 2] -= 0.5  # pixel centers at integers
+        return self._types["sensor_msgs/msg/CameraInfo"](
+            *(self._optical(time, camera), lens.height, lens.width, "plumb_bob"),
+            *(np.zeros(5), K.ravel(), np.eye(3).ravel(), np.pad(K, ((0, 0), (0, 1))).ravel(), 0, 0),
+            self._types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+        )
+
+    def _optical(self, time: float, camera: str) -> Any:
+        return self._header(time, f"{camera}_optical_frame")
+
+    def _scan(self, path: Path) -> Any:
+        cloud = read_point_cloud(path)
+        assert cloud.time is not None
+        assert cloud.ring is not None
+        assert cloud.intensity is not None
+        start = float(cloud.time.min())
+        columns = (np.round(1e9 * (cloud.time - start)).astype(int), *cloud.points.astype(np.float32).T)
+        point = self._types["livox_ros_driver2/msg/CustomPoint"]
+        points = [
+            point(int(t), float(x), float(y), float(z), int(reflectivity), 0x10, int(ring))
+            for t, x, y, z, reflectivity, ring in zip(*columns, cloud.intensity, cloud.ring, strict=True)
+        ]
+        base, reserved = round(1e9 * start) + EPOCH_S * 10**9, np.zeros(3, np.uint8)
+        return self._types[_LIVOX](self._header(start, LIDAR_FRAME), base, len(points), 192, reserved, points)
 
     def imu(self) -> Iterator[_Out]:
         """Turn rates and accelerations as the motion has them, without noise."""
@@ -133,7 +144,8 @@ class _Maker:
         vector, quaternion = self._types["geometry_msgs/msg/Vector3"], self._types["geometry_msgs/msg/Quaternion"]
         unknown = np.zeros(9)
         for time, rate, force in zip(times, rates, felt, strict=True):
-            message = self._types["sensor_msgs/msg/Imu"](
+            message = partial(
+                self._types["sensor_msgs/msg/Imu"],
                 *(self._header(float(time), LIDAR_FRAME), quaternion(0.0, 0.0, 0.0, 1.0), unknown),
                 *(vector(*map(float, rate)), unknown, vector(*map(float, force)), unknown),
             )
@@ -144,7 +156,7 @@ class _Maker:
         items = [self._transform("body", LIDAR_FRAME, np.eye(4))]
         for name, T_camera_lidar in self._rig.items():
             items.append(self._transform("body", f"{name}_optical_frame", invert(T_camera_lidar)))
-        message = self._types["tf2_msgs/msg/TFMessage"](items)
+        message = partial(self._types["tf2_msgs/msg/TFMessage"], items)
         yield _Out(_TRAVEL_S["other"], "/tf_static", "tf2_msgs/msg/TFMessage", message)
 
     def _transform(self, parent: str, child: str, T_parent_child: NDArray[np.float64]) -> Any:

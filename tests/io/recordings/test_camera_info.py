@@ -1,4 +1,4 @@
-"""Intrinsics of CameraInfo belong to the photographs: by their region, their binning, and whether they are rectified."""
+"""Intrinsics of CameraInfo belong to the photographs: by their region, binning, and whether they are rectified."""
 
 from types import SimpleNamespace
 
