@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "capture": {"geometry", "io"},
     "capture.stereo": {"capture", "stereo", "io"},
     "capture.images": {"capture", "capture.stereo", "geometry", "io"},
-    "capture.recording": {"capture", "capture.images", "geometry", "io"},
+    "capture.recording": {"capture", "capture.images", "io"},
     "capture.lidar": {"capture", "capture.stereo", "geometry", "io"},
     # what a run is, free of nerfstudio; then the host's border; then methods that know nothing of each other
     "runs": {"splatting", "evaluation", "geometry", "io"},

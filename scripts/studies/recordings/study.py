@@ -1,8 +1,9 @@
 """What is a recording worth without a trajectory? `scripts/study.py recordings --out DIR [--seed N] [--quick]`.
 
 The courtyard's walk is written as the recording of a handheld scanner (Livox messages, JPEG, tf), and `splatkit run`
-goes from there to a textured mesh twice: with the path from the scans alone, and with the true one. Everything is
-judged by the exact truth. Each step is done once: interrupt the study and start it again as you like.
+goes from there to a textured mesh twice: with the path from the scans alone, and with the true one. Photographs get
+their poses from the path and the extrinsics, so that both differ in the path alone. Everything is judged by the exact
+truth. Each step is done once: interrupt the study and start it again as you like.
 """
 
 import json
@@ -31,9 +32,6 @@ _TOML = """out = "{out}"
 
 [capture.recording]
 recording = "{recording}"
-
-[capture.images]
-stereo = "off"
 
 [capture.lidar]
 stereo = "{stereo}"
@@ -77,8 +75,7 @@ def _figures(walk: Path, run: Path, true: Trajectory) -> dict[str, float]:
     """What came of a run, against the truth."""
     dataset = run / "capture/lidar"
     record = json.loads((dataset / "capture.json").read_text())["figures"]
-    found = {"scale_sd": record["alignment"]["scale_sd_share"]}
-    T_true_world = np.eye(4)
+    found, T_true_world = dict[str, float](), np.eye(4)
     if (dataset / "trajectory.txt").is_file():
         path = read_trajectory(dataset / "trajectory.txt")
         T_true_world, errors = _fitted(path, true)

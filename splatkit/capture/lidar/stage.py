@@ -17,12 +17,11 @@ from splatkit.capture.lidar.findings import (
     static_figures,
     static_verdict,
 )
-from splatkit.capture.lidar.inputs import LidarInputs
+from splatkit.capture.lidar.inputs import LidarInputs, with_recording
 from splatkit.capture.lidar.moving import LidarScene, locate, scan_warnings, scene_depths
 from splatkit.capture.lidar.odometry.path import estimate_path
 from splatkit.capture.lidar.odometry.slices import follow_each_other
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
-from splatkit.capture.lidar.recording import with_recording
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.rig import Rig, read_rig
 from splatkit.capture.lidar.scans import Scan, ScanSource, points_within

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from splatkit.capture.lidar.recording import with_recording
+from splatkit.capture.lidar.inputs import with_recording
 from splatkit.capture.lidar.rig import read_rig
 from splatkit.capture.lidar.settings import CaptureLidarSettings
 from splatkit.capture.recorded import read_recorded
@@ -103,7 +104,7 @@ def test_without_tf_the_extrinsics_are_asked_for(walk, tmp_path):
     captured = capture_recording(settings(path, tmp_path / "out", frames=4))
     assert [len(found.times) for found in captured.photographs.values()] == [2, 2]
     assert any("no fixed tf leads from the LiDAR (livox_frame) to left, right" in text for text in captured.warnings)
-    with pytest.raises(SettingsError, match="does not say where the LiDAR sits on the cameras"):
+    with pytest.raises(SettingsError, match="no extrinsics in this recording"):
         with_recording(CaptureLidarSettings(recording=tmp_path / "out"))
 
 
@@ -115,11 +116,12 @@ def test_topics_are_listed_with_what_they_are_for(recording):
 
 
 def test_what_is_not_there_is_refused_with_what_there_is(recording, tmp_path):
-    for more, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"images": ("/middle",)}, "/middle is no topic of photographs; there are /left/image_raw/compressed, /right"),
         ({"scans": "/velodyne"}, "no point clouds of topic /velodyne; there are /livox/lidar"),
         ({"trajectory": "/odom"}, "/odom is no topic of poses; there are none of them"),
-    ]:
+    ]
+    for more, message in refused:
         with pytest.raises(DatasetError, match=message):
             capture_recording(settings(recording, tmp_path / "out", **more))
     with pytest.raises(SettingsError, match="give one of them"):

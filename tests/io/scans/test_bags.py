@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def record_livox(tmp_path, driver, is_ros2, middle, scans):
             header = types["std_msgs/msg/Header"](
                 **({} if is_ros2 else {"seq": number}), stamp=time, frame_id="livox_frame"
             )
-            more = {"lidar_id": 192, "rsvd": np.zeros(3, np.uint8)} if "lidar_id" in middle else {}
+            more: dict[str, Any] = {"lidar_id": 192, "rsvd": np.zeros(3, np.uint8)} if "lidar_id" in middle else {}
             made = [types[f"{driver}/msg/CustomPoint"](*point) for point in points]
             content = types[name](header=header, timebase=timebase, point_num=len(made), points=made, **more)
             writer.write(topic, 10**9 * (1_700_000_001 + number), write(content, name))
@@ -166,6 +167,8 @@ def test_livoxs_own_messages_come_out_as_they_went_in(tmp_path, driver, is_ros2,
         table = np.array(points)
         assert read.frame == "livox_frame"
         assert read.cloud.time is not None
+        assert read.cloud.intensity is not None
+        assert read.cloud.ring is not None
         np.testing.assert_array_equal(read.cloud.points, table[:, 1:4])
         np.testing.assert_array_equal(read.cloud.intensity, table[:, 4])
         np.testing.assert_array_equal(read.cloud.ring, table[:, 6])

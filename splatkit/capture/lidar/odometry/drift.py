@@ -32,14 +32,16 @@ class Drift:
 
     def errors(self, path: Trajectory, times: Array, seed: int = 0) -> tuple[Array, Array]:
         """Random errors of rotation [S, N, 3] (rad) and translation [S, N, 3] (m) in world axes at times [N]."""
-        positions = path.at(np.clip(times, path.times[0], path.times[-1]))[:, :3, 3]
+        order = np.argsort(times, kind="stable")
+        positions = path.at(np.clip(times[order], path.times[0], path.times[-1]))[:, :3, 3]
         steps = np.diff(positions, axis=0, prepend=positions[:1])
         meters = np.linalg.norm(steps, axis=1)[:, None]
         rng = np.random.default_rng(seed)
         shape = (_SAMPLES, len(times), 3)
         turns = np.cumsum(rng.normal(size=shape) * np.sqrt(self.rotation_rad2 * meters), axis=1)
         own = rng.normal(size=shape) * np.sqrt(self.translation_m2 * meters)
-        return turns, np.cumsum(own + np.cross(turns, steps), axis=1)
+        back = np.argsort(order, kind="stable")
+        return turns[:, back], np.cumsum(own + np.cross(turns, steps), axis=1)[:, back]
 
 
 def drift_between(one: Trajectory, other: Trajectory) -> Drift:
