@@ -110,7 +110,9 @@ def capture_lidar(
         )
         depths = scene_depths(scene, inputs, progress)
         written = write_lidar_dataset(folder, placed, depths, rig, stereo, settings.points)
-        beside = [*inputs.scans.passed_over(), *_beside_images(settings.images)]
+        # Of a recording `capture recording` has said what else is in it, photographs among it.
+        others = [] if settings.recording is not None else inputs.scans.passed_over()
+        beside = [*others, *_beside_images(settings.images)]
         warnings = (*photographed.warnings, *scene.warnings, *beside_warnings(beside), *unmatched)
         if written.stereo is not None:
             warnings += written.stereo.warnings()
