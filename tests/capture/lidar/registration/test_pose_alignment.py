@@ -101,6 +101,7 @@ def test_cameras_in_one_place_tell_no_scale():
         closed_form(poses, poses)
 
 
+@pytest.mark.slow
 def test_drift_of_the_trajectory_spreads_the_similarity_as_its_covariance_says():
     """Against the alignment itself: the trajectory is bent by samples of the drift, and everything solved again."""
     poses, times, which, cameras, trajectory = walk(noise=(0.1, 0.01))  # far above the drift: weights stay
