@@ -28,6 +28,7 @@ from splatkit.calibration.settings import (
 )
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.recording.settings import CaptureRecordingSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.commands.calibrate import (
     Calibrate,
@@ -44,6 +45,7 @@ from splatkit.commands.capture import (
     Capture,
     run_capture_images,
     run_capture_lidar,
+    run_capture_recording,
     run_capture_static,
     run_capture_stereo,
 )
@@ -106,6 +108,7 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     BoardSettings: run_board,
     SurroundSettings: run_surround,
     WalkSettings: run_walk,
+    CaptureRecordingSettings: run_capture_recording,
     CaptureImagesSettings: run_capture_images,
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,

@@ -11,6 +11,7 @@ from typing import Any
 from splatkit.calibration.settings import CalibrateSettings, WalkSettings
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.recording.settings import CaptureRecordingSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.export.settings import (
     ExportColmapSettings,
@@ -43,6 +44,12 @@ STAGES = {
         Stage("scene", ("scene",), SceneSettings, "synthetic.stage:make_scene"),
         Stage("calibrate", ("calibrate", "run"), CalibrateSettings, "calibration.stage:calibrate"),
         Stage("calibrate.walk", ("calibrate", "walk"), WalkSettings, "calibration.walk.stage:calibrate_walk"),
+        Stage(
+            "capture.recording",
+            ("capture", "recording"),
+            CaptureRecordingSettings,
+            "capture.recording.stage:capture_recording",
+        ),
         Stage("capture.images", ("capture", "images"), CaptureImagesSettings, "capture.images.stage:capture_images"),
         Stage("capture.lidar", ("capture", "lidar"), CaptureLidarSettings, "capture.lidar.stage:capture_lidar"),
         Stage("capture.static", ("capture", "static"), CaptureStaticSettings, "capture.lidar.stage:capture_static"),

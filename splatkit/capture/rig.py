@@ -1,7 +1,8 @@
 """Where a LiDAR sits on the cameras beside it: from calibrations, or from a plain file that anybody can write."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError, SettingsError
+from splatkit.geometry.camera import Camera
 from splatkit.geometry.rig import MountedCamera
 from splatkit.geometry.se3 import is_rigid
 from splatkit.io.formats.calibration_json import StoredCalibration, camera_from_entry, is_calibration, read_calibration
@@ -26,6 +28,11 @@ class Rig:
     cameras: tuple[MountedCamera, ...]
     range_noise_m: float
     ring_bias: dict[int, float]  # m, by number of the laser
+
+    def with_lenses(self, lenses: Mapping[str, Camera]) -> "Rig":
+        """With intrinsics by name of the camera, where the file of the rig gives none."""
+        cameras = tuple(replace(c, camera=lenses.get(c.name)) if c.camera is None else c for c in self.cameras)
+        return replace(self, cameras=cameras)
 
     def camera_of(self, file_path: str) -> MountedCamera | None:
         """The camera that took an image: the only one, or whose name is a word of the path ("left" in left_0001.png).

@@ -7,6 +7,7 @@ import tyro
 
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
+from splatkit.capture.recording.settings import CaptureRecordingSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
 from splatkit.commands.terminal import print_warnings, say, show_progress
 
@@ -19,8 +20,22 @@ class Capture:
         Annotated[CaptureImagesSettings, tyro.conf.subcommand("images", prefix_name=False)]
         | Annotated[CaptureLidarSettings, tyro.conf.subcommand("lidar", prefix_name=False)]
         | Annotated[CaptureStaticSettings, tyro.conf.subcommand("static", prefix_name=False)]
+        | Annotated[CaptureRecordingSettings, tyro.conf.subcommand("recording", prefix_name=False)]
         | Annotated[CaptureStereoSettings, tyro.conf.subcommand("stereo", prefix_name=False)]
     )
+
+
+def run_capture_recording(settings: CaptureRecordingSettings) -> None:
+    """List the topics, or take everything out; say what was there."""
+    from splatkit.capture.recording.stage import capture_recording, list_topics
+
+    if settings.topics:
+        for topic, use in list_topics(settings.recording):
+            say(f"{topic.name}: {topic} ({use})")
+        return
+    captured = capture_recording(settings, show_progress)
+    print_warnings(captured.warnings)
+    say(f"{settings.out}: {captured.verdict()}")
 
 
 def run_capture_images(settings: CaptureImagesSettings) -> None:

@@ -29,6 +29,7 @@ _FILES = {  # and their endings: `format`
     "export.points": ("ply", "las", "laz"),
 }
 TRAINING = "optimize"
+_RECORDING = "capture.recording"  # makes no dataset, but what one is made of
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,15 @@ class _Builder:
         completed = {key: value for key, value in table.items() if key != "format" or command.has("format")}
         if command.has("load_config") and not {"load-config", "load_config", "dataset"} & table.keys():
             completed |= self._what_to_export(name, command)
+        recorded = any(step.name == _RECORDING for step in self.steps)
+        if recorded and name == "capture.images" and not {"images", "poses"} & table.keys():
+            # Its cameras have lenses of their own, and names in which neighbors are of one camera.
+            completed = {"cameras": "folder", "matching": "exhaustive", **completed}
+            completed["images"] = f"{{{_RECORDING}}}/images"
+        if recorded and name == "capture.lidar":
+            completed = {"recording": f"{{{_RECORDING}}}", **completed}
+            if not {"dataset", "images"} & table.keys() and any(step.name == "capture.images" for step in self.steps):
+                completed["dataset"] = "{capture.images}"
         takes = {"export.colmap": "data", "capture.stereo": "dataset"}.get(name)
         if takes is not None and takes not in table:
             completed[takes] = self._last_dataset(self._where(name))
@@ -194,7 +204,7 @@ class _Builder:
             return {"load-config": f"{{{TRAINING}}}"}
         if not command.has("dataset"):
             raise SettingsError(f"{self._where(name)}: no run: set load-config, or add [{TRAINING}]")
-        last = next((step for step in reversed(self.steps) if step.name.startswith(("capture", "scene"))), None)
+        last = next(reversed(self._datasets()), None)
         # What a LiDAR measures in a photograph is too sparse for a surface by itself.
         if last is None or last.name in ("scene", "capture.static") or last.table.get("stereo") == "off":
             raise SettingsError(
@@ -205,10 +215,14 @@ class _Builder:
 
     def _last_dataset(self, where: str) -> str:
         """Reference to what the last step of the stages before made."""
-        datasets = [step.name for step in self.steps if step.name.startswith(("capture", "scene"))]
+        datasets = self._datasets()
         if not datasets:
             raise SettingsError(f"{where}: no dataset: set data, or let a step before make one")
-        return f"{{{datasets[-1]}}}"
+        return f"{{{datasets[-1].name}}}"
+
+    def _datasets(self) -> list[Step]:
+        """The steps that make one."""
+        return [step for step in self.steps if step.name.startswith(("capture", "scene")) and step.name != _RECORDING]
 
     def _refer(self, name: str, text: str, needs: set[str]) -> str:
         """Text with products of earlier steps in place of their names; notes which."""

@@ -20,8 +20,10 @@ from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.training import method_of
 
 _BOARD_MEGAPIXELS = 1.23  # of generated photographs of boards
+_ODOMETRY_S = 0.35  # a scan, three times over
 _MAP_MB = 500  # of a map of scans, however many there are
 _STEREO_MB, _STEREO_MB_PER_MEGAPIXEL = 750, 100  # of the images that are compared
+_RECORDED_PHOTOGRAPHS, _RECORDED_MEGAPIXELS = 150, 2.0  # before anybody looks
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 
@@ -73,6 +75,9 @@ def _workload(step: Step, made: Mapping[str, Workload]) -> Workload:
         }
         megapixels = sizes["width"] * sizes["height"] / 1e6
         return Workload(sizes["views"], megapixels, sizes["scans"], 2 * sizes["board-poses"])
+    if step.name == "capture.recording":
+        scans = max((_scans(path, step.table.get("scans")) for path in step.inputs), default=0)
+        return Workload(step.table.get("frames", _RECORDED_PHOTOGRAPHS), _RECORDED_MEGAPIXELS, scans)
     works = [made[name] for name in step.needs if not name.startswith("calibrate")] + [
         _in_files(path, step.table.get("topic")) for path in step.inputs if path.exists() and not _made_here(path, step)
     ]
@@ -134,13 +139,22 @@ def _estimate(step: Step, work: Workload) -> Estimate:
     if step.name == "capture.stereo":
         return _with_stereo(Estimate(4 + 0.1 * work.photographs, 300), step, work)
     known = {
+        "capture.recording": Estimate(5 + 0.1 * work.photographs, 400),
         "capture.images": Estimate(2 + 0.5 * work.photographs + 7 * everything, 280 + 60 * work.megapixels),
-        "capture.lidar": Estimate(3 + 0.15 * work.photographs + 0.1 * work.scans, 360 + min(2 * work.scans, _MAP_MB)),
+        "capture.lidar": Estimate(
+            3 + 0.15 * work.photographs + (0.1 + _odometry_s(step)) * work.scans, 360 + min(2 * work.scans, _MAP_MB)
+        ),
         "capture.static": Estimate(5 + 0.2 * work.photographs, 500),
         "export.mesh": Estimate(10 + 20 * everything, 1500 + 100 * everything),
     }
     found = known.get(step.name, Estimate(8 + 0.5 * everything, 1000))
     return _with_stereo(found, step, work) if step.name in ("capture.images", "capture.lidar") else found
+
+
+def _odometry_s(step: Step) -> float:
+    """What each scan costs where the path of the LiDAR follows from them."""
+    follows = "trajectory" not in step.table and "recording" in step.table and step.table.get("motion") != "photographs"
+    return _ODOMETRY_S if follows or step.table.get("motion") == "scans" else 0.0
 
 
 def _with_stereo(without: Estimate, step: Step, work: Workload) -> Estimate:

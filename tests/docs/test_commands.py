@@ -39,7 +39,7 @@ def test_commands_in_the_text_exist():
     known = {"run", "doctor", "scene", "calibrate", "capture", "export", "convert", "view"}
     parts = {
         "calibrate": {"run", "check", "simulate", "scene", "advise", "board", "surround", "walk", "..."},
-        "capture": {"images", "stereo", "lidar", "static", "..."},
+        "capture": {"images", "recording", "stereo", "lidar", "static", "..."},
         "export": {"mesh", "splats", "points", "colmap", "..."},
     }
     for page in PAGES:
@@ -84,7 +84,7 @@ def pipelines():
 def test_pipelines_are_read(page, text, tmp_path):
     for folder in ("boards/left/images", "boards/left/clouds", "photographs", "lidar"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("trajectory.txt", "images.csv"):
+    for file in ("trajectory.txt", "images.csv", "walk.bag"):
         (tmp_path / file).touch()
     (tmp_path / "page.toml").write_text(text)
     steps = read_pipeline(tmp_path / "page.toml").steps

@@ -198,3 +198,25 @@ def test_what_a_lidar_measured_alone_is_too_sparse_for_a_mesh(write):
     assert mesh.needs == ("capture.lidar",)
     with pytest.raises(SettingsError, match="no run, and no depths of stereo"):
         read_pipeline(write(text + "stereo = 'off'\n[export.mesh]\n"))
+
+
+def test_a_recording_needs_no_more_words(tmp_path):
+    """Photographs, scans, times and extrinsics come from the recording; poses from the photographs."""
+    (tmp_path / "walk.mcap").touch()
+    (tmp_path / "p.toml").write_text(
+        'out = "out"\n[capture.recording]\nrecording = "walk.mcap"\n[capture.images]\n[capture.lidar]\n[optimize]\n'
+    )
+    recording, images, lidar, training = read_pipeline(tmp_path / "p.toml").steps
+    options = dict(zip(images.words[2::2], images.words[3::2], strict=True))
+    assert options["--images"] == str(recording.out / "images")
+    assert (options["--cameras"], options["--matching"]) == ("folder", "exhaustive")
+    assert lidar.words[2:6] == ("--recording", str(recording.out), "--dataset", str(images.out))
+    assert lidar.needs == ("capture.images", "capture.recording")
+    assert training.needs == ("capture.lidar",)
+
+
+def test_a_recording_alone_is_no_dataset(tmp_path):
+    (tmp_path / "walk.mcap").touch()
+    (tmp_path / "p.toml").write_text('out = "out"\n[capture.recording]\nrecording = "walk.mcap"\n[optimize]\n')
+    with pytest.raises(SettingsError, match="no dataset"):
+        read_pipeline(tmp_path / "p.toml")

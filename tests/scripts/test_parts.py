@@ -18,7 +18,7 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("script", "parts"),
     [
-        ("study.py", ("kernels", "encodings", "lidar", "meshes", "surround", "walks", "flexicubes")),
+        ("study.py", ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "flexicubes")),
         ("pictures.py", ("demo", "courtyard", "flexicubes")),
         ("fit.py", ("image", "sdf", "motion")),
     ],
@@ -38,7 +38,7 @@ def test_help_names_the_parts(script: str, parts: tuple[str, ...]):
     [
         *(
             ("study.py", part)
-            for part in ("kernels", "encodings", "lidar", "meshes", "surround", "walks", "flexicubes")
+            for part in ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "flexicubes")
         ),
         *(("pictures.py", part) for part in ("demo", "courtyard", "flexicubes")),
         *(("fit.py", part) for part in ("image", "sdf", "motion")),

@@ -36,11 +36,14 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """An image that may be kept, and its pixels or file where it is not on the disk yet."""
+
     photograph: ImageFile  # path and size of it are those of the final file
     window: int
-    pixels: NDArray[np.uint8] | None  # [H, W, 3] RGB, of a video
+    pixels: NDArray[np.uint8] | None = None  # [H, W, 3] RGB, of a video
     number: int = 0  # of a video's frame
+    file: bytes | None = None  # encoded, of a recording
 
 
 def select_photographs(photographs: tuple[ImageFile, ...], count: int) -> Selection:
@@ -49,11 +52,10 @@ def select_photographs(photographs: tuple[ImageFile, ...], count: int) -> Select
         raise SettingsError(f"frames: expected at least 1, got {count}")
     windows = min(count, len(photographs))
     candidates = (
-        _Candidate(photograph, index * windows // len(photographs), None)
-        for index, photograph in enumerate(photographs)
+        Candidate(photograph, index * windows // len(photographs)) for index, photograph in enumerate(photographs)
     )
     kept: list[ImageFile] = []
-    repeated = _keep_best(candidates, lambda candidate: kept.append(candidate.photograph))
+    repeated = keep_best(candidates, lambda candidate: kept.append(candidate.photograph))
     return Selection(tuple(kept), len(photographs), len(photographs), repeated)
 
 
@@ -90,7 +92,7 @@ def extract_frames(
         interval_s = duration / min(count or DEFAULT_COUNT, total)
     kept: list[ImageFile] = []
 
-    def keep(candidate: _Candidate) -> None:
+    def keep(candidate: Candidate) -> None:
         assert candidate.pixels is not None
         name = f"{candidate.number:06d}.jpg" if by_number else f"frame_{len(kept) + 1:05d}.jpg"
         write_image(folder / name, candidate.pixels)
@@ -101,7 +103,7 @@ def extract_frames(
 
     examined = 0
 
-    def frames(advance: Callable[[int], None]) -> Iterator[_Candidate]:
+    def frames(advance: Callable[[int], None]) -> Iterator[Candidate]:
         nonlocal examined
         for time, pixels in _decode(video, as_stored=by_number):
             examined += 1
@@ -109,19 +111,19 @@ def extract_frames(
             gray = reduced_gray(pixels)
             height, width = pixels.shape[:2]
             shot = ImageFile("", video, width, height, blur_width(gray), thumbnail(gray), time=time)
-            yield _Candidate(shot, int(time / interval_s + _ROUNDING), pixels, examined - 1)
+            yield Candidate(shot, int(time / interval_s + _ROUNDING), pixels, examined - 1)
 
     with progress("choosing frames", total) as advance:
-        repeated = _keep_best(frames(advance), keep)
+        repeated = keep_best(frames(advance), keep)
     if not kept:
         raise DatasetError(f"{video}: no frame of this video could be decoded")
     return Selection(tuple(kept), examined, total, repeated)
 
 
-def _keep_best(candidates: Iterable[_Candidate], keep: Callable[[_Candidate], None]) -> int:
+def keep_best(candidates: Iterable[Candidate], keep: Callable[[Candidate], None]) -> int:
     """Hand the sharpest of each window to `keep`; returns how many repeat the one before and were not."""
     repeated = 0
-    best: _Candidate | None = None
+    best: Candidate | None = None
     last: NDArray[np.float32] | None = None
 
     def close_window() -> None:

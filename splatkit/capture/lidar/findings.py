@@ -19,6 +19,8 @@ def lidar_verdict(scene: LidarScene, written: WrittenDepths) -> str:
     """One sentence."""
     photographs = f"{len(scene.photographs)} photographs, {_points(scene.seed)}"
     stereo = "" if written.stereo is None else f"; with stereo {written.stereo.verdict()}"
+    if scene.odometry is not None:
+        stereo = f"; {scene.odometry.verdict()}{stereo}"
     if scene.alignment is None:
         return f"{photographs}; poses are the LiDAR's, by the extrinsics{stereo}"
     fit = f"scale known to {100 * scene.alignment.scale_sd:.2g} %"
@@ -38,6 +40,8 @@ def lidar_figures(scene: LidarScene, written: WrittenDepths) -> dict[str, Any]:
     if written.stereo is not None:
         record["stereo"] = written.stereo.figures()
     record["time_offset_s"] = scene.offset_s
+    if scene.odometry is not None:
+        record["odometry"] = scene.odometry.figures()
     if scene.poses is not None:
         record["time_offset_sd_s"] = scene.poses.offset_sd_s
         record["pose_rms_deg_m"] = [scene.poses.rotation_rms_deg, scene.poses.alignment.rms]

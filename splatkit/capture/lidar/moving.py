@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from splatkit.capture.lidar.coloring import ColorView, color_points
 from splatkit.capture.lidar.depth_pass import depth_maps, rig_targets
 from splatkit.capture.lidar.inputs import LidarInputs
 from splatkit.capture.lidar.motion import PlacedScan, near_moments, place_scans, without_ring_bias
+from splatkit.capture.lidar.odometry.path import Odometry
 from splatkit.capture.lidar.photographs import Photograph, posed_cameras
 from splatkit.capture.lidar.registration.alignment import Alignment, UndeterminedError, agreed, align_surfaces
 from splatkit.capture.lidar.registration.camera_path import INTERPOLATED_S, lidar_path_of_cameras, scale_from_scans
@@ -50,6 +52,7 @@ class LidarScene:
         offset_s: LiDAR's clock minus cameras' clock that was used.
         left_out: names of photographs that the trajectory does not reach.
         left_out_scans: those that are not in the map, and why.
+        odometry: where the trajectory was found from the scans.
         counts: points, for the report.
         warnings: sentences.
     """
@@ -67,6 +70,7 @@ class LidarScene:
     offset_s: float
     left_out: tuple[str, ...]
     left_out_scans: tuple[LeftOut, ...]
+    odometry: Odometry | None
     counts: dict[str, int]
     warnings: tuple[str, ...]
 
@@ -80,6 +84,9 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
     """
     inputs = replace(inputs, photographs=_in_order_of_time(inputs.photographs))
     fit = _first_fit(inputs, progress)
+    if inputs.odometry is not None and fit.poses is not None:  # its world is level where photographs say so
+        inputs = replace(inputs, trajectory=_upright(fit.trajectory, fit.poses.alignment.similarity.rotation[:, 2]))
+        fit = _first_fit(inputs, progress)
     left_out_scans: list[LeftOut] = []
     cloud, measured = _mapped(inputs, fit.trajectory, progress, left_out_scans.append)
     normals, flat = surface_normals(cloud, inputs.rig.range_noise_m)
@@ -91,6 +98,8 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
             alignment = agreed(fit.start, surfaces)
         except UndeterminedError as error:
             warnings.append(f"surfaces were not compared, the scale comes from poses alone ({error})")
+    if alignment is not None and fit.poses is not None and inputs.odometry is not None:
+        alignment = _with_drift(alignment, fit.poses)
     kept, left_out = _within_trajectory(inputs.photographs, fit)
     if left_out:
         warnings.append(
@@ -118,6 +127,7 @@ def locate(inputs: LidarInputs, progress: Progress) -> LidarScene:
         offset_s=fit.offset_s,
         left_out=left_out,
         left_out_scans=tuple(left_out_scans),
+        odometry=inputs.odometry,
         counts={"measured": measured, **counts},
         warnings=tuple(warnings),
     )
@@ -148,15 +158,32 @@ def _first_fit(inputs: LidarInputs, progress: Progress) -> _Fit:
     offset = inputs.time_offset_s or 0.0
     if inputs.photographs[0].T_images_camera is None:
         if inputs.trajectory is None:
-            raise DatasetError("images without poses need --trajectory: the LiDAR's own path, in the TUM format")
+            raise DatasetError(
+                "images without poses need the LiDAR's own path: --trajectory (TUM), or --motion scans, which needs "
+                "scans that follow each other"
+            )
         return _Fit(inputs.trajectory, None, None, offset)
     images = posed_cameras(inputs.photographs)
     if inputs.trajectory is not None:
-        poses = align_poses(images, times, which, inputs.rig.cameras, inputs.trajectory, inputs.time_offset_s)
+        drift = None if inputs.odometry is None else inputs.odometry.drift
+        poses = align_poses(images, times, which, inputs.rig.cameras, inputs.trajectory, inputs.time_offset_s, drift)
         return _Fit(inputs.trajectory, poses.alignment, poses, poses.offset_s)
     start = scale_from_scans(inputs, progress)
     path = lidar_path_of_cameras(start.similarity.apply_to_poses(images), times + offset, which, inputs.rig)
     return _Fit(path, start, None, offset)
+
+
+def _upright(trajectory: Trajectory, up: NDArray[np.float64]) -> Trajectory:
+    """The trajectory in a world that is turned so that a direction [3] of its own is z."""
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.align_vectors([[0.0, 0.0, 1.0]], [up])[0].as_matrix()
+    return Trajectory(trajectory.times, turn @ trajectory.poses)
+
+
+def _with_drift(alignment: Alignment, poses: PoseAlignment) -> Alignment:
+    """The alignment with what the drift of the trajectory adds; the map has the same, so that surfaces show it not."""
+    drift = replace(poses.alignment, covariance=poses.drift)
+    return replace(alignment, covariance=alignment.covariance + drift.about(alignment.center))
 
 
 def _within_trajectory(photographs: list[Photograph], fit: _Fit) -> tuple[list[Photograph], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from splatkit.capture.stereo.settings import AskedStereo
 
@@ -15,17 +16,23 @@ class CaptureLidarSettings:
     means that photographs and scans do not fit together, and the message says why.
     """
 
-    scans: Path
+    scans: Path | None = None
     """Folder of scans, a file with several, or a recording (ROS 1 or 2 bag, MCAP)."""
-    calibration: tuple[Path, ...]
+    calibration: tuple[Path, ...] = ()
     """calibration.json of the cameras; or any JSON with a list `cameras`: name and T_camera_lidar of each, where known
     covariance, and for photographs without poses K, width and height (distortion and model, as calibration.json)."""
+    recording: Path | None = None
+    """Folder of `capture recording`: what it has of scans, photographs, times, intrinsics, extrinsics and trajectory is
+    taken from there where no other option gives it."""
     dataset: Path | None = None
     """Photographs with poses: a folder with a transforms.json."""
     images: tuple[Path, ...] = ()
     """Photographs without poses: folders. The name of a camera is a word of the path of its images."""
     trajectory: Path | None = None
-    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM). Without it the LiDAR moves with the cameras."""
+    """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM)."""
+    motion: Literal["auto", "scans", "photographs"] = "auto"
+    """Without --trajectory, what the LiDAR's path follows from: scans that follow each other (odometry), or the poses
+    of the photographs; auto takes scans where they are less than 0.25 s apart."""
     out: Path = Path("dataset")
     """Folder to make."""
     image_times: Path | None = None

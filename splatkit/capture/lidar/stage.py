@@ -17,14 +17,17 @@ from splatkit.capture.lidar.findings import (
     static_figures,
     static_verdict,
 )
-from splatkit.capture.lidar.inputs import LidarInputs
+from splatkit.capture.lidar.inputs import LidarInputs, with_recording
 from splatkit.capture.lidar.moving import LidarScene, locate, scan_warnings, scene_depths
+from splatkit.capture.lidar.odometry.path import estimate_path
+from splatkit.capture.lidar.odometry.slices import follow_each_other
 from splatkit.capture.lidar.photographs import Photograph, photographs_of_dataset, photographs_of_folders
 from splatkit.capture.lidar.registration.alignment import Alignment
 from splatkit.capture.lidar.scans import Scan, ScanSource, points_within
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.lidar.static import StaticInputs, StaticScene, locate_static, static_depths
 from splatkit.capture.provenance import CaptureRecord, write_record
+from splatkit.capture.recorded import TRAJECTORY
 from splatkit.capture.rig import Rig, read_rig
 from splatkit.capture.stereo.found_stereo import stereo_if_possible
 from splatkit.capture.times import FileTimes, read_times
@@ -33,7 +36,7 @@ from splatkit.errors import DatasetError, SettingsError
 from splatkit.geometry.local_origin import as_triple, local_origin
 from splatkit.geometry.se3 import compose
 from splatkit.io.atomic import atomic_directory
-from splatkit.io.formats.trajectories import read_trajectory
+from splatkit.io.formats.trajectories import read_trajectory, write_trajectory
 from splatkit.io.listing import beside_photographs, find_path
 from splatkit.io.provenance import hash_files
 from splatkit.io.scans.reader import LeftOut
@@ -91,13 +94,15 @@ def capture_lidar(
         FileExistsError: `out` exists and may not be overwritten.
         CaptureRefusedError: photographs and scans do not fit together.
     """
+    settings, lenses = with_recording(settings)
     if (settings.dataset is None) == (not settings.images):
         raise SettingsError("give either --dataset (photographs with poses) or --images (folders of photographs)")
     _check_positive(settings, "voxel", "points", "depth_window", "max_range")
-    rig = _rig(settings)
+    rig = _rig(settings).with_lenses(lenses)
     inputs, photographed = _lidar_inputs(settings, rig)
     work = WorkFolder(settings.out)
     with atomic_directory(settings.out, settings.overwrite) as folder:
+        inputs = _with_path(settings, inputs, progress)
         scene = locate(inputs, progress)
         placed = _placed(scene, photographed, inputs.scans.origin if inputs.trajectory else None)
         stereo, unmatched = stereo_if_possible(
@@ -105,20 +110,21 @@ def capture_lidar(
         )
         depths = scene_depths(scene, inputs, progress)
         written = write_lidar_dataset(folder, placed, depths, rig, stereo, settings.points)
-        beside = [*inputs.scans.passed_over(), *_beside_images(settings.images)]
+        # Of a recording `capture recording` has said what else is in it, photographs among it.
+        others = [] if settings.recording is not None else inputs.scans.passed_over()
+        beside = [*others, *_beside_images(settings.images)]
         warnings = (*photographed.warnings, *scene.warnings, *beside_warnings(beside), *unmatched)
         if written.stereo is not None:
             warnings += written.stereo.warnings()
         captured = CapturedLidar(settings.out, rig, scene, written, warnings)
         report(folder, captured)
-        known = settings.trajectory is not None
-        frame = "the LiDAR trajectory's world" if known else "the images' world, scaled to meters"
+        if inputs.odometry is not None:
+            write_trajectory(folder / TRAJECTORY, scene.trajectory)
         listed = (settings.trajectory, settings.image_times, settings.scan_times)
         files = [*inputs.scans.files(), *settings.calibration, *(path for path in listed if path is not None)]
         sources = [*files, *(photo.path for photo in photographed.photographs)]
-        record = _record(
-            settings, "lidar", sources, frame, lidar_figures(scene, written) | _passed_over(beside), warnings
-        )
+        figures = lidar_figures(scene, written) | _passed_over(beside)
+        record = _record(settings, "lidar", sources, _frame(settings, inputs), figures, warnings)
         write_record(folder / "capture.json", record)
     work.remove()
     return captured
@@ -204,6 +210,7 @@ def _photographed(
 def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs, _Photographed]:
     times = None if settings.image_times is None else read_times(settings.image_times)
     scan_times = None if settings.scan_times is None else read_times(settings.scan_times)
+    assert settings.scans is not None  # see `with_recording`
     source = ScanSource(settings.scans, settings.topic, scan_times, (settings.min_range, settings.max_range))
     source.count()  # a wrong folder or topic is told before hours of work
     trajectory = None if settings.trajectory is None else read_trajectory(settings.trajectory)
@@ -223,6 +230,25 @@ def _lidar_inputs(settings: CaptureLidarSettings, rig: Rig) -> tuple[LidarInputs
         depth_window_s=settings.depth_window,
     )
     return inputs, photographed
+
+
+def _with_path(settings: CaptureLidarSettings, inputs: LidarInputs, progress: Progress) -> LidarInputs:
+    """With the LiDAR's path from the scans, where none is given and they tell it."""
+    if inputs.trajectory is not None:
+        if settings.motion != "auto":
+            raise SettingsError("--motion: with a trajectory the LiDAR's path is known; leave one of them out")
+        return inputs
+    if settings.motion == "photographs" or (settings.motion == "auto" and not follow_each_other(inputs.scans.read())):
+        return inputs
+    found = estimate_path(inputs.scans, progress)
+    return replace(inputs, trajectory=found.trajectory, odometry=found)
+
+
+def _frame(settings: CaptureLidarSettings, inputs: LidarInputs) -> str:
+    if inputs.odometry is not None:
+        level = "the LiDAR's own axes" if settings.dataset is None else "z up as the photographs have it"
+        return f"origin where the LiDAR began, {level}"
+    return "the images' world, scaled to meters" if inputs.trajectory is None else "the LiDAR trajectory's world"
 
 
 def _beside_images(folders: tuple[Path, ...]) -> list[LeftOut]:

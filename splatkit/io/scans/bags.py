@@ -1,33 +1,29 @@
-"""Scans out of recordings of robots: ROS 1 bags, ROS 2 bags (folders, .db3) and MCAP, by rosbags (the extra `bags`).
-
-No ROS is needed. A recording holds thousands of scans: they come one by one.
-"""
+"""Scans out of recordings of robots: messages with points of a ROS 1 or 2 bag or an MCAP, one at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from splatkit.errors import DatasetError
 from splatkit.io.point_cloud import EmptyCloudError, cloud_from_fields
+from splatkit.io.recordings.livox import KINDS, read_livox
+from splatkit.io.recordings.point_cloud2 import decode_points
+from splatkit.io.recordings.recording import Message, Recording, Topic, open_recording
 from splatkit.io.scans.reader import LeftOut, ScanReader, StoredScan
 
-_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
-_NOT_READ_YET = {  # other messages that hold points, and what to do
-    "livox_ros_driver/msg/CustomMsg": "record with xfer_format 0 (PointCloud2), or convert it",
-    "livox_ros_driver2/msg/CustomMsg": "record with xfer_format 0 (PointCloud2), or convert it",
-    "velodyne_msgs/msg/VelodyneScan": "raw packets: convert them by velodyne_pointcloud",
-    "ouster_ros/msg/PacketMsg": "raw packets: convert them by ouster_ros",
-    "ouster_sensor_msgs/msg/PacketMsg": "raw packets: convert them by ouster_ros",
-    "hesai_ros_driver/msg/UdpFrame": "raw packets: convert them by hesai_ros_driver",
-    "rslidar_msg/msg/RslidarPacket": "raw packets: convert them by rslidar_sdk",
-    "sensor_msgs/msg/LaserScan": "scans of a single plane",
+_POINT_CLOUD2 = "sensor_msgs/PointCloud2"
+SCAN_KINDS = (_POINT_CLOUD2, *KINDS)
+_NOT_READ = {  # other messages that hold points, and what to do
+    "velodyne_msgs/VelodyneScan": "raw packets: convert them by velodyne_pointcloud",
+    "ouster_ros/PacketMsg": "raw packets: convert them by ouster_ros",
+    "ouster_sensor_msgs/PacketMsg": "raw packets: convert them by ouster_ros",
+    "hesai_ros_driver/UdpFrame": "raw packets: convert them by hesai_ros_driver",
+    "rslidar_msg/RslidarPacket": "raw packets: convert them by rslidar_sdk",
+    "sensor_msgs/LaserScan": "scans of a single plane",
 }
 _NAMED = 8  # topics in a message
-_KINDS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
 
 
 def list_scan_topics(path: Path) -> dict[str, int]:
@@ -37,17 +33,14 @@ def list_scan_topics(path: Path) -> dict[str, int]:
         FileNotFoundError: no such file.
         DatasetError: rosbags is not installed, or the recording is damaged.
     """
-    with _opened(path) as reader:
-        counts: dict[str, int] = {}
-        for connection in _cloud_connections(reader):
-            counts[connection.topic] = counts.get(connection.topic, 0) + connection.msgcount
-        return counts
+    with open_recording(path) as recording:
+        return {topic.name: topic.count for topic in recording.topics(SCAN_KINDS)}
 
 
 def count_recorded(path: Path, topic: str | None = None) -> int:
     """How many scans a recording has; arguments and errors as of `read_recording`."""
-    with _opened(path) as reader:
-        return sum(connection.msgcount for connection in _chosen(path, reader, topic))
+    with open_recording(path) as recording:
+        return choose_scan_topic(recording, topic).count
 
 
 def read_recording(path: Path, topic: str | None = None) -> Iterator[StoredScan | LeftOut]:
@@ -64,17 +57,17 @@ def read_recording(path: Path, topic: str | None = None) -> Iterator[StoredScan 
         DatasetError: rosbags is not installed, the topic is not there or one of several, or the recording is damaged.
     """
     path = Path(path)
-    with _opened(path) as reader:
-        messages = reader.messages(_chosen(path, reader, topic))
-        for number, (connection, _, raw) in enumerate(messages):
-            message = reader.deserialize(raw, connection.msgtype)
-            header, name = message.header, f"scan {number}"
+    with open_recording(path) as recording:
+        chosen = choose_scan_topic(recording, topic)
+        for number, message in enumerate(recording.messages([chosen.name])):
+            name = f"scan {number}"
+            vertices, stamp_s, frame = _points(path, message)
             try:
-                cloud = cloud_from_fields(path, decode_points(path, message))
+                cloud = cloud_from_fields(path, vertices)
             except EmptyCloudError:
                 yield LeftOut(name, "nothing was measured in it")
                 continue
-            yield StoredScan(name, cloud, header.stamp.sec + 1e-9 * header.stamp.nanosec, header.frame_id)
+            yield StoredScan(name, cloud, stamp_s, frame)
 
 
 def other_topics(path: Path, topic: str | None = None) -> list[LeftOut]:
@@ -83,103 +76,49 @@ def other_topics(path: Path, topic: str | None = None) -> list[LeftOut]:
     Raises:
         FileNotFoundError, DatasetError: as of `read_recording`.
     """
-    with _opened(path) as reader:
-        chosen = {connection.topic for connection in _chosen(path, reader, topic)}
-        return [LeftOut(name, words) for name, words in _topics(reader).items() if name not in chosen]
+    with open_recording(path) as recording:
+        chosen = choose_scan_topic(recording, topic)
+        return [LeftOut(other.name, str(other)) for other in recording.topics() if other != chosen]
 
 
-def decode_points(path: Path, message: Any) -> NDArray[np.void]:
-    """The points of a sensor_msgs/PointCloud2 as a structured array [N]; fields keep their names and types.
-
-    Args:
-        path: of the recording, for messages.
-        message: with fields (name, offset, datatype, count), width, height, point_step, row_step, is_bigendian, data.
+def choose_scan_topic(recording: Recording, topic: str | None) -> Topic:
+    """The topic of a name, or the only one with point clouds.
 
     Raises:
-        DatasetError: the sizes in the message contradict each other.
+        DatasetError: it is not there, or there are several; names them.
     """
-    fields = [field for field in message.fields if field.datatype in _KINDS and field.count >= 1]
-    order = ">" if message.is_bigendian else "<"
-    kinds = [(order + _KINDS[field.datatype], (field.count,) if field.count > 1 else ()) for field in fields]
-    used = message.width * message.point_step
-    try:
-        record = np.dtype(
-            {
-                "names": [field.name for field in fields],
-                "formats": kinds,
-                "offsets": [field.offset for field in fields],
-                "itemsize": message.point_step,
-            }
-        )
-        content = np.frombuffer(bytes(message.data), np.uint8)
-        if message.height == 1:  # drivers differ in what they call a row of one
-            return np.ascontiguousarray(content[:used]).view(record)
-        rows = content[: message.height * message.row_step].reshape(message.height, message.row_step)
-        vertices = np.ascontiguousarray(rows[:, :used]).view(record).reshape(-1)
-    except ValueError as error:
-        raise DatasetError(f"{path}: a scan is damaged: {error}") from error
-    if len(vertices) != message.width * message.height:
-        raise DatasetError(f"{path}: a scan is cut short")
-    return vertices
-
-
-def _chosen(path: Path, reader: Any, topic: str | None) -> list[Any]:
-    """The connections of one topic of point clouds."""
-    connections = list(_cloud_connections(reader))
-    topics = sorted({connection.topic for connection in connections})
+    topics = {found.name: found for found in recording.topics(SCAN_KINDS)}
     if not topics:
-        raise DatasetError(f"{path}: no point clouds in this recording; {_what_there_is(reader)}")
+        raise DatasetError(f"{recording.path}: no point clouds in this recording; {_what_there_is(recording)}")
     if topic not in topics and (topic is not None or len(topics) > 1):
         asked = "name the topic" if topic is None else f"no point clouds of topic {topic}"
-        raise DatasetError(f"{path}: {asked}; there are {', '.join(topics)}")
-    return [connection for connection in connections if connection.topic == (topic or topics[0])]
+        raise DatasetError(f"{recording.path}: {asked}; there are {', '.join(topics)}")
+    return next(iter(topics.values())) if topic is None else topics[topic]
 
 
-def _topics(reader: Any) -> dict[str, str]:
-    """Of all topics by name: how many messages of which type they have."""
-    counts, types = dict[str, int](), dict[str, str]()
-    for connection in reader.connections:
-        counts[connection.topic] = counts.get(connection.topic, 0) + connection.msgcount
-        types[connection.topic] = connection.msgtype.replace("/msg/", "/")
-    return {name: f"{counts[name]} messages of {types[name]}" for name in sorted(counts)}
+def first_scan_frame(recording: Recording, topic: Topic) -> str:
+    """The frame that the first scan of a topic names; empty where it names none."""
+    return next((_points(recording.path, message)[2] for message in recording.messages([topic.name])), "")
 
 
-def _what_there_is(reader: Any) -> str:
+def _points(path: Path, message: Message) -> tuple[NDArray[np.void], float, str]:
+    """Points of a message [N], when they were measured, s, and the name of their frame."""
+    if message.kind in KINDS:
+        scan = read_livox(path, message.raw, message.reader, message.kind)
+        return scan.points, scan.start_s(message.received_s), scan.frame
+    content = message.content()
+    return decode_points(path, content), message.stamp_s(content.header), content.header.frame_id
+
+
+def _what_there_is(recording: Recording) -> str:
     """The topics of a recording without point clouds: those that hold points in another form, and how to read them."""
-    topics = _topics(reader)
-    near = {c.topic: _NOT_READ_YET[c.msgtype] for c in reader.connections if c.msgtype in _NOT_READ_YET}
+    topics = recording.topics()
+    near = [topic for topic in topics if topic.kind in _NOT_READ]
     if near:
-        return "; ".join(f"{name} has {topics[name]}, which are not read: {cure}" for name, cure in near.items())
-    named = [f"{name} ({words})" for name, words in topics.items()]
+        return "; ".join(f"{topic.name} has {topic}, which are not read: {_NOT_READ[topic.kind]}" for topic in near)
+    named = [f"{topic.name} ({topic})" for topic in topics]
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return f"there are {', '.join(named[:_NAMED]) or 'no topics'}{more}"
-
-
-def _cloud_connections(reader: Any) -> Iterator[Any]:
-    return (connection for connection in reader.connections if connection.msgtype == _CLOUD_TYPE)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such recording")
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-    except ImportError as error:
-        raise DatasetError(
-            f"{path}: recordings are read by rosbags; install it by pip install 'splatkit[bags]'"
-        ) from error
-    try:
-        # Older ROS 2 bags do not say what their messages are made of.
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:
-            yield reader
-    except (DatasetError, GeneratorExit):
-        raise
-    except Exception as error:  # rosbags passes on what its parsers of files, types and messages raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DatasetError(f"{path}: not a recording, or damaged or cut short ({reason})") from error
 
 
 RECORDINGS = ScanReader(

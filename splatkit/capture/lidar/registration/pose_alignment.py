@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from splatkit.capture.lidar.odometry.drift import Drift
 from splatkit.capture.lidar.registration.alignment import Alignment, Similarity, changed, robust_scale
 from splatkit.capture.rig import MountedCamera
 from splatkit.errors import CaptureRefusedError
@@ -44,6 +45,8 @@ class PoseAlignment:
         twists: [C, 6] by which each T_camera_lidar seems to be off, as a change from the left; within what its
             covariance and the poses allow.
         strange: names of cameras whose twist contradicts the stated covariance.
+        drift: [7, 7] what the drift of an estimated trajectory adds to the alignment's covariance; it is not in there,
+            because surfaces share it.
     """
 
     alignment: Alignment
@@ -52,6 +55,7 @@ class PoseAlignment:
     rotation_rms_deg: float
     twists: Array
     strange: tuple[str, ...]
+    drift: Array
 
 
 def align_poses(
@@ -61,6 +65,7 @@ def align_poses(
     cameras: tuple[MountedCamera, ...],
     trajectory: Trajectory,
     offset_s: float | None = None,
+    drift: Drift | None = None,
 ) -> PoseAlignment:
     """Bring cameras and a LiDAR's trajectory together.
 
@@ -71,6 +76,7 @@ def align_poses(
         cameras: with extrinsics.
         trajectory: T_lidarworld_lidar, by the LiDAR's clock.
         offset_s: LiDAR's clock minus cameras' clock where it is known; None: estimated.
+        drift: of the trajectory, where it was estimated.
 
     Raises:
         CaptureRefusedError: too few poses within the trajectory, or they do not fit.
@@ -113,6 +119,7 @@ def align_poses(
         float(np.degrees(solved.sigma_rad)),
         twists,
         tuple(strange),
+        np.zeros((7, 7)) if drift is None else solved.moved_by(drift, trajectory, times[inside]),
     )
 
 
@@ -127,6 +134,14 @@ class _Solved:
     sigma_rad: float
     sigma_m: float
     fitting: NDArray[np.bool_]
+    gains: tuple[Array, Array]  # [7, N, 3] of the similarity to rotations (rad) and positions (m) of predicted poses
+
+    def moved_by(self, drift: Drift, trajectory: Trajectory, times: Array) -> Array:
+        """Covariance [7, 7] of how the similarity follows random errors of the trajectory."""
+        turns, shifts = drift.errors(trajectory, times + self.offset)
+        moved = np.einsum("anj,snj->sa", self.gains[0], turns) + np.einsum("anj,snj->sa", self.gains[1], shifts)
+        covariance: Array = moved.T @ moved / len(moved)
+        return covariance
 
 
 class _Problem:
@@ -208,7 +223,12 @@ class _Problem:
         final = offset + float(values[7])
         predicted = self.predict(final, values[8:].reshape(-1, 6))
         fitting = off < 2 * _HUBER
-        return _Solved(similarity, center, final, values, covariance, predicted, sigma_rad, sigma_m, fitting)
+        # A predicted camera that is turned (about world's axes) or shifted changes residuals by as much, against it.
+        by_turn = covariance[:7] @ (J_turns * (weights[:, None, None] / sigma_rad**2)).reshape(-1, len(values)).T
+        by_shift = covariance[:7] @ (J_shifts * (weights[:, None, None] / sigma_m**2)).reshape(-1, len(values)).T
+        turn_gains = np.einsum("ank,njk->anj", by_turn.reshape(7, -1, 3), predicted[:, :3, :3])
+        gains = (turn_gains, by_shift.reshape(7, -1, 3))
+        return _Solved(similarity, center, final, values, covariance, predicted, sigma_rad, sigma_m, fitting, gains)
 
 
 def closed_form(poses: Array, targets: Array) -> Similarity:

@@ -1,0 +1,1 @@
+"""The path of a LiDAR from its scans alone."""

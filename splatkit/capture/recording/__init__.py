@@ -1,0 +1,1 @@
+"""One recording of a robot or a handheld scanner: photographs, intrinsics, extrinsics and trajectory taken out."""
