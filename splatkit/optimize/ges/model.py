@@ -75,9 +75,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
-        splats, self.shell = self._seeding(max_splats).splats(
-            *(value.cpu() for value in self.seed_points), self.extent, self._metadata
-        )
+        points, colors = (value.cpu() for value in self.seed_points)
+        splats, self.shell = self._seeding(max_splats).splats(points, colors, self.extent, self._metadata)
         # In checkpoints, so that exports tell the shell from surfaces.
         self.register_buffer("sky_shell", None if self.shell is None else self.shell.numbers)
         shape = self.config.shape

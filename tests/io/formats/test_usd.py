@@ -34,6 +34,7 @@ def test_shape_and_places_in_the_texture_come_back(tmp_path):
     assert np.array(shape.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3).tolist() == mesh.faces.tolist()
     assert shape.GetSubdivisionSchemeAttr().Get() == "none"
     places = UsdGeom.PrimvarsAPI(shape).GetPrimvar("st")
+    assert mesh.texture is not None
     assert places.GetInterpolation() == "faceVarying"
     expected = mesh.texture.uvs[mesh.texture.faces.reshape(-1)]
     np.testing.assert_allclose(np.array(places.ComputeFlattened()), expected, atol=1e-7)

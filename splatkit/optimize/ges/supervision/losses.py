@@ -54,7 +54,7 @@ class SplatLosses:
 
     @property
     def by_frequency(self) -> bool:
-        """Whether `colors` wants the plain image."""
+        """Whether `frequencies` stands for `photometric`."""
         return self.settings.frequency.mode != "off"
 
     def photometric(self, rgb: Tensor, target: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
@@ -74,12 +74,13 @@ class SplatLosses:
             image: its number; masks of frequencies are kept by it.
             progress: of training, in [0, 1].
         """
-        frequency = self.settings.frequency
+        frequency, mode = self.settings.frequency, self.settings.frequency.mode
+        assert mode != "off", "see `by_frequency`"
         rest = 1 - frequency.weight
         selected = self._frequency_masks.mask(image, plain, progress)
         return {
             "main_loss": rest * photometric_loss(rgb, target, mask, self.settings.ssim_lambda / rest),
-            "frequency": frequency.weight * frequency_loss(rgb, target, selected, frequency.mode, mask),
+            "frequency": frequency.weight * frequency_loss(rgb, target, selected, mode, mask),
         }
 
     def depths(
