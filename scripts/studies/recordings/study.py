@@ -105,7 +105,7 @@ def _fitted(path: Trajectory, true: Trajectory) -> tuple[NDArray[np.float64], di
 def _camera_errors(walk: Path, dataset: Path, T_true_world: NDArray[np.float64]) -> dict[str, float]:
     """How far cameras are from the truth, median and worst; and the scale."""
     entries = json.loads((walk / "truth/cameras.json").read_text())["images"]
-    errors, places, truths = [], [], []
+    errors, positions, truths = [], [], []
     for frame in read_transforms(dataset).frames:
         camera, time = frame.image_path.parent.name, float(frame.image_path.stem) - EPOCH_S
         mine = [entry for entry in entries if entry["name"].startswith(camera)]
@@ -113,9 +113,9 @@ def _camera_errors(walk: Path, dataset: Path, T_true_world: NDArray[np.float64])
         found = T_true_world @ frame.T_world_camera
         true = np.array(entry["T_world_camera"])
         errors.append(np.linalg.norm(found[:3, 3] - true[:3, 3]))
-        places.append(found[:3, 3])
+        positions.append(found[:3, 3])
         truths.append(true[:3, 3])
-    spread = [np.std(np.array(points), axis=0) for points in (places, truths)]
+    spread = [np.std(np.array(points), axis=0) for points in (positions, truths)]
     return {
         "cameras": len(errors),
         "camera_median_m": float(np.median(errors)),

@@ -32,7 +32,7 @@ class CaptureLidarSettings:
     """Path of the LiDAR: lines of time x y z qx qy qz qw (TUM)."""
     motion: Literal["auto", "scans", "photographs"] = "auto"
     """Without --trajectory, what the LiDAR's path follows from: scans that follow each other (odometry), or the poses
-    of the photographs; auto takes scans where they are less than 0.25 s apart."""
+    of the photographs; auto takes scans where they leave no gap of more than 0.5 s."""
     out: Path = Path("dataset")
     """Folder to make."""
     image_times: Path | None = None

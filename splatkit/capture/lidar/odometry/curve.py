@@ -22,14 +22,14 @@ class Curve:
     def __init__(self, times: Array, poses: Array) -> None:
         """Times [N] ascending, N >= 2; poses [N, 4, 4]."""
         self._times = times
-        self._places = CubicSpline(times, poses[:, :3, 3])
-        self._turns = RotationSpline(times, Rotation.from_matrix(poses[:, :3, :3]))
+        self._positions = CubicSpline(times, poses[:, :3, 3])
+        self._rotations = RotationSpline(times, Rotation.from_matrix(poses[:, :3, :3]))
 
     def at(self, times: Array) -> Array:
         """Poses [M, 4, 4] at times [M] within those of the curve."""
         out = np.tile(np.eye(4), (len(times), 1, 1))
-        out[:, :3, :3] = self._turns(times).as_matrix()
-        out[:, :3, 3] = self._places(times)
+        out[:, :3, :3] = self._rotations(times).as_matrix()
+        out[:, :3, 3] = self._positions(times)
         return out
 
     def dense(self) -> Trajectory:
