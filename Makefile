@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Processes that tests run in; each takes up to 3 GB.
+# Processes that tests run in; each takes up to 3 GB. Files in their order: else those with few, long tests come last.
 TEST_WORKERS ?= 2
 NATIVE := $(shell find cuda -type f)
 CXX_SOURCES := $(shell find cuda tests/native -name '*.h' -o -name '*.cpp' -o -name '*.cu')
@@ -19,10 +19,10 @@ demo: $(VENV)/.installed
 	$(BIN)/splatkit run scripts/demo.toml --out demo
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 bench: $(VENV)/.installed
 	$(BIN)/python scripts/benchmark.py splatting --json outputs/benchmark_splatting.json
