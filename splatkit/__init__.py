@@ -7,7 +7,7 @@ What is public are the names in `__all__`:
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
 - `make_scene`, `calibrate`, `calibrate_walk`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`,
-  `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
+  `capture_recording`, `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
@@ -23,6 +23,7 @@ __all__ = [
     "Camera",
     "CaptureImagesSettings",
     "CaptureLidarSettings",
+    "CaptureRecordingSettings",
     "CaptureStaticSettings",
     "CaptureStereoSettings",
     "Defects",
@@ -45,6 +46,7 @@ __all__ = [
     "calibrate_walk",
     "capture_images",
     "capture_lidar",
+    "capture_recording",
     "capture_static",
     "capture_stereo",
     "export_colmap",
@@ -68,6 +70,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULE
     from splatkit.capture.images.stage import capture_images
     from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
     from splatkit.capture.lidar.stage import capture_lidar, capture_static
+    from splatkit.capture.recording.settings import CaptureRecordingSettings
+    from splatkit.capture.recording.stage import capture_recording
     from splatkit.capture.stereo.settings import CaptureStereoSettings
     from splatkit.capture.stereo.stage import capture_stereo
     from splatkit.encodings.hash_encoding import SimplexHashEncoding
@@ -101,6 +105,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "Camera": "geometry.camera",
         "CaptureImagesSettings": "capture.images.settings",
         "CaptureLidarSettings": "capture.lidar.settings",
+        "CaptureRecordingSettings": "capture.recording.settings",
         "CaptureStaticSettings": "capture.lidar.settings",
         "CaptureStereoSettings": "capture.stereo.settings",
         "Defects": "synthetic.defects",
@@ -123,6 +128,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "calibrate_walk": "calibration.walk.stage",
         "capture_images": "capture.images.stage",
         "capture_lidar": "capture.lidar.stage",
+        "capture_recording": "capture.recording.stage",
         "capture_static": "capture.lidar.stage",
         "capture_stereo": "capture.stereo.stage",
         "export_colmap": "export.files.colmap_export",
