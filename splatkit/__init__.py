@@ -7,7 +7,8 @@ What is public are the names in `__all__`:
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
 - `make_scene`, `calibrate`, `calibrate_walk`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`,
-  `capture_recording`, `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with its settings
+  `capture_recording`, `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with
+  its settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
