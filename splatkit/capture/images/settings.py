@@ -53,8 +53,8 @@ class CaptureImagesSettings:
     """Photographs are of several cameras on one body: a folder for each, photographs of one name taken together (or
     at one time, by --image-times). One pose is found for all cameras of a timestamp."""
     calibration: tuple[Path, ...] = ()
-    """For a rig: calibration.json, or JSON with the name and T_camera_lidar of each camera: how they lie to each other
-    and their lenses, which are kept. Without it both are found."""
+    """For a rig: calibration.json, or JSON with the name and T_camera_lidar of each camera. Relative poses and lenses
+    are kept; without it both are estimated."""
     panoramas: Literal["auto", "yes", "no"] = "auto"
     """Which photographs or frames of a video are equirectangular panoramas, which become pinhole images of one rig:
     those that look so (twice as wide as high, and their edges fit together), all, or none."""

@@ -181,7 +181,7 @@ def _upright(trajectory: Trajectory, up: NDArray[np.float64]) -> Trajectory:
 
 
 def _with_drift(alignment: Alignment, poses: PoseAlignment) -> Alignment:
-    """The alignment with what the drift of the trajectory adds; the map has the same, so that surfaces show it not."""
+    """The alignment with what the drift of the trajectory adds; the map drifts alike, so surfaces cannot show it."""
     drift = replace(poses.alignment, covariance=poses.drift)
     return replace(alignment, covariance=alignment.covariance + drift.about(alignment.center))
 

@@ -23,8 +23,8 @@ class CaptureRecordingSettings:
     scans: str | None = None
     """Topic of the scans; needed where there are several."""
     trajectory: str | None = None
-    """Topic of the LiDAR's path (Odometry, PoseStamped), if there is one that is better than what `capture lidar`
-    finds from the scans themselves; that of wheels is not."""
+    """Topic of the LiDAR's path (Odometry, PoseStamped), if it is better than what `capture lidar` finds from the
+    scans themselves; wheel odometry is not."""
     frames: int | None = None
     """Number of photographs to keep of all cameras together, the sharpest of each stretch; 150 by default."""
     interval: float | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from splatkit.io.point_clouds import read_point_cloud
 from splatkit.io.recordings import clocks
 from splatkit.io.recordings.frames import RigidFrames
 from splatkit.io.recordings.poses import read_poses
-from splatkit.io.recordings.recording import Topic
+from splatkit.io.recordings.recording import Recording, Topic
 from splatkit.io.scans.readers import read_scans
 from splatkit.io.transforms_json import read_transforms
 from splatkit.synthetic.settings import SceneSettings
@@ -175,14 +175,14 @@ def test_poses_of_another_frame_are_brought_to_the_lidar():
             return float(header.stamp.sec)
 
     messages = [Message(odometry(time, float(time))) for time in (1, 2, 2, 3)]
-    fake: object = SimpleNamespace(path="a.bag", messages=lambda names: messages)
+    fake = cast("Recording", SimpleNamespace(path="a.bag", messages=lambda names: messages))
     frames, mounted = RigidFrames(), np.eye(4)
     mounted[:3, 3] = 0, 0, 1.5
     topic = Topic("/odom", "nav_msgs/Odometry", 4)
     with pytest.raises(DatasetError, match="no fixed tf leads from there to the LiDAR's frame lidar"):
-        read_poses(fake, topic, frames, "lidar")  # type: ignore[arg-type]
+        read_poses(fake, topic, frames, "lidar")
     frames.add("base", "lidar", mounted)
-    path, lost, body = read_poses(fake, topic, frames, "lidar")  # type: ignore[arg-type]
+    path, lost, body = read_poses(fake, topic, frames, "lidar")
     np.testing.assert_array_equal(path.times, [1, 2, 3])
     np.testing.assert_allclose(path.poses[:, :3, 3], [[1, 0, 1.5], [2, 0, 1.5], [3, 0, 1.5]])
     assert (lost, body) == (1, "base")

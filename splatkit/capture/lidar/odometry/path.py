@@ -120,7 +120,7 @@ def _follow(
 
 
 def _first_velocity(slices: Sequence[Slice]) -> Array:
-    """The velocity [6] at the beginning: on from there with none, and back with the one that was found."""
+    """The velocity [6] at the beginning: the first slices are followed from rest, then back to where they began."""
     begun = _follow(slices[:_SETTLED], np.eye(4), np.zeros(6))
     returned = _follow([_reversed(piece) for piece in reversed(slices[:_SETTLED])], begun.poses[-1], -begun.velocity)
     # In the axes of the LiDAR where it began, which are those of the world to come.

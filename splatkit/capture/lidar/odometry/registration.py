@@ -18,7 +18,7 @@ _MOST_POINTS = 1500  # of a slice that are matched
 _NOISE_M = 0.03  # of distances from planes
 _CUT_M = 0.3  # distances far beyond it do not count (Geman-McClure)
 # How much velocity changes: rad/s^2 and m/s^2, one standard deviation. A swaying hand or a step makes 5 of both.
-_ACCELERATION = np.array([6.0] * 3 + [6.0] * 3)
+_ACCELERATION = np.full(6, 6.0)
 
 
 @dataclass(frozen=True, eq=False)
