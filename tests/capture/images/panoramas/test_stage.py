@@ -64,7 +64,7 @@ def test_a_walk_of_panoramas_becomes_a_dataset_and_one_rig(panoramas, tmp_path):
         assert frame.file_path == f"images/{frame.rig_camera}/{frame.rig_frame}"
     truth = np.stack([pose(int(Path(f.file_path).stem)) @ rotations[f.rig_camera or ""] for f in transforms.frames])
     centers = np.stack([frame.posed.center for frame in transforms.frames])
-    assert similarity_errors(centers, truth[:, :3, 3]).max() < 0.03  # m, over a way of 4 m
+    assert similarity_errors(centers, truth[:, :3, 3]).max() < 0.003  # m; 0.0003 to 0.0005 in four rooms
     by_panorama: dict[str, list[np.ndarray]] = {}
     for frame in transforms.frames:
         by_panorama.setdefault(frame.rig_frame or "", []).append(frame.posed.center)

@@ -119,7 +119,7 @@ def test_drift_of_the_trajectory_spreads_the_similarity_as_its_covariance_says()
         changes.append([*Rotation.from_matrix(turned).as_rotvec(), scale])
     measured = np.sqrt(np.mean(np.square(changes), axis=0))
     stated = np.sqrt(np.diag(found.drift))[[0, 1, 2, 6]]
-    # 24 samples against 128; over two seeds the ratios were 0.9 to 1.1, and once 1.8 of a rotation.
+    # 24 samples against 128; over four seeds the ratios were 0.90 to 1.40, and of the scale 0.97 to 1.07.
     np.testing.assert_allclose(np.log(stated / measured), 0, atol=np.log(2))
     assert stated[3] == pytest.approx(measured[3], rel=0.3)  # of the scale, which meshes inherit
     assert (align_poses(poses, times, which, cameras, trajectory, OFFSET_S).drift == 0).all()
