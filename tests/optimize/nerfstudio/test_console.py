@@ -6,6 +6,13 @@ from splatkit.messages import MessageSettings, open_messages
 from splatkit.optimize.nerfstudio.console import repeat_warnings, tell, warn
 
 
+@pytest.fixture(autouse=True)
+def nothing_said_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """Warnings of tests before these in the same process are still to be repeated."""
+    repeat_warnings()
+    capsys.readouterr()
+
+
 def test_the_console_has_every_line_and_repeats_warnings_once(capsys):
     tell("7 [training] images")
     for _ in range(2):
