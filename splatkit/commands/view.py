@@ -23,7 +23,8 @@ class View:
     """
 
     what: tyro.conf.Positional[Path]
-    """config.yml of a run; or a .ply, .glb, .obj or .stl mesh; or splats: .ply, .sog, .spz, .splat, .glb."""
+    """config.yml of a run; or a .ply, .glb, .obj or .stl mesh; or splats: .ply, .sog, .spz, .splat, .glb,
+    lod-meta.json."""
     port: int = 7007
     """Port to listen on; 0 takes any that is free."""
 

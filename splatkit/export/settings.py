@@ -71,11 +71,12 @@ class ExportMeshSettings:
 
 @dataclass(frozen=True)
 class ExportSplatsSettings:
-    """Write a trained run's splats as .ply, .sog, .spz, .compressed.ply, .glb or .splat.
+    """Write a trained run's splats as .ply, .sog, .spz, .compressed.ply, .glb, .splat or lod-meta.json.
 
     They keep the frame and scale of the dataset. A .ply or .sog also holds the exact shape of each splat, which viewers
     of Gaussians ignore; the others hold the nearest Gaussians. A .sog or .spz is a tenth to a twentieth as large. The
-    file is read back, and the held-out views are compared.
+    file is read back, and the held-out views are compared. FOLDER/lod-meta.json is streamed SOG: parts of space in
+    levels of detail, of which viewers load what the distance is worth.
     """
 
     load_config: Path
@@ -100,8 +101,8 @@ class ExportSplatsSettings:
 class ConvertSettings:
     """Write splats, a mesh or a point cloud of any program as another kind of file, in the same frame and units.
 
-    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat. Meshes: .ply, .obj, .glb, .stl and, written alone,
-    .usdz, without their textures.
+    Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat, lod-meta.json. Meshes: .ply, .obj, .glb, .stl and, written
+    alone, .usdz, without their textures.
     Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
     """
 

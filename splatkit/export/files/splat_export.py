@@ -8,7 +8,14 @@ from torch import Tensor
 
 from splatkit.export.files.frames import ExportFrame, export_frame
 from splatkit.export.settings import ExportSplatsSettings
-from splatkit.io.splat_formats.formats import SplatNotes, endings, read_splat_file, splat_format, write_splat_file
+from splatkit.io.splat_formats.formats import (
+    SplatNotes,
+    endings,
+    read_splat_file,
+    size_of,
+    splat_format,
+    write_splat_file,
+)
 from splatkit.memory import require_memory
 from splatkit.optimize.load_run import load_splat_run
 from splatkit.runs.trained_run import TrainedRun, evaluate, mean_scores
@@ -77,7 +84,7 @@ def export_splats(settings: ExportSplatsSettings) -> SplatExport:
         path=out,
         count=len(written.means),
         dropped=int((~keep).sum()),
-        size=out.stat().st_size,
+        size=size_of(out),
         warnings=tuple(warnings),
         psnr_of_run=mean_scores(evaluate(run))[0],
         psnr_of_file=mean_scores(evaluate(of_file))[0],

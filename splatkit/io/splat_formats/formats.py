@@ -11,6 +11,7 @@ from splatkit.io.splat_formats.gltf_splats import has_gltf_splats, read_gltf_spl
 from splatkit.io.splat_formats.sog import read_sog, write_sog
 from splatkit.io.splat_formats.splat import read_splat, write_splat
 from splatkit.io.splat_formats.spz import read_spz, write_spz
+from splatkit.io.splat_formats.streamed_sog import INDEX, read_streamed_sog, write_streamed_sog
 from splatkit.io.splats import SplatArrays
 
 
@@ -28,7 +29,7 @@ class SplatFormat:
     """One kind of file.
 
     Attributes:
-        ending: of its files, lower case; the longest that fits decides.
+        ending: of its files, lower case; the longest that fits decides. Streamed splats have a whole name.
         read: raises FileNotFoundError, and DatasetError, which names the file.
         write: written whole or not at all.
         holds: whether a file with this ending has splats; meshes and clouds may have the same ending.
@@ -46,6 +47,10 @@ class SplatFormat:
     has_exponents: bool = False
     has_lobes: bool = False
     has_directions: bool = True
+
+    def fits(self, name: str) -> bool:
+        """Whether a file with this name, lower case, is of this kind."""
+        return name.endswith(self.ending) if self.ending.startswith(".") else name == self.ending
 
     def losses(self, splats: SplatArrays) -> list[str]:
         """What the file will not hold of these splats, apart from digits."""
@@ -93,13 +98,22 @@ SPLAT_FORMATS: tuple[SplatFormat, ...] = (
         has_comments=True,
         has_exponents=True,
     ),
+    SplatFormat(
+        INDEX,
+        read_streamed_sog,
+        lambda path, splats, notes: write_streamed_sog(
+            path, splats, antialiased=notes.antialiased, palette_size=notes.palette_size
+        ),
+        has_exponents=True,
+        has_lobes=True,
+    ),
     SplatFormat(".splat", read_splat, lambda path, splats, notes: write_splat(path, splats), has_directions=False),
 )
 
 
 def splat_format(path: Path) -> SplatFormat | None:
     """The kind of a file by its name alone; None where no splats are in files of such a name."""
-    fitting = [kind for kind in SPLAT_FORMATS if path.name.lower().endswith(kind.ending)]
+    fitting = [kind for kind in SPLAT_FORMATS if kind.fits(path.name.lower())]
     return max(fitting, key=lambda kind: len(kind.ending), default=None)
 
 
@@ -107,6 +121,13 @@ def endings() -> str:
     """For messages: .ply, .sog, ... or .splat."""
     names = [kind.ending for kind in SPLAT_FORMATS]
     return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file of splats, and of the chunks beside it that it names."""
+    if path.name != INDEX:
+        return path.stat().st_size
+    return sum(part.stat().st_size for part in path.parent.rglob("*") if part.is_file())
 
 
 def holds_splats(path: Path) -> bool:

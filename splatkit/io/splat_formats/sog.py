@@ -10,6 +10,8 @@ meta.json names; the specification has readers pass over entries that they do no
 import io
 import json
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from splatkit.io.splat_formats.quantization import (
 )
 from splatkit.io.splats import SplatArrays, bake_factors
 
+META = "meta.json"
 _VERSION = 2
 _ROW = 64  # palette entries in a row of their image
 _MODE_BASE = 252  # alpha of a quaternion whose first component is the largest
@@ -47,12 +50,29 @@ def write_sog(path: Path, splats: SplatArrays, *, antialiased: bool = False, pal
         antialiased: whether they were trained for anti-aliased rendering.
         palette_size: entries for harmonics above degree 0, at most 65536; by default one for 16 splats.
     """
+    content = sog_content(splats, antialiased=antialiased, palette_size=palette_size)
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, part in content.items():
+            packing = zipfile.ZIP_DEFLATED if name == META else zipfile.ZIP_STORED
+            archive.writestr(zipfile.ZipInfo(name), part, compress_type=packing)
+    return path.stat().st_size
+
+
+def sog_content(
+    splats: SplatArrays, *, antialiased: bool = False, palette_size: int | None = None, in_order: bool = False
+) -> dict[str, bytes]:
+    """The files of a SOG by name; META among them, last.
+
+    Args:
+        splats, antialiased, palette_size: see `write_sog`.
+        in_order: keep the order of the splats, which are then to be sorted in runs of neighbors to pack well.
+    """
     table = (*vars(splats).values(),)
     if len(splats.means) == 0:
         raise ValueError("splats: expected at least one, got none")
     if not all(np.isfinite(values).all() for values in table):
         raise ValueError("splats: some have NaN or infinite parameters")
-    pictures = _Pictures(splats)
+    pictures = _Pictures(np.arange(len(splats.means)) if in_order else morton_order(splats.means))
     meta: dict[str, Any] = {"version": _VERSION, "count": len(splats.means), "antialias": antialiased}
     meta["means"] = _means(splats, pictures)
     own, betas = _own_parts(splats, pictures)
@@ -67,19 +87,16 @@ def write_sog(path: Path, splats: SplatArrays, *, antialiased: bool = False, pal
     meta["sh0"] = {"codebook": code.tolist(), "files": [pictures.add("sh0.webp", *labels.T, opacities)]}
     if splats.shN.shape[1]:
         meta["shN"] = _harmonics(splats, palette_size, pictures)
-    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for name, pixels in pictures.images.items():
-            archive.writestr(zipfile.ZipInfo(name), _encode(pixels))
-        archive.writestr(zipfile.ZipInfo("meta.json"), json.dumps(_short(meta)), compress_type=zipfile.ZIP_DEFLATED)
-    return path.stat().st_size
+    content = {name: _encode(pixels) for name, pixels in pictures.images.items()}
+    return content | {META: json.dumps(short_floats(meta, 8)).encode()}
 
 
 class _Pictures:
     """The images of a file, in the order in which they are stored; a splat has the same pixel in each."""
 
-    def __init__(self, splats: SplatArrays) -> None:
+    def __init__(self, order: NDArray[np.int64]) -> None:
         self.images: dict[str, NDArray[np.uint8]] = {}
-        self._count, self._order = len(splats.means), morton_order(splats.means)
+        self._count, self._order = len(order), order
         width = 4 * -(-int(np.ceil(np.sqrt(self._count))) // 4)
         self._size = (-(-self._count // width), width)
 
@@ -151,9 +168,15 @@ def read_sog(path: Path) -> SplatArrays:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    with what_is_wrong(path), zipfile.ZipFile(path) as archive:
+        return decode_sog(path, archive.read)
+
+
+@contextmanager
+def what_is_wrong(path: Path) -> Iterator[None]:
+    """Damage of a SOG as one DatasetError that names the file."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _decode(path, archive, json.loads(archive.read("meta.json")))
+        yield
     except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError) as error:
         raise DatasetError(f"{path}: not a .sog file, or damaged or cut short ({error})") from error
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -162,7 +185,13 @@ def read_sog(path: Path) -> SplatArrays:
         raise DatasetError(f"{path}: an image of this .sog file cannot be read ({error})") from error
 
 
-def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> SplatArrays:
+def decode_sog(path: Path, read: Callable[[str], bytes]) -> SplatArrays:
+    """The splats of a SOG whose files `read` gives by name, in the order in which they are stored.
+
+    Raises:
+        DatasetError: of another version, or damaged; names `path`. Other damage raises as `what_is_wrong` expects.
+    """
+    meta = json.loads(read(META))
     if meta.get("version") != _VERSION:
         raise DatasetError(f"{path}: SOG version {meta.get('version')!r}; this reader knows version {_VERSION}")
     count = int(meta["count"])
@@ -170,7 +199,7 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
         raise DatasetError(f"{path}: this .sog file holds no splats")
 
     def pixels(name: str) -> NDArray[np.int64]:
-        image = _open(archive, name).reshape(-1, 4)
+        image = _open(read, name).reshape(-1, 4)
         if len(image) < count:
             raise DatasetError(f"{path}: {name} has {len(image)} pixels for {count} splats")
         return image[:count]
@@ -195,7 +224,7 @@ def _decode(path: Path, archive: zipfile.ZipFile, meta: dict[str, Any]) -> Splat
     rest = np.zeros((count, 0, 3), dtype=np.float32)
     if "shN" in meta:
         coefficients = {degree: terms for terms, degree in _DEGREES.items()}[int(meta["shN"]["bands"])]
-        palette = _open(archive, meta["shN"]["files"][0])[..., :3].reshape(-1, coefficients, 3)
+        palette = _open(read, meta["shN"]["files"][0])[..., :3].reshape(-1, coefficients, 3)
         labels = pixels(meta["shN"]["files"][1])
         rest = looked_up(meta["shN"], palette[labels[:, 0] + (labels[:, 1] << 8)])
     return SplatArrays(
@@ -237,21 +266,22 @@ def _encode(pixels: NDArray[np.uint8]) -> bytes:
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
     buffer = io.BytesIO()
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, mode)
-    # `exact` keeps the colors of transparent pixels: opacity is a number here.
-    image.save(buffer, "WEBP", lossless=True, quality=100, method=6, exact=True)
+    # `exact` keeps the colors of transparent pixels: opacity is a number here. More effort takes up to 300 times as
+    # long, and pictures of codes become 1 % larger.
+    image.save(buffer, "WEBP", lossless=True, quality=75, method=2, exact=True)
     return buffer.getvalue()
 
 
-def _open(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:
-    """Pixels [H, W, 4] of an image of the archive."""
-    with Image.open(io.BytesIO(archive.read(name))) as image:
+def _open(read: Callable[[str], bytes], name: str) -> NDArray[np.int64]:
+    """Pixels [H, W, 4] of one of the images."""
+    with Image.open(io.BytesIO(read(name))) as image:
         return np.asarray(image.convert("RGBA")).astype(np.int64)
 
 
-def _short(value: Any) -> Any:
-    """Floats with the digits that float32 has."""
+def short_floats(value: Any, digits: int) -> Any:
+    """Floats of a JSON value with so many digits."""
     if isinstance(value, float):
-        return float(f"{value:.8g}")
+        return float(f"{value:.{digits}g}")
     if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    return [_short(item) for item in value] if isinstance(value, list) else value
+        return {key: short_floats(item, digits) for key, item in value.items()}
+    return [short_floats(item, digits) for item in value] if isinstance(value, list) else value

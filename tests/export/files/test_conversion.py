@@ -20,7 +20,7 @@ TRIANGLE = Mesh(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 1]]), np.array([[0, 1, 
 PTX = "1\n1\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n1 0 0 0\n0 1 0 0\n0 0 1 0\n{x} 0 0 1\n1 2 3 0.5\n"
 
 
-@pytest.mark.parametrize("ending", [".sog", ".spz", ".compressed.ply", ".glb", ".splat"])
+@pytest.mark.parametrize("ending", [".sog", ".spz", ".compressed.ply", ".glb", ".splat", "/lod-meta.json"])
 def test_splats_become_other_files_and_come_back(tmp_path, ending):
     write_splats(tmp_path / "a.ply", random_splats(50, 3))
     there = convert(ConvertSettings(tmp_path / "a.ply", tmp_path / f"b{ending}"))

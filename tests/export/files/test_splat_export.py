@@ -161,6 +161,13 @@ def test_other_kinds_say_what_is_lost(run, tmp_path, ending):
         assert done.psnr_of_file < done.psnr_of_run
 
 
+def test_streamed_splats_are_as_large_as_all_their_files(run, tmp_path):
+    done = export(tmp_path / "config.yml", tmp_path / "streamed" / "lod-meta.json")
+    assert done.size == sum(file.stat().st_size for file in (tmp_path / "streamed").rglob("*") if file.is_file())
+    assert done.count == 400
+    assert done.psnr_of_file == pytest.approx(export(tmp_path / "config.yml", tmp_path / "a.sog").psnr_of_file, abs=0.5)
+
+
 def test_existing_file_is_kept(run, tmp_path):
     (tmp_path / "a.ply").write_text("precious")
     with pytest.raises(FileExistsError, match="--overwrite"):

@@ -133,13 +133,17 @@ def test_exponents_lobes_and_comments_that_have_no_room_are_named(tmp_path):
     notes = SplatNotes(comments=("frame: world",))
     gone = "exponents: each splat is the Gaussian nearest to it"
     where = "the frame and units of its coordinates"
-    lost = {kind.ending: write_splat_file(tmp_path / f"a{kind.ending}", splats, notes) for kind in SPLAT_FORMATS}
+    lost = {}
+    for kind in SPLAT_FORMATS:
+        name = f"a{kind.ending}" if kind.ending.startswith(".") else f"streamed/{kind.ending}"
+        lost[kind.ending] = write_splat_file(tmp_path / name, splats, notes)
     assert lost == {
         ".ply": [],
         ".sog": [where],
         ".spz": [gone, where],
         ".compressed.ply": [gone],
         ".glb": [],
+        "lod-meta.json": [where],
         ".splat": [gone, "colors that depend on the direction", where],
     }
     shown = nearest_gaussians(splats)
@@ -152,6 +156,8 @@ def test_exponents_lobes_and_comments_that_have_no_room_are_named(tmp_path):
 def test_the_longest_ending_decides_and_a_compressed_ply_needs_none(tmp_path):
     assert splat_format(tmp_path / "a.Compressed.PLY") is SPLAT_FORMATS[3]
     assert splat_format(tmp_path / "a.obj") is None
+    assert splat_format(tmp_path / "a" / "lod-meta.json") is SPLAT_FORMATS[5]
+    assert splat_format(tmp_path / "my-lod-meta.json") is None
     written = gaussians(20, 0)
     write_compressed_ply(tmp_path / "a.ply", written)
     assert holds_splats(tmp_path / "a.ply")
