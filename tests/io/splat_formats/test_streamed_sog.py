@@ -26,6 +26,10 @@ def leaves_of(node):
     return [node] if "lods" in node else [leaf for child in node["children"] for leaf in leaves_of(child)]
 
 
+def read_chunk(path):
+    return decode_sog(path, lambda name: path.with_name(name).read_bytes())
+
+
 def sorted_rows(values):
     return values[np.lexsort(values.T)]
 
@@ -48,8 +52,7 @@ def test_the_tree_is_as_specified(tmp_path, small_parts):
     """Runs cover chunks without gaps, chunks are of one level, boxes hold Gaussians whole and lie in their parents'."""
     write_streamed_sog(tmp_path / INDEX, random_splats(1000, 0))
     index = json.loads((tmp_path / INDEX).read_text())
-    chunks = [decode_sog(tmp_path / name, lambda part, name=name: (tmp_path / name).with_name(part).read_bytes())
-              for name in index["filenames"]]  # fmt: skip
+    chunks = [read_chunk(tmp_path / name) for name in index["filenames"]]
     covered = [np.zeros(len(chunk.means), int) for chunk in chunks]
     for leaf in leaves_of(index["tree"]):
         assert set(leaf["lods"]) == {"0", "1", "2", "3"}
