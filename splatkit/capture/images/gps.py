@@ -153,7 +153,8 @@ def _local(fixes: Sequence[GpsFix]) -> tuple[tuple[float, float, float | None], 
     start = geocentric(np.array(latitude), np.array(longitude), np.array(altitude or 0.0))
     places = (geocentric(latitudes, longitudes, heights) - start) @ east_north_up(latitude, longitude)
     errors = np.array([fix.error_m or _ERROR_M for fix in fixes])
-    vertical = np.where([fix.altitude is None for fix in fixes], _UNKNOWN_M, _VERTICAL * errors)
+    stated_up = np.array([fix.vertical_error_m or _VERTICAL * error for fix, error in zip(fixes, errors, strict=True)])
+    vertical = np.where([fix.altitude is None for fix in fixes], _UNKNOWN_M, stated_up)
     return (latitude, (longitude + 180) % 360 - 180, altitude), places, np.stack([errors, errors, vertical], axis=1)
 
 
