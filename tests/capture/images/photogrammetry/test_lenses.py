@@ -84,14 +84,39 @@ def test_lenses_that_cannot_be_ours_are_refused_by_name(change, message, tmp_pat
         read_alicevision(path, None)
 
 
-def test_sidecars_of_another_distortion_are_refused_unless_it_is_zero(tmp_path):
+def test_the_division_model_is_exact(tmp_path):
+    """x / (1 + k1 r^2), as RealityScan's reference has it."""
     folder = write_sidecars(tmp_path)
-    (folder / "1.xmp").write_text(sidecar(true_poses()[1], model="division"))
-    with pytest.raises(DatasetError, match=r"1.xmp: the distortion model division is not read; choose Brown3"):
+    for index, pose in enumerate(true_poses()):
+        (folder / f"{index}.xmp").write_text(sidecar(pose, model="division"))
+    camera = read_realityscan(folder, None).cameras[0].posed.camera
+    x, y = np.array([0.1, -0.5, 0.4]), np.array([0.3, 0.2, -0.4])
+    factor = 21 / (1 - 0.12 * (x**2 + y**2))
+    seen = camera.image(np.stack([x, y, np.ones(3)], axis=1))
+    np.testing.assert_allclose(seen, np.stack([factor * x + 12.5, factor * y + 8.75], axis=1), atol=1e-12)
+
+
+def test_sidecars_of_another_lens_are_refused(tmp_path):
+    folder = write_sidecars(tmp_path)
+    (folder / "1.xmp").write_text(sidecar(true_poses()[1], model="fov"))
+    with pytest.raises(DatasetError, match=r"1.xmp: the distortion model fov is not read; choose Brown3"):
         read_realityscan(folder, None)
     (folder / "1.xmp").write_text(sidecar(true_poses()[1]).replace('Skew="0"', 'Skew="0.1"'))
     with pytest.raises(DatasetError, match="Skew and AspectRatio are not read"):
         read_realityscan(folder, None)
+
+
+def test_a_table_in_degrees_is_refused(tmp_path):
+    path = write_realityscan(tmp_path)
+    lines = path.read_text().splitlines()
+    rows = [line.split(",") for line in lines[2:]]
+    for index, row in enumerate(rows):
+        row[1:4] = [f"{7.44 + index / 1000}", "46.95", "560"]
+    path.write_text("\n".join([*lines[:2], *(",".join(row) for row in rows)]))
+    with pytest.raises(
+        DatasetError, match="look like degrees; export with a local or projected output coordinate system"
+    ):
+        read_realityscan(path, None)
 
 
 def test_a_table_of_realityscan_says_that_its_distortion_has_no_name(tmp_path):
@@ -112,8 +137,9 @@ def test_the_term_k4_of_realityscan_is_measured(tmp_path):
     x, y = np.meshgrid(np.linspace(-0.55, 0.5, 15), np.linspace(-0.4, 0.4, 15))
     s = x**2 + y**2
     radial = 1 - 0.12 * s + 0.05 * s**2 + 0.01 * s**3 - 0.2 * s**4
-    u = x * radial + 2 * 0.002 * x * y - 0.003 * (s + 2 * x**2)
-    v = y * radial + 0.002 * (s + 2 * y**2) - 2 * 0.003 * x * y
+    t1, t2 = -0.003, 0.002
+    u = x * radial + t1 * (s + 2 * x**2) + 2 * t2 * x * y
+    v = y * radial + t2 * (s + 2 * y**2) + 2 * t1 * x * y
     pixels = np.stack([21 * u + 12.5, 21 * v + 8.75], axis=-1)
     seen = camera.image(np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3)).reshape(pixels.shape)
     assert np.linalg.norm(seen - pixels, axis=-1).max() <= float(said.split()[-2]) + 0.005

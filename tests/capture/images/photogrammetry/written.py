@@ -119,7 +119,7 @@ def write_realityscan(folder: Path) -> Path:
     px, py = (CENTER[0] - WIDTH / 2) / WIDTH, (CENTER[1] - HEIGHT / 2) / WIDTH
     for name, pose in zip(names, true_poses(), strict=False):
         angles = _heading_pitch_roll(pose[:3, :3].T)
-        numbers = [*pose[:3, 3], *angles, FOCAL / WIDTH * 36, px, py, k1, k2, k3, 0, p1, p2]
+        numbers = [*pose[:3, 3], *angles, FOCAL / WIDTH * 36, px, py, k1, k2, k3, 0, p2, p1]
         lines.append(",".join([name, *(repr(float(value)) for value in numbers)]))
     (folder / "cameras.csv").write_text("\n".join(lines) + "\n")
     return folder / "cameras.csv"
@@ -129,7 +129,7 @@ def sidecar(pose: np.ndarray | None, model: str = "brown3t2", more: str = "") ->
     """An XMP of RealityScan."""
     k1, k2, p1, p2, k3 = BROWN
     px, py = (CENTER[0] - WIDTH / 2) / WIDTH, (CENTER[1] - HEIGHT / 2) / WIDTH
-    placed = ""
+    placed, terms = "", [k1, k2, k3, 0, p2, p1] if model != "division" else [k1, 0, 0, 0, 0, 0]
     if pose is not None:
         placed = f"<xcr:Rotation>{text(pose[:3, :3].T)}</xcr:Rotation><xcr:Position>{text(pose[:3, 3])}</xcr:Position>"
     return (
@@ -137,7 +137,7 @@ def sidecar(pose: np.ndarray | None, model: str = "brown3t2", more: str = "") ->
         '<rdf:Description xmlns:xcr="http://www.capturingreality.com/ns/xcr/1.1#" xcr:Version="3" '
         f'xcr:DistortionModel="{model}" xcr:FocalLength35mm="{FOCAL / WIDTH * 36!r}" xcr:Skew="0" xcr:AspectRatio="1" '
         f'xcr:PrincipalPointU="{px!r}" xcr:PrincipalPointV="{py!r}" {more}>{placed}'
-        f"<xcr:DistortionCoeficients>{text([k1, k2, k3, 0, p1, p2])}</xcr:DistortionCoeficients>"
+        f"<xcr:DistortionCoeficients>{text(terms)}</xcr:DistortionCoeficients>"
         "</rdf:Description></rdf:RDF></x:xmpmeta>"
     )
 

@@ -1,13 +1,14 @@
 """Cameras of RealityScan, formerly RealityCapture: the table "Internal/External camera parameters", or XMP sidecars.
 
-Sources: "Registration export and camera orientations" and "RealityCapture XMP Camera Math" of its knowledge base.
-Lengths of an image are shares of its longer side, about its center: the principal point is those, the focal length is
-that of 36 mm film. World z is up. Heading, pitch and roll are in degrees: with all zero a camera looks down and its
+Sources: Epic Games, "Camera Geometry in RealityScan", and "Registration export and camera orientations" of its
+knowledge base. Lengths of an image are shares of its longer side, about its center: the principal point is those, the
+focal length is that of 36 mm film. World z is up. Heading, pitch and roll are in degrees: with all zero a camera looks down and its
 upper side is to the north (y); T_world_camera = Rz(-heading) Rx(pitch) Ry(roll) with camera y up and z backward. In
 sidecars Rotation is R_camera_world row by row, camera x right, y down, z forward, and Position is the camera's.
 
-Distortion is Brown's, of x / z and y / z: x (1 + k1 r^2 + k2 r^4 + k3 r^6 + k4 r^8) + t2 (r^2 + 2 x^2) + 2 t1 x y, with
-coefficients k1 k2 k3 k4 t1 t2. Sidecars name their model; the table does not, which is said.
+Distortion is of x / z and y / z. Brown's has the coefficients k1 k2 k3 k4 t1 t2: x (1 + k1 r^2 + k2 r^4 + k3 r^6 +
+k4 r^8) + t1 (r^2 + 2 x^2) + 2 t2 x y, so that t1 and t2 are OpenCV's p2 and p1. The division model is x / (1 + k1 r^2),
+which is a quotient of OpenCV's. Sidecars name their model; the table does not, which is said.
 """
 
 import csv
@@ -32,10 +33,12 @@ from splatkit.io.formats.text import decode_text
 Array = NDArray[np.float64]
 
 _FILM_MM = 36.0
+_MOST_SPREAD_DEG, _LEAST_ALTITUDE = 0.05, 5.0  # of flights of 5 km at most; smaller scenes do not lie so high
 _POSE = ("x", "y", "alt", "heading", "pitch", "roll")
 _NEEDED = ("name", *_POSE, "f")
 _DISTORTION = ("k1", "k2", "k3", "k4", "t1", "t2")
 _NAMESPACE = "http://www.capturingreality.com/ns/xcr/1.1#"
+_DIVISION = "division"
 _BROWN = ("perspective", "brown3", "brown4", "brown3t2", "brown4t2")
 _UP_BACKWARD = np.diag([1.0, -1.0, -1.0])
 _TABLES_LENS = (
@@ -82,8 +85,8 @@ def read_realityscan(path: Path, images: Path | None) -> GivenCameras:
 class _Lens:
     """Of a photograph whose size only its file tells."""
 
-    def __init__(self, values: Mapping[str, float], where: str) -> None:
-        self.values, self.where = values, where
+    def __init__(self, values: Mapping[str, float], where: str, model: str = "brown4t2") -> None:
+        self.values, self.where, self.model = values, where, model
         self.off_px = 0.0  # of the camera that was made, at most
 
     def __call__(self, width: int, height: int) -> Camera:
@@ -92,8 +95,9 @@ class _Lens:
         f = v["f"] * longer / _FILM_MM
         intrinsics = (f, f, width / 2 + v.get("px", 0.0) * longer, height / 2 + v.get("py", 0.0) * longer)
         k1, k2, k3, k4, t1, t2 = (v.get(name, 0.0) for name in _DISTORTION)
-        camera = make_camera(self.where, "brown_conrady", (width, height), intrinsics, (k1, k2, t1, t2, k3))
-        if not k4:
+        terms = (0.0, 0.0, 0.0, 0.0, 0.0, k1, 0.0, 0.0) if self.model == _DIVISION else (k1, k2, t2, t1, k3)
+        camera = make_camera(self.where, "brown_conrady", (width, height), intrinsics, terms)
+        if self.model == _DIVISION or not k4:
             return camera
 
         def project(tangents: Array) -> Array:
@@ -142,7 +146,21 @@ def _read_rows(path: Path) -> list[PlacedPhotograph]:
         values = {name: float(floats(words[name], 1, where, name)[0]) for name in known if name in words}
         center = np.array([values[name] for name in ("x", "y", "alt")])
         placed.append(PlacedPhotograph(words["name"].strip(), _Lens(values, where), compose(_turned(values), center)))
+    _refuse_degrees(placed, path)
     return placed
+
+
+def _refuse_degrees(placed: list[PlacedPhotograph], path: Path) -> None:
+    """DatasetError where x and y are longitude and latitude, which they are if output coordinates were chosen so."""
+    centers = np.array([one.T_world_camera[:3, 3] for one in placed]).reshape(-1, 3)
+    if len(centers) < 2:
+        return
+    spread, high = np.ptp(centers[:, :2], axis=0).max(), np.abs(centers[:, 2]).min()
+    if (np.abs(centers[:, :2]) <= (180, 90)).all() and spread < _MOST_SPREAD_DEG and high > _LEAST_ALTITUDE:
+        raise DatasetError(
+            f"{path}: x and y differ by {spread:.2g} at most, at altitudes of {high:.0f} and more, and look like "
+            "degrees; export with a local or projected output coordinate system"
+        )
 
 
 def _turned(values: Mapping[str, float]) -> Array:
@@ -188,7 +206,7 @@ def _sidecar(file: Path, values: Mapping[str, str]) -> PlacedPhotograph:
         raise DatasetError(f"{file}: has a pose and no FocalLength35mm")
     model, terms = values.get("DistortionModel", "perspective"), values.get("DistortionCoeficients", "0 0 0 0 0 0")
     distortion = floats(terms, 6, file, "DistortionCoeficients")
-    if model not in _BROWN and distortion.any():
+    if model not in (*_BROWN, _DIVISION) and distortion.any():
         raise DatasetError(
             f"{file}: the distortion model {model} is not read; choose Brown3 in the alignment settings and align again"
         )
@@ -196,4 +214,4 @@ def _sidecar(file: Path, values: Mapping[str, str]) -> PlacedPhotograph:
     lens |= dict(zip(_DISTORTION, distortion.tolist(), strict=True))
     rotation = floats(values["Rotation"], 9, file, "Rotation").reshape(3, 3)
     center = floats(values["Position"], 3, file, "Position")
-    return PlacedPhotograph(file.stem, _Lens(lens, str(file)), compose(rotation.T, center))
+    return PlacedPhotograph(file.stem, _Lens(lens, str(file), model), compose(rotation.T, center))
