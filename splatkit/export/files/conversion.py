@@ -11,6 +11,7 @@ from splatkit.export.files.camera_conversion import convert_cameras, takes_camer
 from splatkit.export.files.converted import Converted
 from splatkit.export.settings import ConvertSettings
 from splatkit.geometry.se3 import transform_points
+from splatkit.io.formats.las import coordinate_system
 from splatkit.io.formats.ply import has_faces
 from splatkit.io.meshes import MESH_SUFFIXES, read_mesh, write_mesh
 from splatkit.io.point_cloud import PointCloud
@@ -19,6 +20,7 @@ from splatkit.io.scans.reader import LeftOut
 from splatkit.io.scans.readers import has_reader, passed_over, read_scans
 from splatkit.io.splat_formats.formats import holds_splats, read_splat_file, write_splat_file
 
+_SURVEYORS = (".las", ".laz")
 _KNOWN_ENDINGS = (
     "splats (.ply, .sog, .spz, .splat, .glb), meshes (.ply, .obj, .glb, .stl), point clouds, cameras or trajectories"
 )
@@ -85,6 +87,8 @@ def _convert_cloud(source: Path, out: Path) -> Converted:
     names = ("points", "colors", "normals", "intensity", "ring", "time")
     columns: dict[str, Any] = {}
     lost = [f"{item.name}: {item.reason}" for item in left_out]
+    if source.suffix.lower() in _SURVEYORS and (system := coordinate_system(source)) is not None:
+        lost.append(f"the coordinate system {system}")
     for name in names:
         parts = [part for cloud in clouds if (part := getattr(cloud, name)) is not None]
         if len(parts) == len(clouds):

@@ -2,9 +2,10 @@
 
 Sources: Epic Games, "Camera Geometry in RealityScan", and "Registration export and camera orientations" of its
 knowledge base. Lengths of an image are shares of its longer side, about its center: the principal point is those, the
-focal length is that of 36 mm film. World z is up. Heading, pitch and roll are in degrees: with all zero a camera looks down and its
-upper side is to the north (y); T_world_camera = Rz(-heading) Rx(pitch) Ry(roll) with camera y up and z backward. In
-sidecars Rotation is R_camera_world row by row, camera x right, y down, z forward, and Position is the camera's.
+focal length is that of 36 mm film. World z is up. Heading, pitch and roll are in degrees: with all zero a camera looks
+down and its upper side is to the north (y); T_world_camera = Rz(-heading) Rx(pitch) Ry(roll) with camera y up and z
+backward. In sidecars Rotation is R_camera_world row by row, camera x right, y down, z forward, and Position is the
+camera's.
 
 Distortion is of x / z and y / z. Brown's has the coefficients k1 k2 k3 k4 t1 t2: x (1 + k1 r^2 + k2 r^4 + k3 r^6 +
 k4 r^8) + t1 (r^2 + 2 x^2) + 2 t2 x y, so that t1 and t2 are OpenCV's p2 and p1. The division model is x / (1 + k1 r^2),
