@@ -22,6 +22,7 @@ from tests.capture.images.photogrammetry.written import (
     write_alicevision,
     write_metashape,
     write_openmvg,
+    write_realityscan,
 )
 
 FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -116,6 +117,26 @@ def test_cameras_become_a_trajectory(tmp_path, capsys):
     for row, pose in zip(table, true_poses(), strict=True):
         np.testing.assert_allclose(row[1:4], pose[:3, 3], atol=1e-6)
         np.testing.assert_allclose(Rotation.from_quat(row[4:]).as_matrix(), pose[:3, :3], atol=1e-8)
+
+
+def test_cameras_of_a_survey_stay_where_they_are(tmp_path):
+    """Far from their origin they are worked on in local coordinates, and written where they were."""
+    shift = np.array([500_000.0, 5_200_000.0, 500.0])
+    table = write_realityscan(tmp_path)
+    head, columns, *rows = (line.split(",") for line in table.read_text().splitlines())
+    for row in rows:
+        row[1:4] = [repr(value) for value in (np.array(row[1:4], dtype=float) + shift).tolist()]
+    table.write_text("\n".join(",".join(row) for row in [head, columns, *rows]))
+    to(table, tmp_path / "cameras.tum")
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "cameras.tum")[:, 1:4], true_poses()[:, :3, 3] + shift, atol=1e-6)
+    to(table, tmp_path / "model")
+    images = pycolmap.Reconstruction(tmp_path / "model").images.values()
+    centers = sorted(tuple(image.projection_center()) for image in images)
+    np.testing.assert_allclose(centers, sorted(map(tuple, true_poses()[:, :3, 3] + shift)), atol=1e-6)
+    to(table, tmp_path / "transforms.json")
+    back = read_transforms(tmp_path)
+    centers = np.stack([frame.T_world_camera[:3, 3] for frame in back.frames]) + back.origin
+    np.testing.assert_allclose(centers, true_poses()[:, :3, 3] + shift, atol=1e-6)
 
 
 def test_times_and_rigs_of_a_dataset_go_where_there_is_room(tmp_path):

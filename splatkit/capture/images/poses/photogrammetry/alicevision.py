@@ -7,6 +7,7 @@ length is in px before 1.2.2 (one number, from 1.2.0 on two), then in mm of sens
 1.2.5 and fy / fx after. Distortion is applied to x / z and y / z, in OpenCV's form; older files name it by the type.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from splatkit.capture.images.poses.given import GivenCameras, numbers
 from splatkit.capture.images.poses.photogrammetry.lenses import make_camera
 from splatkit.capture.images.poses.photogrammetry.placed import PlacedPhotograph, find_photographs
-from splatkit.capture.images.poses.photogrammetry.records import as_index, entries, entry, point_cloud
+from splatkit.capture.images.poses.photogrammetry.records import as_index, entries, entry, head_of, point_cloud
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.lens_models import LensName
@@ -26,20 +27,16 @@ from splatkit.io.json_files import read_json
 # What a type of lens, or of distortion, has: how many numbers.
 _TERMS = {"none": 0, "pinhole": 0, "radialk1": 1, "radialk3": 3, "radialk3pt": 3, "brown": 5, "fisheye": 4}
 _OLD_NAMES = {"radial1": "radialk1", "radial3": "radialk3", "fisheye4": "fisheye"}
-_SUFFIXES = (".sfm", ".json")
+_MARK = re.compile(rb'"version"\s*:\s*\[')  # other programs' versions are no lists
 _FIRST_OF_CENTER, _FIRST_OF_MM, _FIRST_OF_ASPECT, _FIRST_OF_BOTH = (1, 2, 1), (1, 2, 2), (1, 2, 5), (1, 2, 0)
 _NOT_TRUE = ("0", "false", 0, False)
 
 
 def is_alicevision(path: Path) -> bool:
     """Whether a file looks like such a scene."""
-    if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+    if not path.is_file():
         return False
-    try:
-        content = read_json(path)
-    except DatasetError:
-        return path.suffix.lower() == ".sfm"
-    return "views" in content and isinstance(content.get("version"), list)
+    return path.suffix.lower() == ".sfm" or (path.suffix.lower() == ".json" and _MARK.search(head_of(path)) is not None)
 
 
 def read_alicevision(path: Path, images: Path | None) -> GivenCameras:

@@ -12,14 +12,14 @@ from typing import Any
 from splatkit.capture.images.poses.given import GivenCameras, numbers
 from splatkit.capture.images.poses.photogrammetry.lenses import make_camera
 from splatkit.capture.images.poses.photogrammetry.placed import PlacedPhotograph, find_photographs
-from splatkit.capture.images.poses.photogrammetry.records import as_index, entries, entry, point_cloud
+from splatkit.capture.images.poses.photogrammetry.records import as_index, entries, entry, head_of, point_cloud
 from splatkit.errors import DatasetError
 from splatkit.geometry.camera import Camera
 from splatkit.geometry.lens_models import LensName
 from splatkit.geometry.se3 import compose
 from splatkit.io.json_files import read_json
 
-_MARK = "sfm_data_version"
+_MARK = b'"sfm_data_version"'
 _FIRST_OF_A_NAME = 0x80000000
 # Class -> what its distortion is called, and how many numbers that has.
 _TERMS = {
@@ -33,12 +33,7 @@ _TERMS = {
 
 def is_openmvg(path: Path) -> bool:
     """Whether a file looks like such a scene."""
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
-    try:
-        return _MARK in read_json(path)
-    except DatasetError:
-        return False
+    return path.suffix.lower() == ".json" and path.is_file() and _MARK in head_of(path)
 
 
 def read_openmvg(path: Path, images: Path | None) -> GivenCameras:

@@ -10,7 +10,14 @@ from splatkit.capture.images.poses.given import numbers
 from splatkit.errors import DatasetError
 from splatkit.io.point_cloud import PointCloud
 
+_HEAD_BYTES = 4096
 _FARTHEST = 1e12  # in whatever units: what is larger is damage
+
+
+def head_of(path: Path) -> bytes:
+    """How a file begins, which tells its kind without reading what may be long."""
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
 
 
 def entries(content: dict[str, Any], name: str, path: Path | str) -> list[dict[str, Any]]:
