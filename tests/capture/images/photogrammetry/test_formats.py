@@ -109,6 +109,7 @@ def test_omega_phi_kappa_are_those_of_the_specification(tmp_path):
     assert given.georeference == {"crs": "EPSG:32632", "offset": [382000.0, 5200000.0, 560.0]}
 
 
+@pytest.mark.slow
 def test_points_that_came_along_make_a_dataset(tmp_path):
     path = write_alicevision(tmp_path)
     main(["capture", "images", "--poses", str(path), "--out", str(tmp_path / "out"), "--stereo", "off", "--keep-world"])
