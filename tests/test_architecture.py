@@ -122,7 +122,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "geometry",
         "io",
     },
+    # cameras of other programs are converted as `capture images` reads them
     "export.files": {
+        "capture.images",
         "export.open_run",
         "export.settings",
         "export.texture",

@@ -99,17 +99,21 @@ class ExportSplatsSettings:
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """Write splats, a mesh or a point cloud of any program as another kind of file, in the same frame and units.
+    """Write splats, a mesh, a cloud, cameras or a trajectory of any program as another kind of file, in the same frame.
 
     Splats: .ply, .sog, .spz, .compressed.ply, .glb, .splat, lod-meta.json. Meshes: .ply, .obj, .glb, .stl and, written
     alone, .usdz, without their textures.
     Clouds: to .ply, from everything that scans are read from; scans with poses become one cloud.
+    Cameras: from everything that `capture images --poses` reads to transforms.json, to a folder with a COLMAP model, or
+    to a trajectory (.tum). Trajectories: .tum or .txt, .kitti and .csv.
     """
 
     input: tyro.conf.Positional[Path]
     """File to read."""
     output: tyro.conf.Positional[Path]
     """File to write; its ending says what kind it is."""
+    images: Path | None = None
+    """For cameras: folder of the photographs, where it is not beside their file."""
     overwrite: bool = False
     """Replace an existing file."""
 

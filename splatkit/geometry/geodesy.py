@@ -3,6 +3,8 @@
 Source: the ellipsoid of WGS 84, NIMA TR8350.2.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,3 +35,41 @@ def east_north_up(latitude: float, longitude: float) -> Array:
             [0.0, np.cos(phi), np.sin(phi)],
         ]
     )
+
+
+def geodetic(place: Array) -> tuple[float, float, float]:
+    """Latitude and longitude in deg and height above the ellipsoid in m of geocentric meters [3]; `geocentric` undone.
+
+    By repeated correction of the latitude, which ends within a micrometer for places from 5 km below the ellipsoid on.
+    """
+    x, y, z = (float(value) for value in place)
+    across = float(np.hypot(x, y))
+    phi = np.arctan2(z, across * (1 - _ECCENTRICITY_SQUARED))
+    for _ in range(20):
+        normal = _SEMI_MAJOR_M / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(phi) ** 2)
+        phi = np.arctan2(z + _ECCENTRICITY_SQUARED * normal * np.sin(phi), across)
+    normal = _SEMI_MAJOR_M / np.sqrt(1 - _ECCENTRICITY_SQUARED * np.sin(phi) ** 2)
+    height = across * np.cos(phi) + z * np.sin(phi) - _SEMI_MAJOR_M**2 / normal
+    return float(np.degrees(phi)), float(np.degrees(np.arctan2(y, x))), float(height)
+
+
+def local_georeference(
+    latitude: float, longitude: float, altitude: float | None, altitude_means: str, crs: str = GEOCENTRIC
+) -> dict[str, Any]:
+    """A georeference as transforms.json has it, of a frame with x east, y north and z up, m, at a place in deg and m.
+
+    Place in the system = rotation @ place in the dataset + offset.
+    """
+    height = 0.0 if altitude is None else altitude
+    return {
+        "crs": crs,
+        "offset": geocentric(np.array(latitude), np.array(longitude), np.array(height)).tolist(),
+        "rotation": east_north_up(latitude, longitude).tolist(),
+        "origin": {
+            "latitude": latitude,
+            "longitude": longitude,
+            "altitude": altitude,
+            "crs": f"WGS 84 (EPSG:4326), altitude in m {altitude_means}",
+            "axes": "east, north, up, m",
+        },
+    }

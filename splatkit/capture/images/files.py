@@ -13,7 +13,8 @@ from splatkit.capture.left_out import kinds_left_out, left_out_of
 from splatkit.errors import DatasetError
 from splatkit.io.images import image_orientation, image_size, read_preview
 from splatkit.io.listing import list_photographs
-from splatkit.io.photographs.exif import GpsFix, gps_fix
+from splatkit.io.photographs.exif import GpsFix
+from splatkit.io.photographs.geotags import geotag
 from splatkit.io.photographs.heif import count_images
 from splatkit.io.photographs.kinds import readable_suffixes
 from splatkit.progress import Progress
@@ -36,7 +37,7 @@ class ImageFile:
     up: tuple[int, int] = (0, -1)  # in the image, x right and y down, as EXIF tells it
     time: float | None = None  # s, of frames of a video
     images_inside: int = 1  # in the file, of which the primary one is used
-    gps: GpsFix | None = None  # where it was taken, as EXIF tells it
+    gps: GpsFix | None = None  # where it was taken, as EXIF or DJI's RTK tells it
 
 
 def list_images(folder: Path) -> list[tuple[str, Path]]:
@@ -98,5 +99,5 @@ def _look_at(name: str, path: Path) -> ImageFile:
     return ImageFile(
         *(name, path, width, height, blur_width(gray), thumbnail(gray), int(gray.max()), up),
         images_inside=count_images(path),
-        gps=gps_fix(path),
+        gps=geotag(path),
     )

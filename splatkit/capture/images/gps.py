@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from splatkit.geometry.geodesy import GEOCENTRIC, east_north_up, geocentric
+from splatkit.geometry.geodesy import east_north_up, geocentric, local_georeference
 from splatkit.io.photographs.exif import GpsFix
 
 Array = NDArray[np.float64]
@@ -63,21 +63,8 @@ class GpsAlignment:
         return out
 
     def georeference(self) -> dict[str, Any]:
-        """As transforms.json has it: place in the system = rotation @ place in the dataset + offset."""
-        height = 0.0 if self.altitude is None else self.altitude
-        offset = geocentric(np.array(self.latitude), np.array(self.longitude), np.array(height))
-        return {
-            "crs": GEOCENTRIC,
-            "offset": offset.tolist(),
-            "rotation": east_north_up(self.latitude, self.longitude).tolist(),
-            "origin": {
-                "latitude": self.latitude,
-                "longitude": self.longitude,
-                "altitude": self.altitude,
-                "crs": "WGS 84 (EPSG:4326), altitude in m as EXIF states it",
-                "axes": "east, north, up, m",
-            },
-        }
+        """As transforms.json has it; see `local_georeference`."""
+        return local_georeference(self.latitude, self.longitude, self.altitude, "as EXIF states it")
 
     def figures(self) -> dict[str, Any]:
         """For capture.json."""
@@ -166,7 +153,8 @@ def _local(fixes: Sequence[GpsFix]) -> tuple[tuple[float, float, float | None], 
     start = geocentric(np.array(latitude), np.array(longitude), np.array(altitude or 0.0))
     places = (geocentric(latitudes, longitudes, heights) - start) @ east_north_up(latitude, longitude)
     errors = np.array([fix.error_m or _ERROR_M for fix in fixes])
-    vertical = np.where([fix.altitude is None for fix in fixes], _UNKNOWN_M, _VERTICAL * errors)
+    stated_up = np.array([fix.vertical_error_m or _VERTICAL * error for fix, error in zip(fixes, errors, strict=True)])
+    vertical = np.where([fix.altitude is None for fix in fixes], _UNKNOWN_M, stated_up)
     return (latitude, (longitude + 180) % 360 - 180, altitude), places, np.stack([errors, errors, vertical], axis=1)
 
 

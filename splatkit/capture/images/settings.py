@@ -21,10 +21,26 @@ class CaptureImagesSettings:
     out: Path = Path("dataset")
     """Folder to make."""
     poses: Path | None = None
-    """Known poses: a transforms.json, a COLMAP model (binary or text), what an app on a phone recorded (Polycam's raw
-    data, Record3D, Stray Scanner, NeRFCapture; a folder, or the zip or .r3d that it shares), or a trajectory of the
-    camera (lines of time x y z qx qy qz qw)."""
-    pose_format: Literal["auto", "colmap", "transforms", "polycam", "record3d", "stray", "nerfcapture", "tum"] = "auto"
+    """Known poses: a transforms.json, a COLMAP model (binary or text), cameras of Metashape (.xml), RealityScan (.csv,
+    or the folder with .xmp), Meshroom (.sfm), OpenMVG (sfm_data.json), OPF (.opf) or Bundler (.out), what an app on a
+    phone recorded (Polycam's raw data, Record3D, Stray Scanner, NeRFCapture; a folder, or the zip or .r3d that it
+    shares), or a trajectory of the camera (lines of time x y z qx qy qz qw)."""
+    pose_format: Literal[
+        "auto",
+        "colmap",
+        "transforms",
+        "metashape",
+        "realityscan",
+        "alicevision",
+        "openmvg",
+        "opf",
+        "bundler",
+        "polycam",
+        "record3d",
+        "stray",
+        "nerfcapture",
+        "tum",
+    ] = "auto"
     """Format of --poses; auto recognizes it by its files."""
     image_times: Path | None = None
     """For a trajectory, or a rig: CSV with the columns file,time_s; without it the names of images are times."""

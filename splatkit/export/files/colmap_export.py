@@ -6,6 +6,7 @@ their direction (camera from world). Points come from the seed cloud, without th
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pycolmap
@@ -18,6 +19,7 @@ from splatkit.export.settings import ExportColmapSettings
 from splatkit.geometry.camera import Camera
 from splatkit.io.atomic import atomic_directory
 from splatkit.io.formats.colmap_cameras import colmap_camera
+from splatkit.io.point_cloud import PointCloud
 from splatkit.io.transforms_json import Frame, Transforms, read_seed_cloud, read_transforms
 
 _TEXT = "text"  # folder of the text form; the binary one is what programs look for first
@@ -45,10 +47,26 @@ def export_colmap(settings: ExportColmapSettings) -> ColmapExport:
     if settings.max_points < 1:
         raise SettingsError(f"--max-points: expected at least 1, got {settings.max_points}")
     transforms = read_transforms(settings.data, allow_outside=settings.allow_outside)
+    cloud = read_seed_cloud(transforms)
+    return write_colmap(transforms, cloud, settings.out, settings.overwrite, settings.max_points)
+
+
+def write_colmap(
+    transforms: Transforms, cloud: PointCloud | None, out: Path, overwrite: bool, max_points: int
+) -> ColmapExport:
+    """Write cameras and points as a model, see `export_colmap`.
+
+    Args:
+        transforms: cameras, by the names of their images.
+        cloud: points in the coordinates of the cameras.
+        out: folder to make.
+        overwrite: replace what is there.
+        max_points: points are thinned to at most as many.
+    """
     model = pycolmap.Reconstruction()
     cameras, rigs, unfit = _add_images(model, transforms)
-    points = _add_points(model, transforms, settings.max_points)
-    with atomic_directory(settings.out, settings.overwrite) as folder:
+    points = 0 if cloud is None else _add_points(model, cloud, np.array(transforms.origin), max_points)
+    with atomic_directory(out, overwrite) as folder:
         model.write_binary(str(folder))
         (folder / _TEXT).mkdir()
         model.write_text(str(folder / _TEXT))
@@ -118,12 +136,9 @@ def _colmap_pose(T_camera_world: NDArray, origin: NDArray) -> pycolmap.Rigid3d:
     return pycolmap.Rigid3d(pycolmap.Rotation3d(rotation.as_quat()), -rotation.apply(center + origin))
 
 
-def _add_points(model: pycolmap.Reconstruction, transforms: Transforms, limit: int) -> int:
-    cloud = read_seed_cloud(transforms)
-    if cloud is None:
-        return 0
+def _add_points(model: pycolmap.Reconstruction, cloud: PointCloud, origin: NDArray, limit: int) -> int:
     step = max(1, -(-len(cloud.points) // limit))
-    points = cloud.points[::step].astype(np.float64) + np.array(transforms.origin)
+    points = cloud.points[::step].astype(np.float64) + origin
     gray = np.full((len(points), 3), 128, np.uint8)
     colors = gray if cloud.colors is None else cloud.colors[::step]
     for point, color in zip(points, colors, strict=True):

@@ -1,14 +1,17 @@
-"""Splats, meshes and clouds of any program as another kind of file, without a run or a dataset."""
+"""Splats, meshes, clouds, cameras and trajectories of any program as another kind of file, without a run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from splatkit.errors import DatasetError
+from splatkit.export.files.camera_conversion import convert_cameras, takes_cameras
+from splatkit.export.files.converted import Converted
 from splatkit.export.settings import ConvertSettings
 from splatkit.geometry.se3 import transform_points
+from splatkit.io.formats.las import coordinate_system
 from splatkit.io.formats.ply import has_faces
 from splatkit.io.meshes import MESH_SUFFIXES, read_mesh, write_mesh
 from splatkit.io.point_cloud import PointCloud
@@ -17,16 +20,10 @@ from splatkit.io.scans.reader import LeftOut
 from splatkit.io.scans.readers import has_reader, passed_over, read_scans
 from splatkit.io.splat_formats.formats import holds_splats, read_splat_file, write_splat_file
 
-_KNOWN_ENDINGS = "splats (.ply, .sog, .spz, .splat, .glb), meshes (.ply, .obj, .glb, .stl) or point clouds"
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What was written."""
-
-    path: Path
-    what: str  # as "300 splats"
-    lost: tuple[str, ...]  # what the new file has no room for, in words
+_SURVEYORS = (".las", ".laz")
+_KNOWN_ENDINGS = (
+    "splats (.ply, .sog, .spz, .splat, .glb), meshes (.ply, .obj, .glb, .stl), point clouds, cameras or trajectories"
+)
 
 
 def convert(settings: ConvertSettings) -> Converted:
@@ -48,6 +45,8 @@ def convert(settings: ConvertSettings) -> Converted:
         return Converted(out, f"{len(splats.means)} splats", tuple(write_splat_file(out, splats)))
     if _is_mesh(source):
         return _convert_mesh(source, out)
+    if takes_cameras(source, out):
+        return convert_cameras(settings)
     if has_reader(source):
         return _convert_cloud(source, out)
     raise DatasetError(f"{source}: not a file that can be converted; expected {_KNOWN_ENDINGS}")
@@ -88,6 +87,8 @@ def _convert_cloud(source: Path, out: Path) -> Converted:
     names = ("points", "colors", "normals", "intensity", "ring", "time")
     columns: dict[str, Any] = {}
     lost = [f"{item.name}: {item.reason}" for item in left_out]
+    if source.suffix.lower() in _SURVEYORS and (system := coordinate_system(source)) is not None:
+        lost.append(f"the coordinate system {system}")
     for name in names:
         parts = [part for cloud in clouds if (part := getattr(cloud, name)) is not None]
         if len(parts) == len(clouds):

@@ -1,5 +1,6 @@
 """LAS and LAZ files of surveyors and mapping LiDARs, by laspy (the extra `las`)."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 from splatkit.errors import DatasetError
 
 _COLORS = ("red", "green", "blue")
+_PROJECTION, _WKT, _GEO_TEXT = "LASF_Projection", 2112, 34737  # LAS 1.4 R15: OGC coordinate system WKT; GeoAsciiParams
+_GEO_KEYS, _PROJECTED, _GEOGRAPHIC = 34735, 3072, 2048  # GeoKeyDirectory, and the keys of systems in it
+_NAMED = re.compile(r'\s*[A-Z_]+\s*\[\s*"([^"]+)"')
+_LONGEST = 100
 _HEADER_BYTES = (227, 375)  # of versions 1.0 to 1.2, and of 1.4
 _RECORD_BYTES, _EXTENDED_BYTES = 54, 60  # heads of variable length records
 
@@ -56,6 +61,38 @@ def read_las(path: Path) -> NDArray[np.void]:
     for name, column in found.items():
         vertices[name] = column
     return vertices
+
+
+def coordinate_system(path: Path) -> str | None:
+    """The name of the coordinate system that a LAS or LAZ file states, by WKT, or by GeoTIFF's citation or number.
+
+    None where it states none, or cannot be read, which `read_las` tells.
+    """
+    try:
+        import laspy
+
+        with laspy.open(path) as file:
+            records = {(record.user_id.strip("\0 "), record.record_id): record for record in file.header.vlrs}
+            records |= {(r.user_id.strip("\0 "), r.record_id): r for r in file.evlrs or ()}
+    except Exception:  # laspy passes on whatever its parsers raise
+        return None
+    for number in (_WKT, _GEO_TEXT):
+        record = records.get((_PROJECTION, number))
+        if record is not None:
+            text = record.record_data_bytes().decode("utf-8", "replace").strip("\0| \n")
+            named = _NAMED.match(text)
+            return (named[1] if named else text.split("|")[0])[:_LONGEST] or None
+    keys = records.get((_PROJECTION, _GEO_KEYS))
+    return None if keys is None else _number_of(keys.record_data_bytes())
+
+
+def _number_of(keys: bytes) -> str | None:
+    """The system's number among GeoTIFF's keys: four counts, then four numbers for each (key, place, count, value)."""
+    count = len(keys) // 2
+    numbers = struct.unpack_from(f"<{count}H", keys)
+    values = {numbers[at]: numbers[at + 3] for at in range(4, count - 3, 4) if numbers[at + 1] == 0}
+    code = values.get(_PROJECTED, values.get(_GEOGRAPHIC))
+    return None if code is None else f"EPSG:{code}"
 
 
 def _check_header(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Trajectories in the format of the TUM RGB-D benchmark: lines of `time x y z qx qy qz qw`, seconds and meters.
 
 Read as well are tables whose headings name these eight columns in any order among others, as EuRoC's ground truth with
-qw first, and times in milli-, micro- and nanoseconds since 1970.
+qw first, and times in milli-, micro- and nanoseconds since 1970. KITTI's odometry benchmark has lines of the 12 numbers
+of a pose [3, 4], row by row, and no times.
 """
 
 import re
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from splatkit.errors import DatasetError
+from splatkit.geometry.se3 import is_rigid
 from splatkit.io.atomic import atomic_file
 from splatkit.io.formats.text import TextTable, read_table, time_unit
 
 _COLUMNS = 8
+_KITTI_NUMBERS = 12
 _SAME_MOMENT_S = 1e-5  # by which times printed with microseconds, and as floats since 1970, are off; 0.1 mm at 10 m/s
 # Headings of time, x, y, z, qx, qy, qz, qw, as "timestamp", "p_RS_R_x", "field.pose.pose.orientation.w".
 _PLACE = r"(?:(?:.*[._/])?(?:p|t|pos|position|trans|translation)(?:[._/].*)?[._/]?)?"
@@ -110,6 +113,62 @@ def write_trajectory(path: Path, trajectory: Trajectory) -> None:
         lines.append(f"{time:.9f} " + " ".join(f"{x:.6f}" for x in place) + " " + " ".join(f"{x:.9f}" for x in q))
     with atomic_file(Path(path)) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_trajectory_table(path: Path, trajectory: Trajectory) -> None:
+    """The same as a table with headings, separated by commas; times and positions with all their digits."""
+    quaternions = Rotation.from_matrix(trajectory.poses[:, :3, :3]).as_quat(canonical=True)
+    rows = np.concatenate([trajectory.times[:, None], trajectory.poses[:, :3, 3], quaternions], axis=1).tolist()
+    lines = ["time_s,x,y,z,qx,qy,qz,qw", *(",".join(map(repr, row)) for row in rows)]
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def is_kitti(path: Path) -> bool:
+    """Whether the first line of numbers in a file has 12 of them."""
+    rows = read_table(path).rows
+    return bool(rows) and len(rows[0][1].split()) == _KITTI_NUMBERS
+
+
+def read_kitti(path: Path) -> NDArray[np.float64]:
+    """Poses [N, 4, 4] of a file of KITTI's odometry benchmark.
+
+    Raises:
+        FileNotFoundError: no such file.
+        DatasetError: a line has other numbers than 12 that are finite, or its rotation is none; names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    poses = []
+    for number, line in read_table(path).rows:
+        try:
+            values = np.array([float(word) for word in line.split()])
+        except ValueError:
+            values = np.zeros(0)
+        pose = np.eye(4)
+        if len(values) == _KITTI_NUMBERS and np.isfinite(values).all():
+            pose[:3] = values.reshape(3, 4)
+        if len(values) != _KITTI_NUMBERS or not np.isfinite(values).all() or not is_rigid(pose):
+            raise DatasetError(f"{path}: line {number}: expected the 12 numbers of a rigid pose, got {line[:60]!r}")
+        poses.append(pose)
+    if not poses:
+        raise DatasetError(f"{path}: no pose in this file; expected lines of 12 numbers")
+    return np.stack(poses)
+
+
+def write_kitti(path: Path, poses: NDArray[np.float64]) -> None:
+    """Write poses [N, 4, 4] as KITTI's odometry benchmark has them, with all their digits."""
+    lines = [" ".join(map(repr, pose[:3].ravel().tolist())) for pose in poses]
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def columns_left_out(path: Path) -> list[str]:
+    """Headings of a table that are of no pose: what `read_trajectory` does not read of it."""
+    content = read_table(Path(path))
+    used = _columns(content)
+    return [] if used is None else [name for place, name in enumerate(content.names) if place not in used]
 
 
 def _columns(content: TextTable) -> list[int] | None:

@@ -40,7 +40,8 @@ class GpsFix:
     latitude: float  # deg, north
     longitude: float  # deg, east
     altitude: float | None  # m above sea level, or above the ellipsoid where phones say so; None: not stated
-    error_m: float | None  # GPSHPositioningError: horizontal, as the receiver states it
+    error_m: float | None  # standard deviation: horizontal, as the receiver states it (GPSHPositioningError)
+    vertical_error_m: float | None = None  # the same of the altitude
 
 
 def focal_px(path: Path, width: int, height: int) -> float | None:

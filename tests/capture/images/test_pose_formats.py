@@ -324,9 +324,13 @@ def damage(data: bytes, kind: str, place: float, value: bytes) -> bytes:
     ("form", "file"), [(form, file) for form in FORMATS for file in form.fuzzed], ids=lambda x: getattr(x, "name", x)
 )
 def test_damaged_files_are_one_error_that_names_them(form, file, tmp_path_factory):
-    """Cut anywhere, overwritten, added to: the cameras are read, or one error names a file of this capture."""
     folder = tmp_path_factory.mktemp("fuzz")
     files = form.write(folder)
+    attack(folder, file, lambda: read(files))
+
+
+def attack(folder: Path, file: str, read_it: Callable[[], GivenCameras]) -> None:
+    """Cut anywhere, overwritten, added to: the cameras are read, or one error names a file of this capture."""
     whole = (folder / file).read_bytes()
 
     @seed(7)
@@ -339,10 +343,10 @@ def test_damaged_files_are_one_error_that_names_them(form, file, tmp_path_factor
             st.sampled_from([b"NaN", b"null", b'"', b"-1", b"1e999", b"[", b"\xff" * 8]),
         ),
     )
-    def attack(kind: str, place: float, value: bytes) -> None:
+    def once(kind: str, place: float, value: bytes) -> None:
         (folder / file).write_bytes(damage(whole, kind, place, value))
         try:
-            found = read(files)
+            found = read_it()
             for camera in found.cameras:
                 assert np.isfinite(camera.posed.T_world_camera).all()
                 if camera.read_depth is not None:
@@ -353,7 +357,7 @@ def test_damaged_files_are_one_error_that_names_them(form, file, tmp_path_factor
             return
         assert str(folder) in message
 
-    attack()
+    once()
 
 
 @pytest.mark.parametrize(

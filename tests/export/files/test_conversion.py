@@ -1,5 +1,6 @@
 """Files of other programs become files of others; what the new kind has no room for is said."""
 
+import laspy
 import numpy as np
 import pytest
 
@@ -76,3 +77,24 @@ def test_meshes_become_usdz_and_usdz_is_not_read(tmp_path):
     assert (done.what, done.lost) == ("3 vertices, 1 faces", ())
     with pytest.raises(DatasetError, match=r"a\.usdz: not a file that can be converted"):
         convert(ConvertSettings(tmp_path / "a.usdz", tmp_path / "b.ply"))
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "name"),
+    [
+        (2112, 'PROJCS["WGS 84 / UTM zone 32N",GEOGCS["WGS 84"]]', "WGS 84 / UTM zone 32N"),
+        (34737, "ETRS89 / UTM 32N|ETRS89|", "ETRS89 / UTM 32N"),
+        (
+            34735,
+            np.array([1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 25832], "<u2").tobytes().decode("latin-1"),
+            "EPSG:25832",
+        ),
+    ],
+)
+def test_the_coordinate_system_of_surveyors_is_named(number, text, name, tmp_path):
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.vlrs.append(laspy.VLR("LASF_Projection", number, "made", text.encode("latin-1")))
+    cloud = laspy.LasData(header)
+    cloud.x, cloud.y, cloud.z = np.array([500000.0, 500001.0]), np.array([5.2e6, 5.2e6]), np.array([500.0, 501.0])
+    cloud.write(tmp_path / "a.las")
+    assert f"the coordinate system {name}" in convert(ConvertSettings(tmp_path / "a.las", tmp_path / "a.ply")).lost

@@ -1,0 +1,1 @@
+"""Cameras that programs of photogrammetry placed: Metashape, RealityScan, AliceVision, OpenMVG, OPF, Bundler."""
