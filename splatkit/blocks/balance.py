@@ -11,6 +11,7 @@ from splatkit.blocks.cells import Cell, partition
 BALANCE = 1.3  # largest cost over the mean that is well enough
 _ROUNDS = 4  # of cutting again
 _STEP = 0.7  # power of a cell's cost over the mean that its weights change by; views of cells overlap
+_LEAST_COST = 1e-3  # over the mean: no weight becomes zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,7 @@ class CutScene:
     """Cells, the photographs of each, and what training each costs."""
 
     cells: list[Cell]
+    labels: NDArray[np.int64]  # [N] the number of the cell that owns each point
     views: NDArray[np.bool_]  # [C, F]
     costs: NDArray[np.float64]  # [C]
 
@@ -33,7 +35,7 @@ def cut_scene(
     weights: NDArray[np.floating],
     count: int,
     find_views: Callable[[Sequence[Cell]], NDArray[np.bool_]],
-    cost_of: Callable[[Sequence[Cell], NDArray[np.bool_]], NDArray[np.float64]],
+    cost_of: Callable[[Sequence[Cell], NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float64]],
 ) -> CutScene:
     """The best balanced of a few tries.
 
@@ -42,7 +44,7 @@ def cut_scene(
         weights: [N], what the first try shares out.
         count: of cells.
         find_views: which photographs belong to cells, [C, F].
-        cost_of: what training cells with these photographs costs, [C].
+        cost_of: what training cells costs, [C], by the cells of points [N] and the photographs of cells.
 
     Raises:
         SettingsError: there are not so many points apart from each other.
@@ -50,16 +52,14 @@ def cut_scene(
     best: CutScene | None = None
     weights = np.asarray(weights, dtype=np.float64)
     for _ in range(_ROUNDS):
-        cells = partition(points, weights, count)
+        cells, labels = partition(points, weights, count)
         views = find_views(cells)
-        cut = CutScene(cells, views, cost_of(cells, views))
+        cut = CutScene(cells, labels, views, cost_of(cells, labels, views))
         if best is None or cut.balance < best.balance:
             best = cut
         if best.balance <= BALANCE:
             break
-        weights = weights.copy()
-        factors = np.maximum(cut.costs / cut.costs.mean(), 1e-3) ** _STEP
-        for cell, factor in zip(cells, factors, strict=True):
-            weights[cell.owns(points)] *= factor
+        factors = np.maximum(cut.costs / cut.costs.mean(), _LEAST_COST) ** _STEP
+        weights = weights * factors[labels]
     assert best is not None
     return best

@@ -13,6 +13,7 @@ from splatkit.errors import SettingsError
 
 _TALL = 2.0  # heights in lengths of the longer side on the ground, from which a cell is cut across its height
 _SPREAD = 0.98  # of the weight of points, which says how large a cell is: some are strays
+_ENOUGH = 100_000  # points that tell how large a cell is
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ class Cell:
         return distances
 
 
-def partition(points: NDArray[np.floating], weights: NDArray[np.floating], count: int) -> list[Cell]:
-    """Cells of about the same weight each.
+def partition(
+    points: NDArray[np.floating], weights: NDArray[np.floating], count: int
+) -> tuple[list[Cell], NDArray[np.int64]]:
+    """Cells of about the same weight each, and the number of the cell that owns each point, [N].
 
     A cell is cut where its weight is shared out as its number of cells is, across the longer of its sides on the
     ground: z is up, and only towers are cut across their height.
@@ -59,49 +62,57 @@ def partition(points: NDArray[np.floating], weights: NDArray[np.floating], count
     """
     if len(points) < count or not weights.sum() > 0:
         raise SettingsError(f"blocks: {count} cells cannot be made of {len(points)} splats")
+    tree = _Tree(points, weights)
     infinite = np.full(3, np.inf)
-    cells: list[Cell] = []
-    _cut(points, weights, -infinite, infinite, count, cells)
-    return cells
+    tree.cut(np.arange(len(points)), -infinite, infinite, count)
+    return tree.cells, tree.labels
 
 
-def _cut(
-    points: NDArray[np.floating],
-    weights: NDArray[np.floating],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    count: int,
-    cells: list[Cell],
-) -> None:
-    core = _core(points, weights)
-    if count == 1:
-        cells.append(Cell(_triple(low), _triple(high), _triple(core[0]), _triple(core[1])))
-        return
-    first = count // 2
-    for axis in _axes(core[1] - core[0]):
-        at = _quantile(points[:, axis], weights, first / count)
-        below = points[:, axis] < at
-        if below.any() and not below.all():
-            break
-    else:
-        raise SettingsError(f"blocks: {len(points)} splats at one place cannot be cut into {count} cells; plan fewer")
-    upper, lower = high.copy(), low.copy()
-    upper[axis] = lower[axis] = at
-    _cut(points[below], weights[below], low, upper, first, cells)
-    _cut(points[~below], weights[~below], lower, high, count - first, cells)
+class _Tree:
+    """What grows while space is cut."""
+
+    def __init__(self, points: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
+        self._points, self._weights = points, weights
+        self.cells: list[Cell] = []
+        self.labels = np.zeros(len(points), dtype=np.int64)
+
+    def cut(self, inside: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], count: int) -> None:
+        """Cut a box into cells; `inside` are numbers of its points."""
+        core = self._core(inside)
+        if count == 1:
+            self.labels[inside] = len(self.cells)
+            self.cells.append(Cell(_triple(low), _triple(high), _triple(core[0]), _triple(core[1])))
+            return
+        first = count // 2
+        for axis in _axes(core[1] - core[0]):
+            values = self._points[inside, axis]
+            at = _quantile(values, self._weights[inside], first / count)
+            below = values < at
+            if below.any():
+                break
+        else:
+            raise SettingsError(
+                f"blocks: {len(inside)} splats at one place cannot be cut into {count} cells; plan fewer"
+            )
+        upper, lower = high.copy(), low.copy()
+        upper[axis] = lower[axis] = at
+        self.cut(inside[below], low, upper, first)
+        self.cut(inside[~below], lower, high, count - first)
+
+    def _core(self, inside: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[2, 3] corners of the box around nearly all of the weight of points."""
+        tail = (1 - _SPREAD) / 2
+        some = inside[:: max(1, len(inside) // _ENOUGH)]
+        weights = self._weights[some]
+        weights = weights if weights.sum() > 0 else np.ones(len(some))
+        axes = self._points[some].T
+        return np.array([[_quantile(axis, weights, share) for axis in axes] for share in (tail, 1 - tail)])
 
 
 def _axes(size: NDArray[np.float64]) -> list[int]:
     """Axes to cut across, the best one first."""
     ground = [0, 1] if size[0] >= size[1] else [1, 0]
     return [2, *ground] if size[2] > _TALL * size[ground[0]] else [*ground, 2]
-
-
-def _core(points: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[2, 3] corners of the box around nearly all of the weight."""
-    tail = (1 - _SPREAD) / 2
-    weights = weights if weights.sum() > 0 else np.ones(len(points))
-    return np.array([[_quantile(axis, weights, share) for axis in points.T] for share in (tail, 1 - tail)])
 
 
 def _quantile(values: NDArray[np.floating], weights: NDArray[np.floating], share: float) -> float:

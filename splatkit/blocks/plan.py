@@ -143,7 +143,7 @@ def _coarse_run(settings: PlanBlocksSettings, options: dict[str, Any], files: di
         settings.dataset.resolve(), folder / "coarse", settings.splats, settings.steps, settings.seed, options
     )
     given = None if settings.coarse is None else str(settings.coarse.resolve())
-    made_from = fingerprint([splatkit.__version__, given, training.words()[3:], files])
+    made_from = fingerprint([splatkit.__version__, given, training.steps, training.seed, training.options, files])
     config = training.folder / "config.yml" if settings.coarse is None else settings.coarse.resolve()
     known = folder / "coarse.json"
     is_there = known.is_file() and (folder / COARSE_FILE).is_file() and config.is_file()
@@ -223,7 +223,7 @@ def _cut_into(
     progress: Progress,
 ) -> CutScene:
     known = ~scene.is_sky
-    points, weights = scene.means[known].astype(np.float64), weights[known]
+    points = scene.means[known]  # as they are: a bound between two of them must be on the same side of both
 
     def find_views(cells: Sequence[Cell]) -> NDArray[np.bool_]:
         if len(cells) == 1:
@@ -232,13 +232,11 @@ def _cut_into(
             return views_by_area(cells, [coarse_camera(frame) for frame in frames])
         return views_by_change(scene, cells, frames, progress)
 
-    def cost_of(cells: Sequence[Cell], views: NDArray[np.bool_]) -> NDArray[np.float64]:
-        cut = CutScene(list(cells), views, np.zeros(len(cells)))
-        everything = np.where(scene.is_sky, 0.0, 1.0)
-        everything[known] = weights
-        return np.array([block.cpu_s for block in _blocks(settings, scene, frames, cut, everything)])
+    def cost_of(cells: Sequence[Cell], labels: NDArray[np.int64], views: NDArray[np.bool_]) -> NDArray[np.float64]:
+        cut = CutScene(list(cells), labels, views, np.zeros(len(cells)))
+        return np.array([block.cpu_s for block in _blocks(settings, scene, frames, cut, weights)])
 
-    return cut_scene(points, weights, count, find_views, cost_of)
+    return cut_scene(points, weights[known], count, find_views, cost_of)
 
 
 def _blocks(
@@ -255,7 +253,7 @@ def _blocks(
     megapixels = float(np.mean([frame.camera.width * frame.camera.height for frame in frames])) / 1e6
     blocks = []
     for number, (cell, seen) in enumerate(zip(cut.cells, cut.views, strict=True)):
-        owned = cell.owns(means)
+        owned = cut.labels == number
         around = int(cell.widened(settings.margin).owns(means).sum())
         share = float(weights[owned].sum() / weights.sum())
         views = tuple(frame.file_path for frame, sees in zip(frames, seen, strict=True) if sees)
