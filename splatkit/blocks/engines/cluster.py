@@ -47,10 +47,9 @@ class RayEngine:
                 ray.shutdown()
 
     def _connect(self, ray: Any) -> None:
+        of_new = {"include_dashboard": False} if self._address is None else {}
         try:
-            ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-        except TypeError:  # of a cluster that runs already nothing can be set
-            raise
+            ray.init(self._address, log_to_driver=False, logging_level=logging.ERROR, **of_new)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise SettingsError(f"address: no Ray cluster at {self._address or 'this machine'} ({reason})") from error
