@@ -11,7 +11,7 @@ from splatkit.runs.trained_run import TrainedRun
 from splatkit.splatting.sky_shell import SkyShell
 from splatkit.splatting.splat_archives import read_splat_archive, write_splat_archive
 
-_STEPS_SHARE = 3  # of the whole run's steps: one in so many
+STEPS_SHARE = 3  # of the whole run's steps: one in so many; blocks have the others
 _SPLATS_SHARE = 2  # of its splats, likewise
 _DOWNSCALES = 2  # power of two by which images are smaller
 
@@ -20,7 +20,7 @@ def coarse_settings(
     dataset: Path, folder: Path, splats: int, steps: int, seed: int, options: dict[str, object]
 ) -> TrainSettings:
     """The training that makes it; arguments are the whole run's."""
-    steps, splats = max(1, steps // _STEPS_SHARE), max(1, splats // _SPLATS_SHARE)
+    steps, splats = max(1, steps // STEPS_SHARE), max(1, splats // _SPLATS_SHARE)
     small = {
         "pipeline.model.num-downscales": _DOWNSCALES,
         "pipeline.model.resolution-schedule": steps + 1,  # to the end

@@ -58,7 +58,7 @@ def train_part(part: Part, transforms: Transforms, folder: Path) -> Splats:
     options = {
         **cap_options(part.cap),
         "pipeline.model.sh-steps": 0,  # the coarse run's harmonics are there from the start
-        "steps-per-save": part.steps + 1,  # an interrupted block starts anew
+        "steps-per-save": part.steps + 1,  # an interrupted block starts from its beginning
         "steps-per-eval-image": 0,
         "pipeline.model.start": start,
     }

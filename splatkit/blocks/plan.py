@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import splatkit
 from splatkit.blocks.balance import CutScene, cut_scene
 from splatkit.blocks.cells import Cell
-from splatkit.blocks.coarse import coarse_settings, read_coarse, write_coarse
+from splatkit.blocks.coarse import STEPS_SHARE, coarse_settings, read_coarse, write_coarse
 from splatkit.blocks.estimates import estimate_block
 from splatkit.blocks.geometric_views import views_by_area
 from splatkit.blocks.observation import CoarseScene, coarse_camera, observed_pixels, views_by_change
@@ -250,6 +250,7 @@ def _blocks(
     known = ~scene.is_sky
     means, weights = scene.means[known], weights[known]
     room = max(1, settings.splats - int(scene.is_sky.sum()))
+    left = settings.steps - settings.steps // STEPS_SHARE
     megapixels = float(np.mean([frame.camera.width * frame.camera.height for frame in frames])) / 1e6
     blocks = []
     for number, (cell, seen) in enumerate(zip(cut.cells, cut.views, strict=True)):
@@ -257,7 +258,7 @@ def _blocks(
         around = int(cell.widened(settings.margin).owns(means).sum())
         share = float(weights[owned].sum() / weights.sum())
         views = tuple(frame.file_path for frame, sees in zip(frames, seen, strict=True) if sees)
-        steps = max(1, round(settings.steps * len(views) / len(frames)))
+        steps = max(1, round(left * len(views) / len(frames)))
         splats = max(1, round(room * share))
         cap = max(1, round(splats * around / max(1, int(owned.sum()))))
         estimate = estimate_block(steps, len(views), megapixels, cap, len(scene.means))

@@ -29,7 +29,8 @@ class PlanBlocksSettings:
     splats: int = 200_000
     """Number of splats of the merged run, at most, about; blocks share it by the pixels that show them."""
     steps: int = 7000
-    """Length of the run that the blocks stand for. A block trains for its views' share of it."""
+    """Length of the run that the blocks stand for: a third is the coarse run's; of the rest a block takes its views'
+    share."""
     memory_gb: float | None = None
     """Memory that training a block may take, GB; by default 70 % of what this machine can give now."""
     least_views: int = 50
@@ -98,7 +99,7 @@ class MergeBlocksSettings:
     out: Path
     """Folder of runs; the run goes to OUT/field/ges/run, with a report in merge.json."""
     seam_steps: int | None = None
-    """Steps of the pass over views that cross seams, which fits opacities and base colors; by default 2 for each such
+    """Steps that fit opacities and base colors near seams, by the views that cross them; by default 2 for each such
     view, 0 leaves it out."""
     overwrite: bool = False
     """Replace an existing run."""

@@ -24,7 +24,7 @@ class BlocksTrained:
 
 
 def train_blocks(settings: TrainBlocksSettings, progress: Progress = no_progress) -> BlocksTrained:
-    """Train all blocks of a plan that are not trained; an interrupted one starts anew.
+    """Train all blocks of a plan that are not trained; an interrupted one starts from its beginning.
 
     Raises:
         DatasetError, OSError: the plan or its dataset cannot be read, or is not what was planned.

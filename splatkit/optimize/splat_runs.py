@@ -26,7 +26,7 @@ def run_folder(out: Path) -> Path:
 def write_splat_run(like: Path, splats: Splats, out: Path, steps: int, cap: int, overwrite: bool = False) -> Path:
     """Write a run on the dataset, and with the settings, of another.
 
-    Training can be resumed from it, as from any other; moments of the optimizers start anew.
+    Training can be resumed from it, as from any other; the optimizers start without moments.
 
     Args:
         like: config.yml of the other run, of the method `ges` on a dataset that `splatkit-data` reads.

@@ -120,6 +120,7 @@ def test_studies_benchmarks_and_targets_exist():
 OF_OTHER_PROGRAMS = {
     *("max-num-iterations", "load-dir", "machine.device-type"),  # ns-*, and our data parser
     *("allow-outside", "fisheye", "help", "texture-method", "version"),
+    "head",  # ray start
     *("readme", "limit-s", "steps", "json", "size", "out"),  # our scripts
 }
 
