@@ -38,7 +38,7 @@ def read_splat_archive(path: Path) -> tuple[Splats, dict[str, NDArray[np.generic
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected an archive of splats")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         splats = Splats(**{name: torch.from_numpy(arrays.pop(name)) for name in _NAMES})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, IndexError, BadZipFile) as error:
