@@ -7,8 +7,8 @@ What is public are the names in `__all__`:
 - `FlexiCubes`, `SimplexHashEncoding`: surfaces and encodings as modules of torch
 - `Camera`, `PosedCamera`: lenses and poses, in OpenCV's axes
 - `make_scene`, `calibrate`, `calibrate_walk`, `capture_images`, `capture_stereo`, `capture_lidar`, `capture_static`,
-  `capture_recording`, `train`, `export_mesh`, `export_splats`, `export_points`, `export_colmap`: the stages, each with
-  its settings
+  `capture_recording`, `train`, `plan_blocks`, `train_blocks`, `merge_blocks`, `export_mesh`, `export_splats`,
+  `export_points`, `export_colmap`: the stages, each with its settings
 - `load_run`: a trained run by its config.yml
 
 Everything else may change between versions without notice. A name is loaded when it is first asked for: `import
@@ -34,6 +34,8 @@ __all__ = [
     "ExportSplatsSettings",
     "FlexiCubes",
     "LidarFaults",
+    "MergeBlocksSettings",
+    "PlanBlocksSettings",
     "PosedCamera",
     "Rendering",
     "SceneSettings",
@@ -41,6 +43,7 @@ __all__ = [
     "Splats",
     "SurfaceSettings",
     "TextureSettings",
+    "TrainBlocksSettings",
     "TrainSettings",
     "WalkSettings",
     "calibrate",
@@ -56,14 +59,21 @@ __all__ = [
     "export_splats",
     "load_run",
     "make_scene",
+    "merge_blocks",
+    "plan_blocks",
     "rasterization",
     "read_splats",
     "render_splats",
     "train",
+    "train_blocks",
     "write_splats",
 ]
 
 if TYPE_CHECKING:  # what type checkers and editors see; must agree with _MODULES below
+    from splatkit.blocks.merge import merge_blocks
+    from splatkit.blocks.plan import plan_blocks
+    from splatkit.blocks.settings import MergeBlocksSettings, PlanBlocksSettings, TrainBlocksSettings
+    from splatkit.blocks.train import train_blocks
     from splatkit.calibration.settings import CalibrateSettings, WalkSettings
     from splatkit.calibration.stage import calibrate
     from splatkit.calibration.walk.stage import calibrate_walk
@@ -116,6 +126,8 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "ExportSplatsSettings": "export.settings",
         "FlexiCubes": "isosurface.flexicubes",
         "LidarFaults": "synthetic.defects",
+        "MergeBlocksSettings": "blocks.settings",
+        "PlanBlocksSettings": "blocks.settings",
         "PosedCamera": "geometry.camera",
         "Rendering": "splatting.rendering",
         "SceneSettings": "synthetic.settings",
@@ -123,6 +135,7 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "Splats": "splatting.splats",
         "SurfaceSettings": "export.surface.settings",
         "TextureSettings": "export.texture.settings",
+        "TrainBlocksSettings": "blocks.settings",
         "TrainSettings": "optimize.train_settings",
         "WalkSettings": "calibration.settings",
         "calibrate": "calibration.stage",
@@ -138,10 +151,13 @@ else:  # hidden from type checkers, which would take any name for one of ours (P
         "export_splats": "export.files.splat_export",
         "load_run": "optimize.load_run",
         "make_scene": "synthetic.stage",
+        "merge_blocks": "blocks.merge",
+        "plan_blocks": "blocks.plan",
         "rasterization": "splatting.rasterization",
         "read_splats": "splatting.splat_files",
         "render_splats": "splatting.rendering",
         "train": "optimize.train",
+        "train_blocks": "blocks.train",
         "write_splats": "splatting.splat_files",
     }
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 import splatkit
+from splatkit.blocks.settings import MergeBlocksSettings, PlanBlocksSettings, TrainBlocksSettings
 from splatkit.calibration.settings import (
     AdviseSettings,
     BoardSceneSettings,
@@ -30,6 +31,7 @@ from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
 from splatkit.capture.recording.settings import CaptureRecordingSettings
 from splatkit.capture.stereo.settings import CaptureStereoSettings
+from splatkit.commands.blocks import Blocks, run_merge_blocks, run_plan_blocks, run_train_blocks
 from splatkit.commands.calibrate import (
     Calibrate,
     run_advise,
@@ -90,6 +92,7 @@ Command = (
     | Annotated[SceneSettings, tyro.conf.subcommand("scene", prefix_name=False)]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate", prefix_name=False)]
     | Annotated[Capture, tyro.conf.subcommand("capture", prefix_name=False)]
+    | Annotated[Blocks, tyro.conf.subcommand("blocks", prefix_name=False)]
     | Annotated[Export, tyro.conf.subcommand("export", prefix_name=False)]
     | Annotated[ConvertSettings, tyro.conf.subcommand("convert", prefix_name=False)]
     | Annotated[RunPipeline, tyro.conf.subcommand("run", prefix_name=False)]
@@ -113,6 +116,9 @@ COMMANDS: dict[type, Callable[[Any], None]] = {
     CaptureLidarSettings: run_capture_lidar,
     CaptureStaticSettings: run_capture_static,
     CaptureStereoSettings: run_capture_stereo,
+    PlanBlocksSettings: run_plan_blocks,
+    TrainBlocksSettings: run_train_blocks,
+    MergeBlocksSettings: run_merge_blocks,
     ExportMeshSettings: run_export_mesh,
     ExportSplatsSettings: run_export_splats,
     ExportPointsSettings: run_export_points,
@@ -140,7 +146,7 @@ def parse_command(arguments: list[str]) -> tuple[Any, MessageSettings]:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
     )
-    what = line.what.what if isinstance(line.what, Calibrate | Capture | Export) else line.what
+    what = line.what.what if isinstance(line.what, Calibrate | Capture | Blocks | Export) else line.what
     return what, line.messages
 
 

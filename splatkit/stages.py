@@ -1,6 +1,7 @@
 """The stages of the toolkit: one command each, and one table each of a pipeline's file.
 
-Training is a stage too, but its command is nerfstudio's (`ns-train`); see `splatkit.optimize.train`.
+Training is a stage too, but its command is nerfstudio's (`ns-train`); see `splatkit.optimize.train`. Training in blocks
+has three commands, and no tables of a pipeline's file yet.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from splatkit.blocks.settings import MergeBlocksSettings, PlanBlocksSettings, TrainBlocksSettings
 from splatkit.calibration.settings import CalibrateSettings, WalkSettings
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.lidar.settings import CaptureLidarSettings, CaptureStaticSettings
@@ -54,6 +56,9 @@ STAGES = {
         Stage("capture.lidar", ("capture", "lidar"), CaptureLidarSettings, "capture.lidar.stage:capture_lidar"),
         Stage("capture.static", ("capture", "static"), CaptureStaticSettings, "capture.lidar.stage:capture_static"),
         Stage("capture.stereo", ("capture", "stereo"), CaptureStereoSettings, "capture.stereo.stage:capture_stereo"),
+        Stage("blocks.plan", ("blocks", "plan"), PlanBlocksSettings, "blocks.plan:plan_blocks"),
+        Stage("blocks.train", ("blocks", "train"), TrainBlocksSettings, "blocks.train:train_blocks"),
+        Stage("blocks.merge", ("blocks", "merge"), MergeBlocksSettings, "blocks.merge:merge_blocks"),
         Stage("export.mesh", ("export", "mesh"), ExportMeshSettings, "export.run_export:export_mesh"),
         Stage("export.splats", ("export", "splats"), ExportSplatsSettings, "export.files.splat_export:export_splats"),
         Stage("export.points", ("export", "points"), ExportPointsSettings, "export.files.point_export:export_points"),

@@ -107,6 +107,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "splatting",
         "command_line",
         "geometry",
+        "io",
     },
     # surfaces and their colors come of a run without the host; who exports opens the run
     # photographs on a mesh color it, and say where it should be; only then comes the surface that is made so
@@ -146,7 +147,22 @@ MAY_IMPORT: dict[str, set[str]] = {
         "ops",
         "io",
     },
+    # blocks are trained by the ordinary training; what a plan's files were is hashed as a pipeline's are
+    "blocks.engines": {"blocks", "messages"},
+    "blocks": {
+        "blocks.engines",
+        "optimize",
+        "optimize.ges.start",
+        "pipeline.fingerprints",
+        "report",
+        "runs",
+        "splatting",
+        "evaluation",
+        "geometry",
+        "io",
+    },
     "stages": {
+        "blocks.settings",
         "calibration.settings",
         "capture.images.settings",
         "capture.lidar.settings",
@@ -190,6 +206,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": {
         "messages",
         "progress_bar",
+        "blocks",
         "calibration",
         "calibration.surround",
         "calibration.walk",
@@ -209,6 +226,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "commands",
         "messages",
+        "blocks.settings",
         "calibration.settings",
         "capture.images.settings",
         "capture.lidar.settings",

@@ -35,16 +35,8 @@ def load_ges_run(config_path: Path) -> TrainedRun:
     config = read_config(config_path)
     state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
     parsed = {split: parse_dataset(config, split) for split in ("train", "test")}
-    model = state["pipeline"]
-    shape = config.pipeline.model.shape
-    raw = {name: model.get(f"_model.gauss_params.{name}") for name in raw_names(shape, config.pipeline.model.lobes)}
-    if any(value is None for value in raw.values()):
-        missing = ", ".join(name for name, value in raw.items() if value is None)
-        raise CheckpointError(f"{checkpoint}: not a checkpoint of the method {config.method_name} (without {missing})")
-    try:
-        splats = Splats.from_raw(raw, shape)
-    except ValueError as error:
-        raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
+    model, shape = state["pipeline"], config.pipeline.model.shape
+    splats = _trained_splats(config, model, checkpoint)
     outputs = parsed["train"]
     return TrainedRun(
         splats=_to_input_frame(splats, outputs.dataparser_transform, outputs.dataparser_scale),
@@ -58,6 +50,26 @@ def load_ges_run(config_path: Path) -> TrainedRun:
         step=int(state["step"]),
         shell=SkyShell.from_numbers(model.get("_model.sky_shell")),
     )
+
+
+def load_ges_splats(config_path: Path) -> Splats:
+    """The splats alone, as training has them: nothing of the dataset is read. Raises what `load_ges_run` does."""
+    config = read_config(config_path)
+    state, checkpoint = read_newest_checkpoint(config_path.parent / config.relative_model_dir)
+    return _trained_splats(config, state["pipeline"], checkpoint)
+
+
+def _trained_splats(config: TrainerConfig, model: dict[str, Any], checkpoint: Path) -> Splats:
+    shape = config.pipeline.model.shape
+    names = raw_names(shape, config.pipeline.model.lobes)
+    raw: dict[str, Any] = {name: model.get(f"_model.gauss_params.{name}") for name in names}
+    if any(value is None for value in raw.values()):
+        missing = ", ".join(name for name, value in raw.items() if value is None)
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of the method {config.method_name} (without {missing})")
+    try:
+        return Splats.from_raw(raw, shape)
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint}: its splats do not fit together ({error})") from error
 
 
 def read_config(path: Path) -> TrainerConfig:

@@ -172,7 +172,8 @@ class _Builder:
         stage = name.split(".", 1)[0]
         found = known.get(name) or known.get("calibrate" if stage == "calibrate" else name)
         if found is None:
-            raise SettingsError(f"{self._where(name)}: no such step; there are {', '.join([*known, TRAINING])}")
+            tables = [table for table in known if table.split(".", 1)[0] in _STAGES]
+            raise SettingsError(f"{self._where(name)}: no such step; there are {', '.join([*tables, TRAINING])}")
         return found
 
     def _with_defaults(self, name: str, command: CommandOptions, table: Mapping[str, Any]) -> dict[str, Any]:

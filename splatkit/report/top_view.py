@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 _SIZE = 1000  # px, of the longer side
 _MARGIN = 0.04
 _SHOWN = 0.9  # of the points: the rest lies far out
-_PATH, _CAMERA, _PAPER = (48, 86, 211), (228, 87, 46), 250
+_PATH, _CAMERA, _BOX, _PAPER = (48, 86, 211), (228, 87, 46), (40, 40, 40), 250
 _FEW_POINTS = 30_000
 _ARROW = 0.025  # of the picture's size
 
@@ -17,6 +17,7 @@ def draw_top_view(
     colors: NDArray[np.uint8],
     T_world_camera: NDArray[np.floating],
     path: NDArray[np.floating],
+    boxes: NDArray[np.floating] | None = None,
 ) -> NDArray[np.uint8]:
     """Look down along -z, x to the right and y up.
 
@@ -25,6 +26,7 @@ def draw_top_view(
         colors: [N, 3].
         T_world_camera: [C, 4, 4] with z forward; drawn as arrows.
         path: [P, 3], drawn as a line; may be empty.
+        boxes: [B, 2, 2] lowest and highest x and y of rectangles to outline; infinite ones end at the picture's edge.
 
     Returns:
         [H, W, 3], its longer side 1000 px.
@@ -46,6 +48,9 @@ def draw_top_view(
     image[rows[inside], columns[inside]] = colors[order][inside]
     if len(points) < _FEW_POINTS:  # single pixels would be lost
         image = cv2.erode(image, np.ones((3, 3), np.uint8)).astype(np.uint8)
+    for box in [] if boxes is None else boxes:
+        corners = np.clip(pixel(box), -1, (width, height))  # a line just outside is not seen
+        cv2.rectangle(image, _whole(corners[0]), _whole(corners[1]), _BOX, 2, cv2.LINE_AA)
     if len(path):
         line = np.round(pixel(path[:, :2])).astype(np.int32)[:, None]
         cv2.polylines(image, [line], False, _PATH, 1, cv2.LINE_AA)

@@ -36,10 +36,11 @@ def test_commands_exist_with_these_options(page, line):
 
 def test_commands_in_the_text_exist():
     """`splatkit WORD WORD` in a sentence or a table; what follows may be left open."""
-    known = {"run", "doctor", "scene", "calibrate", "capture", "export", "convert", "view"}
+    known = {"run", "doctor", "scene", "calibrate", "capture", "blocks", "export", "convert", "view"}
     parts = {
         "calibrate": {"run", "check", "simulate", "scene", "advise", "board", "surround", "walk", "..."},
         "capture": {"images", "recording", "stereo", "lidar", "static", "..."},
+        "blocks": {"plan", "train", "merge", "..."},
         "export": {"mesh", "splats", "points", "colmap", "..."},
     }
     for page in PAGES:
@@ -119,6 +120,7 @@ def test_studies_benchmarks_and_targets_exist():
 OF_OTHER_PROGRAMS = {
     *("max-num-iterations", "load-dir", "machine.device-type"),  # ns-*, and our data parser
     *("allow-outside", "fisheye", "help", "texture-method", "version"),
+    "head",  # ray start
     *("readme", "limit-s", "steps", "json", "size", "out"),  # our scripts
 }
 

@@ -18,7 +18,10 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("script", "parts"),
     [
-        ("study.py", ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "flexicubes")),
+        (
+            "study.py",
+            ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "blocks", "flexicubes"),
+        ),
         ("pictures.py", ("demo", "courtyard", "flexicubes")),
         ("fit.py", ("image", "sdf", "motion")),
     ],
@@ -38,7 +41,17 @@ def test_help_names_the_parts(script: str, parts: tuple[str, ...]):
     [
         *(
             ("study.py", part)
-            for part in ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "flexicubes")
+            for part in (
+                "kernels",
+                "encodings",
+                "lidar",
+                "meshes",
+                "recordings",
+                "surround",
+                "walks",
+                "blocks",
+                "flexicubes",
+            )
         ),
         *(("pictures.py", part) for part in ("demo", "courtyard", "flexicubes")),
         *(("fit.py", part) for part in ("image", "sdf", "motion")),

@@ -36,6 +36,7 @@ from splatkit.optimize.ges.schedule import Schedule
 from splatkit.optimize.ges.scoring import score_image
 from splatkit.optimize.ges.seeding import Seeding
 from splatkit.optimize.ges.settings import GesModelConfig, check_model_config
+from splatkit.optimize.ges.start import FrozenSplats, read_start
 from splatkit.optimize.ges.supervision.depths import Shown
 from splatkit.optimize.ges.supervision.losses import LossSettings, SplatLosses, reduced_mask
 from splatkit.optimize.ges.supervision.rig_refinement import RigRefinement
@@ -68,15 +69,10 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self._metadata: dict[str, Any] = self.kwargs.get("metadata", {})
         # 1 is the radius of the cameras in the unit cube that other dataparsers make.
         self.extent = float(self._metadata.get("scene_extent", 1.0))
-        if self.seed_points is None:
-            raise DatasetError(
-                "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
-            )
         sampling = self.config.strategy == "mcmc"
         max_splats = self.config.mcmc.max_splats if sampling else self.config.densification.max_splats
         self.sh_degree = 0 if self.config.lobes else self.config.sh_degree
-        points, colors = (value.cpu() for value in self.seed_points)
-        splats, self.shell = self._seeding(max_splats).splats(points, colors, self.extent, self._metadata)
+        splats, self.shell = self._first_splats(max_splats)
         # In checkpoints, so that exports tell the shell from surfaces.
         self.register_buffer("sky_shell", None if self.shell is None else self.shell.numbers)
         shape = self.config.shape
@@ -112,9 +108,22 @@ class GesModel(NearestGaussians, SplatfactoModel):
         self.evaluated: list[dict[str, float]] | None = None  # metrics of images, while a pipeline asks for it
         self.rasterizer = Rasterizer(self.config.rasterize_mode, self.config.shape.trained.profile.name)
 
-    def _seeding(self, max_splats: int) -> Seeding:
+    def _first_splats(self, max_splats: int) -> tuple[Splats, SkyShell | None]:
+        """Those that training starts from, and the shell of sky."""
         config = self.config
-        return Seeding(max_splats, config.seed_share, self.sh_degree, config.lobes, config.sky, config.seed)
+        self.frozen: FrozenSplats | None = None
+        if config.start is not None:
+            start = read_start(config.start, self.sh_degree, config.lobes)
+            if len(start.frozen):
+                self.frozen = FrozenSplats(start.frozen)
+            return start.trained, start.shell
+        if self.seed_points is None:
+            raise DatasetError(
+                "seed points: the dataparser gave none; use splatkit-data, or load_3D_points of nerfstudio-data"
+            )
+        points, colors = (value.cpu() for value in self.seed_points)
+        seeding = Seeding(max_splats, config.seed_share, self.sh_degree, config.lobes, config.sky, config.seed)
+        return seeding.splats(points, colors, self.extent, self._metadata)
 
     def _losses(self) -> SplatLosses:
         config = self.config
@@ -134,8 +143,9 @@ class GesModel(NearestGaussians, SplatfactoModel):
     # Splats and their parameters
 
     def splats(self) -> Splats:
-        """Current values, part of the graph."""
-        return Splats.from_raw(dict(self.gauss_params.items()), self.config.shape)
+        """Current values, part of the graph; those that stay as they are come last."""
+        trained = Splats.from_raw(dict(self.gauss_params.items()), self.config.shape)
+        return trained if self.frozen is None else self.frozen.beside(trained)
 
     def get_param_groups(self) -> dict[str, list[Parameter]]:
         """One group for each kind of parameter; a group without numbers would make its optimizer raise."""
@@ -196,7 +206,8 @@ class GesModel(NearestGaussians, SplatfactoModel):
             if probe.grad is None:
                 raise RuntimeError("rasterization: no absolute gradients came back; was the loss not differentiated?")
             height, width = rendering.colors.shape[1:3]
-            self.densification.gather(probe.grad[0], rendering.extents[0], width, height)
+            count = self.num_points  # splats that stay as they are need not grow
+            self.densification.gather(probe.grad[0, :count], rendering.extents[0, :count], width, height)
         parameters = cast("MutableMapping[str, Parameter]", self.gauss_params)  # it behaves as one, but is none
         shape = self.config.shape
         if shape.trained.has_betas and self.schedule.resets_exponents(shape.reset_every):
@@ -312,9 +323,10 @@ class GesModel(NearestGaussians, SplatfactoModel):
             losses = self.losses.photometric(rgb, target, mask)
         shown, self._shown = self._shown, None  # lets the graph of this step go
         assert shown is not None, "get_loss_dict: expected a rendering in training mode before it"
-        losses |= self.losses.shapes(shown.splats, outputs.get("normal_disagreement"), self.schedule.step)
+        trained = shown.splats if self.frozen is None else self.frozen.without(shown.splats)
+        losses |= self.losses.shapes(trained, outputs.get("normal_disagreement"), self.schedule.step)
         losses |= self.losses.depths(shown, batch, self.rig, progress)
-        return losses | self._corrections_and_strategy(shown.splats)
+        return losses | self._corrections_and_strategy(trained)
 
     def _corrections_and_strategy(self, splats: Splats) -> dict[str, Tensor]:
         """What keeps corrections of cameras small, and the strategy's own terms."""

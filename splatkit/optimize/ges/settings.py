@@ -1,6 +1,7 @@
 """Settings of the model of the method `ges`; names are splatfacto's where it has the setting."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -43,6 +44,9 @@ class GesModelConfig(ModelConfig):
     """When and where splats are added and dropped by the default strategy."""
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     """When splats move and how many there may be, for the strategy mcmc."""
+    start: Path | None = None
+    """Splats to start from instead of the seed cloud, a file that `splatkit blocks` makes; others in it stay as they
+    are."""
     seed_share: float = 0.5
     """Largest share of the cap on splats that a cloud with normals (from a LiDAR) may take; the rest is for growth."""
     ssim_lambda: float = 0.2

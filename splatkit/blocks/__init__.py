@@ -1,0 +1,1 @@
+"""Scenes larger than a machine: planned, trained in blocks of space on one machine or many, and merged into one run."""
