@@ -21,6 +21,7 @@ from splatkit.calibration.quality.refusals import (
 from splatkit.calibration.quality.selection import Selection, select_freedom
 from splatkit.calibration.quality.validation import CrossValidation, cross_validate
 from splatkit.calibration.solver.closed_form import DegenerateViewsError, board_poses
+from splatkit.calibration.solver.parameters import Parameters
 from splatkit.calibration.solver.residuals import Kind
 from splatkit.calibration.solver.solve import ALL_KINDS, Solution, solve
 from splatkit.calibration.targets.target import BoardTarget
@@ -124,11 +125,12 @@ def calibrate_frames(
         views, noise, centers = agreed.views, agreed.noise, agreed.centers()
         check_sizes(agreed.solution, views, centers, target)
         advance(1)
-        selection = select_freedom(views, centers, target, cameras, noise, kinds, from_boards=rms is not None)
+        near = agreed.solution.guess
+        selection = select_freedom(views, centers, target, cameras, noise, kinds, rms is not None, near)
         solution = solve(views, target, cameras, noise, kinds, selection.freedom)
         advance(1)
         folds = min(len(views), _MOST_FOLDS)
-        once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds)
+        once = cross_validate(views, centers, target, cameras, noise, selection.freedom, folds, kinds, solution.guess)
         advance(1)
     joint = tuple(observed_covariance(solution, once.solutions, index) for index in range(len(cameras)))
     parts = [certain_part(*pair) for pair in zip(joint, solution.guess.cameras, strict=True)]
@@ -142,7 +144,7 @@ def calibrate_frames(
         selection=selection,
         leave_one_out=once,
         joint_covariances=joint,
-        halves=_halves(views, target, cameras, noise, kinds, selection),
+        halves=_halves(views, target, cameras, noise, kinds, selection, solution.guess),
         intrinsics_rms_px=rms,
         warnings=[*_warnings(solution, views, selection, rms), *check_certainty(parts)],
     )
@@ -278,6 +280,7 @@ def _halves(
     noise: SensorNoise,
     kinds: tuple[Kind, ...],
     selection: Selection,
+    start: Parameters,
 ) -> Array:
     """How far solutions of random halves lie apart."""
     if len(views) < _FEW_VIEWS:
@@ -288,7 +291,15 @@ def _halves(
         halves = [sorted(order[0::2]), sorted(order[1::2])]
         try:
             first, second = (
-                solve([views[index] for index in half], target, cameras, noise, kinds, selection.freedom)
+                solve(
+                    [views[index] for index in half],
+                    target,
+                    cameras,
+                    noise,
+                    kinds,
+                    selection.freedom,
+                    replace(start, T_lidar_board=start.T_lidar_board[half]),
+                )
                 for half in halves
             )
         except DegenerateViewsError:

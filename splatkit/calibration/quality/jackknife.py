@@ -10,6 +10,8 @@ import numpy as np
 from splatkit.calibration.solver.solve import Solution
 from splatkit.geometry.se3 import Array, twist_between
 
+_MOTION = 6  # numbers of a rotation and a translation
+
 
 def observed_covariance(solution: Solution, others: list[Solution], camera: int) -> Array:
     """[6 + P, 6 + P] of a camera's twist and freed intrinsics: in each direction what noise or the views say, if more.
@@ -27,9 +29,12 @@ def observed_covariance(solution: Solution, others: list[Solution], camera: int)
     root = np.linalg.cholesky(stated)
     white = np.linalg.solve(root, (changes - changes.mean(0)).T)
     spread = (count - 1) / count * white @ white.T
-    if count <= size:  # too few to tell directions apart
-        return stated * max(float(np.trace(spread)) / size, 1.0)
-    values, vectors = np.linalg.eigh(spread)
+    even = float(np.trace(spread)) / size
+    if count <= _MOTION:  # too few to tell directions apart
+        return stated * max(even, 1.0)
+    # Directions in which so few views happen to agree would count as known far too well: as if one view more differed
+    # from the others alike in all directions.
+    values, vectors = np.linalg.eigh(((count - 1) * spread + even * np.eye(size)) / count)
     directions = root @ vectors
     return np.asarray((directions * np.maximum(values, 1.0)) @ directions.T)
 

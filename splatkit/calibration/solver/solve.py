@@ -4,7 +4,7 @@ Levenberg and Marquardt's iteration on SE(3) with a pseudo-Huber loss. Each view
 is eliminated (Schur complement), and the system that is left has six unknowns a camera, however many views there are.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,8 @@ _DAMPING, _MOST_DAMPING = 1e-4, 1e8
 _SMALL_STEP = 1e-7  # rad and m
 _LEAST_WIDTH = 0.08  # of the plate's smaller side; points on one scan line tell no plane
 _LEAST_LEFT = 0.2  # of a kind's residuals by their count, after what the unknowns fit
-_SMALL_GAIN, _SMALL_GAIN_AT_FIRST = 1e-10, 1e-4  # of the cost, relative
+# Of the cost, relative; to judge a way to calibrate, a fiftieth of a standard deviation is near enough.
+_SMALL_GAIN, _SMALL_GAIN_TO_JUDGE, _SMALL_GAIN_AT_FIRST = 1e-10, 1e-7, 1e-4
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def solve(
     noise: SensorNoise | None = None,
     kinds: tuple[Kind, ...] = ALL_KINDS,
     freedom: Freedom | None = None,
+    start: Parameters | None = None,
 ) -> Solution:
     """Calibrate.
 
@@ -130,6 +132,8 @@ def solve(
         noise: of the sensors; residuals are scaled by what they turn out to be, so only ratios matter.
         kinds: PLANE_ONLY is the published formulation.
         freedom: what is estimated beside extrinsics and boards.
+        start: extrinsics, boards and intrinsics that are known to be near, as those of more views, for solutions that
+            only judge others: they are found in a third of the time, and to fewer digits. Its range errors are not used.
 
     Raises:
         SettingsError: a view cannot be used.
@@ -138,13 +142,16 @@ def solve(
     cameras = (cameras,) if isinstance(cameras, Camera) else cameras
     check_views(views, target.columns * target.rows, len(cameras))
     problem = make_problem(views, target, cameras, noise or SensorNoise(), freedom)
-    guess = _first_guess(problem)
-    # Planes first: rims need a guess that is better than half the board.
+    guess = _first_guess(problem)  # in any case: it refuses views that determine nothing
     rims = "rim" in kinds and any(len(view.rim) for view in views)
-    guess, first = _iterate(problem, guess, PLANE_ONLY, _SMALL_GAIN_AT_FIRST if rims else _SMALL_GAIN)
-    more = 0
+    first, more, small_gain = 0, 0, _SMALL_GAIN if start is None else _SMALL_GAIN_TO_JUDGE
+    if start is not None:
+        guess = replace(start, range_bias=guess.range_bias)
+    if start is None or not rims:
+        # Planes first: rims need a guess that is better than half the board.
+        guess, first = _iterate(problem, guess, PLANE_ONLY, _SMALL_GAIN_AT_FIRST if rims else small_gain)
     if rims:
-        guess, more = _iterate(problem, guess, kinds, _SMALL_GAIN)
+        guess, more = _iterate(problem, guess, kinds, small_gain)
     blocks = problem.blocks(guess, kinds)
     covariance, pulled = _uncertainty(problem, guess, blocks)
     return Solution(
