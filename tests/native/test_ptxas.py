@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = Path(__file__).with_name("ptxas.json")
 ARCHS = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")  # of the record
-CHECKED_ARCHS = ("sm_75", "sm_90", "sm_120")  # compiled by the test: all of them take minutes
+CHECKED_ARCHS = ("sm_90",)  # compiled by the test: all of them take minutes
 FLAGS = {"stereo": ["--fmad=false"]}  # of a folder, as in cuda/CMakeLists.txt
 REGISTER_GROWTH = 1.05  # compilers shuffle a few registers when a line moves
 

@@ -219,7 +219,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_files(tmp_path):
         folder.mkdir()
         (folder / "way.toml").write_text(WHOLE_WAY)
     assert start(whole / "way.toml").wait() == 0
-    steps = ("scene", "capture.lidar", "optimize", "export.mesh")
+    steps = ("capture.lidar", "optimize", "export.mesh")
     shares = np.random.default_rng(0).uniform(0, 1, len(steps))
     for number, (step, share) in enumerate(zip(steps, shares, strict=True)):
         process = start(killed / "way.toml")

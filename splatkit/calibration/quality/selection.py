@@ -20,7 +20,7 @@ from splatkit.geometry.camera import Camera
 from splatkit.geometry.se3 import Array
 
 FOLDS = 5
-_LEAST_VIEWS = {"rings": 6, "intensity": 6, "intrinsics": 10}
+_LEAST_VIEWS = {"rings": 6, "intensity": 6, "intrinsics": 8}
 _MOST_PULLED = 0.3  # posterior over prior deviation
 # The largest probability that held-out views would gain as much if nothing were better. What is supplied of a lens is
 # often wrong, and the covariance does not know it: intrinsics need not be proven to be better, only to be no worse.

@@ -133,7 +133,7 @@ def solve(
         kinds: PLANE_ONLY is the published formulation.
         freedom: what is estimated beside extrinsics and boards.
         start: extrinsics, boards and intrinsics that are known to be near, as those of more views, for solutions that
-            only judge others: they are found in a third of the time, and to fewer digits. Its range errors are not used.
+            only judge others: they are found sooner, and to fewer digits. Its range errors are not used.
 
     Raises:
         SettingsError: a view cannot be used.

@@ -62,15 +62,19 @@ def see_ground(camera: Camera, T_ground_camera: Array, places: Array) -> tuple[A
     pixels, to_points = camera.jacobian(local)
     inside &= (pixels > _BORDER_PX).all(1) & (pixels < np.array([camera.width, camera.height]) - _BORDER_PX).all(1)
     rates = to_points @ T_camera_ground[:3, :2]
-    determinants = np.linalg.det(rates)
+    (a, b), (c, d) = rates.transpose(1, 2, 0)
+    determinants = a * d - b * c
     inside &= np.abs(determinants) > 1e-6
-    safe = np.where(inside[:, None, None], rates, np.eye(2))
-    return pixels, np.linalg.inv(safe), inside
+    adjugates = np.stack([d, -b, -c, a], 1).reshape(-1, 2, 2)
+    divisors = np.where(inside, determinants, 1.0)[:, None, None]
+    return pixels, np.where(inside[:, None, None], adjugates / divisors, np.eye(2)), inside
 
 
 def footprint_sizes(footprints: Array) -> Array:
     """[N] the longer way that a place moves as a pixel does, m, of footprints [N, 2, 2]."""
-    return np.asarray(np.linalg.norm(footprints, ord=2, axis=(1, 2)))
+    (a, b), (c, d) = footprints.transpose(1, 2, 0)
+    # A matrix is a rotation that scales and a reflection that does; along one direction both add up.
+    return np.asarray((np.hypot(a + d, c - b) + np.hypot(a - d, b + c)) / 2)
 
 
 def pyramid(gray: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -83,3 +83,9 @@ def test_below_the_vehicle_is_the_polygon_of_its_cameras(rig):
     places = np.array([[1.0, 0.0], [2.0, 0.5], [5.0, 0.0], [2.0, 2.0]])
     assert under_vehicle(places, rig.centers).tolist() == [True, True, False, False]
     assert not under_vehicle(places, rig.centers[:2]).any()
+
+
+def test_the_size_of_a_footprint_is_its_largest_singular_value():
+    footprints = np.random.default_rng(0).normal(size=(100, 2, 2))
+    expected = np.linalg.svd(footprints, compute_uv=False)[:, 0]
+    np.testing.assert_allclose(footprint_sizes(footprints), expected, rtol=1e-12)
