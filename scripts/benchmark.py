@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from benchmarks.calibration import measure_calibration
+from benchmarks.calibration.measure import measure_calibration
 from benchmarks.encodings import measure_encodings
 from benchmarks.export import measure_export
 from benchmarks.export_files import measure_export_files

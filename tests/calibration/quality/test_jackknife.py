@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from splatkit.calibration.quality.jackknife import observed_covariance
 from splatkit.calibration.quality.simulation import draw_views, example_rig
 from splatkit.calibration.solver.solve import solve
-from splatkit.geometry.se3 import twist_between
+from splatkit.geometry.se3 import exp_se3, twist_between
 from tests.calibration.halls import TARGET
 
 
@@ -54,3 +55,26 @@ def test_few_solutions_tell_nothing_or_no_directions():
     covariance = observed_covariance(solution, others, 0)
     ratio = covariance / solution.covariance
     np.testing.assert_allclose(ratio, ratio[0, 0])
+
+
+@pytest.mark.parametrize("count", [10, 20])
+def test_few_views_that_differ_unlike_in_all_directions_state_their_errors(count):
+    """Squared errors of six over the covariance, of means of views whose spreads are those of a real rig's."""
+    rig = example_rig("32")
+    views, _ = draw_views(rig, TARGET, 4, np.random.default_rng(1))
+    solution = solve(views, TARGET, rig.camera, rig.noise)
+    solution = replace(solution, joint_covariances=(1e-12 * np.eye(6),))
+    deviations = 1e-6 * np.sqrt(count * np.array([1, 2, 4, 9, 15, 150]))
+    rng, squares = np.random.default_rng(0), []
+    for _ in range(300):
+        draws = rng.normal(size=(count, 6)) * deviations
+        error = draws.mean(0)
+        others = [
+            replace(
+                solution,
+                guess=replace(solution.guess, T_camera_lidar=exp_se3(change) @ solution.guess.T_camera_lidar),
+            )
+            for change in (error - draws) / (count - 1)
+        ]
+        squares.append(error @ np.linalg.solve(observed_covariance(solution, others, 0), error))
+    assert 5 < np.mean(squares) < 8  # 5.7 to 7.2 over six seeds

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.calibration.halves import measure_halves
 from benchmarks.record import Record, record
 from splatkit.calibration.board_scene import Faults, board_scene, scan
 from splatkit.calibration.calibrate import calibrate_frames
@@ -92,9 +93,10 @@ def _measure_acfr(data: Path) -> list[Record]:
     files = pair_files([folder / "images"], folder / "pcd")
     started = time.perf_counter()
     frames = examine_files(files, _TARGET, workers=2)
+    camera = read_intrinsics(folder / "camera_info.yaml")
     records = []
     for mode, kinds in (("plane", PLANE_ONLY), ("full", ALL_KINDS)):
-        done = calibrate_frames(frames, _TARGET, (read_intrinsics(folder / "camera_info.yaml"),), kinds=kinds)
+        done = calibrate_frames(frames, _TARGET, (camera,), kinds=kinds)
         judged = [view[0] for view in done.selection.validation.held_out if view]
         params: dict[str, str | int] = {"mode": mode, "poses": len(done.frames)}
         records += [
@@ -103,7 +105,8 @@ def _measure_acfr(data: Path) -> list[Record]:
             record("acfr/plane_bias_mm", params, "mm", [1e3 * float(np.sqrt(np.mean([i.plane_m**2 for i in judged])))]),
             record("acfr/fold_spread_px", params, "px", [done.selection.validation.spread_px]),
         ]
-    return [*records, record("acfr/both_modes_s", {"workers": 2}, "s", [time.perf_counter() - started])]
+    records.append(record("acfr/both_modes_s", {"workers": 2}, "s", [time.perf_counter() - started]))
+    return [*records, *measure_halves(frames, _TARGET, camera)]
 
 
 def run_trials(lidar: LidarName, count: int, kinds: tuple[Kind, ...], trials: int) -> Trials:

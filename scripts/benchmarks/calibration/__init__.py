@@ -1,0 +1,1 @@
+"""Calibration on simulated rigs and on real poses."""
