@@ -154,6 +154,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "optimize",
         "optimize.ges.start",
         "pipeline.fingerprints",
+        "pipeline.lock",
         "report",
         "runs",
         "splatting",

@@ -11,6 +11,7 @@ from splatkit.blocks.plan_file import PLAN_FILE, Plan, read_plan
 from splatkit.blocks.settings import TrainBlocksSettings
 from splatkit.errors import DatasetError
 from splatkit.pipeline.fingerprints import FileHashes
+from splatkit.pipeline.lock import alone_in
 from splatkit.progress import Progress, no_progress
 
 
@@ -29,14 +30,16 @@ def train_blocks(settings: TrainBlocksSettings, progress: Progress = no_progress
     Raises:
         DatasetError, OSError: the plan or its dataset cannot be read, or is not what was planned.
         SettingsError: the engine is not there.
+        BusyFolderError: another start is at work on the plan.
         BlockFailedError: blocks could not be trained; all others are, and the same call trains the rest.
     """
     plan = read_plan(settings.plan)
     _check_inputs(plan)
-    kept = tuple(block.name for block in plan.blocks if is_trained(plan, block))
-    # The longest first, so that none is left alone at the end.
-    left = sorted((block for block in plan.blocks if block.name not in kept), key=lambda block: -block.cpu_s)
-    failures = _engine(settings).train(plan, left, progress) if left else []
+    with alone_in(plan.folder, "splatkit blocks train"):
+        kept = tuple(block.name for block in plan.blocks if is_trained(plan, block))
+        # The longest first, so that none is left alone at the end.
+        left = sorted((block for block in plan.blocks if block.name not in kept), key=lambda block: -block.cpu_s)
+        failures = _engine(settings).train(plan, left, progress) if left else []
     if failures:
         raise BlockFailedError(_explanation(plan, failures))
     return BlocksTrained(plan, tuple(block.name for block in left), kept)

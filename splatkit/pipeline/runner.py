@@ -1,15 +1,13 @@
 """Doing what is not done: each step is the command that a person could type, in a process of its own."""
 
-import contextlib
 import ctypes
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +17,7 @@ from splatkit.io.atomic import remove_leftovers
 from splatkit.memory import peak_memory_mb
 from splatkit.messages import LOGGER, gather_warnings, shows_notes
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
+from splatkit.pipeline.lock import alone_in
 from splatkit.pipeline.state import Cost, State, StepRecord
 from splatkit.pipeline.training import goes_on
 
@@ -71,7 +70,7 @@ def run_steps(pipeline: Pipeline, tell: Callable[[str], None]) -> State:
         KeyboardInterrupt: the person, or a step on their behalf, stopped it.
     """
     state = State(pipeline)
-    with _alone(pipeline.out):
+    with alone_in(pipeline.out, "splatkit run"):
         _check_training(pipeline, state, tell)
         count = len(pipeline.steps)
         for number, step in enumerate(pipeline.steps, 1):
@@ -182,15 +181,3 @@ def _move_aside(run: Path) -> None:
         before = run.with_name(f"{run.name}-before")
         shutil.rmtree(before, ignore_errors=True)
         run.rename(before)
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keep a second start away from the same folder; the system frees the lock when a process ends, however it ends."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StepFailedError(f"{out}: another `splatkit run` is at work there; wait for it or stop it") from None
-        yield

@@ -13,10 +13,12 @@ from splatkit.blocks.observation import coarse_camera
 from splatkit.blocks.plan import plan_blocks
 from splatkit.blocks.plan_file import read_plan, write_plan
 from splatkit.blocks.settings import MergeBlocksSettings, PlanBlocksSettings, TrainBlocksSettings, parse_options
+from splatkit.blocks.train import train_blocks
 from splatkit.errors import DatasetError, RefusedError, SettingsError
 from splatkit.geometry.camera import Camera, PosedCamera
 from splatkit.io.images import image_size
 from splatkit.io.transforms_json import read_transforms
+from splatkit.pipeline.lock import BusyFolderError, alone_in
 from tests.blocks.conftest import settings
 
 INF = float("inf")
@@ -148,3 +150,11 @@ def test_plans_are_written_as_they_are_read(plan):
     before = (plan.folder / "plan.json").read_bytes()
     write_plan(read_plan(plan.folder))
     assert (plan.folder / "plan.json").read_bytes() == before
+
+
+def test_two_starts_do_not_train_one_plan(plan):
+    with (
+        alone_in(plan.folder, "splatkit blocks train"),
+        pytest.raises(BusyFolderError, match="another `splatkit blocks train` is at work there"),
+    ):
+        train_blocks(TrainBlocksSettings(plan.folder))

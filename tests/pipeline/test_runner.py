@@ -15,6 +15,7 @@ import torch
 from splatkit.cli import main
 from splatkit.errors import RefusedError, SettingsError
 from splatkit.pipeline.config import read_pipeline
+from splatkit.pipeline.lock import BusyFolderError
 from splatkit.pipeline.runner import StepFailedError, plan, run_steps
 from splatkit.synthetic.settings import SceneSettings
 from splatkit.synthetic.stage import make_scene
@@ -120,7 +121,7 @@ def test_two_starts_do_not_work_in_one_folder(config, tmp_path):
     (tmp_path / "products").mkdir()
     with (tmp_path / "products/.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(StepFailedError, match="another `splatkit run`"):
+        with pytest.raises(BusyFolderError, match="another `splatkit run`"):
             run_steps(read_pipeline(config), lambda _: None)
 
 
