@@ -28,11 +28,15 @@ def cluster(monkeypatch):
         import ray
         from ray.cluster_utils import Cluster
 
+        made = None
         try:
             made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
             made.add_node(num_cpus=1)
             ray.init(address=made.address, log_to_driver=False)
         except Exception as error:  # whatever Ray raises where its own processes start too slowly
+            ray.shutdown()
+            if made is not None:
+                made.shutdown()
             pytest.skip(f"Ray does not start on this machine: {error}")
         yield made
         ray.shutdown()

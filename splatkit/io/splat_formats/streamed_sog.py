@@ -27,6 +27,7 @@ INDEX = "lod-meta.json"
 _VERSION, _DIGITS = 1, 7
 _LEAF = 1 << 14  # splats of level 0 in a leaf, at most
 _COARSEST = 1 << 13  # a level with fewer is not halved again
+_LEAST_GAIN = 0.9  # of the splats that a further level may have; it would be bytes for nothing
 _CHUNK = 1 << 19  # splats in a folder, about
 _EXTENT = 3.0  # standard deviations of a Gaussian that a box holds
 _DEEPEST = 64  # of a tree that is read; one of 10^9 splats has 17
@@ -133,7 +134,10 @@ def _levels(splats: SplatArrays, leaves: NDArray[np.int64]) -> list[_Level]:
         out.append(_Level(splats, np.searchsorted(leaves, np.arange(count + 1))))
         if len(leaves) <= max(_COARSEST, count):
             return out
+        before = len(leaves)
         splats, leaves = coarser(splats, leaves)
+        if len(leaves) > _LEAST_GAIN * before:  # neighbors that are left lie in other leaves
+            return out
 
 
 def _by_leaf(leaves: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pycolmap
@@ -29,9 +30,9 @@ FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 EUROC = "#timestamp, p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], q_RS_z [], v_x [m s^-1]"
 
 
-def to(source: Path, out: Path, **more: object) -> tuple[str, ...]:
+def to(source: Path, out: Path, **more: Any) -> tuple[str, ...]:
     """What was lost."""
-    return convert(ConvertSettings(source, out, **more)).lost  # type: ignore[arg-type]
+    return convert(ConvertSettings(source, out, **more)).lost
 
 
 def walk() -> Trajectory:

@@ -1,5 +1,6 @@
 """Streamed SOG: all splats come back, the tree is as specified, damage is named, and nothing else is lost."""
 
+import itertools
 import json
 
 import numpy as np
@@ -157,3 +158,12 @@ def test_cut_and_missing_files_are_named(tmp_path):
     (tmp_path / INDEX).write_text("[" * 100000)
     with pytest.raises(DatasetError, match="not an index"):
         read_streamed_sog(tmp_path / INDEX)
+
+
+def test_levels_end_where_no_neighbor_is_left_in_a_leaf(tmp_path, monkeypatch):
+    monkeypatch.setattr(streamed_sog, "_LEAF", 3)
+    monkeypatch.setattr(streamed_sog, "_COARSEST", 1)
+    write_streamed_sog(tmp_path / INDEX, random_splats(300, 0))
+    counts = json.loads((tmp_path / INDEX).read_text())["counts"]
+    assert counts[0] == 300
+    assert all(after <= 0.9 * before for before, after in itertools.pairwise(counts))
