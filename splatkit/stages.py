@@ -1,7 +1,7 @@
 """The stages of the toolkit: one command each, and one table each of a pipeline's file.
 
 Training is a stage too, but its command is nerfstudio's (`ns-train`); see `splatkit.optimize.train`. Training in blocks
-has three commands, and no tables of a pipeline's file yet.
+has three commands, and the key `blocks` in the table of training.
 """
 
 from collections.abc import Callable

@@ -40,7 +40,8 @@ class PlanBlocksSettings:
     coarse: Path | None = None
     """The config.yml of a run of the same dataset to take for the coarse run; by default one is trained."""
     train_options: str = ""
-    """Options of `ns-train ges` for the coarse run and all blocks, in one string."""
+    """Options of `ns-train ges` for the coarse run and all blocks, in one string behind an equals sign:
+    --train-options="--NAME VALUE"."""
     seed: int = 0
     """Seed of all randomness."""
     overwrite: bool = False
@@ -57,7 +58,9 @@ class PlanBlocksSettings:
             raise SettingsError(f"margin: expected a share from 0 to 1, got {self.margin:g}")
         if self.memory_gb is not None and not self.memory_gb > 0:
             raise SettingsError(f"memory_gb: expected more than 0, got {self.memory_gb:g}")
-        parse_options(self.train_options)
+        for option in parse_options(self.train_options):
+            if option.replace("_", "-").endswith(".max-splats"):
+                raise SettingsError(f"train_options: --{option} is set for each block; set splats, of the merged run")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def run_pipeline(settings: RunPipeline) -> None:
     for step in pipeline.steps:
         if step.name.startswith("export"):
             say(f"{step.name.removeprefix('export.').capitalize() + ':':7} {step.out}")
-        elif step.is_training:
+        elif step.is_run:
             say(f"Viewer: ns-viewer --load-config {step.product} --viewer.websocket-host 127.0.0.1")
 
 

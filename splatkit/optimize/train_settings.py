@@ -55,13 +55,14 @@ class TrainSettings:
         if self.seed is not None:
             for option in (*find_method(self.method).seed_options, "machine.seed"):
                 words += [f"--{option}", str(self.seed)]
-        words += _flags(self.options)
+        words += option_words(self.options)
         if self.dataparser_options:
-            words += [DATAPARSER, *_flags(self.dataparser_options)]
+            words += [DATAPARSER, *option_words(self.dataparser_options)]
         return words
 
 
-def _flags(table: Mapping[str, Any]) -> list[str]:
+def option_words(table: Mapping[str, Any]) -> list[str]:
+    """Words of options by name, dotted or nested."""
     return [word for name, value in _flat(table) for word in (f"--{name}", *_texts(value))]
 
 

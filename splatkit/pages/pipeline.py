@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from splatkit.io.atomic import atomic_file
-from splatkit.io.images import to_uint8
+from splatkit.io.images import read_image, to_uint8
 from splatkit.io.meshes import read_mesh
 from splatkit.optimize.load_run import load_run
+from splatkit.pipeline.blocks import PLAN_STEP
 from splatkit.pipeline.config import TRAINING, Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.truth import SceneTruth
@@ -36,7 +37,10 @@ def write_pipeline_report(pipeline: Pipeline, state: State) -> None:
     scores = evaluate(run) if isinstance(run, TrainedRun) else []
     _add_glance(report, pipeline, run, scores, truth)
     _add_calibrations(report, pipeline, truth)
-    if trained is not None and run is not None:
+    planned = pipeline.find(PLAN_STEP)
+    if trained is not None and planned is not None:
+        _add_blocks(report, planned, trained.out)
+    elif trained is not None:
         _add_training(report, trained.product)
     if isinstance(run, TrainedRun):
         _add_views(report, run, scores)
@@ -102,6 +106,14 @@ def _add_training(report: HtmlReport, config_path: Path) -> None:
             curves.append(Picture(plot_curves({label: (steps, values)}, "step", label), f"{label} of training views"))
     if curves:
         report.figures(curves)
+
+
+def _add_blocks(report: HtmlReport, planned: Step, merged: Path) -> None:
+    """The plan of a training in blocks, and what came of them."""
+    report.section("Training in blocks")
+    content = json.loads((merged / "merge.json").read_text(encoding="utf-8"))
+    report.table(["part", "splats"], [(name, f"{count:,}") for name, count in content["counts"].items()])
+    report.figures([Picture(read_image(planned.out / "plan.png"), "cells from above, with cameras and splats")])
 
 
 def _add_views(report: HtmlReport, run: TrainedRun, scores: Sequence[ImageScore]) -> None:
@@ -179,7 +191,7 @@ def _cost_cells(cost: Cost) -> tuple[str, str, str]:
 
 
 def _reports(pipeline: Pipeline) -> list[tuple[str, Path]]:
-    pages = [(step.name, step.out / "report.html") for step in pipeline.steps if not step.is_training]
+    pages = [(step.name, step.out / "report.html") for step in pipeline.steps if not step.is_run]
     return [(name, page) for name, page in pages if page.is_file()]
 
 

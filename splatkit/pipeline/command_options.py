@@ -77,6 +77,8 @@ class CommandOptions:
                 wanted = texts == ["True"]
                 if wanted != bool(option.default):
                     words.append(flag if wanted else f"--no-{flag[2:]}")
+            elif len(texts) == 1 and texts[0].startswith("--"):
+                words.append(f"{flag}={texts[0]}")  # as a word of its own it would be taken for another option
             else:
                 words += [flag, *texts]
         return words

@@ -1,8 +1,8 @@
 """The TOML file of a pipeline: one table a step, whose keys are the options of the command that does it.
 
-`[capture.lidar]` is `splatkit capture lidar`, `[optimize]` is `ns-train`; several `[calibrate.NAME]` may stand side by
-side. `{capture.lidar}` in a value is what an earlier step makes. Other paths count from the folder of the file. All of
-it is checked before the first step starts.
+`[capture.lidar]` is `splatkit capture lidar`, `[optimize]` is `ns-train`, or with a key `blocks` the three commands of
+`splatkit blocks`; several `[calibrate.NAME]` may stand side by side. `{capture.lidar}` in a value is what an earlier
+step makes. Other paths count from the folder of the file. All of it is checked before the first step starts.
 """
 
 import re
@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from splatkit.errors import SettingsError
+from splatkit.pipeline.blocks import BLOCKS_STEP, IN_BLOCKS, PLAN_STEP, BlockTables, block_tables
 from splatkit.pipeline.command_options import CommandOptions, parse_words
 from splatkit.pipeline.training import method_of, training_settings
 
@@ -37,21 +38,24 @@ class Step:
     """One command."""
 
     name: str  # as in the file, e.g. "capture.lidar"
-    words: tuple[str, ...]  # of the command line behind `splatkit`, or behind `ns-train` for the training
+    words: tuple[str, ...]  # of the command line behind the program
     out: Path  # file or folder that it makes
     inputs: tuple[Path, ...]  # files and folders that it reads, also those of earlier steps
     needs: tuple[str, ...]  # earlier steps whose products it reads
     table: Mapping[str, Any]  # as in the file
+    program: Literal["splatkit", "ns-train"] = "splatkit"
+    trains: tuple[str, ...] = ()  # words of `ns-train` that it comes to, to be checked before the steps before it
+    again: tuple[str, ...] = ("--overwrite",)  # more words, which let a product of splatkit's take the place of another
 
     @property
-    def is_training(self) -> bool:
-        """Whether nerfstudio does it."""
+    def is_run(self) -> bool:
+        """Whether it makes a trained run."""
         return self.name == TRAINING
 
     @property
     def product(self) -> Path:
         """What stands in for `{name}` in later steps."""
-        return self.out / "config.yml" if self.is_training else self.out
+        return self.out / "config.yml" if self.is_run else self.out
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,35 @@ class _Builder:
         table = dict(table) if "data" in table else {**table, "data": self._last_dataset(where)}
         needs = set[str]()
         data = self._locate(TRAINING, "data", self._refer(TRAINING, str(table["data"]), needs))
+        if IN_BLOCKS in table:
+            self._add_blocks(data, needs, block_tables(table, data, self._out / TRAINING, where))
+            return
         settings = training_settings({**table, "data": str(data)}, self._out / TRAINING, where)
-        self._append(TRAINING, settings.words(), settings.folder, [data], needs, table)
+        words = tuple(settings.words())
+        self.steps.append(
+            Step(TRAINING, words, settings.folder, (data,), tuple(sorted(needs)), table, "ns-train", words)
+        )
+
+    def _add_blocks(self, data: Path, needs: set[str], tables: BlockTables) -> None:
+        """The steps that a training in blocks takes."""
+        runs, run, trains = self._out / TRAINING, tables.training.folder, tuple(tables.training.words())
+        plan = runs / "plan"
+        words = self._words("blocks.plan", {"dataset": str(data), **tables.plan}, plan)
+        self.steps.append(Step(PLAN_STEP, words, plan, (data,), tuple(sorted(needs)), tables.plan, trains=trains))
+        words = self._words("blocks.train", {"plan": str(plan), **tables.train}, None)
+        table = {**tables.plan, **tables.train}
+        self.steps.append(Step(BLOCKS_STEP, words, plan / "blocks", (data,), (PLAN_STEP,), table, again=()))
+        words = self._words("blocks.merge", {"plan": str(plan), **tables.merge}, runs)
+        self.steps.append(Step(TRAINING, words, run, (), (PLAN_STEP, BLOCKS_STEP), tables.merge))
+
+    def _words(self, name: str, values: Mapping[str, Any], out: Path | None) -> tuple[str, ...]:
+        """Of a command of blocks."""
+        command, where = CommandOptions.all()[name], self._where(TRAINING)
+        options = {command.find(key, where): value for key, value in values.items()}
+        texts = {option: option.texts(value, where) for option, value in options.items()}
+        words = [*command.words, *command.arguments(texts), *(() if out is None else ("--out", str(out)))]
+        parse_words(command, words, where)
+        return tuple(words)
 
     def _append(
         self, name: str, words: list[str], out: Path, inputs: list[Path], needs: set[str], table: Mapping[str, Any]

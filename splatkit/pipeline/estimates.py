@@ -15,6 +15,8 @@ from splatkit.io.listing import list_files
 from splatkit.io.photographs.kinds import readable_suffixes
 from splatkit.io.scans.readers import count_scans, has_reader, series_suffixes
 from splatkit.optimize.method_record import TrainingCost
+from splatkit.pipeline.blocks import BLOCKS_STEP, PLAN_STEP
+from splatkit.pipeline.command_options import CommandOptions
 from splatkit.pipeline.config import Pipeline, Step
 from splatkit.pipeline.state import Cost, State
 from splatkit.pipeline.training import method_of
@@ -24,6 +26,8 @@ _ODOMETRY_S = 0.35  # a scan, three times over
 _MAP_MB = 500  # of a map of scans, however many there are
 _STEREO_MB, _STEREO_MB_PER_MEGAPIXEL = 750, 100  # of the images that are compared
 _RECORDED_PHOTOGRAPHS, _RECORDED_MEGAPIXELS = 150, 2.0  # before anybody looks
+_COARSE_PIXELS = 16  # of a photograph for one of the coarse run's
+_BLOCKS_COST = 2.0  # of one run's: photographs count in each block that sees them (measured with four)
 _SCENE_DEFAULTS = {"width": 320, "height": 240, "views": 48, "scans": 40, "board-poses": 0}
 
 
@@ -126,8 +130,10 @@ def _megapixels(path: Path) -> float:
 
 
 def _estimate(step: Step, work: Workload) -> Estimate:
-    if step.is_training:
-        return _training(step, work)
+    if step.program == "ns-train":
+        return _training(step.table, work)
+    if step.name in (PLAN_STEP, BLOCKS_STEP):
+        return _in_blocks(step, work)
     everything = work.all_megapixels
     if step.name == "scene":
         seconds = 3 + 7.9 * everything + 0.13 * work.scans + 2.3 * work.boards
@@ -169,18 +175,37 @@ def _with_stereo(without: Estimate, step: Step, work: Workload) -> Estimate:
     return Estimate(without.cpu_s + effort.cpu_s, max(without.peak_mb, peak_mb))
 
 
-def _training(step: Step, work: Workload) -> Estimate:
+def _in_blocks(step: Step, work: Workload) -> Estimate:
+    """The coarse run of a plan, or all of its blocks, one after another."""
+    command = CommandOptions.all()["blocks.plan"]
+    steps, splats = (int(step.table.get(name, command.find(name, step.name).default)) for name in ("steps", "splats"))
+    if step.name == PLAN_STEP:
+        small = Workload(work.photographs, work.megapixels / _COARSE_PIXELS)
+        return _training({"steps": steps // 3, **_capped(splats // 2)}, small)
+    blocks = step.table.get("blocks")
+    count = blocks if isinstance(blocks, int) else 1  # auto: by the memory that there is
+    whole = _training({"steps": steps, **_capped(splats)}, work)
+    part = _training({"steps": 1, **_capped(splats // count)}, work)
+    return Estimate(_BLOCKS_COST * whole.cpu_s, part.peak_mb)
+
+
+def _capped(splats: int) -> dict[str, Any]:
+    """A table with that many splats at most."""
+    return {"pipeline": {"model": {"densification": {"max-splats": splats}}}}
+
+
+def _training(table: Mapping[str, Any], work: Workload) -> Estimate:
     """Steps cost what the method's record says of pixels and splats."""
-    method = method_of(step.table)
-    cost, steps = method.cost, int(step.table.get("steps", method.steps))
-    splats = _splats(step, cost)
+    method = method_of(table)
+    cost, steps = method.cost, int(table.get("steps", method.steps))
+    splats = _splats(table, cost)
     step_s = cost.step_s + cost.step_s_per_megapixel * work.megapixels + cost.step_s_per_splat * splats
     return Estimate(15 + steps * step_s, cost.base_mb + 3 * work.all_megapixels + cost.mb_per_splat * splats)
 
 
-def _splats(step: Step, cost: TrainingCost) -> int:
+def _splats(table: Mapping[str, Any], cost: TrainingCost) -> int:
     """How many the file allows; where it says nothing, as many as there are by default."""
-    found: Any = step.table
+    found: Any = table
     for name in cost.splats_option.split("."):
         found = found.get(name, {}) if isinstance(found, Mapping) else {}
     return int(found) if isinstance(found, int) else cost.splats

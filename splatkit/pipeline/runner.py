@@ -49,7 +49,7 @@ def plan(pipeline: Pipeline) -> list[PlannedStep]:
         if not fresh & set(step.needs):
             if state.is_done(step):
                 status = "done"
-            elif step.is_training and _may_go_on(state, step):
+            elif step.program == "ns-train" and _may_go_on(state, step):
                 status = "resumes"
         if status != "done":
             fresh.add(step.name)
@@ -85,19 +85,19 @@ def run_steps(pipeline: Pipeline, tell: Callable[[str], None]) -> State:
 
 def command_line(step: Step) -> str:
     """What a person would type."""
-    words = ("ns-train" if step.is_training else "splatkit", *step.words)
+    words = (step.program, *step.words)
     return " ".join(word if word and not set(word) & set(" '\"$*?&|<>()") else f"'{word}'" for word in words)
 
 
 def _check_training(pipeline: Pipeline, state: State, tell: Callable[[str], None]) -> None:
     """Let nerfstudio judge its options before the steps that come first, which may take hours."""
-    trained = pipeline.find(TRAINING)
-    if trained is None or not trained.needs or state.is_done(trained):
+    training = next((step for step in pipeline.steps if step.trains), None)
+    if training is None or not training.needs or state.is_done(training):
         return
-    if all(state.is_done(step) for step in pipeline.steps if step.name in trained.needs):
+    if all(state.is_done(step) for step in pipeline.steps if step.name in training.needs):
         return  # it will say so itself, at once
     tell(f"checking the options of [{TRAINING}]")
-    command = [sys.executable, "-W", "ignore", "-m", "splatkit.optimize.check_words", *trained.words]
+    command = [sys.executable, "-W", "ignore", "-m", "splatkit.optimize.check_words", *training.trains]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     if checked.returncode != 0:
         raise SettingsError(f"{pipeline.source}: [{TRAINING}]: {checked.stderr.strip()}")
@@ -110,18 +110,18 @@ def _may_go_on(state: State, step: Step) -> bool:
 
 
 def _do(state: State, step: Step) -> None:
-    made_from, spent = state.made_from(step), Cost()
-    if step.is_training and _may_go_on(state, step):
+    made_from, spent, by_nerfstudio = state.made_from(step), Cost(), step.program == "ns-train"
+    if by_nerfstudio and _may_go_on(state, step):
         record = state.read(step.name)
         spent = Cost() if record is None else record.cost
-    elif step.is_training:
+    elif step.is_run:
         _move_aside(step.out)
     remove_leftovers(step.out)
     state.write(step.name, StepRecord(made_from, False, spent, step.words))
     # Commands swap a new product in when it is complete: until then the old one stays.
-    words = goes_on(step.words, step.out) if step.is_training else (*step.words, "--overwrite")
+    words = goes_on(step.words, step.out) if by_nerfstudio else (*step.words, *step.again)
     with gather_warnings(step.name) as environment:
-        code, cost = _call("nerfstudio.scripts.train" if step.is_training else "splatkit.cli", words, environment)
+        code, cost = _call("nerfstudio.scripts.train" if by_nerfstudio else "splatkit.cli", words, environment)
     LOGGER.info("%s: %.1f s, %.2f GB of memory at most", step.name, cost.wall_s, cost.peak_mb / 1000)
     done = code == 0 and step.product.exists()
     state.write(step.name, StepRecord(made_from, done, spent.plus(cost), step.words))

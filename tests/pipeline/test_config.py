@@ -68,6 +68,65 @@ def test_tables_are_commands_and_their_keys_options(write, tmp_path):
     assert words["export.colmap"] == f"export colmap --data {products}/capture/lidar --out {products}/export/colmap"
 
 
+IN_BLOCKS = """
+out = "products"
+[scene]
+name = "courtyard"
+[optimize]
+blocks = 3
+engine = "ray"
+address = "auto"
+steps = 900
+splats = 5000
+seam-steps = 0
+pipeline.model.sh-degree = 1
+[export.mesh]
+"""
+
+
+def test_training_in_blocks_is_three_commands_in_the_place_of_one(write, tmp_path):
+    pipeline = read_pipeline(write(IN_BLOCKS))
+    products = tmp_path / "products"
+    steps = {step.name: step for step in pipeline.steps}
+    assert list(steps) == ["scene", "optimize.plan", "optimize.blocks", "optimize", "export.mesh"]
+    plan, blocks, merge = (steps[name] for name in ("optimize.plan", "optimize.blocks", "optimize"))
+    assert " ".join(plan.words) == (
+        f"blocks plan {products}/scene --blocks 3 --steps 900 --splats 5000 "
+        f"--train-options=--pipeline.model.sh-degree 1 --out {products}/optimize/plan"
+    )
+    assert " ".join(blocks.words) == f"blocks train {products}/optimize/plan --engine ray --address auto"
+    assert " ".join(merge.words) == f"blocks merge {products}/optimize/plan --seam-steps 0 --out {products}/optimize"
+    assert {step.program for step in pipeline.steps} == {"splatkit"}
+    assert (plan.needs, blocks.needs, merge.needs) == (
+        ("scene",),
+        ("optimize.plan",),
+        ("optimize.plan", "optimize.blocks"),
+    )
+    assert {"--max-num-iterations", "900", "--pipeline.model.sh-degree"} <= set(plan.trains)
+    run = f"{products}/optimize/field/ges/run/config.yml"
+    assert f"--load-config {run}" in " ".join(steps["export.mesh"].words)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("blocks = 0", "blocks: expected auto or a whole number from 1"),
+        ('blocks = "many"', "blocks"),
+        ('blocks = 2\nmethod = "simplex-sdf"', "method: only ges is trained in blocks"),
+        ('blocks = 2\nvis = "viewer"', "vis: blocks are trained in processes of their own"),
+        ("blocks = 2\nsplatkit-data.allow-outside = true", "splatkit-data: blocks know no options"),
+        ('blocks = 2\ntrain-options = "--x 1"', "train-options cannot be set here"),
+        ('blocks = 2\naddress = "auto"', "address: is of a Ray cluster"),
+        ("blocks = 2\npipeline.model.densification.max-splats = 9", "splats"),
+    ],
+)
+def test_what_blocks_cannot_have_is_said(write, table, said):
+    with pytest.raises(SettingsError) as raised:
+        read_pipeline(write(f'out = "products"\n[scene]\nname = "courtyard"\n[optimize]\n{table}\n'))
+    assert said in str(raised.value)
+    assert "[optimize]" in str(raised.value)
+
+
 def test_a_walk_has_a_command_of_its_own(write, tmp_path):
     table = """
     out = "products"

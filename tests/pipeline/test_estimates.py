@@ -59,6 +59,21 @@ def test_more_work_takes_longer(estimate):
     assert estimate(splats=500_000)["optimize"].peak_mb > small["optimize"].peak_mb
 
 
+def test_blocks_take_more_time_and_less_memory_than_one_run(tmp_path):
+    found = []
+    for blocks in ("", "blocks = 4\nsplats = 2000000\n"):
+        path = tmp_path / "way.toml"
+        option = "pipeline.model.densification.max-splats = 2000000\n"
+        path.write_text(
+            "out = 'products'\n[scene]\nname = 'courtyard'\n[optimize]\nsteps = 7000\n" + (blocks or option)
+        )
+        found.append(estimate_steps(read_pipeline(path)))
+    one, several = found
+    assert 1 < several["optimize.blocks"].cpu_s / one["optimize"].cpu_s < 3
+    assert several["optimize.plan"].cpu_s < 0.4 * one["optimize"].cpu_s
+    assert several["optimize.blocks"].peak_mb < one["optimize"].peak_mb
+
+
 def test_a_walk_takes_by_its_scans(tmp_path):
     found = []
     for scans in (20, 60):
