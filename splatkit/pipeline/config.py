@@ -183,7 +183,8 @@ class _Builder:
             completed |= self._what_to_export(name, command)
         recorded = any(step.name == _RECORDING for step in self.steps)
         if recorded and name == "capture.images" and not {"images", "poses"} & table.keys():
-            completed = {"cameras": "folder", **completed}  # each has a lens of its own
+            # Its cameras have lenses of their own, and names in which neighbors are of one camera.
+            completed = {"cameras": "folder", "matching": "exhaustive", **completed}
             completed["images"] = f"{{{_RECORDING}}}/images"
         if recorded and name == "capture.lidar":
             completed = {"recording": f"{{{_RECORDING}}}", **completed}

@@ -209,8 +209,7 @@ def test_a_recording_needs_no_more_words(tmp_path):
     recording, images, lidar, training = read_pipeline(tmp_path / "p.toml").steps
     options = dict(zip(images.words[2::2], images.words[3::2], strict=True))
     assert options["--images"] == str(recording.out / "images")
-    assert options["--cameras"] == "folder"
-    assert "--matching" not in options  # names are times, which auto recognizes
+    assert (options["--cameras"], options["--matching"]) == ("folder", "exhaustive")
     assert lidar.words[2:6] == ("--recording", str(recording.out), "--dataset", str(images.out))
     assert lidar.needs == ("capture.images", "capture.recording")
     assert training.needs == ("capture.lidar",)
