@@ -21,6 +21,7 @@ STUDIES = {
     "surround": ("studies.surround_study", "how well the ground calibrates cameras around a vehicle"),
     "walks": ("studies.walks.study", "how well a walk without targets calibrates a LiDAR and cameras"),
     "blocks": ("studies.blocks.study", "the planner of blocks on a simulated city"),
+    "unordered": ("studies.unordered.study", "structure from motion of many photographs without order"),
     "flexicubes": ("studies.flexicubes_study", "FlexiCubes, dual marching cubes and marching cubes under one loss"),
 }
 

@@ -42,6 +42,9 @@ def _report(folder: Path, captured: CapturedImages) -> HtmlReport:
     for warning in captured.warnings:
         report.text(f"Warning: {warning}.")
     report.text(f"Frame: {upright.frame}.")
+    if solution.pairs:
+        reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in solution.pairs.items())
+        report.text(f"{sum(solution.pairs.values())} pairs of photographs were matched: {reasons}.")
     _gps(report, upright)
     if len(scene.errors):
         _errors(report, scene)

@@ -8,6 +8,18 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parent.parent.parent / "scripts"
+STUDIES = (
+    "kernels",
+    "encodings",
+    "lidar",
+    "meshes",
+    "recordings",
+    "surround",
+    "walks",
+    "blocks",
+    "unordered",
+    "flexicubes",
+)
 
 
 def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -18,10 +30,7 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("script", "parts"),
     [
-        (
-            "study.py",
-            ("kernels", "encodings", "lidar", "meshes", "recordings", "surround", "walks", "blocks", "flexicubes"),
-        ),
+        ("study.py", STUDIES),
         ("pictures.py", ("demo", "courtyard", "flexicubes")),
         ("fit.py", ("image", "sdf", "motion")),
     ],
@@ -39,20 +48,7 @@ def test_help_names_the_parts(script: str, parts: tuple[str, ...]):
 @pytest.mark.parametrize(
     ("script", "part"),
     [
-        *(
-            ("study.py", part)
-            for part in (
-                "kernels",
-                "encodings",
-                "lidar",
-                "meshes",
-                "recordings",
-                "surround",
-                "walks",
-                "blocks",
-                "flexicubes",
-            )
-        ),
+        *(("study.py", part) for part in STUDIES),
         *(("pictures.py", part) for part in ("demo", "courtyard", "flexicubes")),
         *(("fit.py", part) for part in ("image", "sdf", "motion")),
     ],

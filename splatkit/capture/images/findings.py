@@ -93,6 +93,7 @@ def figures(
         "registered": len(scene.views),
         "not_registered": [{"name": name, "most_matches": count} for name, count in solution.lost.items()],
         "other_models": list(solution.other_models),
+        "matched_pairs": solution.pairs,
         "left_out": _left_out(gathered),
         "points": len(scene.points),
         "blur_px": {file.name: finite_blur(file.blur_px) for file in gathered.files},

@@ -1,6 +1,7 @@
 """What a capture is made from: photographs, the frames of a video, given poses, masks; all of it looked at once."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from splatkit.io.provenance import Source, hash_files
 from splatkit.progress import Progress
 
 _FEWEST = 2  # one photograph has no depth
+_STAMP = re.compile(r"\d+\.\d{3,}")  # seconds, as recordings name photographs
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class GatheredImages:
     rig: CameraRig | None = None  # that some of the photographs are of
     notes: tuple[str, ...] = ()  # what the user should know
     left_out: tuple[LeftOut, ...] = ()  # files beside those that are used
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the order of files is that of time, in each folder: of a video, or named by times."""
+        return self.is_video or all(_STAMP.fullmatch(PurePosixPath(file.name).stem) for file in self.files)
 
     def content(self) -> list[str]:
         """Hashes of all sources and what was chosen of them, that results depend on."""

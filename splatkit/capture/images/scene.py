@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pycolmap
@@ -22,8 +21,10 @@ from splatkit.capture.images.structure.feature_matching import (
     match_features,
     most_matches,
 )
-from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras, sfm_pairs
-from splatkit.capture.images.structure.rig_structure import reconstruct_rig, rig_pairs
+from splatkit.capture.images.structure.pairing import Matching, matching_set
+from splatkit.capture.images.structure.reconstruction import CameraModel, Sharing, reconstruct, sfm_cameras
+from splatkit.capture.images.structure.rig_structure import reconstruct_rig
+from splatkit.capture.images.structure.rounds import MatchingWork, solve_in_rounds
 from splatkit.capture.images.structure.triangulation import nearest_pairs, shared_cameras, triangulate
 from splatkit.geometry.camera import PosedCamera
 from splatkit.io.atomic import atomic_directory
@@ -38,7 +39,8 @@ class SceneSettings:
 
     camera_model: CameraModel = "OPENCV"
     sharing: Sharing = "size"
-    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
+    matching: Matching = "auto"
+    in_order: bool = False  # photographs of each folder are in the order of time
     features: FeatureSettings = field(default_factory=FeatureSettings)
 
 
@@ -49,6 +51,7 @@ class Solution:
     scene: SolvedScene
     lost: dict[str, int]  # photographs without a place -> the most matches that one has with another photograph
     other_models: tuple[int, ...]  # photographs of each group that could not be joined
+    pairs: dict[str, int] = field(default_factory=dict)  # that were matched, by the reason why they were chosen
 
 
 def solve_unknown(
@@ -102,19 +105,22 @@ def _find_all(
 ) -> None:
     start = sfm_cameras(files, settings.camera_model, settings.sharing, rig)
     numbered = [(links[name], camera_id) for name, camera_id in start.images]
-    names = [link for link, _ in numbered]
     linked = None if rig is None else rig.renamed(links)
     database, images = folder / "database.db", folder / "images"
     create_database(database, start.cameras, numbered)
     extract_features(database, images, _mask_folder(folder), settings.features, progress)
-    pairs = sfm_pairs(names, settings.matching) if linked is None else rig_pairs(linked, names, settings.matching)
-    match_features(database, pairs, settings.features, progress)
+    fixes = {file.name: file.gps for file in files if file.gps is not None}
+    photographs = matching_set([file.name for file in files], fixes, rig, settings.in_order)
     threads = (settings.features.workers, settings.features.seed, progress)
-    if linked is None:
-        model, others = reconstruct(database, images, *threads)
-    else:
-        model, others = reconstruct_rig(database, images, linked, start, *threads)
-    _store(folder, model, others)
+
+    def solve() -> tuple[pycolmap.Reconstruction, list[int]]:
+        if linked is None:
+            return reconstruct(database, images, *threads)
+        return reconstruct_rig(database, images, linked, start, *threads)
+
+    work = MatchingWork(folder, photographs, links, settings.matching, settings.features, progress)
+    (model, others), counts = solve_in_rounds(work, solve)
+    _store(folder, model, others, counts)
 
 
 def _find_points(folder: Path, known: dict[str, PosedCamera], settings: FeatureSettings, progress: Progress) -> None:
@@ -124,10 +130,11 @@ def _find_points(folder: Path, known: dict[str, PosedCamera], settings: FeatureS
     database = folder / "database.db"
     create_database(database, cameras, list(zip(names, numbers, strict=True)))
     extract_features(database, folder / "images", _mask_folder(folder), settings, progress)
-    match_features(database, nearest_pairs(names, poses), settings, progress)
+    pairs = nearest_pairs(names, poses)
+    match_features(database, pairs, settings, progress)
     places = dict(zip(names, poses, strict=True))
     model = triangulate(database, folder / "images", places, settings.workers, settings.seed, progress)
-    _store(folder, model, [])
+    _store(folder, model, [], {"near_by_pose": len(pairs)})
 
 
 def _link_images(folder: Path, images: Sequence[ImageFile | GivenCamera], masks: dict[str, Path]) -> dict[str, str]:
@@ -172,11 +179,12 @@ def _mask_folder(folder: Path) -> Path | None:
     return folder / "masks" if (folder / "masks").is_dir() else None
 
 
-def _store(folder: Path, model: pycolmap.Reconstruction, others: list[int]) -> None:
+def _store(folder: Path, model: pycolmap.Reconstruction, others: list[int], pairs: dict[str, int]) -> None:
     lost = most_matches(folder / "database.db", {image.name for image in model.images.values() if image.has_pose})
     with atomic_directory(folder / "model") as partial, colmap_errors(str(folder)):
         model.write_binary(partial)
-        (partial / "others.json").write_text(json.dumps({"others": others, "lost": lost}), encoding="utf-8")
+        found = {"others": others, "lost": lost, "pairs": pairs}
+        (partial / "others.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def _load(folder: Path, name_of: dict[str, str]) -> Solution:
@@ -187,7 +195,7 @@ def _load(folder: Path, name_of: dict[str, str]) -> Solution:
     scene = scene_of(model, folder)
     views = tuple(replace(view, posed=replace(view.posed, name=name_of[view.name])) for view in scene.views)
     lost = {name_of[link]: count for link, count in others["lost"].items()}
-    return Solution(replace(scene, views=views), lost, tuple(others["others"]))
+    return Solution(replace(scene, views=views), lost, tuple(others["others"]), others.get("pairs", {}))
 
 
 def take_given(given: GivenCameras) -> Solution:

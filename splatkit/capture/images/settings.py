@@ -59,8 +59,10 @@ class CaptureImagesSettings:
     """Lens model, where none is given."""
     cameras: Literal["size", "folder", "image"] = "size"
     """Which photographs share a lens: those of one size, those of one size and folder, or none."""
-    matching: Literal["auto", "exhaustive", "sequential"] = "auto"
-    """Match all pairs, or neighbors by name; auto: all pairs for up to 80 photographs, unless from a video."""
+    matching: Literal["auto", "exhaustive", "sequential", "retrieval", "spatial"] = "auto"
+    """Match all pairs, neighbors by name, photographs that look alike, or the nearest by GPS; auto: all pairs of up to
+    80 photographs, beyond that those that look alike and near ones; of a video or a recording neighbors in time, and
+    far ones that look alike."""
     longest_side: int = 1600
     """Longest side to which photographs are reduced for feature detection, px."""
     features: int = 8192

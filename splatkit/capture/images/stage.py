@@ -14,6 +14,7 @@ from splatkit.capture.images.rigs.assembling import check_rig_settings, with_rig
 from splatkit.capture.images.scene import SceneSettings, Solution, solve_given, solve_unknown, take_given
 from splatkit.capture.images.settings import CaptureImagesSettings
 from splatkit.capture.images.structure.feature_matching import FeatureSettings
+from splatkit.capture.images.structure.pairing import EXHAUSTIVE_UP_TO
 from splatkit.capture.provenance import CaptureRecord, write_record
 from splatkit.capture.stereo.findings import StereoFindings
 from splatkit.capture.stereo.found_stereo import stereo_if_possible
@@ -125,9 +126,10 @@ def _solve(settings: CaptureImagesSettings, gathered: GatheredImages, work: Work
     features = _features(settings)
     given = gathered.given
     if given is None:
-        in_order = settings.matching == "auto" and gathered.is_video
-        matching = "sequential" if in_order else settings.matching
-        scene = SceneSettings(settings.camera_model, settings.cameras, matching, features)
+        if settings.matching == "spatial" and all(file.gps is None for file in gathered.files):
+            raise SettingsError("--matching spatial: no photograph says where it was taken; try --matching retrieval")
+        in_order = gathered.is_video or (gathered.is_in_order and len(gathered.files) > EXHAUSTIVE_UP_TO)
+        scene = SceneSettings(settings.camera_model, settings.cameras, settings.matching, in_order, features)
         stage = work.stage("scene", [gathered.content(), asdict(scene)])
         return solve_unknown(stage, gathered.files, gathered.masks, scene, progress, gathered.rig)
     if settings.points == "given" and given.points is None:

@@ -144,6 +144,15 @@ def _batches(items: list, size: int) -> Iterator[list]:
         yield items[start : start + size]
 
 
+def linked_pairs(database: Path, pairs: Sequence[tuple[str, str]]) -> int:
+    """How many of the pairs have as many verified matches as structure from motion asks for."""
+    fewest = pycolmap.IncrementalPipelineOptions().min_num_matches
+    with pycolmap.Database.open(database) as opened:
+        ids = {image.name: image.image_id for image in opened.read_all_images()}
+        counts = dict(zip(*opened.read_two_view_geometry_num_inliers(), strict=True))
+    return sum(counts.get(pycolmap.image_pair_to_pair_id(ids[a], ids[b]), 0) >= fewest for a, b in pairs)
+
+
 def most_matches(database: Path, without: set[str]) -> dict[str, int]:
     """Of all images but some: the most verified matches that each has with another."""
     with pycolmap.Database.open(database) as opened:

@@ -26,9 +26,6 @@ CameraModel = Literal["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL", "PI
 Sharing = Literal["size", "folder", "image"]
 
 FEWEST_REGISTERED = 3
-EXHAUSTIVE_UP_TO = 80  # images; beyond it pairs of all with all take too long on a CPU
-_SEQUENCE_OVERLAP = 10  # neighbors that each image of a sequence is matched with
-_SEQUENCE_FARTHEST = 8  # and those 2^k images ahead, for k up to this
 _PLENTY = 100  # features that two photographs share: enough to place them, if they are from places apart
 _FOCAL_OF_LONGEST_SIDE = 1.2  # COLMAP's guess where EXIF gives no focal length
 
@@ -82,17 +79,6 @@ def sfm_cameras(
             raise DatasetError(f"{shot.path}: has {size[0]}x{size[1]} px, camera {mount.camera} of the rig {stated} px")
         images.append((shot.name, cameras[key].camera_id))
     return StartingCameras(list(cameras.values()), images, on_rig)
-
-
-def sfm_pairs(names: Sequence[str], matching: Literal["auto", "exhaustive", "sequential"]) -> list[tuple[str, str]]:
-    """Pairs of images to match: all, or neighbors in a sequence and, sparser and sparser, those farther ahead."""
-    count = len(names)
-    if matching == "exhaustive" or (matching == "auto" and count <= EXHAUSTIVE_UP_TO):
-        steps = list(range(1, count))
-    else:
-        ahead = {2**k for k in range(_SEQUENCE_FARTHEST + 1)} | set(range(1, _SEQUENCE_OVERLAP + 1))
-        steps = sorted(step for step in ahead if step < count)
-    return [(names[i], names[i + step]) for step in steps for i in range(count - step)]
 
 
 def reconstruct(

@@ -5,10 +5,8 @@ placed, and all is solved again by frames, in which bundle adjustment refines th
 https://colmap.github.io/rigs.html.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pycolmap
@@ -17,30 +15,13 @@ from scipy.spatial.transform import Rotation
 
 from splatkit.capture.images.rigs.rig import CameraRig, RigCamera
 from splatkit.capture.images.structure.feature_matching import colmap_errors
-from splatkit.capture.images.structure.reconstruction import StartingCameras, reconstruct, sfm_pairs
+from splatkit.capture.images.structure.reconstruction import StartingCameras, reconstruct
 from splatkit.capture.images.structure.rig_records import has_rig, write_rig
 from splatkit.errors import CaptureRefusedError
 from splatkit.geometry.se3 import compose, invert
 from splatkit.progress import Progress
 
-_EXHAUSTIVE_UP_TO = 100  # photographs, as 25 panoramas have them: 4800 pairs
 _FEWEST_TOGETHER = 2  # frames that a camera and the reference must both be placed in, to know how they lie
-
-
-def rig_pairs(
-    rig: CameraRig, names: Sequence[str], matching: Literal["auto", "exhaustive", "sequential"]
-) -> list[tuple[str, str]]:
-    """Pairs of images to match: of frames as `sfm_pairs` has them, all images of one with all of the other.
-
-    Images of one frame are matched too, unless all look from one point, where they show no parallax.
-    """
-    groups = {group[0]: group for group in rig.frames(names)}
-    if matching == "auto":
-        matching = "exhaustive" if len(names) <= _EXHAUSTIVE_UP_TO else "sequential"
-    pairs = [(a, b) for i, j in sfm_pairs(list(groups), matching) for a in groups[i] for b in groups[j]]
-    if rig.is_one_point:
-        return pairs
-    return pairs + [(a, b) for group in groups.values() for i, a in enumerate(group) for b in group[i + 1 :]]
 
 
 def reconstruct_rig(

@@ -1,0 +1,1 @@
+"""The study of many photographs without order."""
