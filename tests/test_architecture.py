@@ -124,6 +124,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "io",
     },
     # cameras of other programs are converted as `capture images` reads them
+    "export.objects": {"export.surface", "evaluation", "geometry", "io"},
     "export.files": {
         "capture.images",
         "export.open_run",
@@ -138,6 +139,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "export": {
         "export.files",
+        "export.objects",
         "export.surface",
         "export.texture",
         "optimize",

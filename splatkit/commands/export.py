@@ -37,6 +37,8 @@ def run_export_mesh(settings: ExportMeshSettings) -> None:
 
     done = export_mesh(settings, show_progress, report)
     say(f"{settings.out}: {len(done.mesh.vertices)} vertices, {len(done.mesh.faces)} faces")
+    if done.object_verdict is not None:
+        say(done.object_verdict)
     say(done.verdict)
     print_warnings(done.warnings)
 

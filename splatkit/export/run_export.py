@@ -12,6 +12,7 @@ from splatkit.export.files.frames import ExportFrame, export_frame, read_georefe
 from splatkit.export.files.mesh_export import write_mesh_export
 from splatkit.export.files.splat_export import splats_for_files, splats_in_frame
 from splatkit.export.held_out import Comparison, compare_with_photographs, no_comparison
+from splatkit.export.objects.cutting import cut_object, describe_object, object_verdict
 from splatkit.export.open_run import open_run, surface_of
 from splatkit.export.settings import ExportMeshSettings
 from splatkit.export.texture.photographs import check_photographs
@@ -49,6 +50,12 @@ class MeshExport:
         return str(self.record["held_out"]["verdict"])
 
     @property
+    def object_verdict(self) -> str | None:
+        """How large an object is that was cut out, in one line; None where none was."""
+        found = self.record.get("object")
+        return None if found is None else object_verdict(found)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know."""
         local = self.record.get("local_files", [])
@@ -82,6 +89,7 @@ def export_mesh(
             a format is not installed.
         FileExistsError: `out` exists and may not be overwritten.
         EmptyMeshError: no surface came out.
+        RefusedError: an object is asked for, and none stands on a support that cameras look at from around.
     """
     if settings.out.exists() and not settings.overwrite:
         raise FileExistsError(f"{settings.out} exists; choose another folder or pass --overwrite")
@@ -94,11 +102,16 @@ def export_mesh(
         read_georeference(run.dataset, settings.georeference)  # what is wrong with it should be said now
     with timer.step("surface"):
         found = surface_of(run, settings.surface_to_wrap(), progress)
+    shape, cut = found.mesh, None
+    if settings.object:
+        with timer.step("object"):
+            cut = cut_object(found.mesh, [view.photographed for view in run.train_views])
+            shape = cut.mesh
     with timer.step("colors"):
-        colored = color_mesh(found.mesh, run.train_views, settings.texture, progress)
+        colored = color_mesh(shape, run.train_views, settings.texture, progress)
     with timer.step("held-out views"):
         comparison = _compare(colored.mesh, run, progress)
-    frame = export_frame(settings.frame, found.mesh.vertices, run.dataset, settings.georeference)
+    frame = export_frame(settings.frame, shape.vertices, run.dataset, settings.georeference)
     record = {
         **provenance(settings.load_config, run),
         **frame.record(),
@@ -108,6 +121,8 @@ def export_mesh(
         "seconds": timer.seconds,
     }
     mesh = frame.apply_to_mesh(colored.mesh)
+    if cut is not None:
+        record["object"] = {**describe_object(mesh, frame.units), **cut.record}
     viewpoints = frame.apply(view_centers(run.train_views))
 
     def export_of(record: dict[str, Any]) -> MeshExport:

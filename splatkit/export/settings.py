@@ -42,6 +42,9 @@ class ExportMeshSettings:
     """Instead of a run: folder with the transforms.json of a dataset that has depth maps, or the file itself."""
     out: Path
     """Folder to make."""
+    object: bool = False
+    """Cut what was photographed from around from the table or ground that it stands on, alone, and close it
+    watertight; its size and volume are printed. Without such a thing the export is refused."""
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     texture: TextureSettings = field(default_factory=TextureSettings)
     formats: tuple[Literal["ply", "obj", "glb", "stl", "usdz"], ...] = ("ply", "obj", "glb")

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import trimesh
 
 from splatkit.cli import main
 from splatkit.evaluation.geometry import make_ray_caster
@@ -66,6 +67,26 @@ def test_a_mesh_without_any_training(scene, dataset, tmp_path):
     assert record["held_out"]["photographs"] == 2
     assert record["held_out"]["psnr"] > 18
     assert record["held_out"]["coverage"] > 0.3
+
+
+def test_an_object_without_its_table(scene, dataset, tmp_path, capsys):
+    """The two boxes of the studio that stand on each other fill the middle of most photographs."""
+    out = tmp_path / "object"
+    words = ["export", "mesh", "--dataset", str(dataset), "--out", str(out), "--object", "--formats", "stl", "glb"]
+    assert main([*words, *SMALL, "--refinement-rounds", "0", "--no-report", "--no-turntable"]) == 0
+    solid = trimesh.load_mesh(out / "mesh.stl")
+    assert solid.is_watertight
+    record = json.loads((out / "export.json").read_text())["object"]
+    assert record["metric"]
+    assert record["volume"] == pytest.approx(solid.volume, rel=1e-4)
+    # Voxels of 3 cm, unrefined: faces lie within a third of one, and the boxes have 0.75 square meters of them.
+    true = 0.40 * 0.30 * 0.34 + 0.14**3
+    assert record["volume"] == pytest.approx(true, abs=0.01 * 0.75)
+    assert solid.bounds[0, 2] == pytest.approx(0, abs=0.003)
+    printed = capsys.readouterr().out
+    assert "m, volume" in printed
+    assert "watertight" in printed
+    assert (out / "mesh.glb").is_file()
 
 
 def test_points_without_any_training(scene, dataset, tmp_path):

@@ -1,8 +1,9 @@
 """Charts that always come out, within seconds for millions of triangles: the surface seen along the axes.
 
 Each face belongs to the axis that it looks along most; neighbors of one axis and one resolution are one chart, drawn as
-it is seen from there, which stretches it by the square root of 3 at most. Where a chart lies over itself, as a spiral
-stair does, the faces on top become charts of their own. Charts are packed on shelves (next-fit by decreasing height).
+it is seen from there, which stretches it by the square root of 3 at most. Charts of few faces take the axis of a larger
+neighbor that sees all of them, however much from their side. Where a chart lies over itself, as a spiral stair does,
+the faces on top become charts of their own. Charts are packed on shelves (next-fit by decreasing height).
 """
 
 import numpy as np
@@ -15,6 +16,11 @@ from splatkit.geometry.triangles import TriangleMesh
 
 _ROUNDS = 4  # of giving faces to the axis of their neighbors, so that roughness does not make charts
 _STEEPEST = 0.35  # cosine to the axis of the neighbors, for a face to join them
+_FEW = 50  # faces of a chart that is to join another
+_SEEN_BY_FEW = (
+    0.17  # cosine to its axis for all of them: 80 degrees; what photographs see from lower is not used either
+)
+_JOINING_ROUNDS = 4
 _MARGIN = 1.5  # texels around a chart
 _MOST_REPAIRS = 3
 _ROWS = 256
@@ -38,9 +44,8 @@ def project_charts(
     Raises:
         ValueError: the texture is too small for so many charts.
     """
-    corners = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]  # [F, 3, 3]
+    corners, crosses = _corners(mesh)
     pairs = face_pairs(mesh.faces)
-    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     areas = np.linalg.norm(crosses, axis=1) / 2
     axes = _axes(crosses, pairs)
     flat = _seen_along(corners, axes)
@@ -57,8 +62,20 @@ def project_charts(
     return uvs.astype(np.float32), faces
 
 
+def count_charts(mesh: TriangleMesh) -> int:
+    """How many charts `project_charts` would make if all resolutions were the same and none lay over itself."""
+    pairs = face_pairs(mesh.faces)
+    return int(find_charts(pairs, _axes(_corners(mesh)[1], pairs)).max()) + 1
+
+
+def _corners(mesh: TriangleMesh) -> tuple[Array, Array]:
+    """Corners [F, 3, 3] of faces and their normals [F, 3] times twice their areas."""
+    corners = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
+    return corners, np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
 def _axes(crosses: Array, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[F] the axis that each face looks along, 0 to 5 for +x, +y, +z, -x, -y, -z."""
+    """[F] the axis that each face is seen along, 0 to 5 for +x, +y, +z, -x, -y, -z."""
     lengths = np.linalg.norm(crosses, axis=1, keepdims=True)
     normals = np.divide(crosses, lengths, out=np.zeros_like(crosses), where=lengths > 0)
     along = np.concatenate([normals, -normals], 1)
@@ -69,6 +86,26 @@ def _axes(crosses: Array, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
         votes = coo_array((np.ones(len(rows)), (rows, axes[columns])), shape=(count, 6)).toarray()
         votes[np.arange(count), axes] += 0.5
         axes = np.where(along > _STEEPEST, votes, -1).argmax(1)
+    return _with_small_joined(axes, along, pairs)
+
+
+def _with_small_joined(axes: NDArray[np.int64], along: Array, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Axes [F] where charts of few faces took that of larger neighbors, by the number of edges; `along` [F, 6]."""
+    one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    for _ in range(_JOINING_ROUNDS):
+        charts = find_charts(pairs, axes)
+        faces = np.bincount(charts)
+        shape = (len(faces), 6)
+        borders = (faces[charts[one]] < _FEW) & (faces[charts[other]] > faces[charts[one]])
+        asking = (charts[one[borders]], axes[other[borders]])
+        edges = coo_array((np.ones(int(borders.sum())), asking), shape=shape).toarray()
+        steepest = np.full(shape, np.inf)
+        np.minimum.at(steepest, charts, along)
+        edges[steepest < _SEEN_BY_FEW] = 0
+        joining = edges.max(1) > 0
+        if not joining.any():
+            break
+        axes = np.where(joining[charts], edges.argmax(1)[charts], axes)
     return axes
 
 

@@ -3,7 +3,12 @@
 xatlas (https://github.com/jpcy/xatlas) cuts the surface into charts and packs them well, but its time grows with the
 square of the faces, and on rough or broken surfaces it can take hours or end the process. So it runs in a process of
 its own, within a time and a memory limit, and not for many faces. Then charts are projected, which always takes
-seconds, and xatlas only packs them; if that fails too, they lie on shelves, which wastes more texels.
+seconds, and xatlas only packs them; if that fails too, they lie on shelves, which wastes more texels. Rough surfaces
+are evened before charts are found.
+
+Cutting a larger mesh into parts whose charts xatlas finds did not pay: of a walk's mesh of 200 000 faces, parts of 10
+000 have 1.7 times as many charts as projecting, seams 3.5 times as long, and half of the area in 16 charts instead of
+2, for 4 times the CPU time.
 """
 
 import subprocess
@@ -16,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from splatkit.export.texture.chart_surface import surface_for_charts
 from splatkit.export.texture.charts import face_pairs, find_charts, merge_corners, scale_charts
 from splatkit.export.texture.projected_charts import project_charts
 from splatkit.io.mesh import Mesh
@@ -54,6 +60,7 @@ def unwrap(
     """
     failures: list[str] = []
     left_s = timeout_s
+    mesh = surface_for_charts(mesh)
     if timeout_s > 0 and len(mesh.faces) <= _MOST_FACES:
         found = _try_xatlas(mesh, None, size, _SHARE * timeout_s, memory_limit_gb)
         left_s = (1 - _SHARE) * timeout_s / 2

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from splatkit.export.texture import unwrapping
+from splatkit.export.texture.chart_surface import surface_for_charts
 from splatkit.export.texture.charts import scale_charts
 from splatkit.export.texture.projected_charts import project_charts
 from splatkit.export.texture.texels import fill_gaps, rasterize_texels
@@ -60,7 +63,8 @@ def test_a_place_is_stretched_by_little():
     uvs, faces = project_charts(mesh, alike(mesh), 1024)
     ratio = uv_areas(uvs, faces) / mesh.face_areas()
     assert (ratio > 0).all()
-    assert ratio.max() / ratio.min() < 3.5  # seen at up to 70 degrees
+    assert ratio.max() / ratio.min() < 6  # in small charts, seen at up to 80 degrees
+    assert (ratio.max() / ratio > 3.5).mean() < 0.05  # elsewhere at up to 70 degrees
 
 
 def test_what_does_not_end_in_time_is_left_for_what_does():
@@ -92,8 +96,8 @@ def test_a_crash_or_lack_of_memory_is_not_the_end():
 
 
 def test_too_small_a_texture_says_so():
-    with pytest.raises(ValueError, match="texture size: 16 px do not hold"):
-        project_charts(knot(), alike(knot()), 16)
+    with pytest.raises(ValueError, match="texture size: 8 px do not hold"):
+        project_charts(knot(), alike(knot()), 8)
 
 
 @pytest.mark.parametrize("timeout_s", [60.0, 0.0])
@@ -153,3 +157,45 @@ def test_gaps_take_the_nearest_colors_and_known_ones_stay():
     filled = fill_gaps(halves, mask)
     assert filled[:, 10].max() < 80
     assert filled[:, -11].min() > 180
+
+
+def charts_of(uvs, faces) -> int:
+    edges = faces[:, [0, 1, 1, 2]].reshape(-1, 2)
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(uvs),) * 2)
+    return connected_components(graph, directed=False)[0]
+
+
+def test_noise_does_not_make_charts():
+    """A plane that all axes look at from the side, with noise of a third of an edge."""
+    step, count = 0.1, 40
+    x, y = np.meshgrid(np.arange(count), np.arange(count))
+    heights = np.random.default_rng(0).normal(0, step / 3, count * count)
+    corner = (x + count * y)[:-1, :-1].ravel()
+    a, b, c, d = corner, corner + 1, corner + count, corner + count + 1
+    faces = np.concatenate([np.stack([a, b, d], -1), np.stack([a, d, c], -1)])
+    turned = np.linalg.qr(np.array([[1.0, 1, 1], [1, -1, 0], [0, 0, 1]]).T)[0][:, [1, 2, 0]]
+    rough = Mesh(np.stack([x.ravel() * step, y.ravel() * step, heights], -1) @ turned.T, faces)
+    even = surface_for_charts(rough)
+    np.testing.assert_array_equal(even.faces, faces)
+    found = unwrap(rough, alike(rough), 512, 0.0, 4.0)
+    assert charts_of(found.uvs, found.faces) <= 10  # 7; with noise of another seed a fleck more or less
+    assert charts_of(*project_charts(rough, alike(rough), 512)) > 40
+
+
+def test_a_mesh_without_noise_is_charted_as_it_is():
+    mesh = knot()
+    assert surface_for_charts(mesh) is mesh
+
+
+def test_charts_of_few_faces_join_what_sees_them():
+    """A pyramid of 72 degrees stands on a plane of 200 faces: the plane's chart takes it, and would no steeper one."""
+    for slope, charts in ((3.0, 1), (8.0, 5)):
+        x, y = np.meshgrid(np.arange(11.0), np.arange(11.0))
+        heights = np.where((x == 5) & (y == 5), slope, 0)
+        corner = (np.arange(121).reshape(11, 11))[:-1, :-1].ravel()
+        a, b, c, d = corner, corner + 1, corner + 11, corner + 12
+        up = (x + y).ravel()[a] % 2 == 0
+        first = np.where(up[:, None], np.stack([a, b, d], -1), np.stack([a, b, c], -1))
+        second = np.where(up[:, None], np.stack([a, d, c], -1), np.stack([b, d, c], -1))
+        mesh = Mesh(np.stack([x.ravel(), y.ravel(), heights.ravel()], -1), np.concatenate([first, second]))
+        assert charts_of(*project_charts(mesh, alike(mesh), 512)) == charts

@@ -1,0 +1,1 @@
+"""What was photographed from around, without what it stands on."""
