@@ -89,8 +89,9 @@ def choose_pairs(photographs: MatchingSet, matching: Matching, describe: Callabl
 
     Args:
         photographs: see there.
-        matching: auto: sequences and what looks alike far apart in them where photographs are in order; else all pairs
-            of few; else the most similar, neighbors by name, and the nearest by GPS where most have a position.
+        matching: auto: sequences where photographs are in order, with what looks alike far apart in one, or the most
+            similar of all where there are several; else all pairs of few; else the most similar, neighbors by name, and
+            the nearest by GPS where most have a position.
         describe: makes the vectors of `retrieval`, of groups; is called where they are needed.
     """
     all_rows = range(len(photographs.groups))
@@ -109,8 +110,10 @@ def choose_pairs(photographs: MatchingSet, matching: Matching, describe: Callabl
 
     if matching == "auto" and photographs.in_order:
         add("neighbors_in_order", [pair for part in _sequences(photographs) for pair in _in_sequence(part)])
-        if len(all_rows) > _LONG_SEQUENCE:
-            near = {pair for part in _sequences(photographs) for pair in _ahead(part, range(1, _FAR + 1))}
+        if len(_sequences(photographs)) > 1:  # cameras that may see the same at other times
+            add_similar(all_rows, _SIMILAR)
+        elif len(all_rows) > _LONG_SEQUENCE:
+            near = set(_ahead(all_rows, range(1, _FAR + 1)))
             add("similar", most_similar(describe(), all_rows, _SIMILAR_FAR, {*near, *chosen}, _FAR_APART))
     elif matching == "exhaustive" or (matching == "auto" and photographs.exhaustive):
         add("all", [(i, j) for i in all_rows for j in all_rows[i + 1 :]])
