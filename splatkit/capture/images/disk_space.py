@@ -10,7 +10,7 @@ from splatkit.capture.images.structure.pairing import EXHAUSTIVE_UP_TO
 _FEATURE_BYTES = 152  # a descriptor of 128 bytes and a keypoint of six floats
 _PIXELS_PER_FEATURE = 100  # what textured photographs come to
 _MATCH_BYTES_PER_FEATURE = 2  # of a pair: one feature in eight is matched, two numbers of four bytes, twice
-_PAIRS_OF_AN_IMAGE = 30  # the most similar, the nearest by GPS and neighbors by name; fewer in a sequence
+_PAIRS_OF_AN_IMAGE = 40  # the most similar and neighbors in time or by GPS; fewer in one sequence
 _DEPTH_BYTES = 2  # of a pixel of a depth map, hardly compressed
 _BESIDES = 2 << 20  # reports, records, and what the database keeps to go back
 

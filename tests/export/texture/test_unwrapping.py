@@ -178,8 +178,8 @@ def test_noise_does_not_make_charts():
     even = surface_for_charts(rough)
     np.testing.assert_array_equal(even.faces, faces)
     found = unwrap(rough, alike(rough), 512, 0.0, 4.0)
-    assert charts_of(found.uvs, found.faces) <= 10  # 7; with noise of another seed a fleck more or less
-    assert charts_of(*project_charts(rough, alike(rough), 512)) > 40
+    assert charts_of(found.uvs, found.faces) <= 14  # 4 to 9 over ten seeds of the noise
+    assert charts_of(*project_charts(rough, alike(rough), 512)) > 130  # 187 to 233
 
 
 def test_a_mesh_without_noise_is_charted_as_it_is():

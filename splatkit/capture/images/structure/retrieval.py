@@ -144,7 +144,8 @@ def _vocabulary(opened: pycolmap.Database, image_ids: Sequence[int], seed: int) 
     words = min(_WORDS, max(len(sample) // _FEATURES_A_WORD, 1))
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
     ends = (cv2.TERM_CRITERIA_COUNT, _ROUNDS, 0.0)
-    return np.asarray(cv2.kmeans(sample, words, None, ends, 1, cv2.KMEANS_PP_CENTERS)[2])  # type: ignore[call-overload]
+    unknown = np.zeros((0, 1), np.int32)  # labels, which come out
+    return np.asarray(cv2.kmeans(sample, words, unknown, ends, 1, cv2.KMEANS_PP_CENTERS)[2])
 
 
 def _vlad(features: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.float32]:
